@@ -1,0 +1,164 @@
+"""Scalar expressions: functions of time and of represented values.
+
+One small tree serves every stage: the checker types it, the builder evaluates it with NumPy on
+evaluation points, the code generator prints it as PyTensor.  There is no path from an expression to
+executing Python: a tree holds numbers, the time `t`, components `x[i]`, and the functions listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Expression:
+    """Base of the nodes below; all are frozen, hashable and compared by value."""
+
+
+@dataclass(frozen=True)
+class Number(Expression):
+    value: float
+
+
+@dataclass(frozen=True)
+class Time(Expression):
+    """Simulated time `t` in seconds."""
+
+
+@dataclass(frozen=True)
+class Component(Expression):
+    """Component `x[index]` of the argument."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Call(Expression):
+    """A function of `FUNCTIONS` applied to its arguments (operators are functions too)."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A scalar function: how many arguments, how NumPy evaluates it, how PyTensor writes it.
+
+    `pytensor` is a format with one place per argument, or the name of a function of `pytensor.tensor`.
+    """
+
+    arity: int
+    numpy: Callable[..., NDArray[np.float64]]
+    pytensor: str
+
+
+def _select(condition: object, yes: object, no: object) -> NDArray[np.float64]:
+    return np.where(np.asarray(condition) != 0, yes, no)
+
+
+def _truth(compare: Callable[..., object]) -> Callable[..., NDArray[np.float64]]:
+    return lambda a, b: np.asarray(compare(a, b), dtype=np.float64)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "+": Function(2, np.add, "({} + {})"),
+    "-": Function(2, np.subtract, "({} - {})"),
+    "*": Function(2, np.multiply, "({} * {})"),
+    "/": Function(2, np.divide, "({} / {})"),
+    "^": Function(2, np.power, "({} ** {})"),
+    "%": Function(2, np.mod, "({} % {})"),
+    "neg": Function(1, np.negative, "(-{})"),
+    "<": Function(2, _truth(np.less), "pt.lt({}, {})"),
+    "<=": Function(2, _truth(np.less_equal), "pt.le({}, {})"),
+    ">": Function(2, _truth(np.greater), "pt.gt({}, {})"),
+    ">=": Function(2, _truth(np.greater_equal), "pt.ge({}, {})"),
+    "==": Function(2, _truth(np.equal), "pt.eq({}, {})"),
+    "!=": Function(2, _truth(np.not_equal), "pt.neq({}, {})"),
+    "select": Function(3, _select, "pt.switch({}, {}, {})"),
+    "min": Function(2, np.minimum, "pt.minimum({}, {})"),
+    "max": Function(2, np.maximum, "pt.maximum({}, {})"),
+    "atan2": Function(2, np.arctan2, "pt.arctan2({}, {})"),
+    "abs": Function(1, np.abs, "abs({})"),
+    "sign": Function(1, np.sign, "pt.sign({})"),
+    "sqrt": Function(1, np.sqrt, "pt.sqrt({})"),
+    "exp": Function(1, np.exp, "pt.exp({})"),
+    "log": Function(1, np.log, "pt.log({})"),
+    "sin": Function(1, np.sin, "pt.sin({})"),
+    "cos": Function(1, np.cos, "pt.cos({})"),
+    "tan": Function(1, np.tan, "pt.tan({})"),
+    "asin": Function(1, np.arcsin, "pt.arcsin({})"),
+    "acos": Function(1, np.arccos, "pt.arccos({})"),
+    "atan": Function(1, np.arctan, "pt.arctan({})"),
+    "sinh": Function(1, np.sinh, "pt.sinh({})"),
+    "cosh": Function(1, np.cosh, "pt.cosh({})"),
+    "tanh": Function(1, np.tanh, "pt.tanh({})"),
+    "floor": Function(1, np.floor, "pt.floor({})"),
+    "ceil": Function(1, np.ceil, "pt.ceil({})"),
+    "round": Function(1, np.round, "pt.round({}, mode='half_to_even')"),
+}
+
+
+def evaluate(
+    expression: Expression, x: NDArray[np.float64] | None = None, t: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
+    """Value of `expression` for every row of `x` (points x dimensions) or every time in `t` (seconds)."""
+    match expression:
+        case Number(value):
+            return np.float64(value)  # type: ignore[return-value]
+        case Time():
+            return np.asarray(t, dtype=np.float64)
+        case Component(index):
+            assert x is not None
+            return x[..., index]
+        case Call(function, arguments):
+            with np.errstate(all="ignore"):
+                return FUNCTIONS[function].numpy(*(evaluate(a, x, t) for a in arguments))
+    raise TypeError(expression)
+
+
+def evaluate_all(expressions: tuple[Expression, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values (points x functions) of several expressions on evaluation points `x` (points x dimensions)."""
+    columns = [np.broadcast_to(evaluate(e, x), x.shape[:1]) for e in expressions]
+    return np.stack(columns, axis=-1).astype(np.float64)
+
+
+def to_pytensor(expression: Expression, component: Callable[[int], str], number: Callable[[float], str] = repr) -> str:
+    """Source of `expression` as PyTensor; `component(i)` and `number(v)` say how those are written."""
+    match expression:
+        case Number(value):
+            return number(value)
+        case Time():
+            return "t"
+        case Component(index):
+            return component(index)
+        case Call(function, arguments):
+            return FUNCTIONS[function].pytensor.format(*(to_pytensor(a, component, number) for a in arguments))
+    raise TypeError(expression)
+
+
+def uses_time(expression: Expression) -> bool:
+    """Whether `t` occurs in `expression`."""
+    match expression:
+        case Time():
+            return True
+        case Call(_, arguments):
+            return any(uses_time(a) for a in arguments)
+    return False
+
+
+def components(expression: Expression) -> set[int]:
+    """Indices `i` of every `x[i]` in `expression`."""
+    match expression:
+        case Component(index):
+            return {index}
+        case Call(_, arguments):
+            return set().union(*(components(a) for a in arguments))
+    return set()
+
+
+def identity(dims: int) -> tuple[Expression, ...]:
+    """The expressions `x[0], x[1], ...` of the identity function."""
+    return tuple(Component(i) for i in range(dims))

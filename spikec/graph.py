@@ -1,0 +1,354 @@
+"""The dataflow graph: typed, frozen operators on the nodes, signals on the edges.
+
+Every operator sets one signal, a vector of `size` numbers, once per step; an edge carries that signal to a
+reader, on one of the reader's ports.  `t = n dt` at step n = 1, 2, ...; what a `Filter` or `Delay` gives at
+step n depends only on what its input was at steps before n, so those edges carry a delay.
+
+    sources      Constant, TimeFunction, Table, Noise
+    arithmetic   Function (of one vector), Sum, Product (matrix)
+    memory       Filter (synapse), Delay
+    neurons      Ensemble -> Neurons -> Atom (described, built, split); Decoding -> Decoders -> ExactSum
+    results      Probe
+
+The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` makes `Neurons` and `Decoders`
+(arrays) of them; `passes.split` makes `Atom` and `ExactSum` of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from spikec.errors import InvalidGraph, Span
+from spikec.expressions import Expression
+from spikec.nef.neurons import NeuronType
+
+Array = NDArray[np.float64]
+Matrix = Array | sp.csr_array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Operator:
+    """Base: `size` is the length of the signal it sets, `delay` the least steps from any input to it."""
+
+    size: int
+    span: Span | None = None
+
+    @property
+    def delay(self) -> int:
+        return 0
+
+
+# ------------------------------------------------------------------------------------------------ sources
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Constant(Operator):
+    """u = value."""
+
+    value: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TimeFunction(Operator):
+    """u_k = expressions_k(t)."""
+
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Table(Operator):
+    """u = samples[k] for steps starts[k] <= n < starts[k + 1]; before starts[0] it is samples[0].
+
+    samples: rows x size.  starts: rows, increasing step numbers.  With `period` > 0 (steps) the table repeats:
+    n is taken modulo it; otherwise the last row holds for ever.  What interpolates is sampled at every step.
+    """
+
+    samples: Array
+    starts: NDArray[np.int64]
+    period: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Noise(Operator):
+    """Independent samples at every step, a pure function of (seed, key, component, step).
+
+    distribution "gaussian": a + b * N(0, 1); "uniform": uniform on [a, b).  With `scale` the sample is divided
+    by sqrt(dt), so that filtered noise does not depend on the step.
+    """
+
+    distribution: str
+    a: float
+    b: float
+    scale: bool
+    key: str
+    seed: int
+
+
+# --------------------------------------------------------------------------------------------- arithmetic
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Function(Operator):
+    """y_k = expressions_k(x, t); one input on port "x" of length `arguments` (0 where it has no input)."""
+
+    expressions: tuple[Expression, ...]
+    arguments: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sum(Operator):
+    """y = sum of the inputs on port "x"; 0 where there are none."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Product(Operator):
+    """y = matrix x, matrix of size x (length of x), dense or CSR."""
+
+    matrix: Matrix
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Filter(Operator):
+    """A linear synapse with transfer function num(s) / den(s), highest power first, discretised by zero-order hold.
+
+    y(n) depends on x(n - 1), x(n - 2), ...: one step of delay.  `analog` False: num and den are in z already.
+    """
+
+    num: tuple[float, ...]
+    den: tuple[float, ...]
+    analog: bool = True
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Delay(Operator):
+    """y(n) = x(n - steps), 0 before; steps >= 1."""
+
+    steps: int
+
+    @property
+    def delay(self) -> int:
+        return self.steps
+
+
+# ------------------------------------------------------------------------------------- neurons, described
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution by name with its parameters, or explicit samples (`kind` "samples": values, rows x columns).
+
+    kinds: uniform(low, high), gaussian(mean, std), choice(options), exponential(scale, shift, high),
+    hypersphere(surface 0/1, min_magnitude), sobol() (scattered over the hypersphere), subvector lengths
+    cosine_similarity(dims) and sqrt_beta(n, m), samples(values).
+    """
+
+    kind: str
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Decoder solver: `kind` "lstsq_l2" (regularisation relative to the maximum activity), "lstsq", ..."""
+
+    kind: str = "lstsq_l2"
+    regularisation: float = 0.1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ensemble(Operator):
+    """A population as described: `size` neurons representing `dims` dimensions.  Ports "x" (dims) and "J" (size).
+
+    `path` keys its random numbers, with `seed` where the model gives one (else the model's seed).
+    Explicit gains and biases override max_rates and intercepts.
+    """
+
+    path: str
+    dims: int
+    neuron: NeuronType
+    seed: int
+    radius: float = 1.0
+    encoders: Distribution = Distribution("hypersphere", (1, 0.0))
+    max_rates: Distribution = Distribution("uniform", (200.0, 400.0))
+    intercepts: Distribution = Distribution("uniform", (-1.0, 0.9))
+    gain: Distribution | None = None
+    bias: Distribution | None = None
+    eval_points: Distribution = Distribution("hypersphere", (0, 0.0))
+    n_eval_points: int | None = None
+    normalize_encoders: bool = True
+    noise: Distribution | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decoding(Operator):
+    """What is to be decoded from the ensemble on port "activity": `expressions` of the represented x.
+
+    `eval_points` None: those of the ensemble.  y = D a, D solved for the least error over evaluation points.
+    """
+
+    expressions: tuple[Expression, ...]
+    solver: Solver = Solver()
+    eval_points: Distribution | None = None
+
+
+# ----------------------------------------------------------------------------------------- neurons, built
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Neurons(Operator):
+    """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
+
+    scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count of spikes in
+    the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
+    """
+
+    path: str
+    dims: int
+    neuron: NeuronType
+    radius: float
+    encoders: Array
+    gain: Array
+    bias: Array
+    eval_points: Array
+    seed: int
+
+    @property
+    def scaled_encoders(self) -> Array:
+        return self.encoders * (self.gain / self.radius)[:, None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decoders(Operator):
+    """y = matrix a, matrix of size x neurons, in units of the represented value per Hz.
+
+    `matrix` None: y is the activity itself (connections from neurons), size = neurons.
+    `rmse` is the root mean square error over the evaluation points, in units of y.
+    """
+
+    matrix: Array | None
+    rmse: float = 0.0
+
+
+# ----------------------------------------------------------------------------------------- neurons, split
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Atom(Operator):
+    """Neurons start .. start + size of one population, with the rows it contributes to every sum it feeds.
+
+    Out-edges lead to `ExactSum` nodes; `decoders[i]` (rows x size, or None for the activity itself) belongs to
+    the sum named `targets[i]`.
+    """
+
+    neurons: Neurons
+    start: int
+    targets: tuple[str, ...]
+    decoders: tuple[Array | None, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExactSum(Operator):
+    """y = sum over atoms of their partial vectors, each rounded once to an integer multiple of 2 ** -exponent.
+
+    Integers are exact in any order, so the sum does not depend on which partition holds which atom.
+    """
+
+    exponent: int
+
+
+# ------------------------------------------------------------------------------------------------ results
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probe(Operator):
+    """Records its input (port "x") every `every` steps under `name`.
+
+    `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the neurons on
+    port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where one is known.
+    """
+
+    name: str
+    attribute: str = "value"
+    every: int = 1
+    unit: str = ""
+    ideal: tuple[Expression, ...] | None = None
+
+
+# -------------------------------------------------------------------------------------------------- graph
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What an edge carries: the vector that `name` sets, `delay` steps old at the least when it is read."""
+
+    name: str
+    size: int
+    delay: int
+    dtype: str = "float"
+
+
+@dataclass
+class Graph:
+    """A networkx multigraph of operators.  Node names are paths of the model and sort deterministically."""
+
+    name: str
+    dt: float
+    seed: int
+    nx: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+
+    def add(self, name: str, op: Operator) -> str:
+        if name in self.nx:
+            raise InvalidGraph(f"two operators are named {name!r}")
+        self.nx.add_node(name, op=op)
+        return name
+
+    def connect(self, source: str, target: str, port: str = "x") -> None:
+        op = self.op(source)
+        self.nx.add_edge(source, target, port=port, signal=Signal(source, op.size, op.delay))
+
+    def op(self, name: str) -> Operator:
+        operator: Operator = self.nx.nodes[name]["op"]
+        return operator
+
+    def replace(self, name: str, op: Operator) -> None:
+        """Give node `name` another operator with a signal of the same size."""
+        self.nx.nodes[name]["op"] = op
+
+    def remove(self, name: str) -> None:
+        self.nx.remove_node(name)
+
+    def nodes(self, kind: type[Operator] | tuple[type[Operator], ...] = Operator) -> Iterator[tuple[str, Any]]:
+        """(name, operator) of every node of a kind, in the order in which they were added."""
+        return ((name, op) for name, op in self.nx.nodes(data="op") if isinstance(op, kind))
+
+    def inputs(self, name: str, port: str | None = None) -> list[str]:
+        """Sources of the edges into `name` (on `port`), in the order in which they were connected."""
+        edges = self.nx.in_edges(name, data="port")
+        return [source for source, _, p in edges if port is None or p == port]
+
+    def readers(self, name: str) -> list[tuple[str, str]]:
+        """(reader, port) of every edge out of `name`."""
+        return [(target, port) for _, target, port in self.nx.out_edges(name, data="port")]
+
+    def copy(self) -> Graph:
+        return Graph(self.name, self.dt, self.seed, self.nx.copy())
+
+    def undelayed(self) -> nx.DiGraph:
+        """The edges whose value is read in the step that sets it; acyclic in a valid graph."""
+        view = nx.DiGraph()
+        view.add_nodes_from(self.nx)
+        view.add_edges_from((s, t) for s, t, signal in self.nx.edges(data="signal") if signal.delay == 0)
+        return view
