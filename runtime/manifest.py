@@ -1,0 +1,189 @@
+"""The manifest: what a compiled model consists of, and the checks it must pass before it is used.
+
+A manifest is a JSON file; the programs and arrays that it names lie beside it, each with its SHA-256.  This
+module needs nothing but the standard library, so that every tool can read a manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+SCHEMA = 1
+
+T = TypeVar("T")
+
+
+class ManifestError(Exception):
+    """A manifest, or a file that it names, cannot be used; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """One array of a partition: a `.npy` file.  `state` arrays are copied and changed by the run."""
+
+    name: str
+    file: str
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+    state: bool = False
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Predicted time of one step of a partition in ns: own work by kind of operator, and the exchange."""
+
+    compute: dict[str, float]
+    exchange: float
+
+    @property
+    def total(self) -> float:
+        return sum(self.compute.values()) + self.exchange
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One program and its arrays.  `operators` counts operators by kind."""
+
+    index: int
+    host: str
+    program: str
+    sha256: str
+    arrays: tuple[ArrayFile, ...]
+    neurons: int
+    atoms: int
+    operators: dict[str, int]
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Wire:
+    """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in order."""
+
+    source: int
+    target: int
+    words: int
+    signals: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ProbePart:
+    """What one partition records of a probe: columns `ranges` ((start, stop), ...) in that order.
+
+    `slot` is the number of the recording among those of its partition.
+    """
+
+    partition: int
+    slot: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe.  A sample is taken at every step n with n % every == 0, at t = n dt.
+
+    kind "value": floats, each column from one part.  "sum": every part holds 64-bit integers of all columns; their
+    sum times 2 ** -exponent is the value.  "events": (step, neuron) pairs, neurons numbered in the whole population.
+    """
+
+    name: str
+    target: str
+    kind: str
+    attribute: str
+    size: int
+    every: int
+    unit: str
+    exponent: int
+    parts: tuple[ProbePart, ...]
+    ideal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows."""
+
+    model: str
+    seed: int
+    dt: float
+    precision: str
+    neurons: int
+    partitions: tuple[Partition, ...]
+    wires: tuple[Wire, ...]
+    probes: tuple[Probe, ...]
+    plan: dict[str, Any] = field(default_factory=dict)
+    compiler: str = ""
+    schema: int = SCHEMA
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dump(manifest: Manifest) -> str:
+    """JSON text of a manifest, ending with the digest of the rest, so that an edit by hand is noticed."""
+    body = asdict(manifest)
+    return json.dumps(body | {"sha256": _digest(body)}, indent=1) + "\n"
+
+
+def load(path: Path) -> Manifest:
+    """The manifest at `path`.
+
+    Raises `ManifestError` where there is none, or it is damaged, edited, or of another version.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}; compile a model first") from None
+    except ValueError as error:
+        raise ManifestError(f"{path} is not a manifest: {error}; compile the model again") from None
+    if not isinstance(body, dict) or "schema" not in body:
+        raise ManifestError(f"{path} is not a manifest; compile the model again")
+    if body["schema"] != SCHEMA:
+        raise ManifestError(
+            f"{path} has schema {body['schema']}, this version reads schema {SCHEMA}; compile the model again"
+        )
+    digest = body.pop("sha256", None)
+    if digest != _digest(body):
+        raise ManifestError(f"{path} was changed after it was compiled (checksum); compile the model again")
+    return _manifest(body)
+
+
+def check_files(manifest: Manifest, folder: Path, partition: int) -> None:
+    """Compare the program and arrays of one partition with their checksums; raises `ManifestError`."""
+    part = manifest.partitions[partition]
+    for name, digest in [(part.program, part.sha256), *((a.file, a.sha256) for a in part.arrays)]:
+        path = folder / name
+        if not path.is_file():
+            raise ManifestError(f"{path} is missing; compile the model again")
+        if sha256(path) != digest:
+            raise ManifestError(f"{path} was changed after it was compiled (checksum); compile the model again")
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    body["partitions"] = tuple(
+        _make(Partition, p, arrays=tuple(_make(ArrayFile, a, shape=tuple(a["shape"])) for a in p["arrays"]),
+              cost=_make(Cost, p["cost"]))
+        for p in body["partitions"]
+    )
+    body["wires"] = tuple(_make(Wire, w, signals=tuple(map(tuple, w["signals"]))) for w in body["wires"])
+    body["probes"] = tuple(
+        _make(Probe, p, ideal=tuple(p["ideal"]),
+              parts=tuple(_make(ProbePart, q, ranges=tuple(map(tuple, q["ranges"]))) for q in p["parts"]))
+        for p in body["probes"]
+    )
+    return _make(Manifest, body)
+
+
+def _make(kind: type[T], body: dict[str, Any], **replaced: Any) -> T:
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: v for k, v in (body | replaced).items() if k in names})
