@@ -1,1 +1,101 @@
-"""What every pass may rely on, and must leave true: the legality of the graph as a table of rules."""
+"""What every pass may rely on and must leave true: the legality of the graph, one rule after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+
+from spikec import graph as g
+from spikec.errors import InvalidGraph
+
+# Ports on which each operator reads; "many" ports may have any number of edges, the others exactly one.
+ONE: dict[type[g.Operator], tuple[str, ...]] = {
+    g.Product: ("x",),
+    g.Filter: ("x",),
+    g.Delay: ("x",),
+    g.Decoding: ("activity",),
+    g.Decoders: ("activity",),
+}
+OPTIONAL: dict[type[g.Operator], tuple[str, ...]] = {
+    g.Function: ("x",),
+    g.Ensemble: ("x", "J"),
+    g.Neurons: ("x", "J"),
+    g.Atom: ("x", "J"),
+}
+MANY: dict[type[g.Operator], tuple[str, ...]] = {
+    g.Sum: ("x",),
+    g.ExactSum: ("activity",),
+    g.Probe: ("x", "neurons"),
+}
+
+
+def verify(graph: g.Graph) -> g.Graph:
+    """Return `graph` if it is legal; raise `InvalidGraph` naming the first broken rules otherwise."""
+    problems = [p for name, op in graph.nodes() for p in _check_node(graph, name, op)]
+    problems += _check_cycles(graph)
+    if problems:
+        raise InvalidGraph("\n".join(problems[:20]))
+    return graph
+
+
+def _check_node(graph: g.Graph, name: str, op: g.Operator) -> Iterator[str]:
+    ports: dict[str, list[str]] = {}
+    for source, _, data in graph.nx.in_edges(name, data=True):
+        ports.setdefault(data["port"], []).append(source)
+        signal = data["signal"]
+        if (signal.name, signal.size, signal.delay) != (source, graph.op(source).size, graph.op(source).delay):
+            yield f"{name}: the signal on its edge from {source} is not what {source} sets"
+    one, optional, many = (table.get(type(op), ()) for table in (ONE, OPTIONAL, MANY))
+    for port in ports.keys() - {*one, *optional, *many}:
+        yield f"{name}: {type(op).__name__} has no port {port!r}"
+    for port in (*one, *optional):
+        count = len(ports.get(port, ()))
+        if count > 1 or (count == 0 and port in one):
+            yield f"{name}: port {port!r} of {type(op).__name__} has {count} inputs"
+    yield from _check_shapes(graph, name, op, ports)
+
+
+def _check_shapes(graph: g.Graph, name: str, op: g.Operator, ports: dict[str, list[str]]) -> Iterator[str]:
+    for port, sources in ports.items():
+        expected = _input_size(graph, op, port, sources)
+        for source in sources:
+            size = graph.op(source).size
+            if expected is not None and size != expected:
+                yield f"{name}: port {port!r} takes {expected} numbers, {source} sets {size}"
+    matrix = getattr(op, "matrix", None)
+    if matrix is not None and matrix.shape[0] != op.size:
+        yield f"{name}: a matrix with {matrix.shape[0]} rows sets {op.size} numbers"
+    if isinstance(matrix, (np.ndarray, sp.csr_array)) and not np.isfinite(_numbers(matrix)).all():
+        yield f"{name}: its matrix holds numbers that are not finite"
+
+
+def _numbers(matrix: g.Matrix) -> np.ndarray:
+    return matrix if isinstance(matrix, np.ndarray) else matrix.data
+
+
+def _input_size(graph: g.Graph, op: g.Operator, port: str, sources: list[str]) -> int | None:
+    match op:
+        case g.Sum() | g.Filter() | g.Delay():
+            return op.size
+        case g.Probe() if port == "x":
+            return op.size
+        case g.Product() | g.Decoders() if op.matrix is not None:
+            return int(op.matrix.shape[1])
+        case g.Function():
+            return op.arguments
+        case g.Ensemble() | g.Neurons():
+            return op.dims if port == "x" else op.size
+        case g.Atom():
+            return op.neurons.dims if port == "x" else op.neurons.size
+    return None
+
+
+def _check_cycles(graph: g.Graph) -> list[str]:
+    try:
+        cycle = nx.find_cycle(graph.undelayed())
+    except nx.NetworkXNoCycle:
+        return []
+    return ["a cycle without delay: " + " -> ".join([*(edge[0] for edge in cycle), cycle[0][0]])]

@@ -32,5 +32,200 @@ class NeuronType:
         raise NotImplementedError(type(self).__name__)
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        """Gain and bias with rates(gain * 1 + bias) = max_rates and rates(gain * x + bias) = 0 at x = intercept."""
+        """Gain and bias: rates(gain + bias) = max_rates at amplitude 1, and J at threshold at x = intercept.
+
+        Raises `TuningError` where no neuron of this type can have them.
+        """
         raise NotImplementedError(type(self).__name__)
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
+        """Maximum rates (at amplitude 1) and intercepts of gains and biases: the inverse of `gain_bias`."""
+        raise NotImplementedError(type(self).__name__)
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:
+        """Bound of |activity| in one step of dt seconds, in Hz, for input currents up to J_max."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class TuningError(ValueError):
+    """Gains and biases that cannot be; `hint` says what to change.  The builder adds the place."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _check_tuning(max_rates: Array, intercepts: Array, tau_ref: float) -> tuple[Array, Array]:
+    """Both as float64 arrays; raises `TuningError` where no neuron can have them."""
+    max_rates, intercepts = np.asarray(max_rates, np.float64), np.asarray(intercepts, np.float64)
+    if not np.all(intercepts < 1.0):
+        worst = float(np.max(intercepts))
+        raise TuningError(
+            f"an intercept of {worst:g} leaves no room below 1, where the neuron reaches its maximum rate",
+            "keep every intercept below 1, for example intercepts = uniform(-1, 0.9)",
+        )
+    if not np.all(max_rates > 0.0):
+        worst = float(np.min(max_rates))
+        raise TuningError(f"a maximum rate of {worst:g} Hz is not positive", "give maximum rates above 0 Hz")
+    ceiling = 1.0 / tau_ref if tau_ref > 0 else np.inf
+    if not np.all(max_rates < ceiling):
+        worst = float(np.max(max_rates))
+        raise TuningError(
+            f"a maximum rate of {worst:g} Hz is not below {ceiling:g} Hz, the inverse of tau_ref",
+            f"keep every maximum rate below {ceiling:g} Hz, or make tau_ref shorter",
+        )
+    return max_rates, intercepts
+
+
+@dataclass(frozen=True)
+class LIFRate(NeuronType):
+    """Rate of leaky integrate-and-fire: a = amplitude / (tau_ref + tau_rc log1p(1 / (J - 1))), 0 for J <= 1.
+
+    Tuning is that of the rate at amplitude 1, as in Nengo: amplitude scales the output only.
+    """
+
+    tau_rc: float = 0.02
+    tau_ref: float = 0.002
+    amplitude: float = 1.0
+    kind: ClassVar[str] = "lif_rate"
+
+    def rates(self, J: Array) -> Array:
+        excess = np.asarray(J, np.float64) - 1.0
+        # Where the neuron is silent 1 / excess becomes inf, its logarithm inf, and the rate exactly 0.
+        np.maximum(excess, 0.0, out=excess)
+        with np.errstate(divide="ignore", over="ignore"):
+            np.divide(1.0, excess, out=excess)
+            np.log1p(excess, out=excess)
+            excess *= self.tau_rc
+            excess += self.tau_ref
+            return np.divide(self.amplitude, excess, out=excess)
+
+    def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
+        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        J_max = 1.0 / (1.0 - np.exp((self.tau_ref - 1.0 / max_rates) / self.tau_rc))
+        gain = (1.0 - J_max) / (intercepts - 1.0)
+        return gain, 1.0 - gain * intercepts
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
+        return self.rates(gain + bias) / self.amplitude, (1.0 - bias) / gain
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
+        if self.tau_ref > 0:
+            return np.full(np.shape(J_max), self.amplitude / self.tau_ref)
+        return self.rates(J_max)
+
+
+@dataclass(frozen=True)
+class LIF(LIFRate):
+    """Leaky integrate-and-fire neuron: tau_rc dV/dt = J - V, a spike at V = 1, then silence for tau_ref.
+
+    V stays above `min_voltage`.  At most one spike per step.  `rates` is that of `LIFRate`.
+    """
+
+    min_voltage: float = 0.0
+    kind: ClassVar[str] = "lif"
+    spiking: ClassVar[bool] = True
+    state: ClassVar[tuple[str, ...]] = ("voltage", "refractory_time")
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:
+        return np.full(np.shape(J_max), self.amplitude / dt)
+
+
+@dataclass(frozen=True)
+class AdaptiveLIF(LIF):
+    """LIF neuron driven by J - n, with adaptation tau_n dn/dt = inc_n a - n.
+
+    `rates` and tuning are those before adaptation sets in (n = 0), as in Nengo.
+    """
+
+    tau_n: float = 1.0
+    inc_n: float = 0.01
+    kind: ClassVar[str] = "adaptive_lif"
+    state: ClassVar[tuple[str, ...]] = ("voltage", "refractory_time", "adaptation")
+
+
+@dataclass(frozen=True)
+class RectifiedLinear(NeuronType):
+    """a = amplitude max(J, 0).  Tuning at amplitude 1: amplitude scales the output only."""
+
+    amplitude: float = 1.0
+    kind: ClassVar[str] = "rectified_linear"
+
+    def rates(self, J: Array) -> Array:
+        return self.amplitude * np.maximum(0.0, np.asarray(J, np.float64))
+
+    def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
+        max_rates, intercepts = _check_tuning(max_rates, intercepts, 0.0)
+        gain = max_rates / (1.0 - intercepts)
+        return gain, -intercepts * gain
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
+        return gain + bias, -bias / gain
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
+        return self.rates(J_max)
+
+
+@dataclass(frozen=True)
+class SpikingRectifiedLinear(RectifiedLinear):
+    """Integrate-and-fire without leak: dV/dt = max(J, 0), floor(V) spikes are emitted and taken from V."""
+
+    kind: ClassVar[str] = "spiking_rectified_linear"
+    spiking: ClassVar[bool] = True
+    state: ClassVar[tuple[str, ...]] = ("voltage",)
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:
+        # The voltage left over from the steps before can add one spike.
+        return self.rates(J_max) + self.amplitude / dt
+
+
+@dataclass(frozen=True)
+class Sigmoid(NeuronType):
+    """a = 1 / (tau_ref (1 + exp(-J))).  `intercepts`: where J = 0, that is half of the largest rate."""
+
+    tau_ref: float = 0.0025
+    kind: ClassVar[str] = "sigmoid"
+
+    def rates(self, J: Array) -> Array:
+        with np.errstate(over="ignore"):  # exp(-J) = inf is a rate of 0
+            return (1.0 / self.tau_ref) / (1.0 + np.exp(-np.asarray(J, np.float64)))
+
+    def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
+        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        J_max = -np.log(1.0 / (self.tau_ref * max_rates) - 1.0)
+        gain = J_max / (1.0 - intercepts)
+        if not np.all(gain > 0.0):
+            half = 0.5 / self.tau_ref
+            raise TuningError(
+                f"a sigmoid of maximum rate {float(np.min(max_rates)):g} Hz would have a negative gain",
+                f"keep every maximum rate above {half:g} Hz, half of the inverse of tau_ref",
+            )
+        return gain, J_max - gain
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
+        return self.rates(gain + bias), -bias / gain
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
+        return np.full(np.shape(J_max), 1.0 / self.tau_ref)
+
+
+@dataclass(frozen=True)
+class Tanh(NeuronType):
+    """a = tanh(J) / tau_ref, between -1 / tau_ref and 1 / tau_ref."""
+
+    tau_ref: float = 0.0025
+    kind: ClassVar[str] = "tanh"
+
+    def rates(self, J: Array) -> Array:
+        return (1.0 / self.tau_ref) * np.tanh(np.asarray(J, np.float64))
+
+    def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
+        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        gain = np.arctanh(max_rates * self.tau_ref) / (1.0 - intercepts)
+        return gain, -gain * intercepts
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
+        return self.rates(gain + bias), -bias / gain
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
+        return np.full(np.shape(J_max), 1.0 / self.tau_ref)

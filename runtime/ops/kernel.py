@@ -1,0 +1,78 @@
+"""The base of Spike's PyTensor Ops: a Numba kernel with declared outputs, some of them in place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytensor.tensor as pt
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.op import Op
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.tensor.type import TensorType
+
+FASTMATH: frozenset[str] = frozenset({"arcp", "contract", "afn", "reassoc", "nsz"})
+
+
+@cache
+def source_version() -> int:
+    """A number that changes with the source of the kernels, so that no compiled kernel outlives its source."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.parent.glob("*/*.py")):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+class KernelOp(Op):
+    """An Op computed by the function that `kernel()` returns, compiled by Numba.
+
+    The kernel takes the Op's inputs and returns its outputs, in order.  `inplace` maps an output to the input
+    whose memory it takes over; every other output has the type that `output_types` gives.  `fastmath` is the set of
+    liberties the compiler may take; the results of a kernel must depend on its arguments alone all the same.
+    """
+
+    __props__: ClassVar[tuple[str, ...]] = ()
+    inplace: ClassVar[dict[int, int]] = {}
+    fastmath: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self) -> None:
+        self.destroy_map = {output: [source] for output, source in self.inplace.items()}
+
+    def kernel(self) -> Callable[..., Any]:
+        raise NotImplementedError(type(self).__name__)
+
+    def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
+        """Types of all outputs; in-place outputs have the type of their input."""
+        return [inputs[self.inplace[i]].type for i in range(len(self.inplace))]
+
+    def make_node(self, *inputs: Any) -> Apply:
+        variables = [pt.as_tensor_variable(x) for x in inputs]
+        return Apply(self, variables, [kind() for kind in self.output_types(variables)])
+
+    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+        results = compiled(self)(*inputs)
+        results = results if isinstance(results, tuple) else (results,)
+        for storage, result in zip(output_storage, results, strict=True):
+            storage[0] = result
+
+
+@cache
+def compiled(op: KernelOp) -> Callable[..., Any]:
+    """The kernel of `op` as a function that Python can call."""
+    function: Callable[..., Any] = numba_njit(
+        op.kernel(), final_function=True, fastmath=set(op.fastmath), error_model="numpy"
+    )
+    return function
+
+
+@register_funcify_default_op_cache_key(KernelOp)
+def _compile_kernel(op: KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., Any], int]:
+    return numba_njit(op.kernel(), fastmath=set(op.fastmath), error_model="numpy"), source_version()
+
+
+def vector(dtype: str) -> TensorType:
+    """The type of a vector of unknown length."""
+    return TensorType(dtype, shape=(None,))

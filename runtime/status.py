@@ -1,0 +1,6 @@
+"""Codes that compiled steps leave in the status vector (code, detail); 0 means that all is well."""
+
+OK = 0
+NOT_FINITE = 1  # a decoded sum is not a number, or out of the range of its fixed point; detail: its row
+FULL = 2  # the buffer of recorded events is nearly full: drain it and go on
+STOPPED = 3  # a wire gave up: stopped by the supervisor; detail: code of the wire

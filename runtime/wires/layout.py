@@ -1,0 +1,126 @@
+"""Where everything stands in the shared segment of a run: control words first, then one ring for each wire.
+
+The segment is an array of 64-bit words.  What different processes write stands on different cache lines (two
+lines apart, as processors fetch lines in pairs).
+
+    line 0        words that the supervisor sets: STOP, SPIN, the sleep's timeout
+    per member    one line that its peers write (ARRIVALS, TARGET, BELL, SPACE), one that it writes itself
+    per wire      a line for the head (next message to read), one for the tail (next to write), the slots,
+                  each the step's number and `words` numbers
+
+Members are the partitions; a private segment (ZeroMQ) has two more, the threads that send and receive for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.manifest import Manifest
+
+LINE = 16
+
+STOP, SPIN, TIMEOUT = 0, 1, 2
+
+ARRIVALS, TARGET, BELL, SPACE = 0, 1, 2, 3
+PROGRESS, STATE, WAITING_NS, EXCHANGE_NS, WAIT_WIRE, WAIT_STEP, CLOCK = (LINE + i for i in range(7))
+MEMBER = 2 * LINE
+
+STARTING, RUNNING, DONE = 0, 1, 2
+
+HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, COLUMNS = range(10)
+
+SLEEP_NS = 10_000_000
+SPIN_LONG, SPIN_SHORT = 2000, 20
+
+_SMALL = 4096
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Places (word numbers) of one wire's ring; `wire` is its number in `Manifest.wires`."""
+
+    wire: int
+    head: int
+    tail: int
+    payload: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class SegmentLayout:
+    """Places in a segment of `words` 64-bit words.
+
+    `partition` is None in a segment that all share; else the segment is private to that partition and holds
+    only the wires that begin or end there.
+    """
+
+    members: int
+    rings: tuple[Ring, ...]
+    words: int
+    partition: int | None = None
+
+    def control(self, member: int) -> int:
+        """First control word of a member."""
+        return LINE + member * MEMBER
+
+    def ring(self, wire: int) -> Ring:
+        """The ring of a wire, by its number in the manifest."""
+        return next(ring for ring in self.rings if ring.wire == wire)
+
+
+def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentLayout:
+    """Layout of the segment that all partitions share, or of the private one of `partition`."""
+    members = len(manifest.partitions) + (0 if partition is None else 2)
+    place = LINE + members * MEMBER
+    rings = []
+    for number, wire in enumerate(manifest.wires):
+        if partition is not None and partition not in (wire.source, wire.target):
+            continue
+        # A deeper ring lets who waits for nobody run ahead; large messages would leave the cache.
+        slots = 8 if wire.words <= _SMALL else 4
+        rings.append(Ring(number, place, place + LINE, place + 2 * LINE, slots))
+        place = _align(place + 2 * LINE + slots * (1 + wire.words))
+    return SegmentLayout(members, tuple(rings), place, partition)
+
+
+def prepare(segment: NDArray[np.int64], spin: int) -> None:
+    """Set the supervisor's words in a segment of zeros: how long to spin, how long to sleep at most."""
+    segment[SPIN] = spin
+    segment[TIMEOUT : TIMEOUT + 2] = SLEEP_NS // 1_000_000_000, SLEEP_NS % 1_000_000_000
+
+
+def out_wire_table(layout: SegmentLayout, manifest: Manifest, partition: int) -> NDArray[np.int64]:
+    """Wires that begin in `partition`, sorted by target: one row of `COLUMNS` integers each (see `ring`).
+
+    FIRST counts through the rows of all these wires in this order.
+    """
+    wires = [(wire.target, number) for number, wire in enumerate(manifest.wires) if wire.source == partition]
+    return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions))
+
+
+def in_wire_table(layout: SegmentLayout, manifest: Manifest, partition: int) -> NDArray[np.int64]:
+    """Wires that end in `partition`, sorted by source: one row of `COLUMNS` integers each (see `ring`)."""
+    wires = [(wire.source, number) for number, wire in enumerate(manifest.wires) if wire.target == partition]
+    return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions) + 1)
+
+
+def _table(
+    layout: SegmentLayout, manifest: Manifest, partition: int, wires: list[tuple[int, int]], pump: int
+) -> NDArray[np.int64]:
+    table = np.zeros((len(wires), COLUMNS), np.int64)
+    first = 0
+    for row, (other, number) in zip(table, wires, strict=True):
+        ring = layout.ring(number)
+        row[[HEAD, TAIL, PAYLOAD, SLOTS]] = ring.head, ring.tail, ring.payload, ring.slots
+        row[[WORDS, FIRST, WIRE]] = manifest.wires[number].words, first, number
+        # In a private segment the peer is the thread that stands for the other partition.
+        peer = other if layout.partition is None else pump
+        row[[OWN, PEER]] = layout.control(partition), layout.control(peer)
+        first += manifest.wires[number].words
+    return table
+
+
+def _align(words: int) -> int:
+    return -(-words // LINE) * LINE

@@ -1,0 +1,178 @@
+"""Samples of the distributions that a model can name (`graph.Distribution`).
+
+Every sampler takes its parameters, the shape (n,) or (n, dims) and an explicit generator.  The meaning of each
+kind and parameter is that of Nengo's distribution of the same name; the random streams are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+Array = NDArray[np.float64]
+Shape = tuple[int, ...]
+Generator = np.random.Generator
+
+
+class DistributionError(ValueError):
+    """Parameters from which nothing can be sampled; `hint` says what to change.  The builder adds the place."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def sample(kind: str, parameters: tuple[Any, ...], n: int, dims: int | None, rng: Generator) -> Array:
+    """`n` samples: shape (n,) for dims None (numbers), else (n, dims) (vectors).
+
+    Raises `DistributionError` for an unknown kind and for parameters that do not fit the shape.
+    """
+    if kind not in SAMPLERS:
+        known = ", ".join(sorted(SAMPLERS))
+        raise DistributionError(f"there is no distribution {kind!r}", f"use one of {known}")
+    shape = (n,) if dims is None else (n, dims)
+    values = np.ascontiguousarray(SAMPLERS[kind](parameters, shape, rng), dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise DistributionError(
+            f"the distribution {kind} gives values that are not finite", "give finite parameters"
+        )
+    return values
+
+
+def _uniform(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Uniform on [low, high)."""
+    low, high = parameters
+    return low + (high - low) * rng.random(shape)
+
+
+def _gaussian(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Normal with mean and standard deviation."""
+    mean, std = parameters
+    if not std >= 0:
+        raise DistributionError(f"a standard deviation of {std:g} is negative", "give one of 0 or more")
+    return mean + std * rng.standard_normal(shape)
+
+
+def _exponential(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """shift + Exp(scale), and what reaches `high` is put just below it."""
+    scale, shift, high = (*parameters, *(0.0, np.inf)[len(parameters) - 1 :])
+    below = np.nextafter(high, -np.inf)
+    return np.minimum(shift + scale * rng.standard_exponential(shape), below)
+
+
+def _choice(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Rows of `options`, chosen with probabilities in proportion to `weights` (equal where there are none)."""
+    options = _rows(parameters[0], shape)
+    weights = np.ones(len(options)) if len(parameters) < 2 else np.asarray(parameters[1], np.float64)
+    if len(weights) != len(options) or not (weights >= 0).all() or not weights.sum() > 0:
+        raise DistributionError(
+            f"choice has {len(options)} options and the weights {weights.tolist()}",
+            "give every option a weight of 0 or more, one of them above 0",
+        )
+    edges = np.cumsum(weights / weights.sum())
+    picked = np.searchsorted(edges, rng.random(shape[0]), side="right")
+    return options[np.minimum(picked, len(options) - 1)]
+
+
+def _samples(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:  # noqa: ARG001
+    """The values given, one row per sample; a single row or number stands for all."""
+    values = _rows(parameters[0], shape)
+    if len(values) not in (1, shape[0]):
+        raise DistributionError(
+            f"{len(values)} samples are given where {shape[0]} are needed", f"give {shape[0]} rows of samples"
+        )
+    return np.broadcast_to(values, shape)
+
+
+def _rows(values: Any, shape: Shape) -> Array:
+    """`values` with the columns of `shape`."""
+    rows = np.asarray(values, dtype=np.float64)
+    rows = rows.reshape(1) if rows.ndim == 0 else rows
+    if len(shape) == 2 and rows.ndim == 1:
+        rows = rows[:, None] if shape[1] == 1 else rows[None, :]
+    if len(shape) == 1 and rows.ndim == 2 and 1 in rows.shape:
+        rows = rows.ravel()
+    if rows.ndim != len(shape) or rows.shape[1:] != shape[1:] or not len(rows):
+        needed = "numbers" if len(shape) == 1 else f"rows of {shape[1]} numbers"
+        raise DistributionError(
+            f"values of shape {rows.shape} are given where {needed} are needed", f"give {needed}"
+        )
+    return rows
+
+
+def _hypersphere(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Uniform on the surface of the unit hypersphere, or within it at a distance >= min_magnitude."""
+    surface, least = _sphere_parameters(parameters, shape)
+    directions = rng.standard_normal(shape)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    if surface:
+        return directions
+    return directions * _magnitudes(rng.random((shape[0], 1)), least, shape[1])
+
+
+def _sobol(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """As hypersphere, scattered evenly: Sobol points, shifted at random modulo 1, mapped by the normal quantile."""
+    surface, least = _sphere_parameters(parameters, shape)
+    n, dims = shape
+    cube = (_sobol_points(n, dims + 1) + rng.random(dims + 1)) % 1.0
+    # Half of the grid's spacing away from 0 and 1, where the quantile is infinite.
+    directions = ndtri(np.clip(cube[:, :dims], 2.0**-33, 1.0 - 2.0**-33))
+    norms = np.linalg.norm(directions, axis=1, keepdims=True)
+    directions /= np.maximum(norms, np.finfo(np.float64).tiny)
+    return directions if surface else directions * _magnitudes(cube[:, dims:], least, dims)
+
+
+@lru_cache(maxsize=32)
+def _sobol_points(n: int, columns: int) -> Array:
+    """The first n points of the unscrambled Sobol sequence: n x columns, in [0, 1)."""
+    points = qmc.Sobol(columns, scramble=False).random_base2(max(0, int(n - 1).bit_length()))[:n]
+    points.flags.writeable = False
+    return np.asarray(points, dtype=np.float64)
+
+
+def _magnitudes(uniform: Array, least: float, dims: int) -> Array:
+    """Lengths of vectors uniform in the volume between the radii `least` and 1."""
+    return np.asarray((least**dims + (1.0 - least**dims) * uniform) ** (1.0 / dims))
+
+
+def _sphere_parameters(parameters: tuple[Any, ...], shape: Shape) -> tuple[bool, float]:
+    if len(shape) != 2:
+        raise DistributionError("a hypersphere gives vectors, not numbers", "use uniform(low, high)")
+    surface, least = (*parameters, *(0, 0.0)[len(parameters) :])
+    if not 0 <= least < 1:
+        raise DistributionError(
+            f"a least magnitude of {least:g} is not in [0, 1)", "give one of at least 0, below 1"
+        )
+    return bool(surface), float(least)
+
+
+def _sqrt_beta(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Length of m components of a random unit vector of n + m: the root of Beta(m / 2, n / 2)."""
+    n, m = (*parameters, *(1,)[len(parameters) - 1 :])
+    return np.sqrt(rng.beta(m / 2.0, n / 2.0, shape))
+
+
+def _cosine_similarity(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
+    """Cosine between two random vectors of `dims` dimensions: one component of a random unit vector."""
+    (dims,) = parameters
+    signs = np.where(rng.random(shape) < 0.5, -1.0, 1.0)
+    return signs if dims == 1 else signs * _sqrt_beta((dims - 1, 1), shape, rng)
+
+
+SAMPLERS: dict[str, Callable[[tuple[Any, ...], Shape, Generator], Array]] = {
+    "uniform": _uniform,
+    "gaussian": _gaussian,
+    "exponential": _exponential,
+    "choice": _choice,
+    "samples": _samples,
+    "hypersphere": _hypersphere,
+    "sobol": _sobol,
+    "sqrt_beta": _sqrt_beta,
+    "cosine_similarity": _cosine_similarity,
+}

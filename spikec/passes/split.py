@@ -1,0 +1,78 @@
+"""Split: every population becomes atoms of at most 256 neurons, every decoding an exact sum over them.
+
+Atoms are the same for every number of partitions, and the unit of partitioning.  A partial sum is rounded once
+to an integer multiple of 2 ** -exponent; the exponent follows from the largest value that the sum can take.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spikec import graph as g
+
+ATOM = 256
+# The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest of the 63 bits is
+# head-room for activities beyond the bound (neurons whose rate has none).
+BITS_BOUNDED, BITS_UNBOUNDED = 50, 44
+UNBOUNDED = ("rectified_linear", "spiking_rectified_linear")
+
+
+def split(graph: g.Graph) -> g.Graph:
+    """`Neurons` and `Decoders` to `Atom` and `ExactSum`; spikes are recorded from an exact sum of the activity."""
+    result = graph.copy()
+    for name, neurons in list(result.nodes(g.Neurons)):
+        _record_spikes(result, name)
+        _split_one(result, name, neurons)
+    return result
+
+
+def _record_spikes(graph: g.Graph, name: str) -> None:
+    probes = [r for r, port in graph.readers(name) if port == "neurons" and graph.op(r).attribute == "spikes"]
+    if not probes:
+        return
+    activity = graph.add(f"{name}.activity", g.Decoders(size=graph.op(name).size, matrix=None))
+    graph.connect(name, activity, "activity")
+    for probe in sorted(set(probes)):
+        graph.nx.remove_edges_from([(name, probe, key) for key in list(graph.nx[name][probe])])
+        graph.connect(activity, probe)
+
+
+def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
+    decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
+    probes = [r for r, port in graph.readers(name) if port == "neurons"]
+    inputs = [(s, port) for s, _, port in graph.nx.in_edges(name, data="port")]
+    bound = activity_bound(neurons, graph.dt)
+    graph.remove(name)
+    for target, op in decoders:
+        graph.replace(target, g.ExactSum(size=op.size, span=op.span, exponent=_exponent(neurons, op.matrix, bound)))
+    for k, start in enumerate(range(0, neurons.size, ATOM)):
+        stop = min(neurons.size, start + ATOM)
+        atom = g.Atom(
+            size=stop - start,
+            span=neurons.span,
+            neurons=neurons,
+            start=start,
+            targets=tuple(target for target, _ in decoders),
+            decoders=tuple(None if op.matrix is None else op.matrix[:, start:stop] for _, op in decoders),
+        )
+        path = graph.add(f"{name}#{k}", atom)
+        for source, port in inputs:
+            graph.connect(source, path, port)
+        for target, _ in decoders:
+            graph.connect(path, target, "activity")
+        for probe in probes:
+            graph.connect(path, probe, "neurons")
+
+
+def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:
+    """The largest activity (Hz) of every neuron while |x| <= radius; where rates have no bound, more can occur."""
+    scale = np.abs(neurons.gain) * np.linalg.norm(neurons.encoders, axis=1)
+    return neurons.neuron.max_activity(dt, scale + np.abs(neurons.bias))
+
+
+def _exponent(neurons: g.Neurons, matrix: g.Array | None, bound: g.Array) -> int:
+    largest = float(bound.max(initial=0.0) if matrix is None else (np.abs(matrix) @ bound).max(initial=0.0))
+    bits = BITS_UNBOUNDED if neurons.neuron.kind in UNBOUNDED else BITS_BOUNDED
+    return bits - math.ceil(math.log2(largest)) if largest > 0 else bits
