@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What one part of one probe recorded from the step after the last block's `last_step` up to `last_step`.
+    """What one part of one probe recorded since the last block of that part.
 
     probe: number of the probe in `Manifest.probes`; part: number in `Probe.parts`.
     data, by the probe's kind: "value": samples x columns, float; "sum": samples x columns, int64;
-    "events": k x 2, int64, rows (step, neuron).
+    "events": k x 2, int64, rows (step, neuron), steps ascending.
     first_sample: number of the first row among all samples of the probe, from 0 (sample k is taken at step
     (k + 1) * every); 0 for events.
-    last_step: the part is complete up to and including this step, even where `data` has no rows.
+
+    Blocks may be left out where nothing was recorded: that a part is complete up to a step is told apart from them.
     """
 
     probe: int
     part: int
     first_sample: int
     data: NDArray[Any]
-    last_step: int

@@ -23,7 +23,7 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One array of a partition: a `.npy` file.  `state` arrays are copied and changed by the run."""
+    """One array of a partition: a `.npy` file; or, with no file, `state` that begins at 0 and changes during a run."""
 
     name: str
     file: str
@@ -157,7 +157,7 @@ def load(path: Path) -> Manifest:
 def check_files(manifest: Manifest, folder: Path, partition: int) -> None:
     """Compare the program and arrays of one partition with their checksums; raises `ManifestError`."""
     part = manifest.partitions[partition]
-    for name, digest in [(part.program, part.sha256), *((a.file, a.sha256) for a in part.arrays)]:
+    for name, digest in [(part.program, part.sha256), *((a.file, a.sha256) for a in part.arrays if a.file)]:
         path = folder / name
         if not path.is_file():
             raise ManifestError(f"{path} is missing; compile the model again")

@@ -54,7 +54,7 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
     while work:
         name = work.pop()
         if not isinstance(graph.op(name), g.ExactSum):
-            for source in set(graph.inputs(name)):
+            for source in dict.fromkeys(graph.inputs(name)):
                 want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
     return Demand({name: masks[name] for name in graph.nx if name in masks})
 

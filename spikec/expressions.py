@@ -125,18 +125,23 @@ def evaluate_all(expressions: tuple[Expression, ...], x: NDArray[np.float64]) ->
     return np.stack(columns, axis=-1).astype(np.float64)
 
 
-def to_pytensor(expression: Expression, component: Callable[[int], str], number: Callable[[float], str] = repr) -> str:
-    """Source of `expression` as PyTensor; `component(i)` and `number(v)` say how those are written."""
+def to_pytensor(expression: Expression, component: Callable[[int], str]) -> str:
+    """Source of `expression` as PyTensor; `component(i)` says how x[i] is written."""
     match expression:
         case Number(value):
-            return number(value)
+            return repr(value)
         case Time():
             return "t"
         case Component(index):
             return component(index)
-        case Call(function, arguments):
-            return FUNCTIONS[function].pytensor.format(*(to_pytensor(a, component, number) for a in arguments))
+        case Call(_, arguments):
+            return pytensor_call(expression, [to_pytensor(a, component) for a in arguments])
     raise TypeError(expression)
+
+
+def pytensor_call(call: Call, arguments: list[str]) -> str:
+    """Source of a call whose arguments are written already."""
+    return FUNCTIONS[call.function].pytensor.format(*arguments)
 
 
 def uses_time(expression: Expression) -> bool:

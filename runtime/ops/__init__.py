@@ -1,0 +1,56 @@
+"""What programs are written in: Spike's Ops under the names that programs use, and a few helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytensor.tensor as pt
+from spike_runtime.ops.exchange import Collect, Publish
+from spike_runtime.ops.filters import Delay, StateSpace
+from spike_runtime.ops.linear import SparseProduct
+from spike_runtime.ops.neurons import Neurons
+from spike_runtime.ops.record import Record, RecordEvents, RecordState
+from spike_runtime.ops.sources import Noise, Tables
+
+__all__ = [
+    "collect",
+    "delay",
+    "join",
+    "lookup",
+    "neurons",
+    "noise",
+    "outputs",
+    "publish",
+    "record",
+    "record_events",
+    "record_state",
+    "sparse_product",
+    "state_space",
+]
+
+collect = Collect()
+delay = Delay()
+lookup = Tables()
+noise = Noise()
+publish = Publish()
+record = Record()
+record_events = RecordEvents()
+record_state = RecordState()
+sparse_product = SparseProduct()
+state_space = StateSpace()
+
+
+def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
+    """The Op of all neurons of one kind: see `Neurons`."""
+    return Neurons(kind, dtype, exact)
+
+
+def join(*vectors: Any) -> Any:
+    """Vectors one after the other."""
+    return vectors[0] if len(vectors) == 1 else pt.concatenate(vectors)
+
+
+def outputs(expressions: Sequence[Any], like: Any, dtype: str) -> Any:
+    """Outputs of functions of one form, one after the other: each a vector as long as `like`, or a number."""
+    return pt.concatenate([pt.zeros_like(like, dtype="float64") + e for e in expressions]).astype(dtype)

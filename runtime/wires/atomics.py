@@ -32,6 +32,7 @@ _PAUSE: dict[str, tuple[str, tuple[int, ...]]] = {
 _syscall = types.ExternalFunction(
     "syscall", types.intp(types.intp, types.intp, types.intp, types.intp, types.intp, types.intp, types.intp)
 )
+_sched_yield = types.ExternalFunction("sched_yield", types.int32())
 _usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 _clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
 
@@ -91,6 +92,12 @@ def pause(typingctx: Any) -> Any:
         return ir.Constant(ir.IntType(64), 0)
 
     return types.int64(), generate
+
+
+@nb.njit(nogil=True, inline="never")
+def give_way() -> None:
+    """Let another process that is ready run on this core."""
+    _sched_yield()
 
 
 @nb.njit(nogil=True, inline="never")

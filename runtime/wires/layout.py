@@ -3,7 +3,7 @@
 The segment is an array of 64-bit words.  What different processes write stands on different cache lines (two
 lines apart, as processors fetch lines in pairs).
 
-    line 0        words that the supervisor sets: STOP, SPIN, the sleep's timeout
+    line 0        words that the supervisor sets: STOP, SPIN, YIELD, TIMEOUT
     per member    one line that its peers write (ARRIVALS, TARGET, BELL, SPACE), one that it writes itself
     per wire      a line for the head (next message to read), one for the tail (next to write), the slots,
                   each the step's number and `words` numbers
@@ -21,7 +21,7 @@ from spike_runtime.manifest import Manifest
 
 LINE = 16
 
-STOP, SPIN, TIMEOUT = 0, 1, 2
+STOP, SPIN, YIELD, TIMEOUT = 0, 1, 2, 3
 
 ARRIVALS, TARGET, BELL, SPACE = 0, 1, 2, 3
 PROGRESS, STATE, WAITING_NS, EXCHANGE_NS, WAIT_WIRE, WAIT_STEP, CLOCK = (LINE + i for i in range(7))
@@ -32,7 +32,8 @@ STARTING, RUNNING, DONE = 0, 1, 2
 HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, COLUMNS = range(10)
 
 SLEEP_NS = 10_000_000
-SPIN_LONG, SPIN_SHORT = 2000, 20
+# Where every partition has a core of its own, spinning is the fastest; where not, others need the core.
+SPIN_ALONE, SPIN_SHARED, GIVE_WAY = 5000, 20, 1000
 
 _SMALL = 4096
 
@@ -85,9 +86,9 @@ def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentL
     return SegmentLayout(members, tuple(rings), place, partition)
 
 
-def prepare(segment: NDArray[np.int64], spin: int) -> None:
-    """Set the supervisor's words in a segment of zeros: how long to spin, how long to sleep at most."""
-    segment[SPIN] = spin
+def prepare(segment: NDArray[np.int64], spin: int, give_way: int = GIVE_WAY) -> None:
+    """Set the supervisor's words in a segment of zeros: how who waits spins, then gives way, then sleeps."""
+    segment[SPIN], segment[YIELD] = spin, give_way
     segment[TIMEOUT : TIMEOUT + 2] = SLEEP_NS // 1_000_000_000, SLEEP_NS % 1_000_000_000
 
 

@@ -3,11 +3,11 @@
 A message holds the number of its step and the wire's words.  The writer fills the slot at `tail`, then stores
 tail + 1 (release); the reader sees tail (acquire), adds the words to its totals, then stores head + 1.
 
-Who has nothing to do spins for a moment, then sleeps in the kernel until its BELL rings.  A reader asks to be
-woken when as many messages have arrived (ARRIVALS) as it still lacks (TARGET), not at each of them: with many
-partitions on few cores this is one change of process per partition and step instead of one per wire.  It
-cannot miss its bell: it stores TARGET, then reads ARRIVALS; a writer adds to ARRIVALS, then reads TARGET; all
-four in one total order.
+Who has nothing to do spins for a moment, gives way for another, then sleeps until its BELL rings.
+A reader asks to be woken when as many messages have arrived (ARRIVALS) as it still lacks (TARGET), not at
+each: with many partitions on few cores this is one change of process for each partition and step instead
+of one for each wire.  It cannot miss its bell: it stores TARGET, then reads ARRIVALS; a writer adds to
+ARRIVALS, then reads TARGET; all four in one total order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.wires.atomics import (
     fetch_add,
+    give_way,
     load_acquire,
     load_ordered,
     now,
@@ -51,6 +52,7 @@ from spike_runtime.wires.layout import (
     WAITING_NS,
     WIRE,
     WORDS,
+    YIELD,
     Ring,
     SegmentLayout,
     in_wire_table,
@@ -170,6 +172,15 @@ def take(segment: Words, wires: Words, message: Words) -> int:
 
 
 @_jit
+def _linger(segment: Words, patience: int) -> None:
+    """Spin while more patience is left than for giving way."""
+    if patience >= segment[YIELD]:
+        pause()
+    else:
+        give_way()
+
+
+@_jit
 def _missing(segment: Words, wires: Words) -> int:
     """How many of the wires have no message."""
     missing = 0
@@ -191,11 +202,11 @@ def _wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
     """Wait until every wire has a message; True where the run was stopped before."""
     own = wires[0, OWN]
     start = now(segment, own + CLOCK)
-    spins = segment[SPIN]
+    patience = segment[SPIN] + segment[YIELD]
     while _missing(segment, wires) > 0 and load_acquire(segment, STOP) == 0:
-        if spins > 0:
-            spins -= 1
-            pause()
+        if patience > 0:
+            patience -= 1
+            _linger(segment, patience)
             continue
         segment[own + WAIT_STEP] = step
         store_release(segment, own + WAIT_WIRE, 1 + _first_missing(segment, wires))
@@ -241,11 +252,11 @@ def _wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
     """Wait until the ring has a free slot; True where the run was stopped before."""
     own = wire[OWN]
     start = now(segment, own + CLOCK)
-    spins = segment[SPIN]
+    patience = segment[SPIN] + segment[YIELD]
     while tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS] and load_acquire(segment, STOP) == 0:
-        if spins > 0:
-            spins -= 1
-            pause()
+        if patience > 0:
+            patience -= 1
+            _linger(segment, patience)
             continue
         store_ordered(segment, own + SPACE, 1 + wire[WIRE])
         bell = load_ordered(segment, own + BELL)

@@ -27,8 +27,11 @@ class NeuronType:
     spiking: ClassVar[bool] = False
     state: ClassVar[tuple[str, ...]] = ()
 
-    def rates(self, J: Array) -> Array:
-        """Steady-state firing rate (Hz, or activity for rate neurons) for input current J."""
+    def rates(self, J: Array, out: Array | None = None) -> Array:
+        """Steady-state firing rate (Hz, or activity for rate neurons) for input current J, of the shape of J.
+
+        With `out` (which may be J itself) it is written there and no memory is allocated for it.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
@@ -89,16 +92,18 @@ class LIFRate(NeuronType):
     amplitude: float = 1.0
     kind: ClassVar[str] = "lif_rate"
 
-    def rates(self, J: Array) -> Array:
-        excess = np.asarray(J, np.float64) - 1.0
-        # Where the neuron is silent 1 / excess becomes inf, its logarithm inf, and the rate exactly 0.
-        np.maximum(excess, 0.0, out=excess)
-        with np.errstate(divide="ignore", over="ignore"):
-            np.divide(1.0, excess, out=excess)
-            np.log1p(excess, out=excess)
-            excess *= self.tau_rc
-            excess += self.tau_ref
-            return np.divide(self.amplitude, excess, out=excess)
+    def rates(self, J: Array, out: Array | None = None) -> Array:
+        fires = np.asarray(J) > 1.0
+        # For J > 1 the excess is at least 2^-52, so the floor changes only silent neurons; with it the logarithm
+        # keeps off its slow path for infinities.
+        period = np.subtract(J, 1.0, out=out, dtype=np.float64)
+        period = np.maximum(period, 2.0**-53, out=out)
+        period = np.divide(1.0, period, out=out)
+        period = np.log1p(period, out=out)
+        period = np.multiply(period, self.tau_rc, out=out)
+        period = np.add(period, self.tau_ref, out=out)
+        rate = np.divide(self.amplitude, period, out=out)
+        return np.asarray(np.multiply(rate, fires, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
@@ -151,8 +156,9 @@ class RectifiedLinear(NeuronType):
     amplitude: float = 1.0
     kind: ClassVar[str] = "rectified_linear"
 
-    def rates(self, J: Array) -> Array:
-        return self.amplitude * np.maximum(0.0, np.asarray(J, np.float64))
+    def rates(self, J: Array, out: Array | None = None) -> Array:
+        rectified = np.maximum(0.0, J, out=out, dtype=np.float64)
+        return np.asarray(np.multiply(rectified, self.amplitude, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         max_rates, intercepts = _check_tuning(max_rates, intercepts, 0.0)
@@ -186,9 +192,10 @@ class Sigmoid(NeuronType):
     tau_ref: float = 0.0025
     kind: ClassVar[str] = "sigmoid"
 
-    def rates(self, J: Array) -> Array:
+    def rates(self, J: Array, out: Array | None = None) -> Array:
         with np.errstate(over="ignore"):  # exp(-J) = inf is a rate of 0
-            return (1.0 / self.tau_ref) / (1.0 + np.exp(-np.asarray(J, np.float64)))
+            decay = np.exp(np.negative(J, out=out, dtype=np.float64), out=out)
+            return np.asarray(np.divide(1.0 / self.tau_ref, np.add(decay, 1.0, out=out), out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
@@ -216,8 +223,8 @@ class Tanh(NeuronType):
     tau_ref: float = 0.0025
     kind: ClassVar[str] = "tanh"
 
-    def rates(self, J: Array) -> Array:
-        return (1.0 / self.tau_ref) * np.tanh(np.asarray(J, np.float64))
+    def rates(self, J: Array, out: Array | None = None) -> Array:
+        return np.asarray(np.multiply(np.tanh(J, out=out, dtype=np.float64), 1.0 / self.tau_ref, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)

@@ -1,0 +1,262 @@
+"""The engine of a partition: its program compiled into one function that runs many steps per call.
+
+The program gives one step as a PyTensor graph.  PyTensor compiles it in NUMBA mode with every state as a mutable
+input, so that kernels work in place; around it goes a loop, also compiled, that holds no Python: a step costs no call from
+Python, exchanges happen inside, and the interpreter is free meanwhile (nogil).  Arrays are arguments and never constants: programs of one
+structure share one compiled function on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+import pytensor
+from numpy.typing import NDArray
+from pytensor.compile.io import In, Out
+from pytensor.link.numba.cache import compile_numba_function_src
+from pytensor.link.numba.dispatch.basic import numba_funcify_ensure_cache
+from spike_runtime.blocks import Block
+from spike_runtime.manifest import Manifest, check_files
+from spike_runtime.ops.kernel import source_version
+from spike_runtime.ops.record import event_capacity
+from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
+from spike_runtime.wires import ring
+from spike_runtime.wires.atomics import load_acquire, store_release
+from spike_runtime.wires.layout import PROGRESS, STOP
+
+# Functions of signals must mean the same arithmetic in every program: no liberties for PyTensor's own loops.
+pytensor.config.numba__fastmath = False
+
+BUFFER_BYTES = 16 << 20
+LONGEST_CHUNK = 1000
+
+
+class EngineError(Exception):
+    """A step failed; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A recording of this partition: the probe and part it belongs to, and its columns."""
+
+    probe: int
+    part: int
+    kind: str
+    columns: int
+    every: int
+
+
+class Engine:
+    """One partition, ready to run."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        partition: int,
+        segment: NDArray[np.int64],
+        layout: ring.SegmentLayout,
+        seed: int | None = None,
+    ) -> None:
+        """Check and map the partition's files and compile its program.
+
+        `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of noise.
+        Raises `ManifestError` where a file is missing or was changed.
+        """
+        check_files(manifest, folder, partition)
+        self.manifest, self.partition = manifest, partition
+        part = manifest.partitions[partition]
+        self.slots = _slots(manifest, partition)
+        self.chunk = self._chunk_length()
+        self.constants = {
+            a.name: np.load(folder / a.file, mmap_mode="r", allow_pickle=False) for a in part.arrays if not a.state
+        }
+        self.constants = {name: np.asarray(value) for name, value in self.constants.items()}
+        self.state = {a.name: np.zeros(a.shape, a.dtype) for a in part.arrays if a.state}
+        self.state["status"] = np.zeros(2, np.int64)
+        self.state |= self._buffers()
+        if seed is not None and "noise_keys" in self.constants:
+            self.constants["noise_keys"] = _reseeded(self.constants["noise_keys"], seed)
+        if "send_rows" in self.constants:
+            self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition)
+        if "receive_rows" in self.constants:
+            self.constants["receive_wires"] = ring.in_wire_table(layout, manifest, partition)
+        self.segment = segment
+        self.progress = layout.control(partition) + PROGRESS
+        self._loop, self._arguments = _compile(_load(folder / part.program), self.constants, self.state, segment)
+        self._last = self._drained = 0
+
+    def _chunk_length(self) -> int:
+        """Steps per call: as many as the recording buffers may hold."""
+        size = np.dtype(self.manifest.precision).itemsize
+        row = sum(s.columns * size / s.every for s in self.slots if s.kind != "events")
+        return int(np.clip(BUFFER_BYTES // max(row, 1), 1, LONGEST_CHUNK))
+
+    def _buffers(self) -> dict[str, NDArray[Any]]:
+        buffers: dict[str, NDArray[Any]] = {}
+        sources = sum(s.columns for s in self.slots if s.kind == "events")
+        for number, slot in enumerate(self.slots):
+            if slot.kind != "events":
+                dtype = np.int64 if slot.kind == "sum" else self.manifest.precision
+                buffers[f"record_{number}_buffer"] = np.zeros((self.chunk // slot.every + 2, slot.columns), dtype)
+        if sources:
+            buffers["events_buffer"] = np.zeros((event_capacity(sources, self.chunk), 4), np.int64)
+            buffers["events_count"] = np.zeros(1, np.int64)
+        return buffers
+
+    def run(self, first: int, count: int) -> int:
+        """Execute steps first .. first + count - 1 (numbered from 1) and return how many were completed.
+
+        Fewer than `count` are completed where the run was stopped, or a buffer must be drained first.  Raises `EngineError`
+        where a decoded value is not a number or out of range.
+        """
+        if "send_rows" in self.constants and self._last == 0:
+            # What the first step collects: the sums of the step before it.
+            ring.publish(self.segment, self.constants["send_wires"], self.constants["send_rows"], self.state["sums"], first - 1)
+        done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
+        self._last = first + done - 1 if done else max(self._last, first - 1)
+        code, detail = (int(v) for v in self.state["status"])
+        if code == FULL:
+            self.state["status"][:] = OK
+        elif code == NOT_FINITE:
+            raise EngineError(self._not_finite(detail, self._last))
+        elif code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
+            source, target = self.manifest.wires[wire].source, self.manifest.wires[wire].target
+            raise EngineError(f"the wire from partition {source} to partition {target} lost or repeated a message")
+        return done
+
+    def _not_finite(self, row: int, step: int) -> str:
+        plan = self.manifest.plan.get("sums", {}).get(str(self.partition), [])
+        name = next((n for n, start, size in plan if start <= row < start + size), f"sum {row}")
+        time = step * self.manifest.dt
+        return (
+            f"the decoded value {name} is not a number, or far beyond its range, at {time:g} s (step {step}); "
+            "look for functions that divide by 0 or feedback that grows without bound"
+        )
+
+    def drain(self) -> list[Block]:
+        """What was recorded since the last call, up to the last step completed."""
+        blocks = []
+        events = self._events()
+        for number, slot in enumerate(self.slots):
+            first, last = self._drained // slot.every, self._last // slot.every
+            if slot.kind == "events":
+                data = events[events[:, 0] == number][:, 1:]
+                data = np.repeat(data[:, :2], data[:, 2], axis=0)
+                blocks.append(Block(slot.probe, slot.part, 0, data))
+            else:
+                buffer = self.state[f"record_{number}_buffer"]
+                rows = np.arange(first, last) % len(buffer)
+                blocks.append(Block(slot.probe, slot.part, first, buffer[rows]))
+        self._drained = self._last
+        return blocks
+
+    def _events(self) -> NDArray[np.int64]:
+        if "events_count" not in self.state:
+            return np.zeros((0, 4), np.int64)
+        count = int(self.state["events_count"][0])
+        self.state["events_count"][0] = 0
+        events: NDArray[np.int64] = self.state["events_buffer"][:count].copy()
+        return events
+
+
+def _slots(manifest: Manifest, partition: int) -> list[_Slot]:
+    found = {
+        part.slot: _Slot(p, q, probe.kind, sum(b - a for a, b in part.ranges), probe.every)
+        for p, probe in enumerate(manifest.probes)
+        for q, part in enumerate(probe.parts)
+        if part.partition == partition
+    }
+    return [found[k] for k in sorted(found)]
+
+
+def _reseeded(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Keys of noise for another seed: a hash of both."""
+    digests = [hashlib.sha256(f"{seed}\0{int(key)}".encode()).digest()[:8] for key in keys]
+    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
+
+
+def _load(path: Path) -> ModuleType:
+    module = ModuleType(path.stem)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    return module
+
+
+def _compile(
+    program: ModuleType,
+    constants: dict[str, NDArray[Any]],
+    state: dict[str, NDArray[Any]],
+    segment: NDArray[np.int64],
+) -> tuple[Callable[..., int], list[NDArray[Any]]]:
+    """The compiled loop over the program's step, and its arguments after (first, count)."""
+    clock = pytensor.tensor.TensorType("int64", ())("n")
+    a = {name: _variable(name, value) for name, value in sorted(constants.items())}
+    s = {name: _variable(name, value) for name, value in sorted({**state, "segment": segment}.items())}
+    updates = program.step(clock, SimpleNamespace(**a), SimpleNamespace(**s))
+    names = [name for name, variable in s.items() if variable in updates]
+    function = pytensor.function(
+        [In(clock), *(In(v, borrow=True) for v in a.values()), *(In(v, mutable=True, borrow=True) for v in s.values())],
+        [Out(updates[s[name]], borrow=True) for name in names],
+        mode="NUMBA",
+        accept_inplace=True,
+        on_unused_input="ignore",
+    )
+    arguments = [*constants.values()]
+    arguments = [constants[name] for name in a] + [segment if name == "segment" else state[name] for name in s]
+    fgraph = function.maker.fgraph
+    offset = 1 + len(a)
+    positions = [offset + list(s).index(name) for name in names]
+    copies = [
+        (k, position) for k, position in enumerate(positions) if not _in_place(fgraph, fgraph.outputs[k], fgraph.inputs[position])
+    ]
+    return _loop(fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment")), arguments
+
+
+def _variable(name: str, value: NDArray[Any]) -> Any:
+    return pytensor.tensor.TensorType(value.dtype.name, (None,) * value.ndim)(name)
+
+
+def _in_place(fgraph: Any, output: Any, source: Any) -> bool:
+    """Whether `output` is computed in the memory of input `source`, through Ops that work in place."""
+    variable = output
+    while variable.owner is not None:
+        node = variable.owner
+        destroyed = (node.op.destroy_map or {}).get(node.outputs.index(variable))
+        if not destroyed:
+            return False
+        variable = node.inputs[destroyed[0]]
+    return variable is source
+
+
+def _loop(fgraph: Any, copies: list[tuple[int, int]], status: int, segment: int) -> Callable[..., int]:
+    """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status and stop."""
+    step, key = numba_funcify_ensure_cache(fgraph)
+    count = len(fgraph.inputs)
+    inputs = ", ".join(f"x{i}" for i in range(1, count))
+    lines = "\n".join(f"        x{position}[:] = y[{k}]" for k, position in copies)
+    source = f"""
+def loop(first, count, progress, {inputs}):
+    x0 = np.zeros((), np.int64)
+    for i in range(count):
+        if load_acquire(x{segment}, {STOP}) != 0:
+            return i
+        x0[()] = first + i
+        y = step(x0, {inputs})
+{lines}
+        if x{status}[0] != 0:
+            return i + (x{status}[0] == {FULL})
+        store_release(x{segment}, progress, first + i)
+    return count
+"""
+    names = {"__name__": __name__, "np": np, "step": step, "load_acquire": load_acquire, "store_release": store_release}
+    digest = None if key is None else hashlib.sha256(f"{source}{key}{source_version()}".encode()).hexdigest()
+    function = compile_numba_function_src(source, "loop", names, cache_key=digest)
+    compiled: Callable[..., int] = numba.njit(nogil=True, cache=digest is not None, error_model="numpy")(function)
+    return compiled

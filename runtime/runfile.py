@@ -1,0 +1,115 @@
+"""`run.json`: what a run was, how it ended, and the times it took; kept apart from the results' bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+RUN_FILE, STORE, RESERVE = "run.json", "data.zarr", ".reserve"
+_RESERVE_BYTES = 1 << 16
+
+
+class RunError(Exception):
+    """A run directory cannot be made or read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Measured wall-clock time of one partition in ns: own work, exchange, waiting for others, recording."""
+
+    steps: int
+    compute: float
+    exchange: float
+    waiting: float
+    recording: float
+
+    def per_step(self) -> dict[str, float]:
+        """us per step by kind."""
+        kinds = ("compute", "exchange", "waiting", "recording")
+        return {kind: getattr(self, kind) / max(1, self.steps) / 1e3 for kind in kinds}
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """Contents of `run.json`.
+
+    status: "running", "complete", "stopped" (Ctrl-C) or "failed", then `cause` says why and `partition` where, if
+    known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the first step to the last.
+    """
+
+    model: str
+    manifest: str
+    manifest_sha256: str
+    seed: int
+    dt: float
+    steps: int
+    transport: str
+    probes: tuple[str, ...]
+    pid: int
+    status: str = "running"
+    cause: str = ""
+    partition: int | None = None
+    recorded: int = 0
+    wall: float = 0.0
+    times: tuple[Times, ...] = field(default=())
+
+
+def prepare_folder(folder: Path, overwrite: bool) -> None:
+    """Make an empty run directory; raises `RunError` where something else is there."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; give another directory with -o")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / RUN_FILE).is_file():
+            raise RunError(f"{folder} is not empty and not a run; give another directory with -o")
+        if not overwrite:
+            raise RunError(f"{folder} already holds a run; give another directory with -o, or --overwrite")
+        shutil.rmtree(folder / STORE, ignore_errors=True)
+        (folder / RUN_FILE).unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
+    except OSError as error:
+        raise RunError(f"cannot make {folder}: {error.strerror}; give another directory with -o") from None
+
+
+def release_reserve(folder: Path) -> None:
+    """Free the disk space that was kept back, so that a full disk can still hold how the run ended."""
+    (folder / RESERVE).unlink(missing_ok=True)
+
+
+def save(run: RunFile, folder: Path) -> None:
+    """Write `run.json`, whole or not at all."""
+    scratch = folder / (RUN_FILE + ".new")
+    scratch.write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
+    os.replace(scratch, folder / RUN_FILE)
+
+
+def load(folder: Path) -> RunFile:
+    """Read `run.json`; raises `RunError`.  A run whose process is gone without a word is "failed"."""
+    try:
+        body: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        times = tuple(Times(**entry) for entry in body.pop("times"))
+        run = RunFile(**(body | {"times": times, "probes": tuple(body["probes"])}))
+    except OSError as error:
+        raise RunError(
+            f"{folder} is not a run ({RUN_FILE}: {error.strerror}); make one with spike-run"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{folder / RUN_FILE} is damaged: {error}; run again") from None
+    if run.status == "running" and not _alive(run.pid):
+        return replace(run, status="failed", cause="spike-run itself ended without a word (killed?)")
+    return run
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

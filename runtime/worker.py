@@ -1,0 +1,178 @@
+"""One partition in a process of its own: `python -m spike_runtime.worker`, started by the supervisor.
+
+Reads its job, builds the engine, says "ready", waits for "go", runs, and hands over what was recorded as it goes.
+It never decides about the run: the supervisor stops it by the stop flag, and it dies with the supervisor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spike_runtime import frames, manifest
+from spike_runtime.blocks import Block
+from spike_runtime.job import Job, load_job
+from spike_runtime.wires import segment as shared
+from spike_runtime.wires.layout import (
+    EXCHANGE_NS,
+    PROGRESS,
+    STOP,
+    WAITING_NS,
+    SegmentLayout,
+    segment_layout,
+)
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Engine(Protocol):
+    """What runs a program.  `chunk` is the most steps of one `run`."""
+
+    chunk: int
+
+    def run(self, first: int, count: int) -> int:
+        """Run steps first .. first + count - 1; gives how many were completed: fewer where the run was stopped."""
+
+    def drain(self) -> list[Block]:
+        """What was recorded since the last call."""
+
+
+class Pump(Protocol):
+    """What carries messages to other segments; see `wires.zeromq.Pump`."""
+
+    failure: Exception | None
+    endpoint: str
+
+    def connect(self, endpoints: list[str]) -> None: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def main() -> int:
+    """Run the job on standard input; gives the exit code."""
+    job = load_job(sys.stdin.read())
+    _die_with(job.supervisor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = socket.socket(fileno=job.channel)
+    try:
+        _work(job, channel)
+    except (BrokenPipeError, EOFError, ConnectionError):
+        return 1  # the supervisor is gone: nobody to tell
+    except MemoryError as error:
+        return _report(channel, "memory", f"out of memory{': ' * bool(str(error))}{error}")
+    except manifest.ManifestError as error:
+        return _report(channel, "input", str(error))
+    except Exception as error:
+        traceback.print_exc()
+        kind = "wire" if type(error).__name__ == "WireError" else "error"
+        text = str(error) if kind == "wire" else f"{type(error).__name__}: {error}"
+        return _report(channel, kind, text)
+    return 0
+
+
+def _report(channel: socket.socket, kind: str, cause: str) -> int:
+    frames.send(channel, "failed", reason=kind, cause=cause)
+    return 1
+
+
+def _work(job: Job, channel: socket.socket) -> None:
+    plan = manifest.load(Path(job.manifest))
+    layout = segment_layout(plan, None if job.transport == "ring" else job.partition)
+    segment = shared.attach(job.segment, layout.words)
+    if job.core is not None:
+        os.sched_setaffinity(0, {job.core})
+    pump = None if job.transport == "ring" else _pump(job, plan, layout, segment)
+    try:
+        engine = _engine(job)(plan, Path(job.manifest).parent, job.partition, segment, layout, job.seed)
+        frames.send(channel, "ready", chunk=engine.chunk, endpoint=pump.endpoint if pump else "")
+        if pump:
+            pump.connect(_expect(channel, "connect").values["endpoints"])
+            frames.send(channel, "connected")
+        _expect(channel, "go")
+        if pump:
+            pump.start()
+        _steps(job, channel, engine, segment, layout.control(job.partition), pump)
+        _expect(channel, "close")
+    finally:
+        if pump:
+            pump.close()
+
+
+def _steps(
+    job: Job, channel: socket.socket, engine: Engine, segment: NDArray[np.int64], own: int, pump: Pump | None
+) -> None:
+    """Run all steps, chunk by chunk; hand over after each what was recorded; at the end the measured times."""
+    done, computing, recording = 0, 0, 0
+    while done < job.steps and not segment[STOP]:
+        count = min(engine.chunk, job.steps - done)
+        start = time.perf_counter_ns()
+        ran = engine.run(done + 1, count)
+        computing += (middle := time.perf_counter_ns()) - start
+        done += ran
+        segment[own + PROGRESS] = done
+        for block in engine.drain():
+            frames.send_block(channel, block)
+        frames.send(channel, "complete", step=done)
+        recording += time.perf_counter_ns() - middle
+        if pump and pump.failure:
+            raise pump.failure
+        if ran < count and not segment[STOP]:
+            raise RuntimeError(f"the program stopped at step {done} of itself")
+    waiting, exchange = int(segment[own + WAITING_NS]), int(segment[own + EXCHANGE_NS])
+    times = {
+        "steps": done,
+        "compute": max(0, computing - waiting - exchange),
+        "exchange": exchange,
+        "waiting": waiting,
+        "recording": recording,
+    }
+    frames.send(channel, "done", times=times)
+
+
+def _expect(channel: socket.socket, kind: str) -> frames.Frame:
+    """Wait for the supervisor's next order, which must be `kind`."""
+    frame = frames.receive(channel)
+    if frame.kind != kind:
+        raise EOFError(f"expected {kind!r}, not {frame.kind!r}")
+    return frame
+
+
+def _engine(job: Job) -> Callable[..., Engine]:
+    module, _, name = job.engine.partition(":")
+    factory: Callable[..., Engine] = getattr(importlib.import_module(module), name)
+    return factory
+
+
+def _pump(job: Job, plan: manifest.Manifest, layout: SegmentLayout, segment: NDArray[np.int64]) -> Any:
+    from spike_runtime.wires.zeromq import Pump as ZeroMQPump  # only runs over sockets need it
+
+    return ZeroMQPump(plan, job.partition, bytes.fromhex(job.run), layout, segment, job.bind)
+
+
+def _die_with(supervisor: int) -> None:
+    """Have the kernel end this process when the supervisor ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    # Interpreter shutdown would only take time: there is nothing left to write.
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

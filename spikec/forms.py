@@ -1,0 +1,75 @@
+"""Functions of one form: expressions that differ only in their numbers share one statement of a program.
+
+    sin(2*pi*t + 0) / 2   and   sin(2*pi*t + 1) / 2     are both     sin(2*pi*t + c[0]) / 2
+
+Whether a number is written out or becomes a constant c[i] is decided over the whole model, never over a partition: a
+statement means the same arithmetic wherever it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spikec import graph as g
+from spikec.expressions import Call, Expression, Number, pytensor_call, to_pytensor
+
+
+@dataclass(frozen=True)
+class Form:
+    """PyTensor source of each output, with c[i] for `constants[i]` and x[i] for component i of the argument."""
+
+    outputs: tuple[str, ...]
+    constants: tuple[float, ...]
+    reads: bool
+
+
+def forms(graph: g.Graph) -> dict[str, Form]:
+    """The form of every `Function` and `TimeFunction` of the graph."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    numbers: dict[str, tuple[float, ...]] = {}
+    for name, op in graph.nodes((g.Function, g.TimeFunction)):
+        shapes, values = [], []
+        for expression in op.expressions:
+            shapes.append(_shape(expression, values))
+        numbers[name] = tuple(values)
+        groups.setdefault((getattr(op, "arguments", 0), *shapes), []).append(name)
+    result = {}
+    for names in groups.values():
+        columns = zip(*(numbers[n] for n in names), strict=True)
+        varying = [len(set(column)) > 1 for column in columns]
+        result.update({name: _form(graph.op(name), varying) for name in names})
+    return result
+
+
+def _shape(expression: Expression, numbers: list[float]) -> object:
+    """The expression with its numbers taken out, into `numbers`; exponents stay: x^2 is a multiplication."""
+    if isinstance(expression, Number):
+        numbers.append(expression.value)
+        return None
+    if isinstance(expression, Call):
+        base, *rest = expression.arguments
+        if expression.function == "^" and isinstance(rest[0], Number):
+            return ("^", _shape(base, numbers), rest[0].value)
+        return (expression.function, *(_shape(a, numbers) for a in expression.arguments))
+    return expression
+
+
+def _form(op: g.Function | g.TimeFunction, varying: list[bool]) -> Form:
+    constants: list[float] = []
+    places = iter(varying)
+
+    def write(expression: Expression) -> str:
+        # In the order of `_shape`, which decides what varies.
+        if isinstance(expression, Number):
+            if not next(places):
+                return repr(expression.value)
+            constants.append(expression.value)
+            return f"c[{len(constants) - 1}]"
+        if isinstance(expression, Call):
+            if expression.function == "^" and isinstance(expression.arguments[1], Number):
+                return f"({write(expression.arguments[0])} ** {expression.arguments[1].value!r})"
+            return pytensor_call(expression, [write(a) for a in expression.arguments])
+        return to_pytensor(expression, "x[{}]".format)
+
+    outputs = tuple(write(e) for e in op.expressions)
+    return Form(outputs, tuple(constants), isinstance(op, g.Function) and op.arguments > 0)

@@ -1,0 +1,128 @@
+"""The layout of a partition: stages over ragged arrays, in the order of a step.
+
+A stage is one statement of the program, and serves all operators of its kind in the partition, so that a program grows
+with the number of kinds and not with the size of the model.  Signals are addressed by their place in two vectors: `before`, what
+filters and delays read (values of the step before), and `values`, all signals of this step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Base: `name` is a prefix of the stage's arrays; `arrays` are constant, `state` changes during a run.
+
+    `operators` counts the operators of the graph that the stage serves.
+    """
+
+    name: str
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    operators: int = 0
+
+    def reference(self, array: str) -> str:
+        """How the program names one of this stage's arrays."""
+        return f"{'s' if array in self.state else 'a'}.{self.name}_{array}"
+
+
+class Decoded(Stage):
+    """Exact sums of the step before (`delayed`) or of this step as floats; arrays rows, scale."""
+
+
+class Lowpass(Stage):
+    """First-order synapses; arrays source, decay, gain; state value."""
+
+
+class StateSpace(Stage):
+    """Synapses of other orders; arrays sources, filters, coefficients; state x."""
+
+
+class Delays(Stage):
+    """Delays; arrays sources, lengths; state buffer."""
+
+
+class Constants(Stage):
+    """Values that never change; array value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expressions(Stage):
+    """Functions of one form: PyTensor source of the outputs, with c[i] for row i of array `constants`.
+
+    With `arguments` > 0 they read x[0], x[1], ...: array `arguments` holds the places of every x[0], then of every x[1] ...
+    """
+
+    outputs: tuple[str, ...] = ()
+    arguments: int = 0
+
+
+class Tables(Stage):
+    """Tables; arrays samples, starts, tables, columns."""
+
+
+class NoiseSources(Stage):
+    """Noise; arrays parameters, keys."""
+
+
+class Linear(Stage):
+    """Sums of products; arrays values, pointers, columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronGroup(Stage):
+    """Atoms of one neuron type; arrays atoms, parameters, encoders, bias, decoders; state neurons.
+
+    `members`: the number, within the group, of the first neuron of every atom.
+    """
+
+    kind: str = ""
+    exact: bool = False
+    members: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording(Stage):
+    """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of a neuron group."""
+
+    of: str = "values"
+    slot: int = 0
+
+
+class Events(Stage):
+    """Recordings of spikes; array sources."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A whole partition.  `levels` are tuples of stages whose outputs join `values` one level after the other.
+
+    `sums`: length of the vector of partial sums.  `sum_rows` tells where each exact sum starts in it.  `carried`: places in
+    `values` of what filters will read in the next step.  `send`, `receive`: rows of sums for each wire, by partition.
+    """
+
+    partition: int
+    dtype: str
+    dt: float
+    sums: int
+    sum_rows: dict[str, int]
+    decoded: Decoded | None
+    memory: tuple[Stage, ...]
+    sources: tuple[Stage, ...]
+    levels: tuple[tuple[Stage, ...], ...]
+    neurons: tuple[NeuronGroup, ...]
+    carried: NDArray[np.int64]
+    recordings: tuple[Stage, ...]
+    send: dict[int, NDArray[np.int64]]
+    receive: dict[int, NDArray[np.int64]]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Every stage, in the order of the program."""
+        first = (self.decoded,) if self.decoded else ()
+        return (*first, *self.memory, *self.sources, *(s for level in self.levels for s in level), *self.neurons, *self.recordings)

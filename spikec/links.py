@@ -1,0 +1,295 @@
+"""Connections and probes with everything resolved: views, functions, transforms, and that their sizes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikec import elements as e
+from spikec import syntax as s
+from spikec import vocabulary as v
+from spikec.errors import Span
+from spikec.evaluate import as_vector, call_function, evaluate, kind_of
+from spikec.expressions import Component, Expression, Time, uses_time
+from spikec.frame import Default, Frame
+from spikec.graph import Distribution, Solver
+from spikec.populate import components
+from spikec.references import resolve
+from spikec.scope import FunctionValue, Scope
+from spikec.signatures import check_unit
+from spikec.synapse_default import DEFAULT_SYNAPSE
+from spikec.values import TIME, Mistake, Record, Value, expression
+
+Functions = tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A clause with the scope it is read in: written at the connection, or given by `defaults`."""
+
+    value: s.Expr | None
+    span: Span
+    scope: Scope
+
+
+def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str, Given]:
+    """Clauses by name.  Raises `Mistake` where one is written twice."""
+    found: dict[str, Given] = {}
+    for clause in written:
+        if clause.name in found:
+            raise Mistake(f"{clause.name!r} is written twice", clause.span, "remove one of them")
+        value = clause.values[0] if clause.values else None
+        found[clause.name] = Given(value, clause.span, frame.scope)
+    defaults: dict[str, Default] = frame.defaults.get(kind, {})
+    for name, default in defaults.items():
+        if name not in found:
+            argument = default.argument
+            found[name] = Given(argument.value, argument.span, default.scope)
+    return found
+
+
+def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
+    """A connection whose sizes agree.  Raises `Mistake`."""
+    source = resolve(statement.source, frame)
+    target = resolve(statement.target, frame)
+    _check_ends(source, target)
+    given = clauses(statement.clauses, frame, "connection")
+    functions = _functions(given.get("via"), source)
+    transform = _transform(given.get("transform"))
+    name = unique(f"{source.name}->{target.name}")
+    link = e.Connection(
+        name=name,
+        source=source,
+        target=target,
+        functions=functions,
+        synapse=_synapse(given.get("synapse"), DEFAULT_SYNAPSE),
+        transform=transform,
+        delay=_delay(given.get("delay"), dt),
+        solver=_solver(given.get("solver")),
+        eval_points=_eval_points(given.get("eval_points"), source),
+        seed=frame.seed,
+        span=statement.span,
+    )
+    check_sizes(link, statement, given.get("transform"))
+    return link
+
+
+def _check_ends(source: e.View, target: e.View) -> None:
+    if source.attribute not in ("value", "neurons"):
+        raise Mistake(f"{source.name!r} cannot be connected from", source.span, "connect from a value or from .neurons")
+    if target.attribute not in ("value", "neurons"):
+        raise Mistake(f"{target.name!r} cannot be connected to", target.span, "connect to a value or to .neurons")
+    for piece in target.pieces:
+        element = piece.element
+        takes = not isinstance(element, e.Input) and not (isinstance(element, e.FunctionNode) and not element.arguments)
+        if not takes:
+            raise Mistake(
+                f"{target.name!r} takes no input",
+                target.span,
+                "connect to an ensemble, relay, port or node with arguments",
+                ((f"{element.path} is declared here", element.span),),
+            )
+
+
+def target_size(view: e.View) -> int:
+    """Length of the vector that a target takes: the arguments of a function node, the value of all else."""
+    return sum(len(p.components) for p in view.pieces)
+
+
+# ---------------------------------------------------------------------------------------------- clauses
+
+
+def _functions(given: Given | None, source: e.View) -> Functions | None:
+    """Expressions of each piece of the source, of its own components x[i]."""
+    if given is None:
+        return None
+    assert given.value is not None
+    if source.attribute != "value":
+        raise Mistake("neurons have no function", given.span, "leave `via` out, and use a transform")
+    cache: dict[tuple[Any, bool], tuple[Expression, ...]] = {}
+    out = []
+    for piece in source.pieces:
+        neural = isinstance(piece.element, e.Population) and piece.element.ensemble is not None
+        key = (tuple(piece.components), neural)
+        if key not in cache:
+            cache[key] = _function(given, piece, neural)
+        out.append(cache[key])
+    return tuple(out)
+
+
+def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, ...]:
+    assert given.value is not None
+    scope = given.scope.child()
+    x = Value(components(tuple(piece.components)))
+    scope.bind("x", x)
+    if scope.find("t") is None:
+        scope.bind("t", Value(Time()))
+    value = evaluate(given.value, scope)
+    if isinstance(value, FunctionValue):
+        value = call_function(value, _spread(value, x), given.value.span)
+    if not isinstance(value, Value):
+        raise Mistake(f"via takes a function of x, not {kind_of(value)}", given.value.span, "write via x[0]*x[1]")
+    outputs = tuple(expression(item) for item in as_vector(value, given.value.span))
+    if neural and any(uses_time(o) for o in outputs):
+        raise Mistake(
+            "a function decoded from neurons cannot use the time t",
+            given.value.span,
+            "connect to a node that takes x and t, and from there on",
+        )
+    return outputs
+
+
+def _spread(function: FunctionValue, x: Value) -> list[Value]:
+    """x as one argument, or its components as one argument each, whichever the function takes."""
+    count = len(function.definition.arguments)
+    if count > 1 and count == x.shape[0]:
+        return [Value(item) for item in x.data]
+    return [x]
+
+
+def _synapse(given: Given | None, default: v.Synapse | None) -> v.Synapse | None:
+    if given is None:
+        return default
+    assert given.value is not None
+    return v.synapse(evaluate(given.value, given.scope), given.value.span)
+
+
+def _transform(given: Given | None) -> e.Transform:
+    if given is None:
+        return None
+    assert given.value is not None
+    value, span = evaluate(given.value, given.scope), given.value.span
+    if isinstance(value, Record):
+        return None if value.name == "identity" else v.distribution(value, span, "the transform")
+    if not isinstance(value, Value) or value.symbolic:
+        raise Mistake(f"a transform cannot be {kind_of(value)}", span, "write a number or a matrix")
+    if len(value.shape) == 1:
+        raise Mistake(
+            f"a transform is a number or a matrix, not a vector of {value.shape[0]}",
+            span,
+            "write diag([...]) to scale each dimension, or [[...]] for a matrix of one row",
+        )
+    return float(value.data) if not value.shape else value.array
+
+
+def _delay(given: Given | None, dt: float) -> int:
+    if given is None:
+        return 0
+    assert given.value is not None
+    return _steps(given, dt, "a delay")
+
+
+def _steps(given: Given, dt: float, what: str) -> int:
+    from spikec.inputs import whole_steps
+
+    assert given.value is not None
+    value = evaluate(given.value, given.scope)
+    if not isinstance(value, Value) or value.symbolic or value.shape:
+        raise Mistake(f"{what} is one time", given.value.span, "write a time such as 3ms")
+    check_unit(value, TIME, what, given.value.span)
+    return whole_steps(float(value.data), dt, what, given.value.span)
+
+
+def _solver(given: Given | None) -> Solver:
+    if given is None:
+        return Solver()
+    assert given.value is not None
+    return v.solver(evaluate(given.value, given.scope), given.value.span)
+
+
+def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
+    if given is None:
+        return None
+    assert given.value is not None
+    value = evaluate(given.value, given.scope)
+    points = v.distribution(value, given.value.span, "the evaluation points")
+    if isinstance(value, Value):
+        dims = {p.element.size for p in source.pieces}
+        width = value.array.shape[1] if value.array.ndim == 2 else 1
+        if dims != {width}:
+            raise Mistake(
+                f"the evaluation points have {width} column(s); {source.name!r} has {min(dims)} dimension(s)",
+                given.value.span,
+                "give one column per dimension",
+            )
+    return points
+
+
+# ------------------------------------------------------------------------------------------------ sizes
+
+
+def check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
+    """What leaves the transform must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
+    have = link.source.size if link.functions is None else sum(map(len, link.functions))
+    want = link.target.size
+    if link.functions is None:
+        what = f"{link.source.name!r} has {_dimensions(have)}"
+    else:
+        what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
+    notes = (_origin(link.source), _origin(link.target))
+    if isinstance(link.transform, np.ndarray):
+        rows, columns = link.transform.shape
+        if (rows, columns) != (want, have):
+            span = given.value.span if given and given.value else statement.span
+            raise Mistake(
+                f"the transform has shape {rows} x {columns}; {what} and {link.target.name!r} takes {want}",
+                span,
+                f"give a matrix of shape {want} x {have}",
+                notes,
+            )
+        return
+    if have != want and not isinstance(link.transform, Distribution):
+        raise Mistake(
+            f"{what}, but {link.target.name!r} takes {want}",
+            statement.span,
+            f"connect a part such as [0:{min(have, want)}], or give a transform of shape {want} x {have}",
+            notes,
+        )
+
+
+def _dimensions(size: int) -> str:
+    return f"{size} dimension" + "s" * (size != 1)
+
+
+def _origin(view: e.View) -> tuple[str, Span]:
+    element = view.pieces[0].element
+    size = f"{element.size}" if len(view.pieces) == 1 else f"{view.size}"
+    what = f"of {_dimensions(element.size)}" if len(view.pieces) == 1 else f"of {size} dimensions in all"
+    return f"{view.name.split('[')[0]!r} {what} is declared here", element.span
+
+
+# ----------------------------------------------------------------------------------------------- probes
+
+
+def probe(statement: s.Probe, frame: Frame, dt: float) -> list[e.Recorded]:
+    """A probe; one per ensemble where neurons of an array are recorded.  Raises `Mistake`."""
+    from spikec.probes import recorded
+
+    given = clauses(statement.clauses, frame, "probe")
+    view = resolve(statement.target, frame)
+    functions = _functions(given.get("via"), view) if "via" in given else None
+    every = _steps(given["every"], dt, "the interval of a probe") if "every" in given else 1
+    synapse = _synapse(given.get("synapse"), None)
+    ideal = _ideal(given.get("ideal"))
+    name = view.name if statement.name is None else frame.path + frame.local_name(statement.name)
+    base = e.Recorded(name, view, functions, synapse, _solver(given.get("solver")), every, "", ideal, statement.span)
+    return recorded(base, given)
+
+
+def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
+    if given is None:
+        return None
+    assert given.value is not None
+    scope = given.scope.child()
+    scope.bind("t", Value(Time()))
+    value = evaluate(given.value, scope)
+    if not isinstance(value, Value):
+        raise Mistake("ideal takes expressions of t", given.value.span, "write ideal [sin(t)]")
+    return tuple(expression(item) for item in as_vector(value, given.value.span))
+
+
+def components_of(piece: e.Piece) -> tuple[Expression, ...]:
+    return tuple(Component(i) for i in piece.components)

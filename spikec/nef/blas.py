@@ -1,0 +1,65 @@
+"""One BLAS thread per call while decoders are solved.
+
+The build spreads ensembles, and blocks of one large ensemble, over threads of its own.  BLAS threads below those
+would fight for the same cores, and the rounding of a product would depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import scipy
+
+_PREFIXES = ("scipy_openblas", "openblas")
+_SUFFIXES = ("64_", "", "_64")
+_lock = Lock()
+_users = 0
+_saved: list[int] = []
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within, every OpenBLAS that NumPy and SciPy brought uses one thread; other libraries are left alone."""
+    global _users
+    with _lock:
+        if _users == 0:
+            _saved[:] = [get() for get, _ in _controls()]
+            _set([1] * len(_saved))
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _set(_saved)
+
+
+def _set(threads: list[int]) -> None:
+    for (_, put), count in zip(_controls(), threads, strict=True):
+        put(count)
+
+
+@cache
+def _controls() -> tuple[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer], ...]:
+    """The pair (get threads, set threads) of every OpenBLAS beside NumPy and SciPy."""
+    folders = [Path(package.__file__).parent.parent / f"{package.__name__}.libs" for package in (np, scipy)]
+    libraries = [ctypes.CDLL(str(p)) for folder in folders for p in sorted(folder.glob("*openblas*"))]
+    return tuple(pair for library in libraries for pair in _pairs(library))
+
+
+def _pairs(
+    library: ctypes.CDLL,
+) -> Iterator[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer]]:
+    for prefix in _PREFIXES:
+        for suffix in _SUFFIXES:
+            get = getattr(library, f"{prefix}_get_num_threads{suffix}", None)
+            put = getattr(library, f"{prefix}_set_num_threads{suffix}", None)
+            if get is not None and put is not None:
+                yield get, put

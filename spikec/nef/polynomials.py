@@ -1,0 +1,40 @@
+"""Polynomials of the represented vector: what the activities of a population mostly look like."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from math import comb
+
+import numpy as np
+import scipy.linalg
+
+from spikec.graph import Array
+
+_MAX_DEGREE = 10
+
+
+def orthonormal_polynomials(points: Array, columns: int) -> Array:
+    """Polynomials of `points` (points x dims), orthonormal over them: points x (at most `columns`).
+
+    All of the highest degree for which there are no more than `columns` of them (at least the constant), found by
+    a Cholesky factor of the Gram matrix of the monomials; its small ridge keeps dependent ones harmless.
+    """
+    dims = points.shape[1]
+    degree = max(k for k in range(_MAX_DEGREE + 1) if k == 0 or comb(dims + k, k) <= columns)
+    scale = np.abs(points).max() or 1.0
+    monomials = _monomials(points / scale, degree)
+    gram = monomials @ monomials.T
+    gram[np.diag_indices_from(gram)] *= 1.0 + 1e-10
+    factor = np.linalg.cholesky(gram)
+    return np.asarray(scipy.linalg.solve_triangular(factor, monomials, lower=True, check_finite=False).T)
+
+
+def _monomials(x: Array, degree: int) -> Array:
+    """Products of up to `degree` components of x (points x dims): monomials x points."""
+    columns = [np.ones(len(x))]
+    known: dict[tuple[int, ...], Array] = {(): columns[0]}
+    for k in range(1, degree + 1):
+        for indices in combinations_with_replacement(range(x.shape[1]), k):
+            known[indices] = known[indices[:-1]] * x[:, indices[-1]]
+            columns.append(known[indices])
+    return np.stack(columns)

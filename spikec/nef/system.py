@@ -1,0 +1,59 @@
+"""The linear system of a decoder solve: activities of a population at evaluation points, made block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikec.graph import Array, Neurons
+
+
+class SilentError(ValueError):
+    """No evaluation point makes any neuron active, so nothing can be decoded."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Activities A (points x neurons, Hz) of `neurons` at `points` (points x dims)."""
+
+    neurons: Neurons
+    points: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.points), self.neurons.size
+
+    @cached_property
+    def _encoders(self) -> Array:
+        return np.ascontiguousarray(self.neurons.scaled_encoders.T)
+
+    def activities(self, start: int, stop: int, out: Array) -> Array:
+        """A for the points start .. stop, written to `out` ((stop - start) x neurons)."""
+        np.matmul(self.points[start:stop], self._encoders, out=out)
+        out += self.neurons.bias
+        return self.neurons.neuron.rates(out, out)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Decoders (outputs x neurons) and their root mean square error over the evaluation points."""
+
+    decoders: Array
+    rmse: float
+
+
+@dataclass
+class Workspace:
+    """Memory used again for every solve of a process: fresh pages cost more than the arithmetic on them."""
+
+    _memory: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> NDArray[np.generic]:
+        """An uninitialised array, valid until the same name is asked for again."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if name not in self._memory or self._memory[name].size < size:
+            self._memory[name] = np.empty(size, np.uint8)
+        return self._memory[name][:size].view(dtype).reshape(shape)
