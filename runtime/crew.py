@@ -16,7 +16,6 @@ from typing import IO, Any
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-
 from spike_runtime import frames
 from spike_runtime.job import Job
 from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, STOP, WAIT_STEP, WAIT_WIRE

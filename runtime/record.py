@@ -9,6 +9,7 @@ was not recorded (yet) reads as NaN; so the store opens at any time, also after 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,6 @@ from urllib.parse import quote
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-
 from spike_runtime.blocks import Block
 from spike_runtime.manifest import Manifest, Probe
 
@@ -59,6 +59,8 @@ class _Series(Protocol):
 
     def finish(self, step: int) -> None: ...
 
+    def abandon(self) -> int | None: ...
+
 
 class Recorder:
     """Streams the probes of a run of `steps` steps to a new Zarr store at `path`.
@@ -98,6 +100,11 @@ class Recorder:
             with self._guard(probe):
                 self._series[number].finish(step)
         return step
+
+    def abandon(self) -> int:
+        """The disk refuses: keep the whole chunks that are written.  Gives the last step that all arrays hold."""
+        steps = [step for series in self._series if (step := series.abandon()) is not None]
+        return min(steps, default=0)
 
     def _step(self, probe: int) -> int:
         return min((self._complete[partition] for partition in self._parts[probe]), default=0)
@@ -166,6 +173,15 @@ class _Samples:
         samples, start = step // self._probe.every, self._written * self._chunk
         if start < samples:
             self._write(start, samples)
+        self._cut(samples)
+
+    def abandon(self) -> int | None:
+        samples = min(self._written * self._chunk, self._value.shape[0])
+        with contextlib.suppress(OSError):
+            self._cut(samples)
+        return samples * self._probe.every
+
+    def _cut(self, samples: int) -> None:
         if samples < self._value.shape[0]:
             self._value.resize((samples, self._probe.size))
             self._time.resize((samples,))
@@ -210,6 +226,9 @@ class _Events:
         self.advance(step)
         if len(self._merged):
             self._append(self._merged)
+
+    def abandon(self) -> int | None:
+        return None  # arrays of events hold what was written, and nothing else
 
     def _merge(self, step: int) -> None:
         ready = np.concatenate([pairs[pairs[:, 0] <= step] for pairs in self._pending] or [self._merged[:0]])

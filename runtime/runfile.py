@@ -58,18 +58,24 @@ class RunFile:
     times: tuple[Times, ...] = field(default=())
 
 
-def prepare_folder(folder: Path, overwrite: bool) -> None:
-    """Make an empty run directory; raises `RunError` where something else is there."""
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Raises `RunError` where `folder` holds something that a new run must not replace."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; give another directory with -o")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / RUN_FILE).is_file():
-            raise RunError(f"{folder} is not empty and not a run; give another directory with -o")
-        if not overwrite:
-            raise RunError(f"{folder} already holds a run; give another directory with -o, or --overwrite")
-        shutil.rmtree(folder / STORE, ignore_errors=True)
-        (folder / RUN_FILE).unlink()
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / RUN_FILE).is_file():
+        raise RunError(f"{folder} is not empty and not a run; give another directory with -o")
+    if not overwrite:
+        raise RunError(f"{folder} already holds a run; give another directory with -o, or --overwrite")
+
+
+def prepare_folder(folder: Path, overwrite: bool) -> None:
+    """Make an empty run directory; raises `RunError` where something else is there, or the disk refuses."""
+    check_folder(folder, overwrite)
     try:
+        shutil.rmtree(folder / STORE, ignore_errors=True)
+        (folder / RUN_FILE).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
     except OSError as error:

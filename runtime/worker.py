@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
 from spike_runtime import frames, manifest
 from spike_runtime.blocks import Block
 from spike_runtime.job import Job, load_job
@@ -130,7 +129,7 @@ def _steps(
         recording += time.perf_counter_ns() - middle
         if pump and pump.failure:
             raise pump.failure
-        if ran < count and not segment[STOP]:
+        if ran == 0 and not segment[STOP]:
             raise RuntimeError(f"the program stopped at step {done} of itself")
     waiting, exchange = int(segment[own + WAITING_NS]), int(segment[own + EXCHANGE_NS])
     times = {

@@ -197,6 +197,7 @@ class Decoding(Operator):
     """What is to be decoded from the ensemble on port "activity": `expressions` of the represented x.
 
     `eval_points` None: those of the ensemble.  y = D a, D solved for the least error over evaluation points.
+    No `expressions`: the activity a of the neurons itself (size = neurons), nothing is solved.
     """
 
     expressions: tuple[Expression, ...]

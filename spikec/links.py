@@ -13,14 +13,14 @@ from spikec import syntax as s
 from spikec import vocabulary as v
 from spikec.errors import Span
 from spikec.evaluate import as_vector, call_function, evaluate, kind_of
-from spikec.expressions import Component, Expression, Time, uses_time
+from spikec.expressions import Expression, Time, uses_time
 from spikec.frame import Default, Frame
 from spikec.graph import Distribution, Solver
+from spikec.inputs import whole_steps
 from spikec.populate import components
 from spikec.references import resolve
 from spikec.scope import FunctionValue, Scope
 from spikec.signatures import check_unit
-from spikec.synapse_default import DEFAULT_SYNAPSE
 from spikec.values import TIME, Mistake, Record, Value, expression
 
 Functions = tuple[tuple[Expression, ...], ...]
@@ -54,21 +54,21 @@ def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str,
 def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
     """A connection whose sizes agree.  Raises `Mistake`."""
     source = resolve(statement.source, frame)
-    target = resolve(statement.target, frame)
+    target = resolve(statement.target, frame, as_target=True)
     _check_ends(source, target)
     given = clauses(statement.clauses, frame, "connection")
-    functions = _functions(given.get("via"), source)
+    expressions = functions(given.get("via"), source)
     transform = _transform(given.get("transform"))
     name = unique(f"{source.name}->{target.name}")
     link = e.Connection(
         name=name,
         source=source,
         target=target,
-        functions=functions,
-        synapse=_synapse(given.get("synapse"), DEFAULT_SYNAPSE),
+        functions=expressions,
+        synapse=synapse(given.get("synapse"), v.DEFAULT_SYNAPSE),
         transform=transform,
         delay=_delay(given.get("delay"), dt),
-        solver=_solver(given.get("solver")),
+        solver=solver(given.get("solver")),
         eval_points=_eval_points(given.get("eval_points"), source),
         seed=frame.seed,
         span=statement.span,
@@ -94,15 +94,10 @@ def _check_ends(source: e.View, target: e.View) -> None:
             )
 
 
-def target_size(view: e.View) -> int:
-    """Length of the vector that a target takes: the arguments of a function node, the value of all else."""
-    return sum(len(p.components) for p in view.pieces)
-
-
 # ---------------------------------------------------------------------------------------------- clauses
 
 
-def _functions(given: Given | None, source: e.View) -> Functions | None:
+def functions(given: Given | None, source: e.View) -> Functions | None:
     """Expressions of each piece of the source, of its own components x[i]."""
     if given is None:
         return None
@@ -150,7 +145,7 @@ def _spread(function: FunctionValue, x: Value) -> list[Value]:
     return [x]
 
 
-def _synapse(given: Given | None, default: v.Synapse | None) -> v.Synapse | None:
+def synapse(given: Given | None, default: v.Synapse | None) -> v.Synapse | None:
     if given is None:
         return default
     assert given.value is not None
@@ -179,12 +174,10 @@ def _delay(given: Given | None, dt: float) -> int:
     if given is None:
         return 0
     assert given.value is not None
-    return _steps(given, dt, "a delay")
+    return steps(given, dt, "a delay")
 
 
-def _steps(given: Given, dt: float, what: str) -> int:
-    from spikec.inputs import whole_steps
-
+def steps(given: Given, dt: float, what: str) -> int:
     assert given.value is not None
     value = evaluate(given.value, given.scope)
     if not isinstance(value, Value) or value.symbolic or value.shape:
@@ -193,7 +186,7 @@ def _steps(given: Given, dt: float, what: str) -> int:
     return whole_steps(float(value.data), dt, what, given.value.span)
 
 
-def _solver(given: Given | None) -> Solver:
+def solver(given: Given | None) -> Solver:
     if given is None:
         return Solver()
     assert given.value is not None
@@ -259,37 +252,3 @@ def _origin(view: e.View) -> tuple[str, Span]:
     size = f"{element.size}" if len(view.pieces) == 1 else f"{view.size}"
     what = f"of {_dimensions(element.size)}" if len(view.pieces) == 1 else f"of {size} dimensions in all"
     return f"{view.name.split('[')[0]!r} {what} is declared here", element.span
-
-
-# ----------------------------------------------------------------------------------------------- probes
-
-
-def probe(statement: s.Probe, frame: Frame, dt: float) -> list[e.Recorded]:
-    """A probe; one per ensemble where neurons of an array are recorded.  Raises `Mistake`."""
-    from spikec.probes import recorded
-
-    given = clauses(statement.clauses, frame, "probe")
-    view = resolve(statement.target, frame)
-    functions = _functions(given.get("via"), view) if "via" in given else None
-    every = _steps(given["every"], dt, "the interval of a probe") if "every" in given else 1
-    synapse = _synapse(given.get("synapse"), None)
-    ideal = _ideal(given.get("ideal"))
-    name = view.name if statement.name is None else frame.path + frame.local_name(statement.name)
-    base = e.Recorded(name, view, functions, synapse, _solver(given.get("solver")), every, "", ideal, statement.span)
-    return recorded(base, given)
-
-
-def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
-    if given is None:
-        return None
-    assert given.value is not None
-    scope = given.scope.child()
-    scope.bind("t", Value(Time()))
-    value = evaluate(given.value, scope)
-    if not isinstance(value, Value):
-        raise Mistake("ideal takes expressions of t", given.value.span, "write ideal [sin(t)]")
-    return tuple(expression(item) for item in as_vector(value, given.value.span))
-
-
-def components_of(piece: e.Piece) -> tuple[Expression, ...]:
-    return tuple(Component(i) for i in piece.components)

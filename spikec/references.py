@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikec import syntax as s
-from spikec.elements import Array, Element, Piece, Population, View
+from spikec.elements import Array, Element, FunctionNode, Piece, Population, View
 from spikec.errors import Span
 from spikec.evaluate import indices, integer
 from spikec.frame import Broken, Frame, Instance, Object
@@ -13,10 +13,13 @@ from spikec.values import AlreadyReported, Mistake
 ATTRIBUTES = ("neurons", "spikes", "voltage", "refractory_time", "adaptation", "input")
 
 
-def resolve(reference: s.Reference, frame: Frame) -> View:
-    """The pieces that a reference means.  Raises `Mistake` for unknown names and parts."""
+def resolve(reference: s.Reference, frame: Frame, as_target: bool = False) -> View:
+    """The pieces that a reference means; of a function node its arguments where it is a target.
+
+    Raises `Mistake` for unknown names and parts.
+    """
     obj, name, rest = _find(reference, frame)
-    view = _view(obj, name, reference, rest)
+    view = _view(obj, name, reference, as_target)
     if isinstance(obj, Array) and rest and isinstance(rest[0], s.Subscript):
         view = _elements_of(obj, view, rest[0], frame.scope)
         rest = rest[1:]
@@ -66,10 +69,10 @@ def _object(name: str, rest: Trailers, frame: Frame, scope: Scope, span: Span) -
     return found, rest
 
 
-def _view(obj: Element | Array, name: str, reference: s.Reference, rest: Trailers) -> View:
+def _view(obj: Element | Array, name: str, reference: s.Reference, as_target: bool) -> View:
     elements: tuple[Element, ...] = obj.elements if isinstance(obj, Array) else (obj,)
-    del rest
-    pieces = tuple(Piece(x, range(x.size), x.size) for x in elements)
+    sizes = [x.arguments if as_target and isinstance(x, FunctionNode) else x.size for x in elements]
+    pieces = tuple(Piece(x, range(size), size) for x, size in zip(elements, sizes, strict=True))
     return View(name, pieces, "value", reference.span)
 
 

@@ -86,6 +86,7 @@ class Scope:
     folder: Path | None
     parent: Scope | None = None
     bindings: dict[str, Binding] = field(default_factory=dict)
+    overrides: dict[str, Callable[[], Any]] = field(default_factory=dict)
     def child(self) -> Scope:
         return Scope(self.context, self.folder, self)
 
@@ -96,7 +97,7 @@ class Scope:
         """Bind `name` to what `compute` will give.  Raises `Mistake` if the name is taken here."""
         if name in self.bindings:
             raise duplicate(name, span, self.bindings[name].span)
-        self.bindings[name] = Binding(compute, span)
+        self.bindings[name] = Binding(self.overrides.get(name, compute), span)
 
     def find(self, name: str) -> Binding | None:
         scope: Scope | None = self

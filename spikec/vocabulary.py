@@ -65,6 +65,10 @@ class Synapse:
     analog: bool = True
 
 
+# As in Nengo: what no one says otherwise is filtered by 5 ms.
+DEFAULT_SYNAPSE = Synapse((1.0,), (0.005, 1.0))
+
+
 def _record(value: Any, table: Any, what: str, span: Span) -> Record:
     if isinstance(value, Record) and value.name in table:
         return value

@@ -78,7 +78,7 @@ __all__ = [
 STOPPED = -1
 _WRONG = -2
 # The exchange's own time is measured in one step of this many: reading the clock would be most of it.
-_SAMPLE = 8
+_SAMPLE = 1
 
 Words = NDArray[np.int64]
 _jit: Any = nb.njit(cache=True, nogil=True)

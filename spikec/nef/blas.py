@@ -1,7 +1,7 @@
 """One BLAS thread per call while decoders are solved.
 
-The build spreads ensembles, and blocks of one large ensemble, over threads of its own.  BLAS threads below those
-would fight for the same cores, and the rounding of a product would depend on how many there are.
+The build spreads ensembles over processes of its own.  BLAS threads below those would fight for the same
+cores, and the rounding of a product would depend on how many there are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def _set(threads: list[int]) -> None:
 @cache
 def _controls() -> tuple[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer], ...]:
     """The pair (get threads, set threads) of every OpenBLAS beside NumPy and SciPy."""
-    folders = [Path(package.__file__).parent.parent / f"{package.__name__}.libs" for package in (np, scipy)]
+    packages = {"numpy": np.__file__, "scipy": scipy.__file__}
+    folders = [Path(str(file)).parent.parent / f"{name}.libs" for name, file in packages.items()]
     libraries = [ctypes.CDLL(str(p)) for folder in folders for p in sorted(folder.glob("*openblas*"))]
     return tuple(pair for library in libraries for pair in _pairs(library))
 

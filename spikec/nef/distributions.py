@@ -1,7 +1,7 @@
 """Samples of the distributions that a model can name (`graph.Distribution`).
 
-Every sampler takes its parameters, the shape (n,) or (n, dims) and an explicit generator.  The meaning of each
-kind and parameter is that of Nengo's distribution of the same name; the random streams are our own.
+Every sampler takes its parameters, the shape (n,) or (n, dims) and an explicit generator.  The meaning of
+each kind and parameter is that of Nengo's distribution of the same name; the random streams are our own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Generator = np.random.Generator
 
 
 class DistributionError(ValueError):
-    """Parameters from which nothing can be sampled; `hint` says what to change.  The builder adds the place."""
+    """Parameters from which nothing can be sampled; `hint` says what to change, the builder the place."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ def sample(kind: str, parameters: tuple[Any, ...], n: int, dims: int | None, rng
 def _uniform(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
     """Uniform on [low, high)."""
     low, high = parameters
-    return low + (high - low) * rng.random(shape)
+    return np.asarray(low + (high - low) * rng.random(shape))
 
 
 def _gaussian(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
@@ -56,18 +56,18 @@ def _gaussian(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Arra
     mean, std = parameters
     if not std >= 0:
         raise DistributionError(f"a standard deviation of {std:g} is negative", "give one of 0 or more")
-    return mean + std * rng.standard_normal(shape)
+    return np.asarray(mean + std * rng.standard_normal(shape))
 
 
 def _exponential(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
     """shift + Exp(scale), and what reaches `high` is put just below it."""
-    scale, shift, high = (*parameters, *(0.0, np.inf)[len(parameters) - 1 :])
+    scale, shift, high = parameters + (0.0, np.inf)[len(parameters) - 1 :]
     below = np.nextafter(high, -np.inf)
-    return np.minimum(shift + scale * rng.standard_exponential(shape), below)
+    return np.asarray(np.minimum(shift + scale * rng.standard_exponential(shape), below))
 
 
 def _choice(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
-    """Rows of `options`, chosen with probabilities in proportion to `weights` (equal where there are none)."""
+    """Rows of `options`, chosen with probabilities in proportion to `weights` (equal without them)."""
     options = _rows(parameters[0], shape)
     weights = np.ones(len(options)) if len(parameters) < 2 else np.asarray(parameters[1], np.float64)
     if len(weights) != len(options) or not (weights >= 0).all() or not weights.sum() > 0:
@@ -117,7 +117,7 @@ def _hypersphere(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> A
 
 
 def _sobol(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
-    """As hypersphere, scattered evenly: Sobol points, shifted at random modulo 1, mapped by the normal quantile."""
+    """As hypersphere, scattered evenly: Sobol points, shifted at random modulo 1, by normal quantiles."""
     surface, least = _sphere_parameters(parameters, shape)
     n, dims = shape
     cube = (_sobol_points(n, dims + 1) + rng.random(dims + 1)) % 1.0
@@ -125,7 +125,7 @@ def _sobol(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
     directions = ndtri(np.clip(cube[:, :dims], 2.0**-33, 1.0 - 2.0**-33))
     norms = np.linalg.norm(directions, axis=1, keepdims=True)
     directions /= np.maximum(norms, np.finfo(np.float64).tiny)
-    return directions if surface else directions * _magnitudes(cube[:, dims:], least, dims)
+    return np.asarray(directions if surface else directions * _magnitudes(cube[:, dims:], least, dims))
 
 
 @lru_cache(maxsize=32)
@@ -144,7 +144,7 @@ def _magnitudes(uniform: Array, least: float, dims: int) -> Array:
 def _sphere_parameters(parameters: tuple[Any, ...], shape: Shape) -> tuple[bool, float]:
     if len(shape) != 2:
         raise DistributionError("a hypersphere gives vectors, not numbers", "use uniform(low, high)")
-    surface, least = (*parameters, *(0, 0.0)[len(parameters) :])
+    surface, least = parameters + (0, 0.0)[len(parameters) :]
     if not 0 <= least < 1:
         raise DistributionError(
             f"a least magnitude of {least:g} is not in [0, 1)", "give one of at least 0, below 1"
@@ -154,7 +154,7 @@ def _sphere_parameters(parameters: tuple[Any, ...], shape: Shape) -> tuple[bool,
 
 def _sqrt_beta(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
     """Length of m components of a random unit vector of n + m: the root of Beta(m / 2, n / 2)."""
-    n, m = (*parameters, *(1,)[len(parameters) - 1 :])
+    n, m = parameters + (1,)[len(parameters) - 1 :]
     return np.sqrt(rng.beta(m / 2.0, n / 2.0, shape))
 
 

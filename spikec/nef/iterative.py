@@ -1,9 +1,10 @@
 """Decoders of a large population, by conjugate gradients instead of a factorisation.
 
-The normal equations (A'A + lambda I) D = A'Y of m points and n neurons cost m n^2 operations to form.  But the
-spectrum of A'A falls fast: tuning curves are smooth, so a few hundred polynomials of the represented vector span
-all but what is comparable to lambda.  Preconditioned by those, conjugate gradients converge in about ten
-iterations of 4 m n operations per output (Nystrom preconditioning: Frangella, Tropp and Udell, 2023).
+The normal equations (A'A + lambda I) D = A'Y of m points and n neurons cost m n^2 operations to form.  But
+the spectrum of A'A falls fast: tuning curves are smooth, so a few hundred polynomials of the represented
+vector span all but what is comparable to lambda.  Preconditioned by those, conjugate gradients converge in
+about ten iterations of 4 m n operations per output (Nystrom preconditioning: Frangella, Tropp and Udell,
+2023).
 
 A is kept in float32 and the iterations run in float32; residuals are taken in float64 and solved for again
 (iterative refinement) until the decoders are those of the plain float64 solve to about 1e-7.
@@ -26,7 +27,7 @@ from spikec.nef.system import SilentError, Solution, System, Workspace
 Single = NDArray[np.float32]
 
 _CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
-_REDUCTION = (1e-5, 1e-3)  # of the residual, by the first round of conjugate gradients and by later ones
+_REDUCTION = (1e-5, 1e-4)  # of the residual, by the first round of conjugate gradients and by later ones
 _CORRECTION = 3e-3  # a round that changes the decoders by less than this is the last
 _ROUNDS = 6
 _ITERATIONS = 40  # of one round, after which a factorisation would have been cheaper
@@ -103,7 +104,7 @@ def _factor(image: Single, ridge: float) -> Single:
 
 
 def _refine(problem: _Problem, Y: Array, b: Array) -> Solution | None:
-    """Rounds of conjugate gradients on float64 residuals.  Y: outputs x points, b = A'Y: outputs x neurons."""
+    """Rounds of conjugate gradients on float64 residuals.  Y: outputs x points, b = A'Y."""
     D, residual = np.zeros_like(b), b
     for k in range(_ROUNDS):
         step = _conjugate_gradients(problem, residual, _REDUCTION[min(k, len(_REDUCTION) - 1)])

@@ -16,8 +16,8 @@ _MAX_DEGREE = 10
 def orthonormal_polynomials(points: Array, columns: int) -> Array:
     """Polynomials of `points` (points x dims), orthonormal over them: points x (at most `columns`).
 
-    All of the highest degree for which there are no more than `columns` of them (at least the constant), found by
-    a Cholesky factor of the Gram matrix of the monomials; its small ridge keeps dependent ones harmless.
+    All up to the highest degree for which there are no more than `columns` (at least the constant).  A Cholesky
+    factor of the monomials' Gram matrix makes them orthonormal; a small ridge keeps dependent ones harmless.
     """
     dims = points.shape[1]
     degree = max(k for k in range(_MAX_DEGREE + 1) if k == 0 or comb(dims + k, k) <= columns)

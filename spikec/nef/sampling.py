@@ -1,7 +1,7 @@
 """Random generators keyed by what they are for, never by the order in which objects are created.
 
-The key (seed, path, purpose) is hashed with SHA-256 into the key of a Philox counter generator, so two objects
-or two purposes never share a stream, and adding an object to a model changes no other object.
+The key (seed, path, purpose) is hashed with SHA-256 into the key of a Philox counter generator, so two
+objects or two purposes never share a stream, and adding an object to a model changes no other object.
 """
 
 from __future__ import annotations

@@ -1,27 +1,87 @@
-"""Decoder solvers: D minimising ||A D - Y||^2 + m sigma^2 ||D||^2 over m evaluation points."""
+"""Decoder solvers: which method, and the direct ones.
+
+"lstsq_l2": D minimising ||A D - Y||^2 + m sigma^2 ||D||^2 over m evaluation points, sigma = regularisation
+times the largest activity.  "lstsq": without the penalty, singular values below 1 % of the largest are taken
+as 0.  Both as in Nengo (LstsqL2, Lstsq); Eliasmith and Anderson, Neural Engineering (2003), chapter 2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
-import scipy.linalg
+from scipy.linalg import lapack
 
 from spikec.graph import Array, Solver
+from spikec.nef.iterative import solve_iterative
+from spikec.nef.system import SilentError, Solution, System, Workspace
 
 KINDS = ("lstsq_l2", "lstsq")
 
+_RCOND = 0.01
+_LARGE = 1000  # neurons and points from which forming the normal equations is worth avoiding
+_NEURONS_PER_OUTPUT = (
+    64  # of a large population: with fewer, iterating for every output costs more than forming them
+)
 
-def solve(activities: Array, targets: Sequence[Array], solver: Solver) -> list[Array]:
-    """Decoders (neurons x columns of the target) for every target (points x columns)."""
-    if solver.kind == "lstsq" or solver.regularisation == 0.0:
-        return [np.linalg.lstsq(activities, Y, rcond=0.01)[0] for Y in targets]
-    m, n = activities.shape
-    sigma = solver.regularisation * activities.max()
-    dual = m < n
-    gram = activities @ activities.T if dual else activities.T @ activities
-    gram[np.diag_indices_from(gram)] += m * sigma**2
-    factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+
+def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: Workspace) -> list[Solution]:
+    """Decoders for every target (points x outputs) of one population.
+
+    All targets share one factorisation.  The method depends on the shape and the number of outputs alone.
+    Raises `SilentError` where nothing is active, `ValueError` for an unknown solver or a negative
+    regularisation.
+    """
+    _check(solver)
+    outputs = sum(Y.shape[1] for Y in targets)
+    penalised = solver.kind == "lstsq_l2" and solver.regularisation > 0.0
+    if penalised and min(system.shape) >= _LARGE and system.neurons.size >= _NEURONS_PER_OUTPUT * outputs:
+        solutions = solve_iterative(system, targets, solver.regularisation, workspace)
+        if solutions is not None:
+            return solutions
+    A = system.activities(0, len(system.points), _array(workspace, "activities", system.shape))
+    if not A.any():
+        raise SilentError
+    decoders = _penalised(A, targets, solver.regularisation, workspace) if penalised else _plain(A, targets)
+    return [
+        Solution(D, float(np.sqrt(np.mean((Y - A @ D.T) ** 2))))
+        for D, Y in zip(decoders, targets, strict=True)
+    ]
+
+
+def _check(solver: Solver) -> None:
+    if solver.kind not in KINDS:
+        raise ValueError(f"there is no solver {solver.kind!r}; use {' or '.join(KINDS)}")
+    if not 0.0 <= solver.regularisation < np.inf:
+        raise ValueError(f"a regularisation of {solver.regularisation:g} is not a number of 0 or more")
+
+
+def _plain(A: Array, targets: Sequence[Array]) -> list[Array]:
+    return [np.ascontiguousarray(np.linalg.lstsq(A, Y, rcond=_RCOND)[0].T) for Y in targets]
+
+
+def _penalised(A: Array, targets: Sequence[Array], relative: float, workspace: Workspace) -> list[Array]:
+    """Cholesky of A'A + lambda I (neurons x neurons) or of AA' + lambda I (points x points), the smaller."""
+    points, neurons = A.shape
+    dual = points < neurons
+    ridge = points * (relative * A.max()) ** 2
+    order = min(points, neurons)
+    gram = _array(workspace, "gram", (order, order))
+    np.matmul(*((A, A.T) if dual else (A.T, A)), out=gram)
+    gram[np.diag_indices(order)] += ridge
+    # The transpose of a row-major symmetric matrix is the column-major one that LAPACK factors in place.
+    upper, info = lapack.dpotrf(gram.T, lower=0, clean=0, overwrite_a=1)
+    if info != 0:
+        return _plain(A, targets)  # a penalty too small to make the matrix definite in float64
     if dual:
-        return [activities.T @ scipy.linalg.cho_solve(factor, Y, check_finite=False) for Y in targets]
-    return [scipy.linalg.cho_solve(factor, activities.T @ Y, check_finite=False) for Y in targets]
+        return [_back(upper, Y).T @ A for Y in targets]
+    return [np.ascontiguousarray(_back(upper, A.T @ Y).T) for Y in targets]
+
+
+def _back(upper: Array, b: Array) -> Array:
+    return cast(Array, lapack.dpotrs(upper, b, lower=0)[0])
+
+
+def _array(workspace: Workspace, name: str, shape: tuple[int, ...]) -> Array:
+    return cast(Array, workspace.array(name, shape))

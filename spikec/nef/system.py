@@ -1,4 +1,4 @@
-"""The linear system of a decoder solve: activities of a population at evaluation points, made block by block."""
+"""The linear system of a decoder solve: activities of a population at its evaluation points."""
 
 from __future__ import annotations
 

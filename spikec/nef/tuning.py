@@ -34,7 +34,7 @@ def tune(op: Ensemble) -> Neurons:
 
 
 def default_point_count(neurons: int, dims: int) -> int:
-    """Evaluation points where the model gives no number: 500 per dimension within 750 .. 2500, or 2 per neuron."""
+    """Evaluation points by default: 500 per dimension within 750 .. 2500, and at least 2 per neuron."""
     return max(min(max(500 * dims, 750), 2500), 2 * neurons)
 
 
@@ -65,7 +65,7 @@ def _encoders(op: Ensemble) -> Array:
     lengths = np.linalg.norm(encoders, axis=1, keepdims=True)
     if not (lengths > 0).all():
         raise DistributionError(f"encoder {int(np.argmin(lengths))} has length 0", _ZERO_ENCODER)
-    return encoders / lengths
+    return np.asarray(encoders / lengths)
 
 
 def _gain_bias(op: Ensemble) -> tuple[Array, Array]:

@@ -1,0 +1,240 @@
+"""Runs a compiled model: starts a worker for each partition, supervises them, records, and tears all down."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+import socket
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spike_runtime import crew, manifest, runfile
+from spike_runtime.job import ENGINE, TRANSPORTS, Job
+from spike_runtime.manifest import Manifest, ManifestError
+from spike_runtime.record import Recorder, RecordError
+from spike_runtime.results import Run, open_run
+from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.supervise import PartitionError, Progress, Signals, Supervisor, caught_signals
+from spike_runtime.wires import segment as shared
+from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, prepare, segment_layout
+
+_SALVAGE = 1.0
+
+
+class RunFailedError(Exception):
+    """A run ended before its time; the message names the partition and the cause, `run` holds what was recorded.
+
+    `partition` is None where no partition is to blame.
+    """
+
+    def __init__(self, message: str, partition: int | None, run: Run | None, details: str = "") -> None:
+        super().__init__(message)
+        self.partition, self.run, self.details = partition, run, details
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, and how."""
+
+    path: Path
+    manifest: Manifest
+    steps: int
+    folder: Path
+    transport: str
+    seed: int | None
+    engine: str
+
+
+def run(
+    manifest_path: Path | str,
+    time: float,
+    output: Path | str | None = None,
+    transport: str = "ring",
+    seed: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    overwrite: bool = False,
+    engine: str = ENGINE,
+) -> Run:
+    """Run the model of a manifest for `time` seconds of simulated time and return the run.
+
+    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport` is
+    "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's for noise.
+    `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step and is returned
+    with status "stopped".
+
+    Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
+    `KeyboardInterrupt` where it is interrupted before its first step.
+    """
+    path = Path(manifest_path)
+    model = manifest.load(path)
+    _check_present(model, path.parent)
+    folder = Path(output) if output is not None else _free_folder(path.parent)
+    plan = Plan(path, model, _steps(model, time), folder, _transport(transport), seed, engine)
+    runfile.check_folder(folder, overwrite)
+    with caught_signals() as signals:
+        _execute(plan, signals, progress, overwrite)
+    return open_run(folder)
+
+
+def _execute(
+    plan: Plan, signals: Signals, progress: Callable[[Progress], None] | None, overwrite: bool
+) -> None:
+    """The whole life of the workers.  However it ends, they are gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        sockets = stack.enter_context(crew.socket_folder(plan.transport))
+        supervisor = Supervisor(plan.manifest, [], signals)
+        try:
+            _start_workers(plan, supervisor, sockets, stack)
+            ready = supervisor.prepare()
+        except PartitionError as error:
+            raise RunFailedError(str(error), error.partition, None, error.details) from None
+        if not ready:
+            raise KeyboardInterrupt
+        runfile.prepare_folder(plan.folder, overwrite)
+        stack.callback(runfile.release_reserve, plan.folder)
+        _record(plan, supervisor, progress)
+
+
+def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> None:
+    """From the first step to the last, then write how it ended."""
+    record = _run_file(plan)
+    start = clock.monotonic()
+    recorder: Recorder | None = None
+    try:
+        runfile.save(record, plan.folder)
+        recorder = Recorder(plan.manifest, plan.folder / runfile.STORE, plan.steps, record.seed)
+        supervisor.run(recorder, plan.steps, progress)
+        recorded = recorder.finish()
+    except (PartitionError, RecordError, OSError) as error:
+        _fail(plan, supervisor, recorder, record, error)
+    supervisor.close()
+    status = "stopped" if supervisor.signals.count and recorded < plan.steps else "complete"
+    times = tuple(time for _, time in sorted(supervisor.times.items()))
+    cause = f"signal {supervisor.signals.number}" if status == "stopped" else ""
+    record = replace(record, status=status, cause=cause, recorded=recorded, times=times)
+    runfile.save(replace(record, wall=clock.monotonic() - start), plan.folder)
+
+
+def _fail(
+    plan: Plan, supervisor: Supervisor, recorder: Recorder | None, record: RunFile, error: Exception
+) -> None:
+    """Keep what was recorded, note the cause, and raise `RunFailedError`."""
+    runfile.release_reserve(plan.folder)
+    recorded = 0
+    if recorder:
+        recorded = _keep(supervisor, recorder, isinstance(error, PartitionError))
+    partition = getattr(error, "partition", None)
+    ended = replace(record, status="failed", cause=str(error), partition=partition, recorded=recorded)
+    with contextlib.suppress(OSError):  # a full disk may refuse even this; the message below says it all
+        runfile.save(ended, plan.folder)
+    found = None
+    with contextlib.suppress(RunError):
+        found = open_run(plan.folder)
+    raise RunFailedError(str(error), partition, found, getattr(error, "details", "")) from None
+
+
+def _keep(supervisor: Supervisor, recorder: Recorder, disk_works: bool) -> int:
+    """Write what can be written; gives the last step that the results hold."""
+    if disk_works:
+        with contextlib.suppress(RecordError):
+            supervisor.salvage(_SALVAGE)
+            return recorder.finish()
+    return recorder.abandon()
+
+
+def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: contextlib.ExitStack) -> None:
+    """Start all workers; each is ended when `stack` closes, also where a later one cannot be started."""
+    count = len(plan.manifest.partitions)
+    cores = crew.idle_cores(count) if plan.transport == "ring" else [None] * count
+    alone = plan.transport == "ring" and count <= len(os.sched_getaffinity(0))
+    spin = SPIN_ALONE if alone else SPIN_SHARED
+    number = secrets.token_hex(16)
+    segment = None
+    for partition in range(count):
+        if segment is None or plan.transport != "ring":
+            private = None if plan.transport == "ring" else partition
+            layout = segment_layout(plan.manifest, private)
+            descriptor = _shared(layout.words)
+            stack.callback(os.close, descriptor)
+            segment = shared.attach(descriptor, layout.words)
+            prepare(segment, spin)
+        here, there = socket.socketpair()
+        with there:
+            job = Job(
+                manifest=str(plan.path.resolve()),
+                partition=partition,
+                steps=plan.steps,
+                seed=plan.seed,
+                transport=plan.transport,
+                channel=there.fileno(),
+                segment=descriptor,
+                run=number,
+                bind=_bind(plan.transport, sockets, partition),
+                core=cores[partition],
+                supervisor=os.getpid(),
+                engine=plan.engine,
+            )
+            worker = crew.start(job, here, segment)
+        stack.callback(worker.end)
+        supervisor.workers.append(worker)
+
+
+def _shared(words: int) -> int:
+    try:
+        return shared.create(words)
+    except MemoryError as error:
+        raise RunFailedError(f"not enough memory for the wires: {error}", None, None) from None
+
+
+def _bind(transport: str, sockets: str, partition: int) -> str:
+    """Where a partition receives: a port that the system chooses, or a file in a private folder."""
+    return {"ring": "", "tcp": "tcp://127.0.0.1:*", "ipc": f"ipc://{sockets}/{partition}"}[transport]
+
+
+def _run_file(plan: Plan) -> RunFile:
+    return RunFile(
+        model=plan.manifest.model,
+        manifest=str(plan.path.resolve()),
+        manifest_sha256=manifest.sha256(plan.path),
+        seed=plan.manifest.seed if plan.seed is None else plan.seed,
+        dt=plan.manifest.dt,
+        steps=plan.steps,
+        transport=plan.transport,
+        probes=tuple(probe.name for probe in plan.manifest.probes),
+        pid=os.getpid(),
+    )
+
+
+def _steps(model: Manifest, time: float) -> int:
+    """Number of steps in `time` seconds; raises `RunError` where it is not at least one."""
+    if not math.isfinite(time) or time <= 0:
+        raise RunError(f"the time to run is {time} s; give a time above 0")
+    steps = round(time / model.dt)
+    if steps < 1:
+        raise RunError(f"{time} s is less than one step of {model.dt} s; give a longer time")
+    return steps
+
+
+def _transport(name: str) -> str:
+    if name not in TRANSPORTS:
+        raise RunError(f"there is no transport {name!r}; choose one of {', '.join(TRANSPORTS)}")
+    return name
+
+
+def _check_present(model: Manifest, folder: Path) -> None:
+    """Every file of every partition is there; the workers check what is in them."""
+    for part in model.partitions:
+        for name in (part.program, *(array.file for array in part.arrays)):
+            if not (folder / name).is_file():
+                raise ManifestError(f"{folder / name} is missing; compile the model again")
+
+
+def _free_folder(beside: Path) -> Path:
+    number = 1
+    while (beside / f"run-{number}").exists():
+        number += 1
+    return beside / f"run-{number}"

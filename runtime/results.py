@@ -1,0 +1,97 @@
+"""Opens what a run recorded, as labelled arrays with times and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spike_runtime import runfile
+from spike_runtime.record import group_name
+from spike_runtime.runfile import RunError, RunFile
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk: `path` is its directory, `about` how it was made and how it ended."""
+
+    path: Path
+    about: RunFile
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the probes, in the order of the model."""
+        return self.about.probes
+
+    @property
+    def status(self) -> str:
+        """ "running", "complete", "stopped" or "failed"."""
+        return self.about.status
+
+    @property
+    def measured(self) -> tuple[dict[str, float], ...]:
+        """us per step of each partition: compute, exchange, waiting, recording; empty where the run failed."""
+        return tuple(times.per_step() for times in self.about.times)
+
+    @property
+    def step_time(self) -> float:
+        """us of wall clock per step: that of the slowest partition, recording included; NaN if not measured."""
+        return max((sum(kinds.values()) for kinds in self.measured), default=float("nan"))
+
+    @property
+    def store(self) -> Path:
+        """The Zarr store; `xarray.open_zarr(run.store, group=..., consolidated=False)` opens a probe."""
+        return self.path / runfile.STORE
+
+    def probe(self, name: str) -> xr.DataArray:
+        """What a probe recorded.
+
+        Values: samples x columns, dimensions (time, column), coordinate `time` in s.  Spikes: the time of every spike
+        in s, dimension `event`, with the coordinate `neuron`.  Attributes: `units`, what was probed, and how.
+        Raises `RunError` where the run has no such probe.
+        """
+        data = self.dataset(name)
+        about = {key: value for key, value in data.attrs.items() if key != "unit"}
+        if data.attrs["kind"] == "events":
+            spikes = data["time"].assign_coords(neuron=data["neuron"])
+            return spikes.rename(name).assign_attrs(about | {"units": "s"})
+        values = data["value"].rename(name)
+        return values.assign_attrs(about | {"units": data.attrs["unit"]})
+
+    def dataset(self, name: str) -> xr.Dataset:
+        """The arrays of a probe as they are stored, cut off at the last step that was recorded."""
+        import xarray as xr
+
+        if name not in self.names:
+            raise RunError(
+                f"there is no probe {name!r} in {self.path}; it has: {', '.join(self.names) or 'none'}"
+            )
+        if not self.store.is_dir():
+            raise RunError(f"{self.path} holds no results: {self.about.cause or self.about.status}")
+        data = xr.open_zarr(self.store, group=group_name(name), consolidated=False, chunks=None)
+        return _until(data, self.about)
+
+    def __repr__(self) -> str:
+        about = self.about
+        return (
+            f"Run({str(self.path)!r}: {about.model}, {about.status}, "
+            f"{about.recorded * about.dt:g} s of {about.steps * about.dt:g} s, probes: {', '.join(self.names)})"
+        )
+
+
+def open_run(path: Path | str) -> Run:
+    """The run in directory `path`; raises `RunError` where there is none."""
+    return Run(Path(path), runfile.load(Path(path)))
+
+
+def _until(data: Any, about: RunFile) -> Any:
+    """What was never written reads as NaN: a run that crashed ends before it."""
+    if data.attrs["kind"] == "events" or about.status in ("complete", "stopped"):
+        return data
+    import numpy as np
+
+    written = np.flatnonzero(~np.isnan(data["value"].values).all(axis=1))
+    return data.isel(time=slice(0, int(written[-1]) + 1 if len(written) else 0))

@@ -1,0 +1,239 @@
+"""Watches over the workers of a run: takes what they record, notices what goes wrong, never waits for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+from spike_runtime import crew, frames
+from spike_runtime.crew import Worker
+from spike_runtime.manifest import Manifest, ManifestError
+from spike_runtime.record import Recorder
+from spike_runtime.runfile import Times
+
+TICK = 0.1
+STOPPED_FOR = 1.0
+STUCK_FOR = 3.0
+# How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds memory.
+AHEAD = 4
+
+
+class PartitionError(Exception):
+    """A partition failed; the message names it and the cause."""
+
+    def __init__(self, partition: int, cause: str, details: str = "") -> None:
+        super().__init__(f"partition {partition} {cause}")
+        self.partition, self.details = partition, details
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: steps that all partitions have begun, of how many; seconds of wall clock since the first."""
+
+    step: int
+    steps: int
+    dt: float
+    elapsed: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Simulated seconds per second of wall clock."""
+        return self.step * self.dt / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds of wall clock still to go, at the speed so far."""
+        return self.elapsed * (self.steps - self.step) / self.step if self.step else float("inf")
+
+
+@dataclass
+class Signals:
+    """The signal that asked the run to stop, if one came, and how many."""
+
+    number: int = 0
+    count: int = 0
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        self.number, self.count = number, self.count + 1
+
+
+@contextlib.contextmanager
+def caught_signals() -> Iterator[Signals]:
+    """Ctrl-C and SIGTERM are noted instead of ending this process: it has workers to end and results to write."""
+    signals = Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    previous = {number: signal.signal(number, signals.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@dataclass(eq=False)
+class Supervisor:
+    """The run while it runs.  All waiting is in `_serve`, which also watches."""
+
+    manifest: Manifest
+    workers: list[Worker]
+    signals: Signals
+    recorder: Recorder | None = None
+    times: dict[int, Times] = field(default_factory=dict)
+    _kills: int = field(default_factory=crew.kernel_kills)
+    _checked: float = 0.0
+    _stopped_since: dict[int, float] = field(default_factory=dict)
+    _moved: tuple[float, list[int]] = (0.0, [])
+    _failed: set[int] = field(default_factory=set)
+
+    def prepare(self) -> bool:
+        """Wait until all are ready and connected; False where a signal came before.
+
+        Raises `PartitionError`; `ManifestError` where the files of a partition are not those of the manifest.
+        """
+        self._serve(lambda: self._all("ready") or bool(self.signals.count))
+        if self.signals.count:
+            return False
+        if any(worker.endpoint for worker in self.workers):
+            endpoints = [worker.endpoint for worker in self.workers]
+            self._tell("connect", endpoints=endpoints)
+            self._serve(lambda: self._all("connected") or bool(self.signals.count))
+        return not self.signals.count
+
+    def run(self, recorder: Recorder, steps: int, progress: Callable[[Progress], None] | None) -> None:
+        """Let the workers go and record until all are done, or a signal came and all have stopped."""
+        self.recorder = recorder
+        start = time.monotonic()
+        self._moved = (start, [])
+        self._tell("go")
+
+        def tick() -> bool:
+            if progress:
+                step = min(worker.progress for worker in self.workers)
+                progress(Progress(step, steps, self.manifest.dt, time.monotonic() - start))
+            if self.signals.count:
+                self.stop()
+            return self._all("done") or self.signals.count > 1
+
+        self._serve(tick)
+
+    def close(self) -> None:
+        """Let all workers end; they have nothing more to do."""
+        self._tell("close")
+
+    def stop(self) -> None:
+        """Ask all workers to stop at the border of a step."""
+        for worker in self.workers:
+            worker.stop()
+
+    def salvage(self, seconds: float) -> None:
+        """After a failure: stop all, and take for a short while what the others still recorded."""
+        self.stop()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not all(
+            w.closed or w.state in ("done", "failed") for w in self.workers
+        ):
+            for worker, frame in self._arrived(limit=False):
+                if frame.kind in ("block", "complete"):
+                    self._take(worker, frame)
+                elif frame.kind in ("done", "failed"):
+                    worker.state = frame.kind
+
+    def _all(self, state: str) -> bool:
+        return all(worker.state == state for worker in self.workers)
+
+    def _tell(self, kind: str, **values: list[str]) -> None:
+        for worker in self.workers:
+            worker.tell(kind, **values)
+
+    def _serve(self, finished: Callable[[], bool]) -> None:
+        """Take messages and watch the processes until `finished`."""
+        while not finished():
+            for worker, frame in self._arrived(limit=True):
+                self._take(worker, frame)
+            for worker in self.workers:
+                if worker.closed:
+                    self._ended(worker)
+            if time.monotonic() - self._checked > TICK:
+                self._checked = time.monotonic()
+                self._check_stopped()
+                self._check_stuck()
+
+    def _arrived(self, limit: bool) -> list[tuple[Worker, frames.Frame]]:
+        """Messages of all workers; those that are too far ahead are not listened to, where `limit`."""
+        running = [worker.complete for worker in self.workers if worker.state != "done"]
+        slowest = min(running, default=0)
+        open_ = [w for w in self.workers if not w.closed]
+        listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * w.chunk]
+        poll = select.poll()
+        for worker in listened:
+            poll.register(worker.channel, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(TICK * 1000)}
+        return [(w, frame) for w in listened if w.channel.fileno() in ready for frame in w.read()]
+
+    def _take(self, worker: Worker, frame: frames.Frame) -> None:
+        values = frame.values
+        if frame.kind == "block" and self.recorder:
+            self.recorder.add(frames.to_block(frame))
+        elif frame.kind == "complete" and self.recorder:
+            worker.complete = values["step"]
+            self.recorder.complete(worker.partition, worker.complete)
+        elif frame.kind == "ready":
+            worker.state, worker.chunk, worker.endpoint = "ready", values["chunk"], values["endpoint"]
+        elif frame.kind == "done":
+            worker.state = "done"
+            self.times[worker.partition] = Times(**values["times"])
+        elif frame.kind == "failed":
+            self._refuse(worker, values["reason"], values["cause"])
+        else:
+            worker.state = frame.kind
+
+    def _refuse(self, worker: Worker, reason: str, cause: str) -> None:
+        worker.state = "failed"
+        if reason == "input":
+            raise ManifestError(cause)
+        verb = {"memory": "ran", "wire": "lost a connection:"}.get(reason, "failed:")
+        raise PartitionError(worker.partition, f"{verb} {cause}", worker.log_tail())
+
+    def _ended(self, worker: Worker) -> None:
+        cause = crew.how_it_ended(worker, crew.kernel_kills() > self._kills)
+        worker.state = "failed"
+        raise PartitionError(worker.partition, cause, worker.log_tail())
+
+    def _check_stopped(self) -> None:
+        """A process that was stopped never answers; one that goes on again within a second is forgiven."""
+        for worker in self.workers:
+            since = self._stopped_since.setdefault(worker.partition, time.monotonic())
+            if not worker.is_stopped():
+                del self._stopped_since[worker.partition]
+            elif time.monotonic() - since > STOPPED_FOR:
+                worker.state = "failed"
+                raise PartitionError(
+                    worker.partition, f"was stopped (SIGSTOP) at step {worker.progress} and did not go on"
+                )
+
+    def _check_stuck(self) -> None:
+        """All wait for messages and none has come for long: one was lost on its way."""
+        steps = [worker.progress for worker in self.workers]
+        waits = [w.waits_for for w in self.workers if w.state not in ("done", "starting", "ready")]
+        working = [w for w in self.workers if w.state != "done"]
+        waiting = [(w, wait) for w in working if (wait := w.waits_for)]
+        if steps != self._moved[1] or len(waiting) < len(working) or not waits:
+            self._moved = (time.monotonic(), steps)
+            return
+        if time.monotonic() - self._moved[0] < STUCK_FOR:
+            return
+        worker, (number, step) = min(waiting, key=lambda pair: pair[1][1])
+        wire = self.manifest.wires[number]
+        raise PartitionError(
+            worker.partition,
+            f"waits for the message of step {step} on wire {number} (partition {wire.source} to partition "
+            f"{wire.target}), which was lost",
+        )

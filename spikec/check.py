@@ -1,0 +1,163 @@
+"""Syntax to the checked model: names, shapes and units; all mistakes of a file are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from spikec import syntax as s
+from spikec.elements import CheckedModel, Connection, Recorded
+from spikec.errors import Diagnostic, ModelError
+from spikec.evaluate import evaluate
+from spikec.expand import Expander, TooLarge, define_value, set_parameter, setting
+from spikec.frame import Frame
+from spikec.imports import Library
+from spikec.links import connection
+from spikec.probes import probe
+from spikec.scope import Context, Scope, duplicate, suggestion
+from spikec.values import AlreadyReported, Mistake
+
+DEFAULT_DT = 0.001
+MAX_REPORTED = 50
+
+T = TypeVar("T")
+
+
+def check(
+    model: s.Model,
+    context: Context,
+    parameters: dict[str, float] | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+) -> CheckedModel:
+    """The model with everything resolved and expanded.
+
+    `parameters` override `param` statements; `seed` and `dt` override the settings of the model.
+    Raises `ModelError` with all mistakes.
+    """
+    checker = _Checker(model, context)
+    try:
+        checked = checker.run(parameters or {}, seed, dt)
+    except TooLarge as error:
+        context.report(error)
+        checked = None
+    if context.diagnostics or checked is None:
+        raise ModelError(_in_order(context.diagnostics)[:MAX_REPORTED], context.sources)
+    return checked
+
+
+def _in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    def place(d: Diagnostic) -> tuple[str, int, int]:
+        return (d.span.file, d.span.line, d.span.column) if d.span else ("", 0, 0)
+
+    return sorted(diagnostics, key=place)
+
+
+class _Checker:
+    def __init__(self, model: s.Model, context: Context) -> None:
+        self.model = model
+        self.context = context
+        self.frame = Frame(context, "", Scope(context, context.folder), {}, 0)
+        self.name = Path(model.file).stem
+        self.dt = DEFAULT_DT
+        self.library = Library(context)
+        if context.folder is not None:
+            self.library.reading.append((context.folder / Path(model.file).name).resolve())
+
+    def run(self, parameters: dict[str, float], seed: int | None, dt: float | None) -> CheckedModel | None:
+        self._imports()
+        self._override(parameters)
+        self._settings(seed, dt)
+        expander = Expander(self.context, self.library, self.dt)
+        expander.block(self.model.statements, self.frame)
+        connections = self._connections(expander)
+        probes = self._probes(expander)
+        if self.context.diagnostics:
+            return None
+        return CheckedModel(
+            self.name, self.dt, self.frame.seed, tuple(expander.elements), connections, probes, self.context.sources
+        )
+
+    def _guarded(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except AlreadyReported:
+            return None
+        except Mistake as mistake:
+            self.context.report(mistake)
+            return None
+
+    def _imports(self) -> None:
+        for statement in self.model.statements:
+            if isinstance(statement, s.Import):
+                self._guarded(lambda st=statement: self.library.include(st, self.frame))  # type: ignore[misc]
+
+    def _override(self, parameters: dict[str, float]) -> None:
+        """Give parameters set from outside the unit of what the model writes for them."""
+        declared = {p.name: p for p in self.model.statements if isinstance(p, s.Param)}
+        overridden: dict[str, float] = {}
+        for name, value in parameters.items():
+            if name not in declared:
+                hint = suggestion(name, list(declared))
+                self.context.report(Mistake(f"the model has no parameter {name!r}", None, hint))
+                continue
+            overridden[name] = value
+        scope = self.frame.scope
+        for name, value in overridden.items():
+            self._guarded(lambda n=name, v=value: self._set(n, v, declared[n], scope))  # type: ignore[misc]
+
+    def _set(self, name: str, value: float, statement: s.Param, scope: Scope) -> None:
+        scope.overrides[name] = lambda: set_parameter(value, name, evaluate(statement.value, scope))
+
+    def _settings(self, seed: int | None, dt: float | None) -> None:
+        """`model`, `seed` and `dt` hold for the whole model, wherever they stand."""
+        # They may use parameters, which are defined again, with everything else, when the block is expanded.
+        scope = Scope(self.context, self.context.folder, self.frame.scope)
+        scope.overrides = self.frame.scope.overrides
+        for statement in self.model.statements:
+            if isinstance(statement, s.Param | s.Let):
+                self._guarded(lambda st=statement: define_value(st, scope))  # type: ignore[misc]
+        seen: dict[str, s.Statement] = {}
+        for statement in self.model.statements:
+            if isinstance(statement, s.Setting | s.ModelName):
+                self._guarded(lambda st=statement: self._setting(st, scope, seen))  # type: ignore[misc]
+        if seed is not None:
+            self.frame.seed = seed
+        if dt is not None:
+            self.dt = dt
+
+    def _setting(self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]) -> None:
+        word = "model" if isinstance(statement, s.ModelName) else statement.name
+        if word in seen:
+            mistake = duplicate(word, statement.span, seen[word].span).diagnostic
+            raise Mistake(f"{word!r} is written twice", statement.span, "remove one of them", mistake.notes)
+        seen[word] = statement
+        if isinstance(statement, s.ModelName):
+            self.name = statement.name
+        elif statement.name == "seed":
+            self.frame.seed = int(setting(statement, scope))
+        else:
+            self.dt = setting(statement, scope)
+
+    def _connections(self, expander: Expander) -> tuple[Connection, ...]:
+        counts: dict[str, int] = {}
+
+        def unique(name: str) -> str:
+            counts[name] = counts.get(name, 0) + 1
+            return name if counts[name] == 1 else f"{name}#{counts[name]}"
+
+        made = []
+        for statement, frame in expander.connects:
+            link = self._guarded(lambda st=statement, fr=frame: connection(st, fr, self.dt, unique))  # type: ignore[misc]
+            if link is not None:
+                made.append(link)
+        return tuple(made)
+
+    def _probes(self, expander: Expander) -> tuple[Recorded, ...]:
+        made: list[Recorded] = []
+        taken: dict[str, s.Probe] = {}
+        for statement, frame in expander.probes:
+            found = self._guarded(lambda st=statement, fr=frame: probe(st, fr, self.dt, taken))  # type: ignore[misc]
+            made += found or []
+        return tuple(made)

@@ -1,0 +1,218 @@
+"""The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
+
+    neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes, where
+                rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
+    others      per element, entry or function, by kind of stage; plus every call of an Op
+    exchange    per message and word sent or received, plus the latency of the wires
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spike_runtime import manifest as mf
+from spikec import graph as g
+from spikec import layout as la
+from spikec.atoms import GATHER_ROWS, needs_library
+from spikec.profile import HostProfile, Kernels
+
+# Columns of the table of atoms (see `atoms.neuron_group`).
+COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
+# Part of a step's neurons that spike, where decoders are gathered: about 80 Hz at steps of 1 ms.
+SPIKING_HZ = 80.0
+_TRANSCENDENTAL = frozenset(
+    "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh".split()
+)
+
+
+def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) -> float:
+    """ns per step of one atom, while its arrays are in the cache."""
+    neuron = atom.neurons.neuron
+    kind = f"{neuron.kind}_exact" if needs_library(neuron, graph.dt) else neuron.kind
+    rows = sum(len(m) for m in atom.decoders if m is not None)
+    gather = rows >= GATHER_ROWS and neuron.spiking
+    activity = any(m is None for m in atom.decoders)
+    table = np.array([[atom.size, atom.neurons.dims, rows, gather, activity]])
+    return _neurons(table, _kind(profile.kernels[dtype], kind), graph.dt)
+
+
+def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
+    """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
+    known = kernels.neurons.get(kind)
+    return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
+
+
+def _neurons(table: NDArray[np.int64], cost: Mapping[str, float], dt: float) -> float:
+    """ns of atoms given as rows of (count, dims, rows, gather, activity)."""
+    count, dims, rows, gather, activity = table.T.astype(np.float64)
+    dense = (1 - gather) * rows
+    spiking = SPIKING_HZ * dt
+    ns = (
+        cost["atom"] * len(table)
+        + cost["neuron"] * count.sum()
+        + cost["dimension"] * (count * dims).sum()
+        + cost["row"] * (count * dense).sum()
+        + cost["sum"] * rows.sum()
+        + cost["scan"] * (count * gather).sum()
+        + cost["gathered"] * (count * rows * gather).sum() * spiking
+        + cost["activity"] * (count * activity).sum()
+    )
+    return float(ns)
+
+
+def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring") -> mf.Cost:
+    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency."""
+    kernels = profile.kernels[layout.dtype]
+    compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
+    for stage in layout.stages:
+        kind = type(stage).__name__
+        compute[kind] = compute.get(kind, 0.0) + stage_cost(stage, layout, kernels)
+    compute["NeuronGroup"] = compute.get("NeuronGroup", 0.0) + _far(layout, profile)
+    compute["Join"] = _joins(layout, kernels)
+    return mf.Cost(
+        {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
+        round(exchange_cost([len(w) for w in layout.send.values()], [len(w) for w in layout.receive.values()],
+                            layout.sums, profile, layout.dtype, transport), 1),
+    )  # fmt: skip
+
+
+def exchange_cost(
+    sent: list[int], received: list[int], sums: int, profile: HostProfile, dtype: str, transport: str
+) -> float:
+    """ns per step of the messages with so many words each, and of waiting for the slowest to arrive."""
+    if not sent and not received:
+        return 0.0
+    wire = profile.wires[transport]
+    words, messages = sum(sent) + sum(received), len(sent) + len(received)
+    copied = profile.kernels[dtype].stages["sum"] * sums if received else 0.0
+    return wire["latency"] + wire["message"] * messages + wire["word"] * words + copied
+
+
+def stage_cost(stage: la.Stage, layout: la.Layout, kernels: Kernels) -> float:
+    """ns per step of one stage, with the call of its Op; neurons as if all was in the cache."""
+    cost = kernels.stages
+    a = stage.arrays
+    ns = cost["op"]
+    match stage:
+        case la.NeuronGroup():
+            kind = f"{stage.kind}_exact" if stage.exact else stage.kind
+            ns += _neurons(_atom_table(stage), _kind(kernels, kind), layout.dt)
+        case la.Decoded():
+            ns += cost["decoded"] * len(a["rows"])
+        case la.Lowpass():
+            ns += cost["lowpass"] * len(a["source"])
+        case la.StateSpace():
+            orders, sizes = a["filters"][:, 0], a["filters"][:, 1]
+            ns += cost["filter"] * len(orders) + cost["filter_element"] * sizes.sum()
+            ns += cost["filter_multiply"] * (sizes * orders**2).sum()
+        case la.Delays():
+            ns += cost["delay"] * len(a["sources"])
+        case la.Constants():
+            ns = 0.0
+        case la.Tables():
+            ns += cost["table"] * len(a["tables"]) + cost["table_element"] * len(a["columns"])
+        case la.NoiseSources():
+            ns += cost["noise"] * len(a["keys"])
+        case la.Linear():
+            ns += cost["linear_row"] * (len(a["pointers"]) - 1) + cost["linear_entry"] * len(a["columns"])
+        case la.Expressions():
+            ns += _expressions(stage, cost)
+        case la.Recording():
+            elements = a["columns"] if "columns" in a else a["neurons"]
+            ns += cost["record"] * len(elements) / int(a["every"][0])
+        case la.Events():
+            ns += cost["events"] * len(a["sources"])
+    return float(ns)
+
+
+def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
+    arithmetic, transcendental = np.sum([operations(e) for e in stage.outputs], axis=0)
+    each = cost["arithmetic"] * arithmetic + cost["transcendental"] * transcendental
+    each += cost["argument"] * stage.arguments + cost["output"] * len(stage.outputs)
+    return float(cost["op"] + each * stage.operators)
+
+
+@lru_cache(maxsize=4096)
+def operations(source: str) -> tuple[int, int]:
+    """How many arithmetic and how many transcendental operations an expression in PyTensor source takes."""
+    arithmetic = transcendental = 0
+    for node in ast.walk(ast.parse(source, mode="eval")):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            transcendental += name in _TRANSCENDENTAL
+            arithmetic += name not in _TRANSCENDENTAL
+        elif isinstance(node, ast.BinOp):
+            costly = isinstance(node.op, ast.Pow) and not _small_power(node.right)
+            transcendental += costly
+            arithmetic += not costly
+        elif isinstance(node, ast.UnaryOp):
+            arithmetic += 1
+    return arithmetic, transcendental
+
+
+def _small_power(exponent: ast.expr) -> bool:
+    return isinstance(exponent, ast.Constant) and exponent.value in (0, 1, 2, 3, 4)
+
+
+def _atom_table(stage: la.NeuronGroup) -> NDArray[np.int64]:
+    table = stage.arrays["atoms"][:, [COUNT, DIMS, ROWS, GATHER, ACTIVITY]]
+    table[:, 4] = table[:, 4] >= 0
+    return table
+
+
+def _far(layout: la.Layout, profile: HostProfile) -> float:
+    """ns of bringing the neurons' arrays from outside the cache, where they do not fit it."""
+    size = streamed_bytes(layout)
+    return profile.kernels[layout.dtype].far * size * missing(size, profile.cache)
+
+
+def missing(size: float, cache: float) -> float:
+    """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed again."""
+    return float(np.clip((size - 0.5 * cache) / cache, 0.0, 1.0))
+
+
+def streamed_bytes(layout: la.Layout) -> float:
+    """Bytes of neurons' arrays that a step walks through."""
+    total = 0.0
+    for stage in layout.stages:
+        if isinstance(stage, la.NeuronGroup):
+            arrays = [v for name, v in stage.arrays.items() if name != "decoders"]
+            total += sum(v.nbytes for v in (*arrays, *stage.state.values())) + _decoder_bytes(stage, layout.dt)
+    return total
+
+
+def _decoder_bytes(stage: la.NeuronGroup, dt: float) -> float:
+    table = _atom_table(stage)
+    part = np.where(table[:, 3] > 0, SPIKING_HZ * dt, 1.0)
+    return float((table[:, 0] * table[:, 2] * part).sum() * stage.arrays["decoders"].itemsize)
+
+
+def _joins(layout: la.Layout, kernels: Kernels) -> float:
+    """Joining vectors into `before` and `values`, the latter once more at every level."""
+    cost = kernels.stages
+    before = (len(layout.decoded.arrays["rows"]) if layout.decoded else 0) + len(layout.carried)
+    ns = cost["op"] + cost["join"] * before if before else 0.0
+    size = sum(outputs(s) for s in (*layout.memory, *layout.sources))
+    for level in (*layout.levels, ()):
+        ns += cost["op"] + cost["join"] * size if size else 0.0
+        size += sum(outputs(s) for s in level)
+    return ns + (cost["op"] + cost["join"] * len(layout.carried) if len(layout.carried) else 0.0)
+
+
+def outputs(stage: la.Stage) -> int:
+    """How many numbers a stage adds to the vector of signals."""
+    match stage:
+        case la.Linear():
+            return len(stage.arrays["pointers"]) - 1
+        case la.Expressions():
+            return stage.operators * len(stage.outputs)
+        case la.NeuronGroup():
+            return 0
+    key = {"Decoded": "rows", "Lowpass": "source", "StateSpace": "sources", "Delays": "sources",
+           "Constants": "value", "Tables": "columns", "NoiseSources": "keys"}.get(type(stage).__name__)  # fmt: skip
+    return len(stage.arrays[key]) if key else 0

@@ -1,0 +1,90 @@
+"""From a `.spk` file or string to the dataflow graph: parse, check, lower."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from spikec.check import check as check_model
+from spikec.elements import CheckedModel
+from spikec.errors import ModelError
+from spikec.files import read_text
+from spikec.graph import Graph
+from spikec.loops import refuse_loops
+from spikec.lower import lower
+from spikec.parser import parse
+from spikec.scope import Context
+from spikec.values import Mistake
+
+
+def load(
+    path: Path,
+    parameters: dict[str, float] | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+    allow_outside: bool = False,
+    memory_limit: int | None = None,
+) -> Graph:
+    """The graph of the model in the file `path`.
+
+    `parameters` override the model's `param`s (in s and Hz), `seed` and `dt` (s) its settings.  Files outside of the
+    model's folder are read only with `allow_outside`.  A model that needs more than `memory_limit` bytes (default: the
+    memory of this machine) is refused.  Raises `ModelError` with all mistakes found.
+    """
+    path = Path(path)
+    return loads(_read(path), str(path), path.parent, parameters, seed, dt, allow_outside, memory_limit)
+
+
+def loads(
+    text: str,
+    name: str = "<string>",
+    folder: Path | None = None,
+    parameters: dict[str, float] | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+    allow_outside: bool = False,
+    memory_limit: int | None = None,
+) -> Graph:
+    """The graph of a model given as text; `folder` is where its files are looked for.  Otherwise as `load`."""
+    model = _checked(text, name, folder, parameters, seed, dt, allow_outside, memory_limit)
+    try:
+        lowering = lower(model)
+    except Mistake as mistake:
+        raise ModelError([mistake.diagnostic], model.sources) from None
+    refuse_loops(lowering, model)
+    return lowering.graph
+
+
+def check(
+    path: Path,
+    parameters: dict[str, float] | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+    allow_outside: bool = False,
+    memory_limit: int | None = None,
+) -> Graph:
+    """As `load`: a model is right when its graph can be made; nothing is solved or built."""
+    return load(path, parameters, seed, dt, allow_outside, memory_limit)
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_text(path, str(path), None)
+    except Mistake as mistake:
+        raise ModelError([mistake.diagnostic]) from None
+
+
+def _checked(
+    text: str,
+    name: str,
+    folder: Path | None,
+    parameters: dict[str, float] | None,
+    seed: int | None,
+    dt: float | None,
+    allow_outside: bool,
+    memory_limit: int | None,
+) -> CheckedModel:
+    limit = psutil.virtual_memory().total if memory_limit is None else memory_limit
+    context = Context(folder, allow_outside, limit, {name: text})
+    return check_model(parse(text, name), context, parameters, seed, dt)

@@ -1,0 +1,164 @@
+"""Slices and transforms to sparse products: from parts of source signals to parts of target sums.
+
+Vectors that consist of many pieces (arrays) are never joined by one wide matrix per piece: pieces are connected one by
+one, and where a matrix needs the whole vector it is gathered in a tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from spikec import graph as g
+from spikec.errors import Span
+
+# Pieces joined by one sum; each costs a sparse matrix with as many rows as the sum.
+FAN_IN = 128
+
+Edge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Components `taken` of the signal of `node`, which has `size`."""
+
+    node: str
+    taken: range | tuple[int, ...]
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        return self.taken == range(self.size)
+
+
+def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], values: g.Array) -> g.Matrix:
+    """A matrix from its entries (equal places add): dense, or CSR where mostly zero."""
+    sparse = sp.csr_array(sp.coo_array((values, (i, j)), shape=(rows, columns)))
+    sparse.sum_duplicates()
+    return compact(sparse)
+
+
+def compact(m: sp.csr_array | g.Array) -> g.Matrix:
+    """CSR for what is mostly zero and not small, else dense."""
+    rows, columns = m.shape
+    if isinstance(m, np.ndarray):
+        if m.size >= 64 and 4 * np.count_nonzero(m) < m.size:
+            return sp.csr_array(m)
+        return m
+    return m if rows * columns >= 64 and 4 * m.nnz < rows * columns else m.toarray()
+
+
+def route(
+    graph: g.Graph,
+    name: str,
+    sources: list[Part],
+    targets: list[Part],
+    transform: float | g.Array | None,
+    span: Span,
+) -> list[Edge]:
+    """Connect sources, side by side, through a transform to targets; returns the edges that end in targets."""
+    if isinstance(transform, np.ndarray):
+        return _dense(graph, name, sources, targets, transform, span)
+    return _aligned(graph, name, sources, targets, 1.0 if transform is None else transform, span)
+
+
+def _aligned(
+    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], factor: float, span: Span
+) -> list[Edge]:
+    """Entry k of the sources goes to entry k of the targets, times `factor`."""
+    edges = []
+    several = len(sources) > 1 or len(targets) > 1
+    for s, a, t, b, count in _overlaps(sources, targets):
+        source, target = sources[s], targets[t]
+        taken, put = source.taken[a : a + count], target.taken[b : b + count]
+        node = source.node
+        if factor != 1.0 or not (taken == range(source.size) and put == range(target.size)):
+            m = matrix(target.size, source.size, np.array(put), np.array(taken), np.full(count, factor))
+            label = f"{name}.product.{s}.{t}" if several else f"{name}.product"
+            node = graph.add(label, g.Product(size=target.size, span=span, matrix=m))
+            graph.connect(source.node, node)
+        graph.connect(node, target.node)
+        edges.append((node, target.node))
+    return edges
+
+
+def _overlaps(sources: list[Part], targets: list[Part]) -> list[tuple[int, int, int, int, int]]:
+    """(source, offset in it, target, offset in it, length) of every run that lies in one of each."""
+    runs = []
+    s = t = a = b = 0
+    while s < len(sources) and t < len(targets):
+        count = min(len(sources[s].taken) - a, len(targets[t].taken) - b)
+        if count:
+            runs.append((s, a, t, b, count))
+        a, b = a + count, b + count
+        if a == len(sources[s].taken):
+            s, a = s + 1, 0
+        if b == len(targets[t].taken):
+            t, b = t + 1, 0
+    return runs
+
+
+def _dense(
+    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span
+) -> list[Edge]:
+    """A matrix over all sources and targets: block by block where few blocks hold anything, else gathered first."""
+    row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
+    column_ends = np.cumsum([0, *(len(s.taken) for s in sources)])
+    rows, columns = np.nonzero(m)
+    t_of = np.searchsorted(row_ends, rows, side="right") - 1
+    s_of = np.searchsorted(column_ends, columns, side="right") - 1
+    blocks = sorted(set(zip(s_of.tolist(), t_of.tolist(), strict=True)))
+    if len(blocks) > len(sources) + len(targets):
+        node, size = gather(graph, f"{name}.gathered", sources, span)
+        product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
+        graph.connect(node, product)
+        del size
+        return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
+    edges = []
+    for s, t in blocks:
+        block = m[row_ends[t] : row_ends[t + 1], column_ends[s] : column_ends[s + 1]]
+        label = f"{name}.product.{s}.{t}" if len(sources) + len(targets) > 2 else f"{name}.product"
+        node = graph.add(label, g.Product(size=targets[t].size, span=span, matrix=_placed(block, sources[s], targets[t])))
+        graph.connect(sources[s].node, node)
+        graph.connect(node, targets[t].node)
+        edges.append((node, targets[t].node))
+    return edges
+
+
+def _placed(block: g.Array, source: Part, target: Part) -> g.Matrix:
+    """`block` with its columns at the components taken of the source and its rows at those of the target."""
+    if source.whole and target.whole:
+        return compact(np.ascontiguousarray(block))
+    i, j = np.nonzero(block)
+    rows, columns = np.array(target.taken)[i], np.array(source.taken)[j]
+    return matrix(target.size, source.size, rows, columns, block[i, j])
+
+
+def gather(graph: g.Graph, name: str, parts: list[Part], span: Span) -> tuple[str, int]:
+    """A node whose signal is the parts one after the other, and its size."""
+    total = sum(len(p.taken) for p in parts)
+    if len(parts) == 1 and parts[0].whole:
+        return parts[0].node, total
+    level = 0
+    while len(parts) > FAN_IN:
+        groups = [parts[k : k + FAN_IN] for k in range(0, len(parts), FAN_IN)]
+        parts = [_joined(graph, f"{name}.join.{level}.{k}", group, span) for k, group in enumerate(groups)]
+        level += 1
+    joined = _joined(graph, f"{name}.join", parts, span)
+    return joined.node, total
+
+
+def _joined(graph: g.Graph, name: str, parts: list[Part], span: Span) -> Part:
+    total = sum(len(p.taken) for p in parts)
+    if len(parts) == 1:
+        part = parts[0]
+        m = matrix(total, part.size, np.arange(total), np.array(part.taken), np.ones(total))
+        node = graph.add(name, g.Product(size=total, span=span, matrix=m))
+        graph.connect(part.node, node)
+        return Part(node, range(total), total)
+    node = graph.add(name, g.Sum(size=total, span=span))
+    _aligned(graph, name, parts, [Part(node, range(total), total)], 1.0, span)
+    return Part(node, range(total), total)

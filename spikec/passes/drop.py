@@ -1,0 +1,33 @@
+"""Drop: what no probe depends on is not computed."""
+
+from __future__ import annotations
+
+import logging
+
+from spikec import graph as g
+
+log = logging.getLogger(__name__)
+
+
+def drop(graph: g.Graph) -> g.Graph:
+    """Remove every operator from which no probe can be reached."""
+    probes = [name for name, _ in graph.nodes(g.Probe)]
+    needed = set(probes)
+    work = list(probes)
+    while work:
+        for source in graph.nx.pred[work.pop()]:
+            if source not in needed:
+                needed.add(source)
+                work.append(source)
+    dead = [name for name in graph.nx if name not in needed]
+    if dead:
+        log.info("drop: %d operators that no probe depends on", len(dead))
+    result = graph.copy()
+    result.nx.remove_nodes_from(dead)
+    return result
+
+
+def unobserved(graph: g.Graph) -> list[str]:
+    """Paths of the ensembles that `drop` removes, for a note to the user."""
+    kept = drop(graph)
+    return [op.path for name, op in graph.nodes((g.Ensemble, g.Neurons)) if name not in kept.nx]

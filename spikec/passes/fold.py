@@ -1,0 +1,148 @@
+"""Fold: what does not change in time is computed by the compiler, and neighbouring matrices become one.
+
+    function of constants            ->  constant
+    product of a constant            ->  constant
+    product of a product             ->  one product, unless that has more entries than both
+    sum with a single term           ->  the term itself, where it stands in one piece
+    sum of products into products    ->  products past the sum, unless that has more entries
+
+The last two remove relays.  A sum of m terms into n readers stays, where removing it would make m x n products of so many.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikec import graph as g
+from spikec.expressions import evaluate_all, uses_time
+
+log = logging.getLogger(__name__)
+
+# Signals of these stand in one piece and in order, as neurons need their input.
+IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)
+
+
+def fold(graph: g.Graph) -> g.Graph:
+    """Apply the rules above until none applies."""
+    result = graph.copy()
+    for rule in (_constants, _products, _single_terms, _relays):
+        count = sum(rule(result, name) for name in list(result.nx) if name in result.nx)
+        if count:
+            log.info("fold: %s applied %d times", rule.__name__.strip("_"), count)
+    return result
+
+
+def entries(matrix: g.Matrix) -> int:
+    """Entries of a matrix that are not 0."""
+    return int(matrix.nnz if isinstance(matrix, sp.csr_array) else np.count_nonzero(matrix))
+
+
+def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
+    """left right, sparse where both are."""
+    product = left @ right
+    return sp.csr_array(product) if sp.issparse(product) else np.asarray(product)
+
+
+def _constants(graph: g.Graph, name: str) -> bool:
+    op = graph.op(name)
+    sources = graph.inputs(name)
+    if not all(isinstance(graph.op(s), g.Constant) for s in sources):
+        return False
+    values = [np.array(graph.op(s).value) for s in sources]
+    match op:
+        case g.TimeFunction() | g.Function() if not any(uses_time(e) for e in op.expressions):
+            x = values[0] if values else np.zeros(0)
+            folded = evaluate_all(op.expressions, x[None, :])[0]
+        case g.Product():
+            folded = op.matrix @ values[0]
+        case _:
+            return False
+    graph.nx.remove_edges_from([(s, name) for s in sources])
+    graph.replace(name, g.Constant(size=op.size, span=op.span, value=tuple(float(v) for v in folded)))
+    return True
+
+
+def _products(graph: g.Graph, name: str) -> bool:
+    op = graph.op(name)
+    if not isinstance(op, g.Product):
+        return False
+    source = graph.inputs(name)[0]
+    inner = graph.op(source)
+    if not isinstance(inner, g.Product) or len(graph.readers(source)) > 1:
+        return False
+    matrix = multiply(op.matrix, inner.matrix)
+    if entries(matrix) > entries(op.matrix) + entries(inner.matrix):
+        log.info("fold: %s stays apart from %s: together they have %d entries", name, source, entries(matrix))
+        return False
+    _reconnect(graph, name, [(graph.inputs(source)[0], "x")])
+    graph.replace(name, g.Product(size=op.size, span=op.span, matrix=matrix))
+    graph.remove(source)
+    return True
+
+
+def _single_terms(graph: g.Graph, name: str) -> bool:
+    sources = graph.inputs(name)
+    if not isinstance(graph.op(name), g.Sum) or len(sources) != 1:
+        return False
+    # An undelayed sum of atoms must not become the input of a filter and of neurons at once under another name.
+    if not isinstance(graph.op(sources[0]), IN_ONE_PIECE):
+        return False
+    for reader, port in graph.readers(name):
+        graph.connect(sources[0], reader, port)
+    graph.remove(name)
+    return True
+
+
+def _relays(graph: g.Graph, name: str) -> bool:
+    """Products read through a sum become products of the sum's own terms."""
+    op = graph.op(name)
+    readers = graph.readers(name)
+    if not isinstance(op, g.Sum) or not readers or not graph.inputs(name):
+        return False
+    if not all(isinstance(graph.op(r), g.Product) and len(graph.readers(r)) == 1 for r, _ in readers):
+        return False
+    if not all(isinstance(graph.op(graph.readers(r)[0][0]), g.Sum) for r, _ in readers):
+        return False
+    terms = [_term(graph, s) for s in graph.inputs(name)]
+    products = [[multiply(graph.op(r).matrix, matrix) for matrix, _ in terms] for r, _ in readers]
+    before = sum(entries(m) for m, _ in terms) + sum(entries(graph.op(r).matrix) for r, _ in readers)
+    after = sum(entries(m) for row in products for m in row)
+    if after > before:
+        log.info("fold: relay %s stays: %d entries with it, %d without", name, before, after)
+        return False
+    for (reader, _), row in zip(readers, products, strict=True):
+        target, span = graph.readers(reader)[0][0], graph.op(reader).span
+        for k, (matrix, (_, source)) in enumerate(zip(row, terms, strict=True)):
+            if entries(matrix):
+                made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
+                graph.connect(source, made)
+                graph.connect(made, target)
+        graph.remove(reader)
+    _remove_with_terms(graph, name)
+    return True
+
+
+def _term(graph: g.Graph, source: str) -> tuple[g.Matrix, str]:
+    """A term of a sum as matrix and argument."""
+    op = graph.op(source)
+    if isinstance(op, g.Product):
+        return op.matrix, graph.inputs(source)[0]
+    return sp.eye_array(op.size, format="csr"), source
+
+
+def _remove_with_terms(graph: g.Graph, name: str) -> None:
+    sources = graph.inputs(name)
+    graph.remove(name)
+    for source in dict.fromkeys(sources):
+        if isinstance(graph.op(source), g.Product) and not graph.readers(source):
+            graph.remove(source)
+
+
+def _reconnect(graph: g.Graph, name: str, sources: Iterable[tuple[str, str]]) -> None:
+    graph.nx.remove_edges_from(list(graph.nx.in_edges(name, keys=True)))
+    for source, port in sources:
+        graph.connect(source, name, port)

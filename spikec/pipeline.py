@@ -1,0 +1,82 @@
+"""The compiler from model to manifest, stage by stage: read `compile_graph` as its table of contents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spike_runtime.manifest import Manifest
+from spikec import emit, frontend, plan, profile
+from spikec.cache import Cache
+from spikec.graph import Graph
+from spikec.nef.build import build
+from spikec.passes.drop import drop
+from spikec.passes.fold import fold
+from spikec.passes.narrow import narrow
+from spikec.passes.share import share
+from spikec.passes.split import split
+from spikec.verify import verify
+
+VERSION = "0.1.0"
+
+Progress = Callable[[str, int, int], None]
+# Called with the name of a stage and what it made; returns False to stop there.
+Inspect = Callable[[str, Any], bool]
+
+STAGES = ("lower", "drop", "share", "fold", "build", "narrow", "split", "plan", "program")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile: everything but the model."""
+
+    partitions: int | str = 1
+    precision: str = "float32"
+    transport: str = "ring"
+    host_profile: str | None = None
+    jobs: int | None = None
+    cache: bool = True
+
+
+def compile_file(path: Path, output: Path, options: Options, **front: Any) -> Manifest | None:
+    """Compile a `.spk` file; `front` are the keyword arguments of `frontend.load` and of `compile_graph`."""
+    progress, inspect = front.pop("progress", None), front.pop("inspect", None)
+    return compile_graph(frontend.load(path, **front), output, options, progress, inspect)
+
+
+def compile_graph(
+    model: Graph, output: Path, options: Options, progress: Progress | None = None, inspect: Inspect | None = None
+) -> Manifest | None:
+    """Compile a dataflow graph into the folder `output`.
+
+    Returns the manifest, or None where `inspect` stopped the compilation.
+    Raises `ModelError` for mistakes of the user, with nothing written.
+    """
+    look = inspect or (lambda stage, made: True)
+    graph = verify(model)
+    if not look("lower", graph):
+        return None
+    for stage, apply in _passes(options, progress):
+        graph = verify(apply(graph))
+        if not look(stage, graph):
+            return None
+    host = profile.load(options.host_profile, progress)
+    made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
+    if not look("plan", made) or not look("program", made):
+        return None
+    return emit.emit(graph, made.layouts, made.recorded, made.summary(), made.costs, output, f"spikec {VERSION}")
+
+
+def _passes(options: Options, progress: Progress | None) -> list[tuple[str, Callable[[Graph], Graph]]]:
+    """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`."""
+    cache = Cache() if options.cache else None
+    return [
+        ("drop", drop),
+        ("share", share),
+        ("fold", fold),
+        ("build", lambda graph: build(graph, cache, options.jobs, progress)),
+        ("narrow", narrow),
+        ("split", split),
+    ]

@@ -1,0 +1,172 @@
+"""The host profile: what the host's kernels and wires cost, measured once by `spike_runtime.calibrate`.
+
+All costs are in ns.  A profile is a JSON file; the one of this host is kept in the cache folder, and the one shipped
+with the compiler ("reference") gives the same plan on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spikec.cache import default_folder
+from spikec.errors import ModelError, SpikeError, model_error
+
+SCHEMA = 1
+REFERENCE = "reference"
+FILE = "host_profile.json"
+_SHIPPED = Path(__file__).with_name("reference_profile.json")
+
+NEURON_COSTS = ("atom", "neuron", "dimension", "row", "sum", "scan", "gathered", "activity")
+STAGE_COSTS = (
+    "step", "op", "sum", "join", "decoded", "lowpass", "filter", "filter_element", "filter_multiply", "delay",
+    "table", "table_element", "noise", "linear_row", "linear_entry", "argument", "arithmetic", "transcendental",
+    "output", "record", "events",
+)  # fmt: skip
+WIRE_COSTS = ("latency", "message", "word", "process")
+
+
+class CalibrationError(SpikeError):
+    """The host could not be measured."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Costs in one precision: `neurons` by kind of neuron (kernel) and cost, `stages` by name of `STAGE_COSTS`.
+
+    `far`: ns per byte of neurons' arrays that do not stay in the cache from one step to the next.
+    """
+
+    neurons: Mapping[str, Mapping[str, float]]
+    stages: Mapping[str, float]
+    far: float
+
+
+@dataclass(frozen=True)
+class HostProfile:
+    """One kind of host: cores, bytes of cache of a core, kernels by precision, wires by transport and cost."""
+
+    name: str
+    cores: int
+    cache: int
+    kernels: Mapping[str, Kernels]
+    wires: Mapping[str, Mapping[str, float]]
+    schema: int = SCHEMA
+
+    @property
+    def digest(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the contents."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load(source: str | Path | None = None) -> HostProfile:
+    """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is not yet.
+
+    Raises `ModelError` where the file is not a profile, `CalibrationError` where measuring failed.
+    """
+    if source is None:
+        return _of_this_host()
+    return read(_SHIPPED if source == REFERENCE else Path(source))
+
+
+def read(path: Path) -> HostProfile:
+    """The profile in a file; raises `ModelError` where it cannot be read or is not a profile of this version."""
+    again = "make one with: python -m spike_runtime.calibrate --output FILE"
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise model_error(f"cannot read the host profile {path}: {error.strerror}", again) from None
+    except ValueError as error:
+        raise model_error(f"{path} is not a host profile: {error}", again) from None
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise model_error(f"{path} is not a host profile: {error}", again) from None
+
+
+def parse(body: Any) -> HostProfile:
+    """The profile in parsed JSON; raises `ValueError` naming the first entry that is missing or wrong."""
+    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+        found = body.get("schema") if isinstance(body, dict) else None
+        raise ValueError(f"its schema is {found!r}, this version reads schema {SCHEMA}")
+    kernels = {name: _kernels(f"kernels.{name}", entry) for name, entry in _table(body, "kernels").items()}
+    wires = {name: _costs(f"wires.{name}", entry, WIRE_COSTS) for name, entry in _table(body, "wires").items()}
+    if missing := {"float32", "float64"} - set(kernels):
+        raise ValueError(f"kernels.{min(missing)} is missing")
+    if "ring" not in wires:
+        raise ValueError("wires.ring is missing")
+    cores, cache = (int(_number(name, body.get(name), 1)) for name in ("cores", "cache"))
+    return HostProfile(str(body.get("name", "")), cores, cache, kernels, wires)
+
+
+def _kernels(place: str, entry: Any) -> Kernels:
+    neurons = {
+        kind: _costs(f"{place}.neurons.{kind}", costs, NEURON_COSTS)
+        for kind, costs in _table(entry, "neurons", place).items()
+    }
+    stages = _costs(f"{place}.stages", _table(entry, "stages", place), STAGE_COSTS)
+    return Kernels(neurons, stages, _number(f"{place}.far", entry.get("far")))
+
+
+def _table(body: Any, name: str, place: str = "") -> dict[str, Any]:
+    entry = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(entry, dict):
+        raise ValueError(f"{place}{'.' if place else ''}{name} is missing")
+    return entry
+
+
+def _costs(place: str, entry: Any, names: tuple[str, ...]) -> dict[str, float]:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{place} is not a table of costs")
+    return {name: _number(f"{place}.{name}", entry.get(name)) for name in names}
+
+
+def _number(place: str, value: Any, least: float = 0.0) -> float:
+    if value is None:
+        raise ValueError(f"{place} is missing")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{place} is {value!r}, not a number")
+    if value < least:
+        raise ValueError(f"{place} is {value:g}, less than {least:g}")
+    return float(value)
+
+
+def _of_this_host() -> HostProfile:
+    path = default_folder() / FILE
+    try:
+        return read(path)
+    except ModelError:
+        # Not measured yet, or by another version: measure (again).
+        return calibrate(path)
+
+
+def calibrate(path: Path) -> HostProfile:
+    """Measure this host in a process of its own and keep the profile at `path`; raises `CalibrationError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(prefix=".profile-", suffix=".json", dir=path.parent)
+        os.close(descriptor)
+    except OSError as error:
+        raise CalibrationError(
+            f"cannot write to {path.parent}: {error.strerror}; set SPIKE_CACHE_DIR, or give --host-profile reference"
+        ) from None
+    try:
+        command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", draft]
+        if subprocess.run(command, check=False).returncode:
+            raise CalibrationError("measuring this host failed (see above); give --host-profile reference")
+        profile = read(Path(draft))
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+    return profile

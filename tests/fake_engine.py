@@ -1,0 +1,153 @@
+"""A small engine for tests of the runtime: it exchanges integers on every wire and records all kinds of probe.
+
+SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numba as nb
+import numpy as np
+from spike_runtime import manifest as schema
+from spike_runtime.blocks import Block
+from spike_runtime.wires import ring
+from spike_runtime.wires.layout import STOP
+
+WORDS = 3
+ENGINE = "fake_engine:Engine"
+
+
+def model(partitions: int, chain: bool = False) -> schema.Manifest:
+    """A manifest with wires between all partitions, or only from each to the next, and three probes."""
+    count = range(partitions)
+    parts = tuple(
+        schema.Partition(p, "", f"program_{p}.py", "", (), 1, 1, {}, schema.Cost({}, 0.0)) for p in count
+    )
+    pairs = [(p, q) for p in count for q in count if (q == p + 1 if chain else p != q)]
+    probes = (
+        schema.Probe(
+            "value", "x", "value", "value", partitions, 1, "", 0, tuple(_part(p, 0, (p, p + 1)) for p in count)
+        ),
+        schema.Probe("sum", "y", "sum", "value", WORDS, 2, "V", 4, tuple(_part(p, 1, (0, WORDS)) for p in count)),
+        schema.Probe(
+            "spikes", "z", "events", "spikes", partitions, 1, "", 0, tuple(_part(p, 2, (p, p + 1)) for p in count)
+        ),
+    )
+    wires = tuple(schema.Wire(p, q, WORDS) for p, q in pairs)
+    return schema.Manifest("fake", 5, 0.001, "float64", partitions, parts, wires, probes)
+
+
+def write(folder: Path, manifest: schema.Manifest) -> Path:
+    """The manifest and empty programs on disk; gives the manifest's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in manifest.partitions:
+        (folder / part.program).write_text("")
+    path = folder / "manifest.json"
+    path.write_text(schema.dump(manifest))
+    return path
+
+
+def _part(partition: int, slot: int, columns: tuple[int, int]) -> schema.ProbePart:
+    return schema.ProbePart(partition, slot, (columns,))
+
+
+@nb.njit(nogil=True)
+def steps(
+    segment: Any, out: Any, into: Any, rows: Any, sums: Any, totals: Any, first: int, count: int, p: int, log: Any
+) -> int:
+    for k in range(count):
+        n = first + k
+        totals[:] = 0
+        if segment[STOP] != 0 or (n > 1 and ring.collect(segment, into, rows, totals, n - 1) < 0):
+            return k
+        for i in range(len(sums)):
+            sums[i] = (n * (i + 3) + 17 * p) % 1001
+        if ring.publish(segment, out, rows, sums, n) < 0:
+            return k
+        log[k, 0] = totals.sum()
+        log[k, 1:] = sums
+    return count
+
+
+class Engine:
+    """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums themselves."""
+
+    def __init__(self, manifest: Any, folder: Any, partition: int, segment: Any, layout: Any, seed: Any) -> None:
+        self.partition, self.segment, self.seed = partition, segment, seed or 0
+        self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))
+        self.out = ring.out_wire_table(layout, manifest, partition)
+        self.into = ring.in_wire_table(layout, manifest, partition)
+        # Every wire carries the same rows.
+        self.rows = np.tile(np.arange(WORDS), len(manifest.partitions))
+        self.blocks: list[Block] = []
+        self.log = np.zeros((self.chunk, 1 + WORDS), np.int64)
+        self.sums, self.totals = np.zeros(WORDS, np.int64), np.zeros(WORDS, np.int64)
+        self._steps(1, 0)  # compiles
+        what, _, where = os.environ.get("SPIKE_FAKE", "").partition(":")
+        self.fault = what if where and int(where.split(":")[0]) == partition else ""
+        self.fault_step = int(where.split(":")[1]) if self.fault else 0
+        self.pause = float(os.environ.get("SPIKE_FAKE_PAUSE", "0"))
+
+    def run(self, first: int, count: int) -> int:
+        if self.fault and first <= self.fault_step < first + count:
+            self._misbehave()
+        if self.pause:
+            time.sleep(self.pause)
+        done = self._steps(first, count)
+        log, steps = self.log[:done], np.arange(first, first + done)
+        spiking = steps[(steps * 7 + self.partition) % 5 == 0]
+        even = steps % 2 == 0
+        pairs = np.stack([spiking, np.full_like(spiking, self.partition)], axis=1)
+        self.blocks += [
+            Block(0, self.partition, first - 1, log[:, :1].astype(float) + self.seed),
+            Block(1, self.partition, (first - 1) // 2, log[even, 1:].copy()),
+            Block(2, self.partition, 0, pairs),
+        ]
+        return done
+
+    def drain(self) -> list[Block]:
+        blocks, self.blocks = self.blocks, []
+        return blocks
+
+    def _steps(self, first: int, count: int) -> int:
+        return int(
+            steps(
+                self.segment,
+                self.out,
+                self.into,
+                self.rows,
+                self.sums,
+                self.totals,
+                first,
+                count,
+                self.partition,
+                self.log,
+            )
+        )
+
+    def _misbehave(self) -> None:
+        if self.fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.fault == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self.fault == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif self.fault == "raise":
+            raise ValueError("no such luck")
+        elif self.fault == "exit":
+            os._exit(7)
+        elif self.fault == "memory":
+            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + (64 << 20), size + (64 << 20)))
+            self.hoard = np.ones(1 << 40, np.int8)
+
+
+def refuses(manifest: Any, folder: Path, *_: Any) -> Engine:
+    """An engine whose files are not those of the manifest."""
+    raise schema.ManifestError(f"{folder / 'program_0.py'} was changed after it was compiled (checksum)")

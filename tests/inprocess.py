@@ -1,0 +1,96 @@
+"""Run a graph in this process: one engine a thread, for tests of what programs compute."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from spike_runtime import manifest as mf
+from spike_runtime.engine import Engine
+from spike_runtime.wires import ring
+
+from spikec import graph as g
+from spikec.emit import emit
+from spikec.nef.build import build
+from spikec.passes.drop import drop
+from spikec.passes.fold import fold
+from spikec.passes.narrow import narrow
+from spikec.passes.share import share
+from spikec.passes.split import split
+from spikec.schedule import Assignment, schedule
+from spikec.verify import verify
+
+
+def prepared(graph: g.Graph) -> g.Graph:
+    """All passes up to the split into atoms."""
+    for apply in (drop, share, fold, build, narrow, split):
+        graph = verify(apply(verify(graph)))
+    return graph
+
+
+def run_split(graph: g.Graph, partitions: int, dtype: str, steps: int, deal: int = 1) -> dict[str, np.ndarray]:
+    """Probe data of a split graph by probe name; atoms are dealt to partitions in runs of `deal`.
+
+    Values: samples x columns.  Spikes: rows (step, neuron), sorted.
+    """
+    atoms = {name: (k // deal) % partitions for k, (name, _) in enumerate(graph.nodes(g.Atom))}
+    probes = {name: k % partitions for k, (name, _) in enumerate(graph.nodes(g.Probe))}
+    layouts, recorded = schedule(graph, Assignment(partitions, atoms, probes), dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "build"
+        manifest = emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, home, "test")
+        return _collect(manifest, _run(manifest, home, steps), steps)
+
+
+def run(graph: g.Graph, partitions: int, dtype: str, steps: int) -> dict[str, np.ndarray]:
+    """As `run_split`, for a graph as it comes from a front end."""
+    return run_split(prepared(graph), partitions, dtype, steps)
+
+
+def _run(manifest: mf.Manifest, home: Path, steps: int) -> list[list]:
+    layout = ring.segment_layout(manifest)
+    segment = np.zeros(layout.words, np.int64)
+    ring.prepare(segment, 1000, 10)
+    engines = [Engine(manifest, home, p, segment, layout) for p in range(len(manifest.partitions))]
+    blocks: list[list] = [[] for _ in engines]
+    errors: list[BaseException] = []
+
+    def go(index: int) -> None:
+        try:
+            step = 1
+            while step <= steps:
+                step += engines[index].run(step, steps - step + 1)
+                blocks[index] += engines[index].drain()
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            errors.append(error)
+            segment[0] = 1
+
+    threads = [threading.Thread(target=go, args=(k,)) for k in range(len(engines))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return blocks
+
+
+def _collect(manifest: mf.Manifest, blocks: list[list], steps: int) -> dict[str, np.ndarray]:
+    result = {}
+    for number, probe in enumerate(manifest.probes):
+        mine = [b for partition in blocks for b in partition if b.probe == number]
+        parts = [np.concatenate([b.data for b in mine if b.part == k]) for k in range(len(probe.parts))]
+        if probe.kind == "events":
+            events = np.concatenate(parts)
+            result[probe.name] = events[np.lexsort((events[:, 1], events[:, 0]))]
+        elif probe.kind == "sum":
+            result[probe.name] = (np.sum(parts, axis=0) * 2.0**-probe.exponent).astype(manifest.precision)
+        else:
+            whole = np.full((steps // probe.every, probe.size), np.nan, manifest.precision)
+            for part, data in zip(probe.parts, parts, strict=True):
+                columns = np.concatenate([np.arange(a, b) for a, b in part.ranges])
+                whole[:, columns] = data
+            result[probe.name] = whole
+    return result
