@@ -18,7 +18,8 @@ class Block:
     first_sample: number of the first row among all samples of the probe, from 0 (sample k is taken at step
     (k + 1) * every); 0 for events.
 
-    Blocks may be left out where nothing was recorded: that a part is complete up to a step is told apart from them.
+    Blocks may be left out where nothing was recorded: that a part is complete up to a step is told apart from
+    them.
     """
 
     probe: int

@@ -1,9 +1,9 @@
 """The engine of a partition: its program compiled into one function that runs many steps per call.
 
-The program gives one step as a PyTensor graph.  PyTensor compiles it in NUMBA mode with every state as a mutable
-input, so that kernels work in place; around it goes a loop, also compiled, that holds no Python: a step costs no call from
-Python, exchanges happen inside, and the interpreter is free meanwhile (nogil).  Arrays are arguments and never constants: programs of one
-structure share one compiled function on disk.
+The program gives one step as a PyTensor graph.  PyTensor compiles it in NUMBA mode with every state as a
+mutable input, so that kernels work in place; around it goes a loop, also compiled, that holds no Python: a
+step costs no call from Python, exchanges happen inside, and the interpreter is free meanwhile (nogil).
+Arrays are arguments and never constants: programs of one structure share one compiled function on disk.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Engine:
     ) -> None:
         """Check and map the partition's files and compile its program.
 
-        `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of noise.
-        Raises `ManifestError` where a file is missing or was changed.
+        `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of
+        noise. Raises `ManifestError` where a file is missing or was changed.
         """
         check_files(manifest, folder, partition)
         self.manifest, self.partition = manifest, partition
@@ -76,21 +76,25 @@ class Engine:
         self.slots = _slots(manifest, partition)
         self.chunk = self._chunk_length()
         self.constants = {
-            a.name: np.load(folder / a.file, mmap_mode="r", allow_pickle=False) for a in part.arrays if not a.state
+            a.name: np.load(folder / a.file, mmap_mode="r", allow_pickle=False)
+            for a in part.arrays
+            if not a.state
         }
         self.constants = {name: np.asarray(value) for name, value in self.constants.items()}
         self.state = {a.name: np.zeros(a.shape, a.dtype) for a in part.arrays if a.state}
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
-        if seed is not None and "noise_keys" in self.constants:
-            self.constants["noise_keys"] = _reseeded(self.constants["noise_keys"], seed)
+        if seed is not None and "random_keys" in self.constants:
+            self.constants["random_keys"] = _reseeded(self.constants["random_keys"], seed)
         if "send_rows" in self.constants:
             self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition)
         if "receive_rows" in self.constants:
             self.constants["receive_wires"] = ring.in_wire_table(layout, manifest, partition)
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
-        self._loop, self._arguments = _compile(_load(folder / part.program), self.constants, self.state, segment)
+        self._loop, self._arguments = _compile(
+            _load(folder / part.program), self.constants, self.state, segment
+        )
         self._last = self._drained = 0
 
     def _chunk_length(self) -> int:
@@ -105,7 +109,9 @@ class Engine:
         for number, slot in enumerate(self.slots):
             if slot.kind != "events":
                 dtype = np.int64 if slot.kind == "sum" else self.manifest.precision
-                buffers[f"record_{number}_buffer"] = np.zeros((self.chunk // slot.every + 2, slot.columns), dtype)
+                buffers[f"record_{number}_buffer"] = np.zeros(
+                    (self.chunk // slot.every + 2, slot.columns), dtype
+                )
         if sources:
             buffers["events_buffer"] = np.zeros((event_capacity(sources, self.chunk), 4), np.int64)
             buffers["events_count"] = np.zeros(1, np.int64)
@@ -114,12 +120,18 @@ class Engine:
     def run(self, first: int, count: int) -> int:
         """Execute steps first .. first + count - 1 (numbered from 1) and return how many were completed.
 
-        Fewer than `count` are completed where the run was stopped, or a buffer must be drained first.  Raises `EngineError`
-        where a decoded value is not a number or out of range.
+        Fewer than `count` are completed where the run was stopped, or a buffer must be drained first.
+        Raises `EngineError` where a decoded value is not a number or out of range.
         """
         if "send_rows" in self.constants and self._last == 0:
             # What the first step collects: the sums of the step before it.
-            ring.publish(self.segment, self.constants["send_wires"], self.constants["send_rows"], self.state["sums"], first - 1)
+            ring.publish(
+                self.segment,
+                self.constants["send_wires"],
+                self.constants["send_rows"],
+                self.state["sums"],
+                first - 1,
+            )
         done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
         self._last = first + done - 1 if done else max(self._last, first - 1)
         code, detail = (int(v) for v in self.state["status"])
@@ -129,7 +141,9 @@ class Engine:
             raise EngineError(self._not_finite(detail, self._last))
         elif code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
             source, target = self.manifest.wires[wire].source, self.manifest.wires[wire].target
-            raise EngineError(f"the wire from partition {source} to partition {target} lost or repeated a message")
+            raise EngineError(
+                f"the wire from partition {source} to partition {target} lost or repeated a message"
+            )
         return done
 
     def _not_finite(self, row: int, step: int) -> str:
@@ -137,7 +151,7 @@ class Engine:
         name = next((n for n, start, size in plan if start <= row < start + size), f"sum {row}")
         time = step * self.manifest.dt
         return (
-            f"the decoded value {name} is not a number, or far beyond its range, at {time:g} s (step {step}); "
+            f"the decoded value {name} is not a number or is out of range at {time:g} s, step {step}; "
             "look for functions that divide by 0 or feedback that grows without bound"
         )
 
@@ -202,28 +216,38 @@ def _compile(
     updates = program.step(clock, SimpleNamespace(**a), SimpleNamespace(**s))
     names = [name for name, variable in s.items() if variable in updates]
     function = pytensor.function(
-        [In(clock), *(In(v, borrow=True) for v in a.values()), *(In(v, mutable=True, borrow=True) for v in s.values())],
+        [
+            In(clock),
+            *(In(v, borrow=True) for v in a.values()),
+            *(In(v, mutable=True, borrow=True) for v in s.values()),
+        ],
         [Out(updates[s[name]], borrow=True) for name in names],
         mode="NUMBA",
         accept_inplace=True,
         on_unused_input="ignore",
     )
     arguments = [*constants.values()]
-    arguments = [constants[name] for name in a] + [segment if name == "segment" else state[name] for name in s]
+    arguments = [constants[name] for name in a] + [
+        segment if name == "segment" else state[name] for name in s
+    ]
     fgraph = function.maker.fgraph
     offset = 1 + len(a)
     positions = [offset + list(s).index(name) for name in names]
     copies = [
-        (k, position) for k, position in enumerate(positions) if not _in_place(fgraph, fgraph.outputs[k], fgraph.inputs[position])
+        (k, position)
+        for k, position in enumerate(positions)
+        if not _in_place(fgraph.outputs[k], fgraph.inputs[position])
     ]
-    return _loop(fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment")), arguments
+    return _loop(
+        fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment")
+    ), arguments
 
 
 def _variable(name: str, value: NDArray[Any]) -> Any:
     return pytensor.tensor.TensorType(value.dtype.name, (None,) * value.ndim)(name)
 
 
-def _in_place(fgraph: Any, output: Any, source: Any) -> bool:
+def _in_place(output: Any, source: Any) -> bool:
     """Whether `output` is computed in the memory of input `source`, through Ops that work in place."""
     variable = output
     while variable.owner is not None:
@@ -236,7 +260,9 @@ def _in_place(fgraph: Any, output: Any, source: Any) -> bool:
 
 
 def _loop(fgraph: Any, copies: list[tuple[int, int]], status: int, segment: int) -> Callable[..., int]:
-    """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status and stop."""
+    """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status
+    and stop.
+    """
     step, key = numba_funcify_ensure_cache(fgraph)
     count = len(fgraph.inputs)
     inputs = ", ".join(f"x{i}" for i in range(1, count))
@@ -255,8 +281,16 @@ def loop(first, count, progress, {inputs}):
         store_release(x{segment}, progress, first + i)
     return count
 """
-    names = {"__name__": __name__, "np": np, "step": step, "load_acquire": load_acquire, "store_release": store_release}
+    names = {
+        "__name__": __name__,
+        "np": np,
+        "step": step,
+        "load_acquire": load_acquire,
+        "store_release": store_release,
+    }
     digest = None if key is None else hashlib.sha256(f"{source}{key}{source_version()}".encode()).hexdigest()
     function = compile_numba_function_src(source, "loop", names, cache_key=digest)
-    compiled: Callable[..., int] = numba.njit(nogil=True, cache=digest is not None, error_model="numpy")(function)
+    compiled: Callable[..., int] = numba.njit(nogil=True, cache=digest is not None, error_model="numpy")(
+        function
+    )
     return compiled

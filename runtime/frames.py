@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from spike_runtime.blocks import Block
 
 _LENGTH = struct.Struct("<I")

@@ -13,8 +13,8 @@ TRANSPORTS = ("ring", "ipc", "tcp")
 class Job:
     """One partition of one run.
 
-    channel, segment: inherited descriptors of the socket to the supervisor and of the shared memory; run: a random
-    number in hexadecimal that marks the frames of this run; bind: where the partition receives, "" for rings.
+    channel, segment: inherited descriptors of the socket to the supervisor and of the shared memory; run: a
+    random number in hexadecimal that marks the frames of this run; bind: where the partition receives, "" for rings.
     core: the core to stay on, if any.  engine: "module:name" of what runs the program.
     """
 

@@ -61,10 +61,10 @@ def run(
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
-    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport` is
-    "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's for noise.
-    `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step and is returned
-    with status "stopped".
+    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport`
+    is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's for noise.
+    `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step and is
+    returned with status "stopped".
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.

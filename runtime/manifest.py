@@ -23,7 +23,9 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One array of a partition: a `.npy` file; or, with no file, `state` that begins at 0 and changes during a run."""
+    """One array of a partition: a `.npy` file; or, with no file, `state` that begins at 0 and changes during
+    a run.
+    """
 
     name: str
     file: str
@@ -62,7 +64,9 @@ class Partition:
 
 @dataclass(frozen=True)
 class Wire:
-    """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in order."""
+    """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in
+    order.
+    """
 
     source: int
     target: int
@@ -86,8 +90,9 @@ class ProbePart:
 class Probe:
     """One probe.  A sample is taken at every step n with n % every == 0, at t = n dt.
 
-    kind "value": floats, each column from one part.  "sum": every part holds 64-bit integers of all columns; their
-    sum times 2 ** -exponent is the value.  "events": (step, neuron) pairs, neurons numbered in the whole population.
+    kind "value": floats, each column from one part.  "sum": every part holds 64-bit integers of all
+    columns; their sum times 2 ** -exponent is the value.  "events": (step, neuron) pairs, neurons numbered
+    in the whole population.
     """
 
     name: str
@@ -162,7 +167,9 @@ def check_files(manifest: Manifest, folder: Path, partition: int) -> None:
         if not path.is_file():
             raise ManifestError(f"{path} is missing; compile the model again")
         if sha256(path) != digest:
-            raise ManifestError(f"{path} was changed after it was compiled (checksum); compile the model again")
+            raise ManifestError(
+                f"{path} was changed after it was compiled (checksum); compile the model again"
+            )
 
 
 def _digest(body: dict[str, Any]) -> str:
@@ -171,14 +178,22 @@ def _digest(body: dict[str, Any]) -> str:
 
 def _manifest(body: dict[str, Any]) -> Manifest:
     body["partitions"] = tuple(
-        _make(Partition, p, arrays=tuple(_make(ArrayFile, a, shape=tuple(a["shape"])) for a in p["arrays"]),
-              cost=_make(Cost, p["cost"]))
+        _make(
+            Partition,
+            p,
+            arrays=tuple(_make(ArrayFile, a, shape=tuple(a["shape"])) for a in p["arrays"]),
+            cost=_make(Cost, p["cost"]),
+        )
         for p in body["partitions"]
     )
     body["wires"] = tuple(_make(Wire, w, signals=tuple(map(tuple, w["signals"]))) for w in body["wires"])
     body["probes"] = tuple(
-        _make(Probe, p, ideal=tuple(p["ideal"]),
-              parts=tuple(_make(ProbePart, q, ranges=tuple(map(tuple, q["ranges"]))) for q in p["parts"]))
+        _make(
+            Probe,
+            p,
+            ideal=tuple(p["ideal"]),
+            parts=tuple(_make(ProbePart, q, ranges=tuple(map(tuple, q["ranges"]))) for q in p["parts"]),
+        )
         for p in body["probes"]
     )
     return _make(Manifest, body)

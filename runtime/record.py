@@ -1,10 +1,10 @@
 """Probes to disk: one writer puts together what all partitions recorded and streams it to a Zarr store.
 
 The store has one group for each probe.  Probes of kind "value" and "sum" are arrays `value` (samples x columns)
-with the coordinate `time` (s); events are the arrays `time` (s) and `neuron`, sorted by (step, neuron).  A chunk
-is written as soon as every part of it is there, whole and atomically, and its length depends on the probe alone:
-the store is the same to the byte however the model was cut.  `value` has its full length from the start, and what
-was not recorded (yet) reads as NaN; so the store opens at any time, also after a crash.
+with the coordinate `time` (s); events are the arrays `time` (s) and `neuron`, sorted by (step, neuron).  A
+chunk is written as soon as every part of it is there, whole and atomically, and its length depends on the
+probe alone: the store is the same to the byte however the model was cut.  `value` has its full length from
+the start, and what was not recorded (yet) reads as NaN; so the store opens at any time, also after a crash.
 """
 
 from __future__ import annotations

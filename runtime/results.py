@@ -49,9 +49,9 @@ class Run:
     def probe(self, name: str) -> xr.DataArray:
         """What a probe recorded.
 
-        Values: samples x columns, dimensions (time, column), coordinate `time` in s.  Spikes: the time of every spike
-        in s, dimension `event`, with the coordinate `neuron`.  Attributes: `units`, what was probed, and how.
-        Raises `RunError` where the run has no such probe.
+        Values: samples x columns, dimensions (time, column), coordinate `time` in s.  Spikes: the time of
+        every spike in s, dimension `event`, with the coordinate `neuron`.  Attributes: `units`, what was
+        probed, and how. Raises `RunError` where the run has no such probe.
         """
         data = self.dataset(name)
         about = {key: value for key, value in data.attrs.items() if key != "unit"}

@@ -38,7 +38,8 @@ class RunFile:
     """Contents of `run.json`.
 
     status: "running", "complete", "stopped" (Ctrl-C) or "failed", then `cause` says why and `partition` where, if
-    known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the first step to the last.
+    known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the first step to the
+    last.
     """
 
     model: str

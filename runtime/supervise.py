@@ -20,7 +20,8 @@ from spike_runtime.runfile import Times
 TICK = 0.1
 STOPPED_FOR = 1.0
 STUCK_FOR = 3.0
-# How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds memory.
+# How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds
+# memory.
 AHEAD = 4
 
 

@@ -12,8 +12,8 @@ from spikec.errors import InvalidGraph
 from spikec.nef import neurons as nt
 from spikec.stages import ints, joined
 
-# From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply by zeros
-# (4000 LIF of 64 dimensions: 27 ns per neuron-step gathered, 48 dense).
+# From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
+# by zeros (4000 LIF of 64 dimensions: 27 ns per neuron-step gathered, 48 dense).
 GATHER_ROWS = 16
 # dt / tau_rc up to which the kernels' short series hold to rounding.
 SERIES_BOUND = 0.06
@@ -45,7 +45,7 @@ def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
 
 def unit(neuron: nt.NeuronType, dt: float) -> float:
     """Activity in Hz of one unit of the kernel's activity: amplitude / dt per spike, 1 for rates."""
-    return neuron.amplitude / dt if neuron.spiking else 1.0  # type: ignore[attr-defined, no-any-return]
+    return neuron.amplitude / dt if neuron.spiking else 1.0  # type: ignore[attr-defined]
 
 
 def neuron_group(
@@ -88,11 +88,15 @@ def neuron_group(
     }
     state = {"neurons": np.zeros((len(neuron.state), n), dtype)}
     members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
-    return la.NeuronGroup(name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members)
+    return la.NeuronGroup(
+        name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members
+    )
 
 
 def _decoders(atom: g.Atom, graph: g.Graph) -> tuple[np.ndarray, int, bool]:
-    """Decoders of an atom in units of their sums, how many rows they are, and whether they are stored for gathering."""
+    """Decoders of an atom in units of their sums, how many rows they are, and whether they are stored for
+    gathering.
+    """
     factor = unit(atom.neurons.neuron, graph.dt)
     blocks = [
         matrix * (factor * 2.0 ** graph.op(target).exponent)
@@ -107,10 +111,12 @@ def _decoders(atom: g.Atom, graph: g.Graph) -> tuple[np.ndarray, int, bool]:
 
 
 def _activity(atom: g.Atom, graph: g.Graph, sum_rows: dict[str, int]) -> tuple[int, float]:
-    """Row of the sum that takes this atom's activity itself (-1: none), and its units per unit of activity."""
+    """Row of the sum that takes this atom's activity itself (-1: none), and its units of activity."""
     targets = [t for t, matrix in zip(atom.targets, atom.decoders, strict=True) if matrix is None]
     if not targets:
         return -1, 0.0
     if len(targets) > 1:
         raise InvalidGraph(f"the activity of {atom.neurons.path} is summed twice: {targets}")
-    return sum_rows[targets[0]] + atom.start, unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(targets[0]).exponent
+    return sum_rows[targets[0]] + atom.start, unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(
+        targets[0]
+    ).exponent

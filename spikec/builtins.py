@@ -1,4 +1,4 @@
-"""Names that every model knows: constants, functions of vectors and matrices, and the words that make records."""
+"""Names that every model knows: constants, functions of vectors and matrices, words that make records."""
 
 from __future__ import annotations
 
@@ -18,24 +18,59 @@ if TYPE_CHECKING:
 CONSTANTS: dict[str, float] = {"pi": math.pi, "e": math.e, "true": 1.0, "false": 0.0}
 
 RECORDS: frozenset[str] = frozenset(
-    """
-    lif lif_rate adaptive_lif rectified_linear spiking_rectified_linear sigmoid direct
-    uniform gaussian choice exponential hypersphere ball sphere scattered_ball scattered_sphere
-    cosine_similarity sqrt_beta sample
-    lowpass alpha double_exp linear_filter none
-    lstsq_l2 lstsq lstsq_l2nz nnls nnls_l2 nnls_l2nz lstsq_l1 lstsq_drop
-    white_signal white_noise piecewise
-    """.split()
+    [
+        "lif",
+        "lif_rate",
+        "adaptive_lif",
+        "rectified_linear",
+        "spiking_rectified_linear",
+        "sigmoid",
+        "direct",
+        "uniform",
+        "gaussian",
+        "choice",
+        "exponential",
+        "hypersphere",
+        "ball",
+        "sphere",
+        "scattered_ball",
+        "scattered_sphere",
+        "cosine_similarity",
+        "sqrt_beta",
+        "sample",
+        "lowpass",
+        "alpha",
+        "double_exp",
+        "linear_filter",
+        "none",
+        "lstsq_l2",
+        "lstsq",
+        "lstsq_l2nz",
+        "nnls",
+        "nnls_l2",
+        "nnls_l2nz",
+        "lstsq_l1",
+        "lstsq_drop",
+        "white_signal",
+        "white_noise",
+        "piecewise",
+    ]
 )
 
-# Also functions: a record where they stand without arguments, or with named ones, as in `neuron = tanh(tau_ref=2ms)`.
+# Also functions: records where they stand without arguments, or with named ones: `tanh(tau_ref=2ms)`.
 ALSO_RECORDS: frozenset[str] = frozenset({"tanh", "identity"})
 
 Builtin = Callable[[list[Any], Span, "Scope"], Value]
 
 
 def _count(value: Any, span: Span, what: str) -> int:
-    if not isinstance(value, Value) or value.symbolic or value.shape or value.power or value.data != int(value.data):
+    if (
+        not isinstance(value, Value)
+        or value.symbolic
+        or value.shape
+        or value.power
+        or value.data != int(value.data)
+    ):
         raise Mistake(f"{what} takes whole numbers", span, f"write {what}(3)")
     if value.data < 1:
         raise Mistake(f"{what} takes numbers of 1 or more", span, "write a size of at least 1")
@@ -110,7 +145,9 @@ def _dot(values: list[Any], span: Span, scope: Scope) -> Value:
     a, b = values
     if not a.shape or not b.shape or a.shape[-1] != b.shape[0]:
         one, other = (" x ".join(map(str, v.shape)) or "a number" for v in values)
-        raise Mistake(f"the product of shapes {one} and {other} does not exist", span, "make the inner sizes equal")
+        raise Mistake(
+            f"the product of shapes {one} and {other} does not exist", span, "make the inner sizes equal"
+        )
     scope.context.reserve(math.prod((*a.shape[:-1], *b.shape[1:])), "the product", span)
     if not (a.symbolic or b.symbolic):
         product = a.data @ b.data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from spikec.imports import Library
 from spikec.links import connection
 from spikec.probes import probe
 from spikec.scope import Context, Scope, duplicate, suggestion
-from spikec.values import AlreadyReported, Mistake
+from spikec.values import Mistake
 
 DEFAULT_DT = 0.001
 MAX_REPORTED = 50
@@ -76,22 +75,19 @@ class _Checker:
         if self.context.diagnostics:
             return None
         return CheckedModel(
-            self.name, self.dt, self.frame.seed, tuple(expander.elements), connections, probes, self.context.sources
+            self.name,
+            self.dt,
+            self.frame.seed,
+            tuple(expander.elements),
+            connections,
+            probes,
+            self.context.sources,
         )
-
-    def _guarded(self, action: Callable[[], T]) -> T | None:
-        try:
-            return action()
-        except AlreadyReported:
-            return None
-        except Mistake as mistake:
-            self.context.report(mistake)
-            return None
 
     def _imports(self) -> None:
         for statement in self.model.statements:
             if isinstance(statement, s.Import):
-                self._guarded(lambda st=statement: self.library.include(st, self.frame))  # type: ignore[misc]
+                self.context.attempt(self.library.include, statement, self.frame)
 
     def _override(self, parameters: dict[str, float]) -> None:
         """Give parameters set from outside the unit of what the model writes for them."""
@@ -105,7 +101,7 @@ class _Checker:
             overridden[name] = value
         scope = self.frame.scope
         for name, value in overridden.items():
-            self._guarded(lambda n=name, v=value: self._set(n, v, declared[n], scope))  # type: ignore[misc]
+            self.context.attempt(self._set, name, value, declared[name], scope)
 
     def _set(self, name: str, value: float, statement: s.Param, scope: Scope) -> None:
         scope.overrides[name] = lambda: set_parameter(value, name, evaluate(statement.value, scope))
@@ -117,17 +113,19 @@ class _Checker:
         scope.overrides = self.frame.scope.overrides
         for statement in self.model.statements:
             if isinstance(statement, s.Param | s.Let):
-                self._guarded(lambda st=statement: define_value(st, scope))  # type: ignore[misc]
+                self.context.attempt(define_value, statement, scope)
         seen: dict[str, s.Statement] = {}
         for statement in self.model.statements:
             if isinstance(statement, s.Setting | s.ModelName):
-                self._guarded(lambda st=statement: self._setting(st, scope, seen))  # type: ignore[misc]
+                self.context.attempt(self._setting, statement, scope, seen)
         if seed is not None:
             self.frame.seed = seed
         if dt is not None:
             self.dt = dt
 
-    def _setting(self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]) -> None:
+    def _setting(
+        self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]
+    ) -> None:
         word = "model" if isinstance(statement, s.ModelName) else statement.name
         if word in seen:
             mistake = duplicate(word, statement.span, seen[word].span).diagnostic
@@ -149,7 +147,7 @@ class _Checker:
 
         made = []
         for statement, frame in expander.connects:
-            link = self._guarded(lambda st=statement, fr=frame: connection(st, fr, self.dt, unique))  # type: ignore[misc]
+            link = self.context.attempt(connection, statement, frame, self.dt, unique)
             if link is not None:
                 made.append(link)
         return tuple(made)
@@ -158,6 +156,6 @@ class _Checker:
         made: list[Recorded] = []
         taken: dict[str, s.Probe] = {}
         for statement, frame in expander.probes:
-            found = self._guarded(lambda st=statement, fr=frame: probe(st, fr, self.dt, taken))  # type: ignore[misc]
+            found = self.context.attempt(probe, statement, frame, self.dt, taken)
             made += found or []
         return tuple(made)

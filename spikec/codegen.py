@@ -6,13 +6,15 @@ and the state `s`; it returns what every state becomes.  `a` and `s` give each a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from spikec import layout as la
 
 HEADER = '''"""Partition {index} of {count} of model "{model}": {neurons} neurons in {atoms} atoms.
 
-Written by spikec.  `step` builds step n from the constant arrays `a` and the state `s`, and returns the new state.
+Written by spikec.  `step` builds step n from the constant arrays `a` and the state `s`, and
+returns the new state.
 """
 
 import pytensor.tensor as pt
@@ -113,33 +115,56 @@ class _Writer:
             self.vectors.append(stage.name)
 
     def _statement(self, stage: la.Stage) -> Iterator[str]:
-        r, name = stage.reference, stage.name
-        match stage:
-            case la.Decoded():
-                yield self._decoded(stage, "sums")
-            case la.Lowpass():
-                yield f"{name} = {r('decay')} * {r('value')} + {r('gain')} * before[{r('source')}]"
-                self.updates.append((r("value"), name))
-            case la.StateSpace():
-                arguments = f"{r('x')}, before, {r('sources')}, {r('filters')}, {r('coefficients')}"
-                yield f"{name}_x, {name} = {self.op('state_space')}({arguments})"
-                self.updates.append((r("x"), f"{name}_x"))
-            case la.Delays():
-                yield f"{name}_buffer, {name} = {self.op('delay')}({r('buffer')}, before, {r('sources')}, {r('lengths')}, n)"
-                self.updates.append((r("buffer"), f"{name}_buffer"))
-            case la.Constants():
-                yield f"{name} = {r('value')}"
-            case la.Tables():
-                arguments = f"{r('samples')}, {r('starts')}, {r('tables')}, {r('columns')}, n"
-                yield f"{name} = {self.op('lookup')}({arguments})"
-            case la.NoiseSources():
-                yield f"{name} = {self.op('noise')}({r('parameters')}, {r('keys')}, n)"
-            case la.Linear():
-                yield f"{name} = {self.op('sparse_product')}({r('values')}, {r('pointers')}, {r('columns')}, values)"
-            case la.Expressions():
-                yield from self._expressions(stage)
-            case la.NeuronGroup():
-                yield from self._neurons(stage)
+        writers: dict[type[la.Stage], Callable[[Any], Iterator[str]]] = {
+            la.Decoded: self._decoded_now,
+            la.Lowpass: self._lowpass,
+            la.StateSpace: self._state_space,
+            la.Delays: self._delays,
+            la.Constants: self._constants,
+            la.Tables: self._tables,
+            la.NoiseSources: self._noise,
+            la.Linear: self._linear,
+            la.Expressions: self._expressions,
+            la.NeuronGroup: self._neurons,
+        }
+        return writers[type(stage)](stage)
+
+    def _decoded_now(self, stage: la.Decoded) -> Iterator[str]:
+        yield self._decoded(stage, "sums")
+
+    def _lowpass(self, stage: la.Lowpass) -> Iterator[str]:
+        r = stage.reference
+        yield f"{stage.name} = {r('decay')} * {r('value')} + {r('gain')} * before[{r('source')}]"
+        self.updates.append((r("value"), stage.name))
+
+    def _state_space(self, stage: la.StateSpace) -> Iterator[str]:
+        name, listed = stage.name, self._listed(stage, "sources", "filters", "coefficients")
+        state = stage.reference("x")
+        yield f"{name}_x, {name} = {self.op('state_space')}({state}, before, {listed})"
+        self.updates.append((state, f"{name}_x"))
+
+    def _delays(self, stage: la.Delays) -> Iterator[str]:
+        name, listed = stage.name, self._listed(stage, "sources", "lengths")
+        state = stage.reference("buffer")
+        yield f"{name}_buffer, {name} = {self.op('delay')}({state}, before, {listed}, n)"
+        self.updates.append((state, f"{name}_buffer"))
+
+    def _constants(self, stage: la.Constants) -> Iterator[str]:
+        yield f"{stage.name} = {stage.reference('value')}"
+
+    def _tables(self, stage: la.Tables) -> Iterator[str]:
+        listed = self._listed(stage, "samples", "starts", "tables", "columns")
+        yield f"{stage.name} = {self.op('lookup')}({listed}, n)"
+
+    def _noise(self, stage: la.NoiseSources) -> Iterator[str]:
+        yield f"{stage.name} = {self.op('noise')}({self._listed(stage, 'parameters', 'keys')}, n)"
+
+    def _linear(self, stage: la.Linear) -> Iterator[str]:
+        listed = self._listed(stage, "values", "pointers", "columns")
+        yield f"{stage.name} = {self.op('sparse_product')}({listed}, values)"
+
+    def _listed(self, stage: la.Stage, *arrays: str) -> str:
+        return ", ".join(stage.reference(array) for array in arrays)
 
     def _expressions(self, stage: la.Expressions) -> Iterator[str]:
         like = "t.reshape((1,))"
@@ -147,7 +172,8 @@ class _Writer:
             yield f"c = {stage.reference('constants')}"
             like = "c[0]"
         if stage.arguments:
-            yield f"x = values[{stage.reference('arguments')}].reshape(({stage.arguments}, -1)).astype('float64')"
+            places = stage.reference("arguments")
+            yield f"x = values[{places}].reshape(({stage.arguments}, -1)).astype('float64')"
             like = "x[0]"
         listed = ", ".join(stage.outputs)
         yield f"{stage.name} = {self.op('outputs')}([{listed}], {like}, REAL)"

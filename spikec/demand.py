@@ -1,12 +1,12 @@
 """What a partition must compute: which components of which signals its atoms and probes need.
 
-Everything but the atoms is computed wherever it is needed, in several partitions if need be: it is cheap, and a
-function of exact sums and of time alone, so that every copy has the same value.
+Everything but the atoms is computed wherever it is needed, in several partitions if need be: it is cheap,
+and a function of exact sums and of time alone, so that every copy has the same value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,15 +33,24 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
     work: list[str] = []
 
     def want(name: str, mask: Mask) -> None:
-        known = masks.get(name)
-        if known is None:
-            masks[name] = mask.copy()
-        elif (mask & ~known).any():
+        known = masks.setdefault(name, np.zeros(len(mask), bool))
+        if (mask & ~known).any():
             known |= mask
-        else:
-            return
-        work.append(name)
+            work.append(name)
 
+    _roots(graph, atoms, probes, want)
+    while work:
+        name = work.pop()
+        if not isinstance(graph.op(name), g.ExactSum):
+            for source in dict.fromkeys(graph.inputs(name)):
+                want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
+    return Demand({name: masks[name] for name in graph.nx if name in masks})
+
+
+def _roots(
+    graph: g.Graph, atoms: Iterable[str], probes: Iterable[str], want: Callable[[str, Mask], None]
+) -> None:
+    """Want what the atoms and probes read themselves."""
     for atom in atoms:
         op = graph.op(atom)
         for source, _, port in graph.nx.in_edges(atom, data="port"):
@@ -51,12 +60,6 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
     for probe in probes:
         for source in graph.inputs(probe, "x"):
             want(source, np.ones(graph.op(source).size, bool))
-    while work:
-        name = work.pop()
-        if not isinstance(graph.op(name), g.ExactSum):
-            for source in dict.fromkeys(graph.inputs(name)):
-                want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
-    return Demand({name: masks[name] for name in graph.nx if name in masks})
 
 
 def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:
@@ -64,7 +67,11 @@ def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:
     if isinstance(op, g.Product):
         chosen = op.matrix[np.flatnonzero(mask)]
         columns = np.zeros(size, bool)
-        columns[np.unique(chosen.indices) if not isinstance(chosen, np.ndarray) else np.flatnonzero(chosen.any(axis=0))] = True
+        columns[
+            np.unique(chosen.indices)
+            if not isinstance(chosen, np.ndarray)
+            else np.flatnonzero(chosen.any(axis=0))
+        ] = True
         return columns
     if isinstance(op, g.Function):
         return np.ones(size, bool)

@@ -1,4 +1,4 @@
-"""The checked model: every object and connection by itself, with paths, sizes and numbers; nothing left to resolve.
+"""The checked model: every object and connection by itself, with paths, sizes and numbers.
 
 `check` makes it of syntax, `lower` makes the graph of it.
 """
@@ -50,7 +50,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class WhiteSignal:
-    """Gaussian noise with equal power up to `high` (Hz), repeating every `period` (s), of root mean square `rms`."""
+    """Noise of equal power up to `high` (Hz), repeating every `period` (s), of root mean square `rms`."""
 
     period: float
     high: float
@@ -141,7 +141,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a reference means: pieces one after the other.  `attribute` "value", "neurons", or a state variable."""
+    """What a reference means: pieces side by side.  `attribute`: "value", "neurons" or a state variable."""
 
     name: str
     pieces: tuple[Piece, ...]

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from spike_runtime import manifest as mf
+
 from spikec import graph as g
 from spikec import layout as la
 from spikec.codegen import program
@@ -54,7 +54,8 @@ def emit(
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         partitions = tuple(
-            _partition(graph, layout, len(layouts), cost, draft) for layout, cost in zip(layouts, costs, strict=True)
+            _partition(graph, layout, len(layouts), cost, draft)
+            for layout, cost in zip(layouts, costs, strict=True)
         )
         manifest = mf.Manifest(
             model=graph.name,
@@ -63,7 +64,7 @@ def emit(
             precision=layouts[0].dtype,
             neurons=sum(p.neurons for p in partitions),
             partitions=partitions,
-            wires=_wires(graph, layouts),
+            wires=_wires(layouts),
             probes=_probes(graph, recorded),
             plan=plan,
             compiler=compiler,
@@ -104,7 +105,15 @@ def _partition(graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, fol
         kinds[type(stage).__name__] = kinds.get(type(stage).__name__, 0) + stage.operators
     digest = hashlib.sha256(source.encode()).hexdigest()
     return mf.Partition(
-        layout.partition, "localhost", f"{name}.py", digest, tuple(files), neurons, atoms, dict(sorted(kinds.items())), cost
+        layout.partition,
+        "localhost",
+        f"{name}.py",
+        digest,
+        tuple(files),
+        neurons,
+        atoms,
+        dict(sorted(kinds.items())),
+        cost,
     )
 
 
@@ -116,7 +125,7 @@ def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayF
     return mf.ArrayFile(name, file, value.dtype.name, value.shape, hashlib.sha256(data).hexdigest())
 
 
-def _wires(graph: g.Graph, layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
+def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
     wires = []
     for layout in layouts:
         starts = sorted((row, name) for name, row in layout.sum_rows.items())
@@ -131,7 +140,9 @@ def _wires(graph: g.Graph, layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
 def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...]:
     probes = []
     for name, op in graph.nodes(g.Probe):
-        parts = tuple(mf.ProbePart(r.partition, r.slot, _ranges(r.columns)) for r in recorded if r.probe == name)
+        parts = tuple(
+            mf.ProbePart(r.partition, r.slot, _ranges(r.columns)) for r in recorded if r.probe == name
+        )
         source = (graph.inputs(name, "x") or graph.inputs(name, "neurons"))[0]
         operator = graph.op(source)
         kind = "value"

@@ -76,7 +76,7 @@ class ModelError(SpikeError):
         super().__init__("\n".join(d.render(self.sources) for d in self.diagnostics))
 
 
-class InvalidGraph(AssertionError):
+class InvalidGraph(AssertionError):  # noqa: N818 - what it says of the graph
     """The compiler broke its own rules: a pass gave a graph that `verify()` refuses."""
 
 

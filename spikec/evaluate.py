@@ -1,4 +1,4 @@
-"""Expressions of the syntax to values: numbers with units, vectors, matrices, functions of x and t, records."""
+"""Expressions to values: numbers with units, vectors, matrices, functions of x and t, records."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def number(expr: s.Expr, scope: Scope) -> Value:
     value = evaluate(expr, scope)
     if isinstance(value, Value):
         return value
-    raise Mistake(f"a number is expected here, not {kind_of(value)}", expr.span, "write a number or an expression")
+    raise Mistake(
+        f"a number is expected here, not {kind_of(value)}", expr.span, "write a number or an expression"
+    )
 
 
 def kind_of(value: Any) -> str:
@@ -66,7 +68,9 @@ def integer(expr: s.Expr, scope: Scope, what: str) -> int:
     """A whole number without a unit.  Raises `Mistake`."""
     value = number(expr, scope)
     if value.symbolic or value.shape or value.power or value.data != int(value.data):
-        raise Mistake(f"{what} must be a whole number, not {value.describe()}", expr.span, "write a whole number")
+        raise Mistake(
+            f"{what} must be a whole number, not {value.describe()}", expr.span, "write a whole number"
+        )
     return int(value.data)
 
 
@@ -88,7 +92,8 @@ def _name(expr: s.Name, scope: Scope) -> Any:
         return Record(expr.name, (), expr.span)
     if expr.name in FUNCTIONS or expr.name in FUNCTIONS_OF_VALUES:
         raise Mistake(f"{expr.name!r} is a function", expr.span, f"give it arguments: {expr.name}(...)")
-    raise Mistake(f"unknown name {expr.name!r}", expr.span, suggestion(expr.name, [*scope.names(), *CONSTANTS]))
+    known = [n for n in (*scope.names(), *CONSTANTS) if n != expr.name]
+    raise Mistake(f"unknown name {expr.name!r}", expr.span, suggestion(expr.name, known))
 
 
 def _binary(expr: s.Binary, scope: Scope) -> Value:
@@ -115,7 +120,9 @@ def _list(items: list[tuple[Value, Span]], span: Span) -> Value:
     for value, place in items[1:]:
         if value.shape != first.shape:
             one, other = (" x ".join(map(str, v.shape)) or "a number" for v in (first, value))
-            raise Mistake(f"the items of a list differ in shape: {one} and {other}", place, "make rows of equal length")
+            raise Mistake(
+                f"the items of a list differ in shape: {one} and {other}", place, "make rows of equal length"
+            )
         if value.power != first.power and not symbolic:
             raise Mistake(
                 f"the items of a list differ in unit: {first.describe()} and {value.describe()}",
@@ -142,12 +149,16 @@ def _comprehension(expr: s.Comprehension, scope: Scope) -> Value:
 def indices(part: s.Expr | s.Slice, size: int, scope: Scope, what: str, span: Span) -> range | list[int]:
     """The indices that a subscript takes of `size` entries.  Raises `Mistake` for those that do not exist."""
     if isinstance(part, s.Slice):
-        values = [None if e is None else integer(e, scope, "a slice") for e in (part.start, part.stop, part.step)]
+        values = [
+            None if e is None else integer(e, scope, "a slice") for e in (part.start, part.stop, part.step)
+        ]
         if values[2] == 0:
             raise Mistake("the step of a slice is 0", span, "write a step of 1 or more, or a negative one")
         taken = range(size)[slice(*values)]
         if not taken or (values[1] is not None and abs(values[1]) > size):
-            raise Mistake(f"the slice takes entries that {what} does not have", span, f"it has {size} entries")
+            raise Mistake(
+                f"the slice takes entries that {what} does not have", span, f"it has {size} entries"
+            )
         return taken
     value = number(part, scope)
     wanted = np.atleast_1d(value.array) if not value.symbolic else np.array([np.nan])
@@ -155,7 +166,9 @@ def indices(part: s.Expr | s.Slice, size: int, scope: Scope, what: str, span: Sp
         raise Mistake("an index is a whole number", span, "write a number, a slice or a list of numbers")
     for k in wanted:
         if not -size <= k < size:
-            raise Mistake(f"index {int(k)} is outside of {what}", span, f"it has {size} entries, 0 to {size - 1}")
+            raise Mistake(
+                f"index {int(k)} is outside of {what}", span, f"it has {size} entries, 0 to {size - 1}"
+            )
     return [int(k) % size for k in wanted]
 
 
@@ -176,8 +189,10 @@ def _call(expr: s.Call, scope: Scope) -> Any:
     if binding is not None and isinstance(binding.get(expr.function), FunctionValue):
         arguments = [number(a.value, scope) for a in _positional(expr)]
         return call_function(binding.get(expr.function), arguments, expr.span)
-    if expr.function in RECORDS or (expr.function in ALSO_RECORDS and not any(_is_plain(a) for a in expr.arguments)):
-        return Record(expr.function, tuple(_entry(a, scope) for a in expr.arguments), expr.span)
+    if expr.function in RECORDS or (
+        expr.function in ALSO_RECORDS and not any(_is_plain(a) for a in expr.arguments)
+    ):
+        return Record(expr.function, tuple(entry(a, scope) for a in expr.arguments), expr.span)
     if expr.function in FUNCTIONS_OF_VALUES:
         values = [evaluate(a.value, scope) for a in _positional(expr)]
         return FUNCTIONS_OF_VALUES[expr.function](values, expr.span, scope)
@@ -191,15 +206,18 @@ def _is_plain(argument: s.Argument) -> bool:
     return argument.name is None and argument.key is None
 
 
-def _entry(argument: s.Argument, scope: Scope) -> Entry:
+def entry(argument: s.Argument, scope: Scope) -> Entry:
+    """One argument with its value."""
     key = None if argument.key is None else number(argument.key, scope)
-    return Entry(evaluate(argument.value, scope), argument.span, argument.name, key)
+    return Entry(evaluate(argument.value, scope), argument.value.span, argument.name, key, argument.span)
 
 
 def _positional(expr: s.Call) -> tuple[s.Argument, ...]:
     for argument in expr.arguments:
         if argument.name is not None or argument.key is not None:
-            raise Mistake(f"{expr.function} takes its arguments by position", argument.span, "leave the name out")
+            raise Mistake(
+                f"{expr.function} takes its arguments by position", argument.span, "leave the name out"
+            )
     return expr.arguments
 
 
@@ -209,13 +227,15 @@ def _math(expr: s.Call, values: list[Value]) -> Value:
     arity = FUNCTIONS[expr.function].arity
     if len(values) != arity:
         raise Mistake(
-            f"{expr.function} takes {arity} argument{'s' * (arity != 1)}, not {len(values)}", expr.span, "see the reference"
+            f"{expr.function} takes {arity} argument{'s' * (arity != 1)}, not {len(values)}",
+            expr.span,
+            "see the reference",
         )
     return apply(expr.function, values, expr.span)
 
 
 def call_function(function: FunctionValue, arguments: list[Value], span: Span) -> Value:
-    """The body of a named function with its arguments put in.  Raises `Mistake` for a wrong count or a circle."""
+    """The body of a function with its arguments put in.  Raises `Mistake` for a wrong count or a circle."""
     definition = function.definition
     if len(arguments) != len(definition.arguments):
         raise Mistake(
@@ -231,7 +251,9 @@ def call_function(function: FunctionValue, arguments: list[Value], span: Span) -
     context.calls += 1
     try:
         if context.calls > MAX_CALLS:
-            raise Mistake(f"{definition.name} calls itself", span, "functions of the language cannot be recursive")
+            raise Mistake(
+                f"{definition.name} calls itself", span, "functions of the language cannot be recursive"
+            )
         return number(definition.value, inner)
     finally:
         context.calls -= 1

@@ -1,4 +1,4 @@
-"""Statements to elements: parameters, imports, modules in use and loops are expanded; every mistake is collected.
+"""Statements to elements: parameters, modules in use and loops are expanded, all mistakes collected.
 
 Connections and probes are kept aside until every object is known, so that statements may stand in any order.
 """
@@ -6,14 +6,15 @@ Connections and probes are kept aside until every object is known, so that state
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from spikec import inputs, populate
 from spikec import syntax as s
 from spikec.elements import Array, Element
-from spikec.evaluate import evaluate, limits, number
+from spikec.evaluate import entry, evaluate, limits, number
 from spikec.frame import Broken, Default, Frame, Instance, ModuleValue, Object
 from spikec.imports import Library
 from spikec.scope import Context, FunctionValue, Scope, duplicate, suggestion
@@ -47,18 +48,10 @@ class Expander:
         """Expand a block: definitions first, then everything else in the order written."""
         statements = tuple(statements)
         for statement in statements:
-            self._guarded(lambda s_=statement: self._define(s_, frame))
+            self.context.attempt(self._define, statement, frame)
         for statement in statements:
             self._count(1, statement)
-            self._guarded(lambda s_=statement: self._expand(s_, frame))
-
-    def _guarded(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except AlreadyReported:
-            pass
-        except Mistake as mistake:
-            self.context.report(mistake)
+            self.context.attempt(self._expand, statement, frame)
 
     def _count(self, n: int, statement: s.Statement) -> None:
         self.statements += n
@@ -149,7 +142,9 @@ class Expander:
             case s.Relay():
                 if statement.kind == "port":
                     if not frame.in_module:
-                        raise Mistake("a port stands in a module", statement.span, f"write relay {statement.name.name}")
+                        raise Mistake(
+                            "a port stands in a module", statement.span, f"write relay {statement.name.name}"
+                        )
                     frame.ports.append(statement.name.name)
                 return populate.relay(statement, frame, path)
         raise TypeError(statement)
@@ -180,7 +175,9 @@ class Expander:
             total += 1
             if isinstance(inner, s.For):
                 try:
-                    first = int(number(inner.range.stop, scope).data) - int(number(inner.range.start, scope).data)
+                    first = int(number(inner.range.stop, scope).data) - int(
+                        number(inner.range.start, scope).data
+                    )
                     total += self._estimate(inner, frame.inner(scope), max(0, first))
                 except (Mistake, AlreadyReported, TypeError, ValueError):
                     total += 1
@@ -189,7 +186,9 @@ class Expander:
     def _condition(self, statement: s.If, frame: Frame) -> None:
         value = number(statement.condition, frame.scope)
         if value.symbolic or value.shape or value.power:
-            raise Mistake("a condition is one plain number", statement.condition.span, "compare: if n > 1 { ... }")
+            raise Mistake(
+                "a condition is one plain number", statement.condition.span, "compare: if n > 1 { ... }"
+            )
         inner = frame.inner(frame.scope.child())
         inner.depth += 1
         self.block(statement.body if value.data else statement.otherwise, inner)
@@ -210,7 +209,9 @@ class Expander:
         found = frame.modules.get(statement.module) or self.library.standard(statement.module)
         if found is None:
             known = [*frame.modules, *self.library.standard_names()]
-            raise Mistake(f"unknown module {statement.module!r}", statement.span, suggestion(statement.module, known))
+            raise Mistake(
+                f"unknown module {statement.module!r}", statement.span, suggestion(statement.module, known)
+            )
         return found
 
     def _instantiate(self, statement: s.Use, frame: Frame, path: str) -> Instance:
@@ -224,13 +225,13 @@ class Expander:
         scope = module.scope.child()
         definition = module.definition
         names = tuple(name for name, _ in definition.parameters)
-        entries = [Entry(evaluate(a.value, frame.scope), a.span, a.name) for a in statement.arguments]
+        entries = [entry(a, frame.scope) for a in statement.arguments]
         given = assign(definition.name, tuple(entries), names if "seed" in names else (*names, "seed"))
         for name, default in definition.parameters:
             if name in given:
                 scope.bind(name, given[name].value, given[name].span)
             elif default is not None:
-                scope.define(name, lambda e=default: evaluate(e, scope), default.span)
+                scope.define(name, partial(evaluate, default, scope), default.span)
             else:
                 raise Mistake(
                     f"{definition.name} needs {name!r}",
@@ -264,7 +265,7 @@ class TooLarge(Mistake):
 
 def define_value(statement: s.Param | s.Let, scope: Scope) -> None:
     """Bind a parameter or constant, to be evaluated when first used."""
-    scope.define(statement.name, lambda: evaluate(statement.value, scope), statement.span)
+    scope.define(statement.name, partial(evaluate, statement.value, scope), statement.span)
 
 
 def define_module(statement: s.Module, frame: Frame) -> None:
@@ -282,9 +283,11 @@ def define_module(statement: s.Module, frame: Frame) -> None:
 
 
 def set_parameter(value: float, name: str, default: Any) -> Value:
-    """A parameter set from outside: a plain number, in s or Hz where the model gives a time or a frequency."""
+    """A parameter set from outside, in s or Hz where the model gives a time or a frequency."""
     if not math.isfinite(value):
-        raise Mistake(f"the parameter {name!r} is {value:g}, not a finite number", None, "give a finite number")
+        raise Mistake(
+            f"the parameter {name!r} is {value:g}, not a finite number", None, "give a finite number"
+        )
     if not isinstance(default, Value) or default.shape or default.symbolic:
         raise Mistake(f"the parameter {name!r} is not a number", None, "only numbers can be set from outside")
     return Value(float(value), default.power)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,8 @@ class Function:
     pytensor: str
 
 
-def _select(condition: object, yes: object, no: object) -> NDArray[np.float64]:
-    return np.where(np.asarray(condition) != 0, yes, no)
+def _select(condition: Any, yes: Any, no: Any) -> NDArray[np.float64]:
+    return np.asarray(np.where(np.asarray(condition) != 0, yes, no), dtype=np.float64)
 
 
 def _truth(compare: Callable[..., object]) -> Callable[..., NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Files beside a model: models to import, matrices and recordings.  Nothing outside its folder unless allowed."""
+"""Files beside a model: imports, matrices and recordings; nothing outside its folder unless allowed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def locate(name: str, span: Span | None, context: Context, folder: Path | None) 
     """The path of a file named in a model, relative to the file that names it.  Raises `Mistake`."""
     if folder is None or context.folder is None:
         raise Mistake(
-            f"the model is not a file, so it has no folder to read {name!r} from", span, "give the folder, or save it"
+            f"the model is not a file, so it has no folder to read {name!r} from",
+            span,
+            "give the folder, or save it",
         )
     path = folder / name
     root = context.folder.resolve()
     if not context.allow_outside and not path.resolve().is_relative_to(root):
         raise Mistake(
-            f"{name!r} is outside of the model's folder", span, "move the file beside the model, or pass --allow-outside"
+            f"{name!r} is outside of the model's folder",
+            span,
+            "move the file beside the model, or pass --allow-outside",
         )
     if not path.is_file():
         raise Mistake(f"there is no file {name!r} beside the model", span, _nearby(name, path))
@@ -49,7 +53,9 @@ def read_text(path: Path, name: str, span: Span | None) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Mistake(f"cannot read {name!r}: {error.strerror}", span, "check the name and the permissions") from None
+        raise Mistake(
+            f"cannot read {name!r}: {error.strerror}", span, "check the name and the permissions"
+        ) from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,7 +63,9 @@ def read_text(path: Path, name: str, span: Span | None) -> str:
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
         place = Span(name, line, column, line, column + 1)
-        raise Mistake(f"{name!r} is not UTF-8 text (byte {error.start})", place, "save the file as UTF-8") from None
+        raise Mistake(
+            f"{name!r} is not UTF-8 text (byte {error.start})", place, "save the file as UTF-8"
+        ) from None
 
 
 def read_matrix(name: str, span: Span, context: Context, folder: Path | None) -> NDArray[np.float64]:
@@ -73,9 +81,13 @@ def read_matrix(name: str, span: Span, context: Context, folder: Path | None) ->
     else:
         raise Mistake(f"{name!r} is neither .csv nor .npy", span, "save the numbers as .csv or .npy")
     if values.ndim not in (1, 2) or not values.size:
-        raise Mistake(f"{name!r} has shape {values.shape}, not that of a vector or matrix", span, "save one or two axes")
+        raise Mistake(
+            f"{name!r} has shape {values.shape}, not that of a vector or matrix", span, "save one or two axes"
+        )
     if not np.isfinite(values).all():
-        raise Mistake(f"{name!r} holds values that are not finite", span, "remove NaN and infinity from the file")
+        raise Mistake(
+            f"{name!r} holds values that are not finite", span, "remove NaN and infinity from the file"
+        )
     return values
 
 
@@ -85,7 +97,9 @@ def _read_npy(path: Path, name: str, span: Span) -> NDArray[np.float64]:
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
             raise ValueError("it does not hold real numbers")
     except (OSError, ValueError, EOFError) as error:
-        raise Mistake(f"cannot read {name!r}: {error}", span, "save it with numpy.save, without pickle") from None
+        raise Mistake(
+            f"cannot read {name!r}: {error}", span, "save it with numpy.save, without pickle"
+        ) from None
     return values.astype(np.float64)
 
 
@@ -101,7 +115,11 @@ def _read_csv(path: Path, name: str, span: Span) -> NDArray[np.float64]:
             # The first row may hold the names of the columns.
             if line == 1:
                 continue
-            raise Mistake(f"line {line} of {name!r} is not numbers separated by commas", span, "mend the file") from None
+            raise Mistake(
+                f"line {line} of {name!r} is not numbers separated by commas", span, "mend the file"
+            ) from None
         if len(rows[-1]) != len(rows[0]):
-            raise Mistake(f"line {line} of {name!r} has {len(row)} columns, not {len(rows[0])}", span, "mend the file")
+            raise Mistake(
+                f"line {line} of {name!r} has {len(row)} columns, not {len(rows[0])}", span, "mend the file"
+            )
     return np.array(rows, dtype=np.float64)

@@ -2,8 +2,8 @@
 
     sin(2*pi*t + 0) / 2   and   sin(2*pi*t + 1) / 2     are both     sin(2*pi*t + c[0]) / 2
 
-Whether a number is written out or becomes a constant c[i] is decided over the whole model, never over a partition: a
-statement means the same arithmetic wherever it runs.
+Whether a number is written out or becomes a constant c[i] is decided over the whole model, never over a
+partition: a statement means the same arithmetic wherever it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from spikec.expressions import Call, Expression, Number, pytensor_call, to_pyten
 
 @dataclass(frozen=True)
 class Form:
-    """PyTensor source of each output, with c[i] for `constants[i]` and x[i] for component i of the argument."""
+    """PyTensor source of each output: c[i] is `constants[i]`, x[i] component i of the argument."""
 
     outputs: tuple[str, ...]
     constants: tuple[float, ...]
@@ -28,7 +28,8 @@ def forms(graph: g.Graph) -> dict[str, Form]:
     groups: dict[tuple[object, ...], list[str]] = {}
     numbers: dict[str, tuple[float, ...]] = {}
     for name, op in graph.nodes((g.Function, g.TimeFunction)):
-        shapes, values = [], []
+        shapes: list[object] = []
+        values: list[float] = []
         for expression in op.expressions:
             shapes.append(_shape(expression, values))
         numbers[name] = tuple(values)

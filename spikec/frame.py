@@ -49,7 +49,7 @@ Object = Element | Array | Instance | Broken
 
 @dataclass(eq=False)
 class Frame:
-    """`path` is what stands before the names of its objects ("" or "position."); `seed` keys their randomness."""
+    """`path` is what stands before the names of its objects ("position."); `seed` keys their randomness."""
 
     context: Context
     path: str

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,9 +31,9 @@ def load(
 ) -> Graph:
     """The graph of the model in the file `path`.
 
-    `parameters` override the model's `param`s (in s and Hz), `seed` and `dt` (s) its settings.  Files outside of the
-    model's folder are read only with `allow_outside`.  A model that needs more than `memory_limit` bytes (default: the
-    memory of this machine) is refused.  Raises `ModelError` with all mistakes found.
+    `parameters` override the model's `param`s (in s and Hz), `seed` and `dt` (s) its settings.  Files outside
+    of the model's folder are read only with `allow_outside`.  A model that needs more than `memory_limit`
+    bytes (default: the memory of this machine) is refused.  Raises `ModelError` with all mistakes found.
     """
     path = Path(path)
     return loads(_read(path), str(path), path.parent, parameters, seed, dt, allow_outside, memory_limit)
@@ -46,14 +49,27 @@ def loads(
     allow_outside: bool = False,
     memory_limit: int | None = None,
 ) -> Graph:
-    """The graph of a model given as text; `folder` is where its files are looked for.  Otherwise as `load`."""
-    model = _checked(text, name, folder, parameters, seed, dt, allow_outside, memory_limit)
+    """The graph of a model given as text, with its files in `folder`.  Otherwise as `load`."""
+    with _collector_paused():
+        model = _checked(text, name, folder, parameters, seed, dt, allow_outside, memory_limit)
+        try:
+            lowering = lower(model)
+        except Mistake as mistake:
+            raise ModelError([mistake.diagnostic], model.sources) from None
+        refuse_loops(lowering, model)
+        return lowering.graph
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection: a large model is a million objects that stay, and each search visits them all."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        lowering = lower(model)
-    except Mistake as mistake:
-        raise ModelError([mistake.diagnostic], model.sources) from None
-    refuse_loops(lowering, model)
-    return lowering.graph
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def check(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -30,7 +30,7 @@ from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
 
 Array = NDArray[np.float64]
-Matrix = Array | sp.csr_array
+Matrix: TypeAlias = Array | sp.csr_array
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,8 +66,9 @@ class TimeFunction(Operator):
 class Table(Operator):
     """u = samples[k] for steps starts[k] <= n < starts[k + 1]; before starts[0] it is samples[0].
 
-    samples: rows x size.  starts: rows, increasing step numbers.  With `period` > 0 (steps) the table repeats:
-    n is taken modulo it; otherwise the last row holds for ever.  What interpolates is sampled at every step.
+    samples: rows x size.  starts: rows, increasing step numbers.  With `period` > 0 (steps) the table
+    repeats: n is taken modulo it; otherwise the last row holds for ever.  What interpolates is sampled at
+    every step.
     """
 
     samples: Array
@@ -79,8 +80,8 @@ class Table(Operator):
 class Noise(Operator):
     """Independent samples at every step, a pure function of (seed, key, component, step).
 
-    distribution "gaussian": a + b * N(0, 1); "uniform": uniform on [a, b).  With `scale` the sample is divided
-    by sqrt(dt), so that filtered noise does not depend on the step.
+    distribution "gaussian": a + b * N(0, 1); "uniform": uniform on [a, b).  With `scale` the sample is
+    divided by sqrt(dt), so that filtered noise does not depend on the step.
     """
 
     distribution: str
@@ -119,9 +120,11 @@ class Product(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Filter(Operator):
-    """A linear synapse with transfer function num(s) / den(s), highest power first, discretised by zero-order hold.
+    """A linear synapse with transfer function num(s) / den(s), highest power first, discretised by zero-order
+    hold.
 
-    y(n) depends on x(n - 1), x(n - 2), ...: one step of delay.  `analog` False: num and den are in z already.
+    y(n) depends on x(n - 1), x(n - 2), ...: one step of delay.  `analog` False: num and den are in z
+    already.
     """
 
     num: tuple[float, ...]
@@ -149,7 +152,8 @@ class Delay(Operator):
 
 @dataclass(frozen=True)
 class Distribution:
-    """A distribution by name with its parameters, or explicit samples (`kind` "samples": values, rows x columns).
+    """A distribution by name with its parameters, or explicit samples (`kind` "samples": values, rows x
+    columns).
 
     kinds: uniform(low, high), gaussian(mean, std), choice(options), exponential(scale, shift, high),
     hypersphere(surface 0/1, min_magnitude), sobol() (scattered over the hypersphere), subvector lengths
@@ -170,7 +174,8 @@ class Solver:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ensemble(Operator):
-    """A population as described: `size` neurons representing `dims` dimensions.  Ports "x" (dims) and "J" (size).
+    """A population as described: `size` neurons representing `dims` dimensions.  Ports "x" (dims) and "J"
+    (size).
 
     `path` keys its random numbers, with `seed` where the model gives one (else the model's seed).
     Explicit gains and biases override max_rates and intercepts.
@@ -212,8 +217,8 @@ class Decoding(Operator):
 class Neurons(Operator):
     """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
 
-    scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count of spikes in
-    the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
+    scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count
+    of spikes in the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
     """
 
     path: str
@@ -250,8 +255,8 @@ class Decoders(Operator):
 class Atom(Operator):
     """Neurons start .. start + size of one population, with the rows it contributes to every sum it feeds.
 
-    Out-edges lead to `ExactSum` nodes; `decoders[i]` (rows x size, or None for the activity itself) belongs to
-    the sum named `targets[i]`.
+    Out-edges lead to `ExactSum` nodes; `decoders[i]` (rows x size, or None for the activity itself) belongs
+    to the sum named `targets[i]`.
     """
 
     neurons: Neurons
@@ -262,7 +267,8 @@ class Atom(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExactSum(Operator):
-    """y = sum over atoms of their partial vectors, each rounded once to an integer multiple of 2 ** -exponent.
+    """y = sum over atoms of their partial vectors, each rounded once to an integer multiple of 2 **
+    -exponent.
 
     Integers are exact in any order, so the sum does not depend on which partition holds which atom.
     """
@@ -277,8 +283,9 @@ class ExactSum(Operator):
 class Probe(Operator):
     """Records its input (port "x") every `every` steps under `name`.
 
-    `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the neurons on
-    port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where one is known.
+    `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the
+    neurons on port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where
+    one is known.
     """
 
     name: str
@@ -320,9 +327,9 @@ class Graph:
         op = self.op(source)
         self.nx.add_edge(source, target, port=port, signal=Signal(source, op.size, op.delay))
 
-    def op(self, name: str) -> Operator:
-        operator: Operator = self.nx.nodes[name]["op"]
-        return operator
+    def op(self, name: str) -> Any:
+        """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
+        return self.nx.nodes[name]["op"]
 
     def replace(self, name: str, op: Operator) -> None:
         """Give node `name` another operator with a signal of the same size."""
@@ -331,7 +338,9 @@ class Graph:
     def remove(self, name: str) -> None:
         self.nx.remove_node(name)
 
-    def nodes(self, kind: type[Operator] | tuple[type[Operator], ...] = Operator) -> Iterator[tuple[str, Any]]:
+    def nodes(
+        self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
+    ) -> Iterator[tuple[str, Any]]:
         """(name, operator) of every node of a kind, in the order in which they were added."""
         return ((name, op) for name, op in self.nx.nodes(data="op") if isinstance(op, kind))
 

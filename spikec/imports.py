@@ -1,7 +1,7 @@
 """Modules of other files: what a model imports, and the standard library.
 
-An imported file gives its modules, functions and constants.  The modules of the standard library need no import;
-a model's own module of the same name comes first.
+An imported file gives its modules, functions and constants.  The modules of the standard library need no
+import; a model's own module of the same name comes first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Library:
         if path in self.reading:
             start = self.reading.index(path)
             chain = " -> ".join(p.name for p in [*self.reading[start:], path])
-            raise Mistake(f"the imports form a circle: {chain}", statement.span, "move what both need to a third file")
+            raise Mistake(
+                f"the imports form a circle: {chain}", statement.span, "move what both need to a third file"
+            )
         other = self._frame(path, statement)
         for name, module in other.modules.items():
             if name in frame.modules and frame.modules[name] is not module:

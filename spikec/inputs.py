@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,24 @@ from spikec.evaluate import as_vector, evaluate, kind_of, number
 from spikec.files import read_matrix
 from spikec.frame import Frame
 from spikec.populate import seed_of, time_function
-from spikec.signatures import Parameter as P
-from spikec.signatures import bind, check_unit
+from spikec.signatures import Parameter, bind, check_unit
 from spikec.values import FREQUENCY, TIME, Entry, Mistake, Record, Value
 
 _WHITE_SIGNAL = (
-    P("period", TIME, required=True, positive=True),
-    P("high", FREQUENCY, required=True, positive=True),
-    P("rms", positive=True),
-    P("dims", least=1.0),
-    P("seed", least=0.0),
+    Parameter("period", TIME, required=True, positive=True),
+    Parameter("high", FREQUENCY, required=True, positive=True),
+    Parameter("rms", positive=True),
+    Parameter("dims", least=1.0),
+    Parameter("seed", least=0.0),
 )
 _WHITE_NOISE = (
-    P("std", least=0.0),
-    P("mean"),
-    P("low"),
-    P("high"),
-    P("dims", least=1.0),
-    P("scale"),
-    P("seed", least=0.0),
+    Parameter("std", least=0.0),
+    Parameter("mean"),
+    Parameter("low"),
+    Parameter("high"),
+    Parameter("dims", least=1.0),
+    Parameter("scale"),
+    Parameter("seed", least=0.0),
 )
 
 
@@ -46,7 +46,9 @@ def declared(statement: s.Input, frame: Frame, path: str, dt: float) -> e.Input:
         return e.Input(path, size, statement.span, source)
     if not isinstance(value, Value):
         raise Mistake(
-            f"an input cannot be {kind_of(value)}", statement.value.span, "write numbers or a process such as white_signal"
+            f"an input cannot be {kind_of(value)}",
+            statement.value.span,
+            "write numbers or a process such as white_signal",
         )
     constant = as_vector(value, statement.value.span)
     values = tuple(float(c) for c in constant)  # type: ignore[arg-type]
@@ -54,7 +56,7 @@ def declared(statement: s.Input, frame: Frame, path: str, dt: float) -> e.Input:
 
 
 def from_file(statement: s.InputFile, frame: Frame, path: str, dt: float) -> e.Input:
-    """`input name from "file" every interval [linear] [repeat]`: one row per sample, one column per dimension."""
+    """`input name from "file" every interval [linear] [repeat]`: rows are samples, columns dimensions."""
     every = number(statement.every, frame.scope)
     check_unit(every, TIME, "the interval of a recording", statement.every.span)
     if every.shape or every.data < dt * (1 - 1e-9):
@@ -89,7 +91,9 @@ def _process(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
     processes = {"white_signal": _white_signal, "white_noise": _white_noise, "piecewise": _piecewise}
     if record.name not in processes:
         raise Mistake(
-            f"{record.name!r} is not a process", record.span, "write one of white_signal, white_noise or piecewise"
+            f"{record.name!r} is not a process",
+            record.span,
+            "write one of white_signal, white_noise or piecewise",
         )
     return processes[record.name](record, frame, dt)
 
@@ -100,7 +104,7 @@ def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Sourc
     steps = whole_steps(given["period"], dt, "the period of a white signal", record.span)
     if given["high"] * given["period"] < 1:
         raise Mistake(
-            f"a white signal up to {given['high']:g} Hz has no frequency that fits its period of {given['period']:g} s",
+            f"no frequency up to {given['high']:g} Hz fits the period of {given['period']:g} s",
             record.span,
             f"write a period of at least {1 / given['high']:g}s",
         )
@@ -111,7 +115,9 @@ def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Sourc
             f"write high={0.5 / dt:g}Hz or less",
         )
     frame.context.reserve(steps * size, "the white signal", record.span)
-    return size, e.WhiteSignal(given["period"], given["high"], given.get("rms", 0.5), _seed(given, record, frame))
+    return size, e.WhiteSignal(
+        given["period"], given["high"], given.get("rms", 0.5), _seed(given, record, frame)
+    )
 
 
 def _white_noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
@@ -119,7 +125,9 @@ def _white_noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]
     size, scale, seed = _dims(given, record.span), bool(given.get("scale", 1.0)), _seed(given, record, frame)
     uniform = {"low", "high"} & given.keys()
     if uniform and {"std", "mean"} & given.keys():
-        raise Mistake("white_noise is gaussian (mean, std) or uniform (low, high), not both", record.span, "choose one")
+        raise Mistake(
+            "white_noise is gaussian (mean, std) or uniform (low, high), not both", record.span, "choose one"
+        )
     if uniform:
         if len(uniform) < 2 or given["low"] >= given["high"]:
             raise Mistake("uniform white noise needs low below high", record.span, "write low=-1, high=1")
@@ -139,23 +147,29 @@ def _seed(given: dict[str, Any], record: Record, frame: Frame) -> int:
 
 
 def _piecewise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
-    """`piecewise(0s: [1, 0], 0.5s: [0, 1])`: each value holds from its time to the next; 0 before the first."""
+    """`piecewise(0s: 1, 0.5s: 0)`: each value holds from its time to the next; 0 before the first."""
     if not record.entries:
         raise Mistake("piecewise has no values", record.span, "write piecewise(0s: 1, 0.5s: 0)")
     rows: list[tuple[float, Any, Span]] = []
     for entry in record.entries:
         if not isinstance(entry.key, Value) or not isinstance(entry.value, Value) or entry.value.symbolic:
-            raise Mistake("piecewise takes pairs of a time and a value", entry.span, "write piecewise(0s: 1, 0.5s: 0)")
+            raise Mistake(
+                "piecewise takes pairs of a time and a value", entry.span, "write piecewise(0s: 1, 0.5s: 0)"
+            )
         check_unit(entry.key, TIME, "a time of piecewise", entry.span)
         if entry.key.shape or entry.key.data < 0:
-            raise Mistake("a time of piecewise is one time of at least 0s", entry.span, "write piecewise(0s: 1)")
+            raise Mistake(
+                "a time of piecewise is one time of at least 0s", entry.span, "write piecewise(0s: 1)"
+            )
         rows.append((float(entry.key.data), as_vector(entry.value, entry.span), entry.span))
-    for (before, first, _), (after, then, span) in zip(rows, rows[1:], strict=False):
+    for (before, first, _), (after, then, place) in pairwise(rows):
         if after <= before:
-            raise Mistake("the times of piecewise do not increase", span, "put them in order")
+            raise Mistake("the times of piecewise do not increase", place, "put them in order")
         if len(then) != len(first):
             raise Mistake(
-                f"the values of piecewise differ in size: {len(first)} and {len(then)}", span, "give all of them one size"
+                f"the values of piecewise differ in size: {len(first)} and {len(then)}",
+                place,
+                "give all of them one size",
             )
     values = np.array([value for _, value, _ in rows], dtype=np.float64)
     frame.context.reserve(values.size, "piecewise", record.span)

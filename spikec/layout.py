@@ -1,8 +1,9 @@
 """The layout of a partition: stages over ragged arrays, in the order of a step.
 
-A stage is one statement of the program, and serves all operators of its kind in the partition, so that a program grows
-with the number of kinds and not with the size of the model.  Signals are addressed by their place in two vectors: `before`, what
-filters and delays read (values of the step before), and `values`, all signals of this step.
+A stage is one statement of the program, and serves all operators of its kind in the partition, so that a
+program grows with the number of kinds and not with the size of the model.  Signals are addressed by their
+place in two vectors: `before`, what filters and delays read (values of the step before), and `values`, all
+signals of this step.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Constants(Stage):
 class Expressions(Stage):
     """Functions of one form: PyTensor source of the outputs, with c[i] for row i of array `constants`.
 
-    With `arguments` > 0 they read x[0], x[1], ...: array `arguments` holds the places of every x[0], then of every x[1] ...
+    With `arguments` > 0 they read x[0], x[1], ...: array `arguments` holds the places of every x[0], then
+    of every x[1] ...
     """
 
     outputs: tuple[str, ...] = ()
@@ -88,7 +90,9 @@ class NeuronGroup(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Recording(Stage):
-    """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of a neuron group."""
+    """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of
+    a neuron group.
+    """
 
     of: str = "values"
     slot: int = 0
@@ -100,10 +104,12 @@ class Events(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A whole partition.  `levels` are tuples of stages whose outputs join `values` one level after the other.
+    """A whole partition.  `levels` are tuples of stages whose outputs join `values` one level after the
+    other.
 
-    `sums`: length of the vector of partial sums.  `sum_rows` tells where each exact sum starts in it.  `carried`: places in
-    `values` of what filters will read in the next step.  `send`, `receive`: rows of sums for each wire, by partition.
+    `sums`: length of the vector of partial sums.  `sum_rows` tells where each exact sum starts in it.
+    `carried`: places in `values` of what filters will read in the next step.  `send`, `receive`: rows of
+    sums for each wire, by partition.
     """
 
     partition: int
@@ -125,4 +131,11 @@ class Layout:
     def stages(self) -> tuple[Stage, ...]:
         """Every stage, in the order of the program."""
         first = (self.decoded,) if self.decoded else ()
-        return (*first, *self.memory, *self.sources, *(s for level in self.levels for s in level), *self.neurons, *self.recordings)
+        return (
+            *first,
+            *self.memory,
+            *self.sources,
+            *(s for level in self.levels for s in level),
+            *self.neurons,
+            *self.recordings,
+        )

@@ -1,4 +1,4 @@
-"""Connections and probes with everything resolved: views, functions, transforms, and that their sizes agree."""
+"""Connections with everything resolved: views, functions, transforms; and that their sizes agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spikec.populate import components
 from spikec.references import resolve
 from spikec.scope import FunctionValue, Scope
 from spikec.signatures import check_unit
-from spikec.values import TIME, Mistake, Record, Value, expression
+from spikec.values import TIME, AlreadyReported, Mistake, Record, Value, expression
 
 Functions = tuple[tuple[Expression, ...], ...]
 
@@ -53,45 +53,73 @@ def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str,
 
 def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
     """A connection whose sizes agree.  Raises `Mistake`."""
-    source = resolve(statement.source, frame)
-    target = resolve(statement.target, frame, as_target=True)
-    _check_ends(source, target)
+    attempt = frame.context.attempt
     given = clauses(statement.clauses, frame, "connection")
-    expressions = functions(given.get("via"), source)
-    transform = _transform(given.get("transform"))
-    name = unique(f"{source.name}->{target.name}")
+    source = attempt(_source, statement, frame)
+    target = attempt(_target, statement, frame)
+    parts = attempt(_parts, given, dt)
+    if source is None or target is None or parts is None:
+        raise AlreadyReported
     link = e.Connection(
-        name=name,
+        name=unique(f"{source.name}->{target.name}"),
         source=source,
         target=target,
-        functions=expressions,
-        synapse=synapse(given.get("synapse"), v.DEFAULT_SYNAPSE),
-        transform=transform,
-        delay=_delay(given.get("delay"), dt),
-        solver=solver(given.get("solver")),
+        functions=functions(given.get("via"), source),
+        synapse=parts.synapse,
+        transform=parts.transform,
+        delay=parts.delay,
+        solver=parts.solver,
         eval_points=_eval_points(given.get("eval_points"), source),
         seed=frame.seed,
         span=statement.span,
     )
-    check_sizes(link, statement, given.get("transform"))
+    _check_sizes(link, statement, given.get("transform"))
     return link
 
 
-def _check_ends(source: e.View, target: e.View) -> None:
-    if source.attribute not in ("value", "neurons"):
-        raise Mistake(f"{source.name!r} cannot be connected from", source.span, "connect from a value or from .neurons")
-    if target.attribute not in ("value", "neurons"):
-        raise Mistake(f"{target.name!r} cannot be connected to", target.span, "connect to a value or to .neurons")
-    for piece in target.pieces:
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """The clauses of a connection that do not depend on its ends."""
+
+    synapse: v.Synapse | None
+    transform: e.Transform
+    delay: int
+    solver: Solver
+
+
+def _parts(given: dict[str, Given], dt: float) -> _Parts:
+    return _Parts(
+        synapse(given.get("synapse"), v.DEFAULT_SYNAPSE),
+        _transform(given.get("transform")),
+        steps(given["delay"], dt, "a delay") if "delay" in given else 0,
+        solver(given.get("solver")),
+    )
+
+
+def _source(statement: s.Connect, frame: Frame) -> e.View:
+    view = resolve(statement.source, frame)
+    if view.attribute not in ("value", "neurons"):
+        raise Mistake(
+            f"{view.name!r} cannot be connected from", view.span, "connect from a value or from .neurons"
+        )
+    return view
+
+
+def _target(statement: s.Connect, frame: Frame) -> e.View:
+    """The view of a target.  Raises `Mistake` for what takes no input."""
+    view = resolve(statement.target, frame, as_target=True)
+    if view.attribute not in ("value", "neurons"):
+        raise Mistake(f"{view.name!r} cannot be connected to", view.span, "connect to a value or to .neurons")
+    for piece in view.pieces:
         element = piece.element
-        takes = not isinstance(element, e.Input) and not (isinstance(element, e.FunctionNode) and not element.arguments)
-        if not takes:
+        if isinstance(element, e.Input) or (isinstance(element, e.FunctionNode) and not element.arguments):
             raise Mistake(
-                f"{target.name!r} takes no input",
-                target.span,
+                f"{view.name!r} takes no input",
+                view.span,
                 "connect to an ensemble, relay, port or node with arguments",
                 ((f"{element.path} is declared here", element.span),),
             )
+    return view
 
 
 # ---------------------------------------------------------------------------------------------- clauses
@@ -126,7 +154,9 @@ def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, .
     if isinstance(value, FunctionValue):
         value = call_function(value, _spread(value, x), given.value.span)
     if not isinstance(value, Value):
-        raise Mistake(f"via takes a function of x, not {kind_of(value)}", given.value.span, "write via x[0]*x[1]")
+        raise Mistake(
+            f"via takes a function of x, not {kind_of(value)}", given.value.span, "write via x[0]*x[1]"
+        )
     outputs = tuple(expression(item) for item in as_vector(value, given.value.span))
     if neural and any(uses_time(o) for o in outputs):
         raise Mistake(
@@ -170,13 +200,6 @@ def _transform(given: Given | None) -> e.Transform:
     return float(value.data) if not value.shape else value.array
 
 
-def _delay(given: Given | None, dt: float) -> int:
-    if given is None:
-        return 0
-    assert given.value is not None
-    return steps(given, dt, "a delay")
-
-
 def steps(given: Given, dt: float, what: str) -> int:
     assert given.value is not None
     value = evaluate(given.value, given.scope)
@@ -214,8 +237,8 @@ def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
 # ------------------------------------------------------------------------------------------------ sizes
 
 
-def check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
-    """What leaves the transform must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
+def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
+    """What arrives must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
     have = link.source.size if link.functions is None else sum(map(len, link.functions))
     want = link.target.size
     if link.functions is None:

@@ -10,7 +10,7 @@ from spikec.lower import Lowering
 
 
 def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
-    """Raise `ModelError` with one mistake per circle; it names the connections and says which needs a synapse."""
+    """Raise `ModelError` with a mistake per circle: its connections, and which of them needs a synapse."""
     undelayed = lowering.graph.undelayed()
     if nx.is_directed_acyclic_graph(undelayed):
         return
@@ -35,7 +35,7 @@ def _diagnostic(cycle: list[tuple[str, str]], lowering: Lowering) -> Diagnostic:
     names = ", ".join(repr(link.name) for link in links)
     notes = tuple((f"{link.name!r} has no synapse", link.span) for link in links[:-1])
     return Diagnostic(
-        f"these connections form an algebraic loop: {names}; each would need the value of the others in the same step",
+        f"algebraic loop: {names}; each needs the value of the others in the same step",
         last.span,
         f"give {last.name!r} a synapse or a delay, such as synapse lowpass(5ms)",
         notes,

@@ -1,7 +1,7 @@
 """The checked model to the dataflow graph.
 
 A connection becomes   source -> Decoding or Function -> Filter -> Delay -> Product -> Sum of the target.   An
-ensemble `a` is the node `a`, its input vector the sum `a.in`, currents into its neurons the sum `a.neurons.in`.
+ensemble `a` is the node `a`, its input vector the sum `a.in`, currents into its neurons `a.neurons.in`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def _element(element: e.Element, graph: g.Graph) -> None:
                 graph.connect(f"{path}.in", path)
         case e.FunctionNode():
             op = g.Function(
-                size=element.size, span=element.span, expressions=element.expressions, arguments=element.arguments
+                size=element.size,
+                span=element.span,
+                expressions=element.expressions,
+                arguments=element.arguments,
             )
             if element.arguments:
                 graph.add(f"{path}.in", g.Sum(size=element.arguments, span=element.span))
@@ -186,8 +189,8 @@ def _remember(
     chain: Sequence[tuple[str, g.Operator]] = []
     if path.synapse is not None:
         s = path.synapse
-        op = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog)
-        chain = [("filter", op)]
+        synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog)
+        chain = [("filter", synapse)]
     if path.delay:
         chain = [*chain, ("delay", g.Delay(size=size, span=owner.span, steps=path.delay))]
     for suffix, op in chain:
@@ -210,7 +213,10 @@ def _probe(probe: e.Recorded, graph: g.Graph) -> None:
     if view.attribute == "input":
         attribute = "input"
         parts = [Part(_input_of(p.element), p.components, p.total) for p in view.pieces]
-        parts = [Part(_remember(name, x.node, x.size, _probe_path(name, probe), graph, probe), x.taken, x.size) for x in parts]
+        parts = [
+            Part(_remember(name, x.node, x.size, _probe_path(name, probe), graph, probe), x.taken, x.size)
+            for x in parts
+        ]
     else:
         attribute = "value"
         parts = _sources(_probe_path(name, probe), graph, probe)

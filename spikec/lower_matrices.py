@@ -1,6 +1,6 @@
 """Slices and transforms to sparse products: from parts of source signals to parts of target sums.
 
-Vectors that consist of many pieces (arrays) are never joined by one wide matrix per piece: pieces are connected one by
+Vectors of many pieces (arrays) are never joined by one wide matrix per piece: pieces are connected one by
 one, and where a matrix needs the whole vector it is gathered in a tree.
 """
 
@@ -17,6 +17,9 @@ from spikec.errors import Span
 
 # Pieces joined by one sum; each costs a sparse matrix with as many rows as the sum.
 FAN_IN = 128
+
+# Matrices with fewer entries are kept dense.
+SMALL = 64
 
 Edge = tuple[str, str]
 
@@ -36,6 +39,10 @@ class Part:
 
 def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], values: g.Array) -> g.Matrix:
     """A matrix from its entries (equal places add): dense, or CSR where mostly zero."""
+    if rows * columns < SMALL:
+        small = np.zeros((rows, columns))
+        np.add.at(small, (i, j), values)
+        return small
     sparse = sp.csr_array(sp.coo_array((values, (i, j)), shape=(rows, columns)))
     sparse.sum_duplicates()
     return compact(sparse)
@@ -45,10 +52,10 @@ def compact(m: sp.csr_array | g.Array) -> g.Matrix:
     """CSR for what is mostly zero and not small, else dense."""
     rows, columns = m.shape
     if isinstance(m, np.ndarray):
-        if m.size >= 64 and 4 * np.count_nonzero(m) < m.size:
+        if m.size >= SMALL and 4 * np.count_nonzero(m) < m.size:
             return sp.csr_array(m)
         return m
-    return m if rows * columns >= 64 and 4 * m.nnz < rows * columns else m.toarray()
+    return m if rows * columns >= SMALL and 4 * m.nnz < rows * columns else m.toarray()
 
 
 def route(
@@ -59,7 +66,7 @@ def route(
     transform: float | g.Array | None,
     span: Span,
 ) -> list[Edge]:
-    """Connect sources, side by side, through a transform to targets; returns the edges that end in targets."""
+    """Connect sources, side by side, through a transform to targets; gives the edges into targets."""
     if isinstance(transform, np.ndarray):
         return _dense(graph, name, sources, targets, transform, span)
     return _aligned(graph, name, sources, targets, 1.0 if transform is None else transform, span)
@@ -104,7 +111,7 @@ def _overlaps(sources: list[Part], targets: list[Part]) -> list[tuple[int, int, 
 def _dense(
     graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span
 ) -> list[Edge]:
-    """A matrix over all sources and targets: block by block where few blocks hold anything, else gathered first."""
+    """A matrix over all sources and targets: block by block where few hold anything, else gathered first."""
     row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
     column_ends = np.cumsum([0, *(len(s.taken) for s in sources)])
     rows, columns = np.nonzero(m)
@@ -121,7 +128,9 @@ def _dense(
     for s, t in blocks:
         block = m[row_ends[t] : row_ends[t + 1], column_ends[s] : column_ends[s + 1]]
         label = f"{name}.product.{s}.{t}" if len(sources) + len(targets) > 2 else f"{name}.product"
-        node = graph.add(label, g.Product(size=targets[t].size, span=span, matrix=_placed(block, sources[s], targets[t])))
+        node = graph.add(
+            label, g.Product(size=targets[t].size, span=span, matrix=_placed(block, sources[s], targets[t]))
+        )
         graph.connect(sources[s].node, node)
         graph.connect(node, targets[t].node)
         edges.append((node, targets[t].node))

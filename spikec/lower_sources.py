@@ -40,7 +40,9 @@ def source(element: e.Input, dt: float) -> Operator:
 
 
 def _table(element: e.Input, samples: Array, starts: NDArray[np.int64], period: int = 0) -> Table:
-    return Table(size=element.size, span=element.span, samples=samples, starts=starts.astype(np.int64), period=period)
+    return Table(
+        size=element.size, span=element.span, samples=samples, starts=starts.astype(np.int64), period=period
+    )
 
 
 def _recording(element: e.Input, recording: e.Recording, dt: float) -> Table:
@@ -73,7 +75,7 @@ def _steps(element: e.Input, steps: e.Steps, dt: float) -> Table:
 
 
 def white_signal(signal: e.WhiteSignal, path: str, size: int, dt: float) -> Array:
-    """One period of noise (steps x size): Gaussian coefficients at the frequencies k / period <= high, zero mean,
+    """One period of noise (steps x size): Gaussian coefficients at the frequencies 0 < k / period <= high,
     scaled so that the root mean square of each dimension over the period is `rms`.
     """
     steps = round(signal.period / dt)

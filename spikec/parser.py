@@ -1,7 +1,7 @@
 """Text to abstract syntax; the only importer of Lark.
 
-The grammar is `spike.lark` of the package `spike_grammar`.  After a syntax error the faulty statement is blanked
-and the rest is read again, so that several mistakes of one file are reported together.
+The grammar is `spike.lark` of the package `spike_grammar`.  After a syntax error the faulty statement is
+blanked and the rest is read again, so that several mistakes of one file are reported together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from lark import Lark, Token, UnexpectedInput
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput
 from lark.exceptions import UnexpectedEOF, VisitError
 
 from spikec import syntax
@@ -22,6 +22,7 @@ MAX_CHARACTERS = 4_000_000
 MAX_LINE = 100_000
 MAX_BRACKETS = 64
 MAX_ERRORS = 20
+KNOWN_CHARACTERS = frozenset('_"()[]{}+-*/%@^<>=!.,:;#')
 
 _SKIPPED_OR_BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|[()\[\]{}]')
 _STATEMENT = re.compile(rf"[ \t]*(?:({'|'.join(STATEMENT_WORDS)})\b|}})")
@@ -41,6 +42,8 @@ def parse(text: str, file: str) -> syntax.Model:
         try:
             model = _parse_once(rest, file)
         except _SyntaxError as error:
+            if error.diagnostic in diagnostics:
+                break
             diagnostics.append(error.diagnostic)
             shortened = _without_statement(rest, error.diagnostic.span)
             if shortened is None:
@@ -50,6 +53,7 @@ def parse(text: str, file: str) -> syntax.Model:
         if not diagnostics:
             return model
         break
+    diagnostics.sort(key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
     raise ModelError(diagnostics, {file: text})
 
 
@@ -86,10 +90,23 @@ def _unexpected(error: UnexpectedInput, text: str, file: str) -> Diagnostic:
         position = error.pos_in_stream or 0
     word = _word_at(text, position)
     span = _span(text, position, max(1, len(word)), file)
-    expected = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or ())
-    expected |= set(getattr(error, "allowed", None) or ())
-    message, hint = describe(word, expected)
+    if (
+        isinstance(error, UnexpectedCharacters)
+        and not word[:1].isalnum()
+        and word[:1] not in KNOWN_CHARACTERS
+    ):
+        return Diagnostic(f"unexpected character {word!r}", span, "remove it")
+    message, hint = describe(word, _expected(error))
     return Diagnostic(message, span, hint)
+
+
+def _expected(error: UnexpectedInput) -> set[str]:
+    """The terminals that may stand where the error is."""
+    for name in ("accepts", "expected", "allowed"):
+        found = getattr(error, name, None)
+        if found:
+            return set(found)
+    return set()
 
 
 def _word_at(text: str, position: int) -> str:
@@ -136,16 +153,25 @@ def _too_nested(text: str, file: str) -> Diagnostic | None:
 
 
 def _without_statement(text: str, span: Span | None) -> str | None:
-    """`text` with the statement around `span` blanked, or None where it opens a block and cannot be cut out."""
+    """`text` with the statement around `span` blanked, or None where it opens a block."""
     if span is None:
         return None
     lines = text.split("\n")
     first = last = span.line - 1
+    if (
+        first > 0
+        and _STATEMENT.match(lines[first][: span.column + 20])
+        and not lines[first][: span.column - 1].strip()
+    ):
+        # What is wrong is that the statement before it is not complete.
+        last = first = first - 1
     while first > 0 and not _STATEMENT.match(lines[first]):
         first -= 1
     while last + 1 < len(lines) and not _STATEMENT.match(lines[last + 1]):
         last += 1
     removed = lines[first : last + 1]
-    if sum(line.count("{") - line.count("}") for line in removed) or not any(line.strip() for line in removed):
+    if sum(line.count("{") - line.count("}") for line in removed) or not any(
+        line.strip() for line in removed
+    ):
         return None
     return "\n".join(lines[:first] + [""] * len(removed) + lines[last + 1 :])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 STATEMENT_WORDS = (
-    "model", "param", "let", "seed", "dt", "import", "defaults", "input", "ensemble", "array", "node", "relay",
-    "port", "function", "connect", "probe", "use", "module", "for", "if",
+    "model", "param", "let", "seed", "dt", "import", "defaults", "input", "ensemble", "array", "node",
+    "relay", "port", "function", "connect", "probe", "use", "module", "for", "if",
 )  # fmt: skip
 
 _GROUPS = {
@@ -39,7 +39,7 @@ _OPERATORS = {"ADD", "MULTIPLY", "POWER", "COMPARE", "SIGN", "DOT", "SEMICOLON"}
 
 
 def describe(word: str, expected: set[str]) -> tuple[str, str]:
-    """Message and remedy for an unexpected `word` ("" at the end of the file) where `expected` terminals may stand."""
+    """Message and remedy for `word` ("" at the end of the file) where `expected` terminals may stand."""
     words = _words(expected)
     wanted = _wanted(expected, words)
     if not word:
@@ -49,7 +49,7 @@ def describe(word: str, expected: set[str]) -> tuple[str, str]:
         hint = f"did you mean {close[0]!r}?" if close else f"expected {wanted}"
         return f"unknown keyword {word!r}", hint
     if word in STATEMENT_WORDS and "NAME" in expected:
-        return f"unexpected {word!r}: it is a keyword", f"expected {wanted}"
+        return f"the statement before {word!r} is not complete", f"expected {wanted}"
     if word == '"':
         return "a text is not closed", 'end it with " on the same line'
     return f"unexpected {word!r}", f"expected {wanted}"

@@ -1,4 +1,4 @@
-"""Lark's tree to the nodes of `spikec.syntax`: one method per rule of the grammar, bottom up, not recursive."""
+"""Lark's tree to the nodes of `spikec.syntax`: one method per rule of the grammar, bottom up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_DEPTH = 150
 _NUMBER = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(.*)")
 
 
-class TooDeep(Exception):
+class TooDeep(Exception):  # noqa: N818 - becomes a diagnostic
     """An expression is a tree higher than `MAX_DEPTH`; later stages walk it by recursion."""
 
     def __init__(self, span: Span) -> None:
@@ -26,7 +26,6 @@ class TooDeep(Exception):
             span,
             "give parts of it names with `let` or `function`, or use `sum([...])`",
         )
-
 
 
 @v_args(meta=True)
@@ -62,7 +61,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[misc]
     def name(self, meta: Meta, children: list[Any]) -> s.Name:
         return s.Name(self._span(meta), str(children[0]))
 
-    def list(self, meta: Meta, children: list[Any]) -> s.List:
+    def items(self, meta: Meta, children: list[Any]) -> s.List:
         span, items = self._span(meta), tuple(c for c in children if c is not None)
         return s.List(span, items, depth=self._deeper(span, *items))
 
@@ -146,7 +145,9 @@ class Builder(Transformer_NonRecursive):  # type: ignore[misc]
     def input_file(self, meta: Meta, children: list[Any]) -> s.InputFile:
         name, file, every, *options = children
         span = Span(self.file, file.line, file.column, file.end_line, file.end_column)
-        return s.InputFile(self._span(meta), name, s.Text(span, str(file)[1:-1]), every, tuple(map(str, options)))
+        return s.InputFile(
+            self._span(meta), name, s.Text(span, str(file)[1:-1]), every, tuple(map(str, options))
+        )
 
     def population(self, meta: Meta, children: list[Any]) -> s.Population:
         return s.Population(self._span(meta), str(children[0]), children[1], children[2] or ())

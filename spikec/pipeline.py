@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spike_runtime.manifest import Manifest
+
 from spikec import emit, frontend, plan, profile
 from spikec.cache import Cache
 from spikec.graph import Graph
@@ -47,14 +48,18 @@ def compile_file(path: Path, output: Path, options: Options, **front: Any) -> Ma
 
 
 def compile_graph(
-    model: Graph, output: Path, options: Options, progress: Progress | None = None, inspect: Inspect | None = None
+    model: Graph,
+    output: Path,
+    options: Options,
+    progress: Progress | None = None,
+    inspect: Inspect | None = None,
 ) -> Manifest | None:
     """Compile a dataflow graph into the folder `output`.
 
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
-    look = inspect or (lambda stage, made: True)
+    look = inspect or (lambda *_: True)
     graph = verify(model)
     if not look("lower", graph):
         return None
@@ -66,7 +71,9 @@ def compile_graph(
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None
-    return emit.emit(graph, made.layouts, made.recorded, made.summary(), made.costs, output, f"spikec {VERSION}")
+    return emit.emit(
+        graph, made.layouts, made.recorded, made.summary(), made.costs, output, f"spikec {VERSION}"
+    )
 
 
 def _passes(options: Options, progress: Progress | None) -> list[tuple[str, Callable[[Graph], Graph]]]:

@@ -11,10 +11,11 @@ from spikec import syntax as s
 from spikec import vocabulary as v
 from spikec.elements import Array, FunctionNode, Population, Relay
 from spikec.errors import Span
-from spikec.evaluate import as_vector, evaluate, integer, number
+from spikec.evaluate import as_vector, entry, evaluate, integer, number
 from spikec.expressions import Component, Expression, Time
 from spikec.frame import Frame
 from spikec.graph import Ensemble
+from spikec.nef.neurons import LIF
 from spikec.scope import Scope
 from spikec.signatures import Parameter, assign, convert
 from spikec.values import FREQUENCY, Entry, Mistake, Value, expression
@@ -61,11 +62,7 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
 
 
 def _entries(arguments: tuple[s.Argument, ...], scope: Scope) -> tuple[Entry, ...]:
-    entries = []
-    for a in arguments:
-        key = None if a.key is None else number(a.key, scope)
-        entries.append(Entry(evaluate(a.value, scope), a.value.span, a.name, key))
-    return tuple(entries)
+    return tuple(entry(a, scope) for a in arguments)
 
 
 def _defaults(frame: Frame, names: tuple[str, ...]) -> Entries:
@@ -82,7 +79,9 @@ def _whole(entry: Entry, name: str, what: str) -> int:
     value = convert(entry, Parameter(name), what)
     if value != int(value) or value < 1:
         wanted = "a whole number of at least 1"
-        raise Mistake(f"{name} of {what} must be {wanted}, not {value:g}", entry.span, "write a number such as 100")
+        raise Mistake(
+            f"{name} of {what} must be {wanted}, not {value:g}", entry.span, "write a number such as 100"
+        )
     return int(value)
 
 
@@ -94,7 +93,7 @@ def _sizes(entries: Entries) -> tuple[int, int]:
 def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None:
     """Refuse what would not fit before anything of it is allocated.
 
-    A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, rate, and state.
+    A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, and state.
     """
     neurons, dims = _sizes(entries)
     context = frame.context
@@ -102,7 +101,7 @@ def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None
     if context.bytes_planned > context.memory_limit:
         raise Mistake(
             f"the model needs about {_bytes(context.bytes_planned)} of memory up to here; "
-            f"there are {_bytes(context.memory_limit)}",
+            f"the limit is {_bytes(context.memory_limit)}",
             span,
             "use fewer neurons or dimensions, or raise the memory limit",
         )
@@ -117,13 +116,17 @@ def _bytes(count: int) -> str:
 
 def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Population:
     neurons, dims = _sizes(entries)
-    neuron = v.LIF() if "neuron" not in entries else v.neuron_type(entries["neuron"].value, entries["neuron"].span)
+    neuron = (
+        LIF() if "neuron" not in entries else v.neuron_type(entries["neuron"].value, entries["neuron"].span)
+    )
     if neuron is None:
         return Population(path, dims, span, neurons, None)
     options: dict[str, Any] = {}
     for name, power in _DISTRIBUTIONS.items():
         if name in entries:
-            options[name] = v.distribution(entries[name].value, entries[name].span, f"{name} of an ensemble", power)
+            options[name] = v.distribution(
+                entries[name].value, entries[name].span, f"{name} of an ensemble", power
+            )
     _check_rows(entries, neurons, dims)
     if "radius" in entries:
         options["radius"] = convert(entries["radius"], Parameter("radius", positive=True), "ensemble")
@@ -156,7 +159,11 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
             )
     for name in ("max_rates", "intercepts", "gain", "bias"):
         entry = entries.get(name)
-        if entry is not None and isinstance(entry.value, Value) and entry.value.array.size not in (1, neurons):
+        if (
+            entry is not None
+            and isinstance(entry.value, Value)
+            and entry.value.array.size not in (1, neurons)
+        ):
             raise Mistake(
                 f"{name} has {entry.value.array.size} values for {neurons} neurons",
                 entry.span,
@@ -211,9 +218,17 @@ def components(indices: range | tuple[int, ...]) -> Any:
 
 def relay(statement: s.Relay, frame: Frame, path: str) -> Relay:
     """A relay or port of a size (1 where none is written)."""
-    size = 1 if statement.size is None else integer(statement.size, frame.scope, f"the size of a {statement.kind}")
+    size = (
+        1
+        if statement.size is None
+        else integer(statement.size, frame.scope, f"the size of a {statement.kind}")
+    )
     if size < 1:
-        raise Mistake(f"the size of a {statement.kind} is at least 1, not {size}", statement.span, "write a size above 0")
+        raise Mistake(
+            f"the size of a {statement.kind} is at least 1, not {size}",
+            statement.span,
+            "write a size above 0",
+        )
     frame.context.reserve(size, f"the {statement.kind}", statement.span)
     return Relay(path, size, statement.span)
 

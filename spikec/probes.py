@@ -26,7 +26,10 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     if name in taken:
         mistake = duplicate(name, statement.span, taken[name].span)
         raise Mistake(
-            f"two probes are named {name!r}", statement.span, "name one of them: probe ... as name", mistake.diagnostic.notes
+            f"two probes are named {name!r}",
+            statement.span,
+            "name one of them: probe ... as name",
+            mistake.diagnostic.notes,
         )
     taken[name] = statement
     recorded = e.Recorded(
@@ -51,13 +54,17 @@ def _resolve(statement: s.Probe, frame: Frame) -> e.View:
 
 
 def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
-    """The view with the state variable that a word such as `spikes` names; `.neurons` alone is what they send."""
+    """The view with the state variable that a word such as `spikes` names; `.neurons` is what they send."""
     word = next((name for name in STATES if name in given), None)
     if word is not None:
         if view.attribute == "value":
-            neural = all(isinstance(p.element, e.Population) and p.element.ensemble is not None for p in view.pieces)
+            neural = all(
+                isinstance(p.element, e.Population) and p.element.ensemble is not None for p in view.pieces
+            )
             if not neural or not all(p.whole for p in view.pieces):
-                raise Mistake(f"{view.name!r} has no {word}", view.span, "name an ensemble that is not in direct mode")
+                raise Mistake(
+                    f"{view.name!r} has no {word}", view.span, "name an ensemble that is not in direct mode"
+                )
         elif view.attribute != "neurons":
             raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
         view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
@@ -68,7 +75,9 @@ def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
 
 def _spiking(piece: e.Piece) -> bool:
     element = piece.element
-    return isinstance(element, e.Population) and element.ensemble is not None and element.ensemble.neuron.spiking
+    return (
+        isinstance(element, e.Population) and element.ensemble is not None and element.ensemble.neuron.spiking
+    )
 
 
 def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
@@ -80,7 +89,9 @@ def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
     value = evaluate(given.value, scope)
     if not isinstance(value, Value):
         raise Mistake(
-            f"ideal takes expressions of t, not {kind_of(value)}", given.value.span, "write ideal [sin(t), cos(t)]"
+            f"ideal takes expressions of t, not {kind_of(value)}",
+            given.value.span,
+            "write ideal [sin(t), cos(t)]",
         )
     return tuple(expression(item) for item in as_vector(value, given.value.span))
 
@@ -91,7 +102,9 @@ def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:
     size = recorded.source.size if recorded.functions is None else sum(map(len, recorded.functions))
     if len(recorded.ideal) != size:
         raise Mistake(
-            f"ideal has {len(recorded.ideal)} value(s), but the probe records {size}", given.span, "give one per dimension"
+            f"ideal has {len(recorded.ideal)} value(s), but the probe records {size}",
+            given.span,
+            "give one per dimension",
         )
 
 
@@ -103,12 +116,15 @@ def _per_ensemble(recorded: e.Recorded, given: dict[str, Given]) -> list[e.Recor
         _check_state(piece, view)
     for clause in ("synapse", "via"):
         if clause in given and (clause == "via" or recorded.synapse is not None):
-            raise Mistake(f"a probe of {view.attribute} takes no {clause}", given[clause].span, "leave it out")
+            raise Mistake(
+                f"a probe of {view.attribute} takes no {clause}", given[clause].span, "leave it out"
+            )
     if len(view.pieces) == 1:
         return [recorded]
     name: Callable[[int], str] = lambda i: f"{recorded.name}[{i}]"  # noqa: E731
     return [
-        replace(recorded, name=name(i), source=replace(view, pieces=(piece,))) for i, piece in enumerate(view.pieces)
+        replace(recorded, name=name(i), source=replace(view, pieces=(piece,)))
+        for i, piece in enumerate(view.pieces)
     ]
 
 
@@ -119,9 +135,13 @@ def _check_state(piece: e.Piece, view: e.View) -> None:
     neuron = element.ensemble.neuron
     known = [*(("spikes",) if neuron.spiking else ()), *neuron.state]
     if view.attribute not in known:
-        hint = suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
+        hint = (
+            suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
+        )
         raise Mistake(f"neurons of type {type(neuron).__name__} have no {view.attribute}", view.span, hint)
     if not piece.whole:
         raise Mistake(
-            f"{view.attribute} is recorded of all neurons of an ensemble", view.span, "take the part after the run"
+            f"{view.attribute} is recorded of all neurons of an ensemble",
+            view.span,
+            "take the part after the run",
         )

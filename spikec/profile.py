@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,14 @@ class HostProfile:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def load(source: str | Path | None = None) -> HostProfile:
+def load(source: str | Path | None = None, progress: Callable[[str, int, int], None] | None = None) -> HostProfile:
     """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is not yet.
 
+    `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
     Raises `ModelError` where the file is not a profile, `CalibrationError` where measuring failed.
     """
     if source is None:
-        return _of_this_host()
+        return _of_this_host(progress or (lambda stage, done, of: None))
     return read(_SHIPPED if source == REFERENCE else Path(source))
 
 
@@ -142,13 +143,16 @@ def _number(place: str, value: Any, least: float = 0.0) -> float:
     return float(value)
 
 
-def _of_this_host() -> HostProfile:
+def _of_this_host(progress: Callable[[str, int, int], None]) -> HostProfile:
     path = default_folder() / FILE
     try:
         return read(path)
     except ModelError:
         # Not measured yet, or by another version: measure (again).
-        return calibrate(path)
+        progress("calibrate", 0, 1)
+        profile = calibrate(path)
+        progress("calibrate", 1, 1)
+        return profile
 
 
 def calibrate(path: Path) -> HostProfile:

@@ -22,7 +22,11 @@ class Recorder:
         self.spikes: list[tuple[int, int, int, int]] = []
 
     def record(
-        self, owned: Iterable[str], local: set[str], produced: Mapping[str, None], groups: Sequence[la.NeuronGroup]
+        self,
+        owned: Iterable[str],
+        local: set[str],
+        produced: Mapping[str, None],
+        groups: Sequence[la.NeuronGroup],
     ) -> tuple[la.Stage, ...]:
         """Stages for `owned` probes of values, and for this partition's share of all others.
 
@@ -61,7 +65,7 @@ class Recorder:
             return
         slot = len(self.recorded)
         exponent = self.graph.op(source).exponent
-        columns = []
+        columns: list[int] = []
         for atom in atoms:
             op = self.graph.op(atom)
             units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**exponent)

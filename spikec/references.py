@@ -46,7 +46,11 @@ def _find(reference: s.Reference, frame: Frame) -> tuple[Element | Array, str, T
         ports = ", ".join(obj.frame.ports) or "none"
         if not rest or not isinstance(rest[0], s.Attribute):
             path = obj.frame.path[:-1]
-            hint = f"name one of its ports, such as {path}.{obj.frame.ports[0]}" if obj.frame.ports else "name an object"
+            hint = (
+                f"name one of its ports, such as {path}.{obj.frame.ports[0]}"
+                if obj.frame.ports
+                else "name an object"
+            )
             raise Mistake(f"{path!r} is a module, not one vector (ports: {ports})", reference.span, hint)
         outer, name, span, rest = obj.frame, rest[0].name, rest[0].span, rest[1:]
 
@@ -56,7 +60,9 @@ def _object(name: str, rest: Trailers, frame: Frame, scope: Scope, span: Span) -
     found = frame.objects.get(name)
     if found is None and name in frame.families:
         key = name
-        while found is None and rest and isinstance(rest[0], s.Subscript) and isinstance(rest[0].part, s.Expr):
+        while (
+            found is None and rest and isinstance(rest[0], s.Subscript) and isinstance(rest[0].part, s.Expr)
+        ):
             key += f"[{integer(rest[0].part, scope, 'the number of a member')}]"
             rest = rest[1:]
             found = frame.objects.get(key)
@@ -126,7 +132,11 @@ def _brackets(taken: range | list[int]) -> str:
     if len(taken) == 1:
         return f"[{taken[0]}]"
     if isinstance(taken, range):
-        return f"[{taken.start}:{taken.stop}]" if taken.step == 1 else f"[{taken.start}:{taken.stop}:{taken.step}]"
+        return (
+            f"[{taken.start}:{taken.stop}]"
+            if taken.step == 1
+            else f"[{taken.start}:{taken.stop}:{taken.step}]"
+        )
     return "[" + ",".join(map(str, taken)) + "]"
 
 
@@ -140,8 +150,12 @@ def _attribute(view: View, trailer: s.Attribute) -> View:
     for piece in view.pieces:
         element = piece.element
         if not isinstance(element, Population) or element.ensemble is None:
-            raise Mistake(f"{view.name!r} has no neurons", trailer.span, "name an ensemble that is not in direct mode")
+            raise Mistake(
+                f"{view.name!r} has no neurons", trailer.span, "name an ensemble that is not in direct mode"
+            )
         if not piece.whole:
-            raise Mistake("a part of a vector has no neurons of its own", trailer.span, "name the whole ensemble")
+            raise Mistake(
+                "a part of a vector has no neurons of its own", trailer.span, "name the whole ensemble"
+            )
         pieces.append(Piece(element, range(element.neurons), element.neurons))
     return View(f"{view.name}.{name}", tuple(pieces), name, view.span)

@@ -1,15 +1,16 @@
 """From the graph and an assignment of atoms to the layout of every partition.
 
-    demand      which components of which signals each partition needs
-    sums        where every exact sum stands in a partition's vector of partial sums
-    stages      one for each kind of operator (and level of undelayed operators), with the places they read
-    wires       rows of partial sums that one partition has and another needs
+demand      which components of which signals each partition needs
+sums        where every exact sum stands in a partition's vector of partial sums
+stages      one for each kind of operator (and level of undelayed operators), with the places they read
+wires       rows of partial sums that one partition has and another needs
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -115,7 +116,10 @@ class _Partition:
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
         self.produced = dict.fromkeys(
-            t for n in model.order if n in self.atoms for t in sorted(self.op(n).targets, key=self._is_activity)
+            t
+            for n in model.order
+            if n in self.atoms
+            for t in sorted(self.op(n).targets, key=self._is_activity)
         )
         self.needed_sums = [n for n in self.demand.masks if isinstance(self.op(n), g.ExactSum)]
         self.sum_rows: dict[str, int] = {}
@@ -126,7 +130,7 @@ class _Partition:
         self.now, self.before = _Places(), _Places()
         self.recorded: list[Recorded] = []
 
-    def op(self, name: str) -> g.Operator:
+    def op(self, name: str) -> Any:
         return self.graph.op(name)
 
     def rows(self, name: str) -> Ints:
@@ -135,8 +139,8 @@ class _Partition:
 
     def _is_activity(self, target: str) -> bool:
         """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
-        return any(isinstance(self.op(a), g.Atom) and dict(zip(self.op(a).targets, self.op(a).decoders, strict=True))[target] is None
-                   for a in self.graph.inputs(target, "activity")[:1])  # fmt: skip
+        atom = self.op(self.graph.inputs(target, "activity")[0])
+        return atom.decoders[atom.targets.index(target)] is None
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
@@ -173,7 +177,10 @@ class _Partition:
 
     def _readers(self, name: str, delayed: bool) -> bool:
         """Whether something needed reads `name` in the step after (`delayed`) or in the same step."""
-        return any(r in self.demand and isinstance(self.op(r), MEMORY) == delayed for r, _ in self.graph.readers(name))
+        return any(
+            r in self.demand and isinstance(self.op(r), MEMORY) == delayed
+            for r, _ in self.graph.readers(name)
+        )
 
     def _decoded_before(self) -> la.Decoded | None:
         names = [n for n in self.needed_sums if self._readers(n, delayed=True)]
@@ -184,7 +191,12 @@ class _Partition:
         scale = [np.full(len(self.rows(n)), 2.0 ** -self.op(n).exponent) for n in sums]
         for n in sums:
             places.append(n, self.rows(n), self.op(n).size)
-        return la.Decoded(name, {"rows": stages.joined(rows, np.int64), "scale": stages.joined(scale, np.float64)}, {}, len(sums))
+        return la.Decoded(
+            name,
+            {"rows": stages.joined(rows, np.int64), "scale": stages.joined(scale, np.float64)},
+            {},
+            len(sums),
+        )
 
     def _carried_names(self) -> list[str]:
         """Signals other than exact sums that a filter or delay reads."""
@@ -192,7 +204,9 @@ class _Partition:
         return [n for n in read if not isinstance(self.op(n), g.ExactSum)]
 
     def _memory(self) -> tuple[la.Stage, ...]:
-        low, general, late = [], [], []
+        low: list[tuple[str, synapses.Discrete, Ints]] = []
+        general: list[tuple[str, synapses.Discrete, Ints]] = []
+        late: list[tuple[str, int, Ints]] = []
         for name in self.needed(MEMORY):
             op, source = self.op(name), self.before.of[self.graph.inputs(name)[0]][self.rows(name)]
             if isinstance(op, g.Delay):
@@ -202,12 +216,18 @@ class _Partition:
             if synapse.plain:
                 late.append((name, 1, source))
             else:
-                (low if synapse.order == 1 and not synapse.direct else general).append((name, synapse, source))
+                (low if synapse.order == 1 and not synapse.direct else general).append(
+                    (name, synapse, source)
+                )
         made: list[la.Stage] = []
-        for build, entries in ((stages.lowpass, low), (stages.state_space, general), (stages.delays, late)):
-            if entries:
-                made.append(build([(what, source) for _, what, source in entries], self.model.dtype))
-                self._append([name for name, _, _ in entries])
+        dtype = self.model.dtype
+        if low:
+            made.append(stages.lowpass([entry[1:] for entry in low], dtype))
+        if general:
+            made.append(stages.state_space([entry[1:] for entry in general], dtype))
+        if late:
+            made.append(stages.delays([entry[1:] for entry in late], dtype))
+        self._append([entry[0] for entry in (*low, *general, *late)])
         return tuple(made)
 
     def _append(self, names: Iterable[str]) -> None:
@@ -232,7 +252,9 @@ class _Partition:
         groups: dict[tuple[object, ...], list[str]] = {}
         for name in names:
             form = self.model.forms[name]
-            groups.setdefault((form.outputs, form.reads, len(form.constants), self._arguments(name)), []).append(name)
+            groups.setdefault(
+                (form.outputs, form.reads, len(form.constants), self._arguments(name)), []
+            ).append(name)
         made: list[la.Stage] = []
         for k, members in enumerate(groups.values()):
             form = self.model.forms[members[0]]
@@ -263,7 +285,9 @@ class _Partition:
             op = self.op(name)
             inputs = [level[s] for s in self.graph.inputs(name) if s in level]
             depth = max(inputs, default=0)
-            level[name] = 0 if isinstance(op, (*SOURCES, *MEMORY)) else depth + (name not in self.model.absorbed)
+            level[name] = (
+                0 if isinstance(op, (*SOURCES, *MEMORY)) else depth + (name not in self.model.absorbed)
+            )
         return level
 
     def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], tuple[la.NeuronGroup, ...]]:
@@ -276,7 +300,9 @@ class _Partition:
             made: list[la.Stage] = []
             if members := [n for n in names if isinstance(self.op(n), (g.Sum, g.Product))]:
                 made.append(self._linear(f"linear_{k}", members))
-            made += self._expressions(f"function_{k}", [n for n in names if isinstance(self.op(n), g.Function)])
+            made += self._expressions(
+                f"function_{k}", [n for n in names if isinstance(self.op(n), g.Function)]
+            )
             made += self._neurons(f"level_{k}", [n for n in names if n in self.atoms and n in early])
             if members := [n for n in names if n in immediate]:
                 made.append(self._decoded(f"decoded_{k}", members, self.now))
@@ -329,5 +355,7 @@ class _Partition:
         groups = [s for level in levels for s in level if isinstance(s, la.NeuronGroup)] + list(neurons)
         recorder = Recorder(self.graph, self.now.of, self.sum_rows)
         made = recorder.record(self.probes, self.atoms, self.produced, groups)
-        self.recorded += [Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded]
+        self.recorded += [
+            Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded
+        ]
         return made

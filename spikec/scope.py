@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from spikec import syntax as s
 from spikec.errors import Diagnostic, Span
@@ -14,10 +14,13 @@ from spikec.values import AlreadyReported, Mistake
 
 MAX_ITEMS = 50_000_000
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass
 class Context:
-    """What one compilation shares: the files read, the mistakes found, the bounds on what may be allocated."""
+    """What one compilation shares: files read, mistakes found, bounds on what may be allocated."""
 
     folder: Path | None
     allow_outside: bool
@@ -27,6 +30,16 @@ class Context:
     bytes_planned: int = 0
     items: int = 0
     calls: int = 0
+
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `action` gives; None where it raises a mistake, which is put in the list."""
+        try:
+            return action(*args, **kwargs)
+        except AlreadyReported:
+            return None
+        except Mistake as mistake:
+            self.report(mistake)
+            return None
 
     def report(self, mistake: Mistake) -> None:
         if mistake.diagnostic not in self.diagnostics:
@@ -40,7 +53,7 @@ class Context:
             raise Mistake(
                 f"{what} makes {int(count)} items; a model may make at most {limit} in all",
                 span,
-                "make the range or matrix smaller; many equal ensembles are an `array`; large matrices belong in .npy",
+                "make it smaller; many equal ensembles are an `array`, large matrices belong in .npy files",
             )
 
 
@@ -67,7 +80,9 @@ class Binding:
         if self.state == "failed":
             raise AlreadyReported
         if self.state == "running":
-            raise Mistake(f"the value of {name!r} depends on itself", self.span, "break the circle of definitions")
+            raise Mistake(
+                f"the value of {name!r} depends on itself", self.span, "break the circle of definitions"
+            )
         self.state = "running"
         try:
             self.value = self.compute()
@@ -87,6 +102,7 @@ class Scope:
     parent: Scope | None = None
     bindings: dict[str, Binding] = field(default_factory=dict)
     overrides: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
     def child(self) -> Scope:
         return Scope(self.context, self.folder, self)
 

@@ -20,7 +20,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument: `power` None takes any unit; `kind` "number", "vector", "matrix", "any" (also records), "flag"."""
+    """One argument: `power` None takes any unit; `kind` "number", "vector", "matrix" or "any"."""
 
     name: str
     power: int | None = PLAIN
@@ -33,12 +33,14 @@ class Parameter:
 def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """The arguments of a record by name: floats, arrays or, for kind "any", what was evaluated.
 
-    Raises `Mistake` for arguments that are unknown, missing, given twice, of the wrong unit, or out of bounds.
+    Raises `Mistake` for arguments that are unknown, missing, given twice, of a wrong unit or out of bounds.
     """
     found = assign(record.name, record.entries, tuple(p.name for p in parameters))
     missing = [p.name for p in parameters if p.required and p.name not in found]
     if missing:
-        raise Mistake(f"{record.name} needs {missing[0]}", record.span, f"write {record.name}({missing[0]}=...)")
+        raise Mistake(
+            f"{record.name} needs {missing[0]}", record.span, f"write {record.name}({missing[0]}=...)"
+        )
     known = {p.name: p for p in parameters}
     return {name: convert(entry, known[name], record.name) for name, entry in found.items()}
 
@@ -55,9 +57,11 @@ def assign(what: str, entries: tuple[Entry, ...], names: tuple[str, ...]) -> dic
                 raise Mistake(f"{what} takes at most {len(names)} argument(s)", entry.span, "remove this one")
             name = names[position]
         if name not in names:
-            raise Mistake(f"{what} has no argument {name!r}", entry.span, suggestion(name, list(names)))
+            raise Mistake(
+                f"{what} has no argument {name!r}", entry.whole or entry.span, suggestion(name, list(names))
+            )
         if name in found:
-            raise Mistake(f"{what} is given {name} twice", entry.span, "remove one of them")
+            raise Mistake(f"{what} is given {name} twice", entry.whole or entry.span, "remove one of them")
         found[name] = entry
     return found
 
@@ -76,7 +80,9 @@ def convert(entry: Entry, parameter: Parameter, what: str) -> Any:
     if parameter.kind == "matrix":
         return value.array
     if value.shape:
-        raise Mistake(f"{label} must be one number, not {value.describe()}", entry.span, _remedy(parameter, 5.0))
+        raise Mistake(
+            f"{label} must be one number, not {value.describe()}", entry.span, _remedy(parameter, 5.0)
+        )
     _check_bounds(float(value.data), parameter, label, entry.span)
     return float(value.data)
 
@@ -87,7 +93,9 @@ def check_unit(value: Value, power: int | None, label: str, span: Span) -> None:
         return
     example = float(value.array.flat[0]) if value.array.size else 5.0
     wanted = {TIME: "a time", FREQUENCY: "a frequency", PLAIN: "a plain number"}[power]
-    raise Mistake(f"{label} must be {wanted}, not {value.describe()}", span, remedy(power, example, value.power))
+    raise Mistake(
+        f"{label} must be {wanted}, not {value.describe()}", span, remedy(power, example, value.power)
+    )
 
 
 def remedy(power: int, example: float, given: int = PLAIN) -> str:
@@ -117,7 +125,9 @@ def _check_bounds(number: float, parameter: Parameter, label: str, span: Span) -
         raise Mistake(f"{label} must be above 0, not {number:g}{unit}", span, _above_zero(parameter))
     if parameter.least is not None and number < parameter.least:
         raise Mistake(
-            f"{label} must be at least {parameter.least:g}, not {number:g}{unit}", span, "write a larger number"
+            f"{label} must be at least {parameter.least:g}, not {number:g}{unit}",
+            span,
+            "write a larger number",
         )
 
 

@@ -1,7 +1,7 @@
 """Stages from operators: the ragged arrays of each kind.
 
-`at(name)` gives the places (in `values` or `before`) of the needed components of a signal; every builder takes the operators of
-its stage as (name, operator) pairs in the order of the graph.
+`at(name)` gives the places (in `values` or `before`) of the needed components of a signal; every builder
+takes the operators of its stage as (name, operator) pairs in the order of the graph.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def delays(operators: Sequence[tuple[int, Ints]], dtype: str) -> la.Delays:
     """Delays of so many steps of the places given."""
     lengths = np.repeat(ints([steps - 1 for steps, _ in operators]), [len(p) for _, p in operators])
     arrays = {"sources": joined([p for _, p in operators], np.int64), "lengths": lengths}
-    return la.Delays("delay", arrays, {"buffer": np.zeros(int(lengths.sum()), dtype)}, len(operators))
+    return la.Delays("delayed", arrays, {"buffer": np.zeros(int(lengths.sum()), dtype)}, len(operators))
 
 
 def constants(operators: Sequence[tuple[g.Constant, Ints]], dtype: str) -> la.Constants:
@@ -71,7 +71,9 @@ def constants(operators: Sequence[tuple[g.Constant, Ints]], dtype: str) -> la.Co
 
 
 def expressions(name: str, operators: Sequence[tuple[Form, Ints]]) -> la.Expressions:
-    """Functions of one form; each with the places of its argument.  Output i of function j is at i * functions + j."""
+    """Functions of one form; each with the places of its argument.  Output i of function j is at i *
+    functions + j.
+    """
     form = operators[0][0]
     arrays: dict[str, NDArray[Any]] = {}
     if form.constants:
@@ -104,7 +106,7 @@ def noise(operators: Sequence[tuple[g.Noise, Ints]], dt: float, dtype: str) -> l
         parameters += [(op.distribution == "gaussian", op.a * scale, op.b * scale)] * len(chosen)
         keys += [_key(op, int(component)) for component in chosen]
     arrays = {"parameters": np.array(parameters, dtype), "keys": np.array(keys, np.uint64)}
-    return la.NoiseSources("noise", arrays, {}, len(operators))
+    return la.NoiseSources("random", arrays, {}, len(operators))
 
 
 def _key(op: g.Noise, component: int) -> int:
@@ -112,24 +114,33 @@ def _key(op: g.Noise, component: int) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def linear(name: str, rows: Sequence[Sequence[tuple[g.Matrix | None, Ints]]], sizes: Sequence[Ints], dtype: str) -> la.Linear:
+def linear(
+    name: str, rows: Sequence[Sequence[tuple[g.Matrix | None, Ints]]], sizes: Sequence[Ints], dtype: str
+) -> la.Linear:
     """One sparse matrix for many sums of products.
 
-    rows[k]: the terms (matrix or None for the identity, places of its argument by component) of node k; sizes[k]: the
-    components of node k that are needed.  Terms of a row stay in the order in which they were connected.
+    rows[k]: the terms (matrix or None for the identity, places of its argument by component) of node k;
+    sizes[k]: the components of node k that are needed.  Terms of a row stay in the order in which they were
+    connected.
     """
     row_of, columns, values = [], [], []
     first = 0
     for terms, needed in zip(rows, sizes, strict=True):
         for matrix, places in terms:
             r, c, v = _entries(matrix, needed)
-            row_of.append(r + first), columns.append(places[c]), values.append(v)
+            row_of.append(r + first)
+            columns.append(places[c])
+            values.append(v)
         first += len(needed)
     all_rows = joined(row_of, np.int64)
     order = np.argsort(all_rows, kind="stable")
     pointers = np.zeros(first + 1, np.int64)
     np.cumsum(np.bincount(all_rows, minlength=first), out=pointers[1:])
-    arrays = {"values": joined(values, dtype)[order], "pointers": pointers, "columns": joined(columns, np.int64)[order]}
+    arrays = {
+        "values": joined(values, dtype)[order],
+        "pointers": pointers,
+        "columns": joined(columns, np.int64)[order],
+    }
     return la.Linear(name, arrays, {}, len(rows))
 
 

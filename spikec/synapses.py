@@ -1,17 +1,19 @@
-"""Discretised synapses: zero-order hold of a transfer function, in the form that the programs' kernels take."""
+"""Discretised synapses: zero-order hold of a transfer function, as the kernels of programs take it."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.signal import BadCoefficients, cont2discrete, tf2ss
 
 from spikec import graph as g
 
-# A time constant of less than this part of a step is no filter (as in Nengo): its output is its input of the step before.
+# A time constant of less than this part of a step is no filter (as in Nengo): its output is its input of
+# the step before.
 NEGLIGIBLE = 0.03
 
 
@@ -51,7 +53,11 @@ def discretise(num: tuple[float, ...], den: tuple[float, ...], analog: bool, dt:
         A, B, C, D = tf2ss(num, den)
     if len(A) and analog:
         A, B, C, D, _ = cont2discrete((A, B, C, D), dt, method="zoh")
-    return Discrete(*(tuple(float(v) for v in np.ravel(m)) for m in (A, B, C)), float(np.ravel(D)[0]))
+    return Discrete(_flat(A), _flat(B), _flat(C), float(np.ravel(D)[0]))
+
+
+def _flat(matrix: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.ravel(matrix))
 
 
 def _negligible(num: tuple[float, ...], den: tuple[float, ...], dt: float) -> bool:

@@ -1,8 +1,8 @@
 """Values of the language: quantities with units, texts, named records; and the arithmetic on them.
 
-A `Value` is a number, vector or matrix with a dimension `power`: 1 for a time (s), -1 for a frequency (Hz), 0 for
-a plain number.  Inside functions of x or t its entries are `Expression`s; there everything is plain (t in
-seconds), and a quantity with a unit stands for its number of seconds or Hz.
+A `Value` is a number, vector or matrix with a dimension `power`: 1 for a time (s), -1 for a frequency (Hz),
+0 for a plain number.  Inside functions of x or t its entries are `Expression`s; there everything is plain (t
+in seconds), and a quantity with a unit stands for its number of seconds or Hz.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNITS: dict[str, tuple[float, int]] = {
 }
 
 
-class Mistake(Exception):
+class Mistake(Exception):  # noqa: N818 - one of several that a `ModelError` holds
     """One mistake of the user, on its way to the list of diagnostics."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Mistake(Exception):
         self.diagnostic = Diagnostic(message, span, hint, notes)
 
 
-class AlreadyReported(Exception):
+class AlreadyReported(Exception):  # noqa: N818 - no error: it is in the list already
     """What is asked for depends on something whose mistake is in the list already."""
 
 
@@ -70,9 +70,13 @@ class Value:
         if self.symbolic:
             return "a function of x or t"
         what = f"of shape {_times(self.shape)}" if self.shape else f"{self.data:g}"
-        return {0: f"the plain number {what}", 1: f"the time {what} s", -1: f"the frequency {what} Hz"}.get(
-            self.power, f"{what} s^{self.power}"
-        ) if not self.shape else f"an array {what}"
+        return (
+            {0: f"the plain number {what}", 1: f"the time {what} s", -1: f"the frequency {what} Hz"}.get(
+                self.power, f"{what} s^{self.power}"
+            )
+            if not self.shape
+            else f"an array {what}"
+        )
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One evaluated argument of a record."""
+    """One evaluated argument of a record; `span` is that of its value, `whole` includes its name."""
 
     value: Any
     span: Span
     name: str | None = None
     key: Any = None
+    whole: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +140,7 @@ def apply(function: str, arguments: list[Value], span: Span) -> Value:
     if any(a.symbolic for a in arguments):
         return _apply_symbolic(function, arguments, span)
     power = _power(function, arguments, span)
+    data: Any
     with np.errstate(all="ignore"):
         try:
             data = FUNCTIONS[function].numpy(*(a.data for a in arguments))
@@ -217,13 +223,17 @@ def _same(function: str, arguments: list[Value], span: Span) -> int:
 def _raise(powers: list[int], arguments: list[Value], span: Span) -> int:
     exponent = arguments[1]
     if exponent.power or exponent.shape or exponent.data != int(exponent.data):
-        raise Mistake("a quantity with a unit can only be raised to a whole number", span, "write x*x for x^2")
+        raise Mistake(
+            "a quantity with a unit can only be raised to a whole number", span, "write x*x for x^2"
+        )
     return powers[0] * int(exponent.data)
 
 
 def _root(powers: list[int], _: list[Value], span: Span) -> int:
     if powers[0] % 2:
-        raise Mistake("the square root of a time or a frequency has no unit", span, "divide by 1s or 1Hz first")
+        raise Mistake(
+            "the square root of a time or a frequency has no unit", span, "divide by 1s or 1Hz first"
+        )
     return powers[0] // 2
 
 
@@ -239,5 +249,5 @@ _POWER_RULES: dict[str, Callable[[list[int], list[Value], Span], int]] = {
     "^": _raise,
     "sqrt": _root,
     "select": _select,
-    "atan2": lambda powers, arguments, span: _same("atan2", arguments, span) * 0,
+    "atan2": lambda _, arguments, span: _same("atan2", arguments, span) * 0,
 }

@@ -46,7 +46,11 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> Iterator[str]:
     for source, _, data in graph.nx.in_edges(name, data=True):
         ports.setdefault(data["port"], []).append(source)
         signal = data["signal"]
-        if (signal.name, signal.size, signal.delay) != (source, graph.op(source).size, graph.op(source).delay):
+        if (signal.name, signal.size, signal.delay) != (
+            source,
+            graph.op(source).size,
+            graph.op(source).delay,
+        ):
             yield f"{name}: the signal on its edge from {source} is not what {source} sets"
     one, optional, many = (table.get(type(op), ()) for table in (ONE, OPTIONAL, MANY))
     for port in ports.keys() - {*one, *optional, *many}:
@@ -60,7 +64,7 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> Iterator[str]:
 
 def _check_shapes(graph: g.Graph, name: str, op: g.Operator, ports: dict[str, list[str]]) -> Iterator[str]:
     for port, sources in ports.items():
-        expected = _input_size(graph, op, port, sources)
+        expected = _input_size(op, port)
         for source in sources:
             size = graph.op(source).size
             if expected is not None and size != expected:
@@ -76,7 +80,7 @@ def _numbers(matrix: g.Matrix) -> np.ndarray:
     return matrix if isinstance(matrix, np.ndarray) else matrix.data
 
 
-def _input_size(graph: g.Graph, op: g.Operator, port: str, sources: list[str]) -> int | None:
+def _input_size(op: g.Operator, port: str) -> int | None:
     match op:
         case g.Sum() | g.Filter() | g.Delay():
             return op.size

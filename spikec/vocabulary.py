@@ -137,7 +137,9 @@ def _linear_filter(record: Record) -> Synapse:
     )
     num, den = (np.trim_zeros(given[name], "f") for name in ("num", "den"))
     if not len(den):
-        raise Mistake("the denominator of a filter is 0", record.span, "write den=[0.005, 1] for a lowpass of 5ms")
+        raise Mistake(
+            "the denominator of a filter is 0", record.span, "write den=[0.005, 1] for a lowpass of 5ms"
+        )
     if len(num) > len(den):
         raise Mistake(
             "the numerator of a filter has a higher order than its denominator",
@@ -179,7 +181,9 @@ def distribution(value: Any, span: Span, label: str, power: int = PLAIN) -> Dist
     record = _record(value, table, "a distribution", span)
     given = bind(record, table[record.name])
     if record.name == "uniform" and given["low"] > given["high"]:
-        raise Mistake("uniform has low above high", span, f"write uniform({given['high']:g}, {given['low']:g})")
+        raise Mistake(
+            "uniform has low above high", span, f"write uniform({given['high']:g}, {given['low']:g})"
+        )
     return _SHAPES.get(record.name, _as_written)(record.name, given)
 
 

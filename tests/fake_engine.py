@@ -32,11 +32,29 @@ def model(partitions: int, chain: bool = False) -> schema.Manifest:
     pairs = [(p, q) for p in count for q in count if (q == p + 1 if chain else p != q)]
     probes = (
         schema.Probe(
-            "value", "x", "value", "value", partitions, 1, "", 0, tuple(_part(p, 0, (p, p + 1)) for p in count)
+            "value",
+            "x",
+            "value",
+            "value",
+            partitions,
+            1,
+            "",
+            0,
+            tuple(_part(p, 0, (p, p + 1)) for p in count),
         ),
-        schema.Probe("sum", "y", "sum", "value", WORDS, 2, "V", 4, tuple(_part(p, 1, (0, WORDS)) for p in count)),
         schema.Probe(
-            "spikes", "z", "events", "spikes", partitions, 1, "", 0, tuple(_part(p, 2, (p, p + 1)) for p in count)
+            "sum", "y", "sum", "value", WORDS, 2, "V", 4, tuple(_part(p, 1, (0, WORDS)) for p in count)
+        ),
+        schema.Probe(
+            "spikes",
+            "z",
+            "events",
+            "spikes",
+            partitions,
+            1,
+            "",
+            0,
+            tuple(_part(p, 2, (p, p + 1)) for p in count),
         ),
     )
     wires = tuple(schema.Wire(p, q, WORDS) for p, q in pairs)
@@ -59,7 +77,16 @@ def _part(partition: int, slot: int, columns: tuple[int, int]) -> schema.ProbePa
 
 @nb.njit(nogil=True)
 def steps(
-    segment: Any, out: Any, into: Any, rows: Any, sums: Any, totals: Any, first: int, count: int, p: int, log: Any
+    segment: Any,
+    out: Any,
+    into: Any,
+    rows: Any,
+    sums: Any,
+    totals: Any,
+    first: int,
+    count: int,
+    p: int,
+    log: Any,
 ) -> int:
     for k in range(count):
         n = first + k
@@ -78,7 +105,9 @@ def steps(
 class Engine:
     """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums themselves."""
 
-    def __init__(self, manifest: Any, folder: Any, partition: int, segment: Any, layout: Any, seed: Any) -> None:
+    def __init__(
+        self, manifest: Any, folder: Any, partition: int, segment: Any, layout: Any, seed: Any
+    ) -> None:
         self.partition, self.segment, self.seed = partition, segment, seed or 0
         self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))
         self.out = ring.out_wire_table(layout, manifest, partition)

@@ -30,7 +30,9 @@ def prepared(graph: g.Graph) -> g.Graph:
     return graph
 
 
-def run_split(graph: g.Graph, partitions: int, dtype: str, steps: int, deal: int = 1) -> dict[str, np.ndarray]:
+def run_split(
+    graph: g.Graph, partitions: int, dtype: str, steps: int, deal: int = 1
+) -> dict[str, np.ndarray]:
     """Probe data of a split graph by probe name; atoms are dealt to partitions in runs of `deal`.
 
     Values: samples x columns.  Spikes: rows (step, neuron), sorted.
@@ -63,7 +65,7 @@ def _run(manifest: mf.Manifest, home: Path, steps: int) -> list[list]:
             while step <= steps:
                 step += engines[index].run(step, steps - step + 1)
                 blocks[index] += engines[index].drain()
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
+        except BaseException as error:
             errors.append(error)
             segment[0] = 1
 

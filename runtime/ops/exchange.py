@@ -11,10 +11,11 @@ from spike_runtime.wires import ring
 
 
 class Collect(KernelOp):
-    """(totals, status, segment, wires, rows, n) -> (totals, status): adds what the wires brought for step n - 1.
+    """(totals, status, segment, wires, rows, n) -> (totals, status): adds what the wires brought for step n -
+    1.
 
-    Waits for every message.  Status is set to (STOPPED, code) where a wire gave up.  The step's number is an input, so
-    that nothing moves an exchange to another step or takes two for one.
+    Waits for every message.  Status is set to (STOPPED, code) where a wire gave up.  The step's number is
+    an input, so that nothing moves an exchange to another step or takes two for one.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0, 1: 1}

@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
-
 from spike_runtime.ops.kernel import KernelOp, vector
 
 
 class StateSpace(KernelOp):
     """Linear filters of any order: (state, u, sources, filters, coefficients) -> (state, y).
 
-    u: signals of the step before; filter f reads u[sources[...]], one number per output.
-    filters: rows of (order, size, first state, first coefficient, direct).  Its coefficients are A (order x order), B, C, D, its state
-    is order x size.  Without a direct part, x = A x + B u, y = C x; with one, y = C x + D u, then x = A x + B u.
+    u: signals of the step before; filter f reads u[sources[...]], one number per output. filters: rows of
+    (order, size, first state, first coefficient, direct).  Its coefficients are A (order x order), B, C, D,
+    its state is order x size.  Without a direct part, x = A x + B u, y = C x; with one, y = C x + D u, then
+    x = A x + B u.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0}
@@ -58,7 +58,8 @@ class StateSpace(KernelOp):
 class Delay(KernelOp):
     """y(n) = x(n - steps): (buffer, u, sources, lengths, n) -> (buffer, y), u the signals of the step before.
 
-    Element i keeps the last lengths[i] = steps - 1 values in a ring of its own, one after the other in `buffer`.
+    Element i keeps the last lengths[i] = steps - 1 values in a ring of its own, one after the other in
+    `buffer`.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0}

@@ -19,7 +19,7 @@ FASTMATH: frozenset[str] = frozenset({"arcp", "contract", "afn", "reassoc", "nsz
 
 @cache
 def source_version() -> int:
-    """A number that changes with the source of the kernels, so that no compiled kernel outlives its source."""
+    """A number that changes with the source of the kernels: no compiled kernel outlives it."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.parent.glob("*/*.py")):
         digest.update(path.read_bytes())
@@ -29,9 +29,10 @@ def source_version() -> int:
 class KernelOp(Op):
     """An Op computed by the function that `kernel()` returns, compiled by Numba.
 
-    The kernel takes the Op's inputs and returns its outputs, in order.  `inplace` maps an output to the input
-    whose memory it takes over; every other output has the type that `output_types` gives.  `fastmath` is the set of
-    liberties the compiler may take; the results of a kernel must depend on its arguments alone all the same.
+    The kernel takes the Op's inputs and returns its outputs, in order.  `inplace` maps an output to the
+    input whose memory it takes over; every other output has the type that `output_types` gives.  `fastmath`
+    is the set of liberties the compiler may take; the results of a kernel must depend on its arguments
+    alone all the same.
     """
 
     __props__: ClassVar[tuple[str, ...]] = ()
@@ -52,7 +53,7 @@ class KernelOp(Op):
         variables = [pt.as_tensor_variable(x) for x in inputs]
         return Apply(self, variables, [kind() for kind in self.output_types(variables)])
 
-    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, _node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
         results = compiled(self)(*inputs)
         results = results if isinstance(results, tuple) else (results,)
         for storage, result in zip(output_storage, results, strict=True):
@@ -69,7 +70,7 @@ def compiled(op: KernelOp) -> Callable[..., Any]:
 
 
 @register_funcify_default_op_cache_key(KernelOp)
-def _compile_kernel(op: KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., Any], int]:
+def _compile_kernel(op: KernelOp, **_: Any) -> tuple[Callable[..., Any], int]:
     return numba_njit(op.kernel(), fastmath=set(op.fastmath), error_model="numpy"), source_version()
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
-
 from spike_runtime.ops.kernel import KernelOp, vector
 
 

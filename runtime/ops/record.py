@@ -49,8 +49,9 @@ class RecordState(KernelOp):
 class RecordEvents(KernelOp):
     """Spikes as they happen: (events, count, status, sums, sources, n) -> (events, count, status).
 
-    sources: rows of (row of sums, units per spike, probe slot, neuron).  A neuron that spiked appends (slot, step, neuron,
-    number of spikes) to `events`; count[0] rows are there.  Status is set to FULL when the next step might not fit.
+    sources: rows of (row of sums, units per spike, probe slot, neuron).  A neuron that spiked appends
+    (slot, step, neuron, number of spikes) to `events`; count[0] rows are there.  Status is set to FULL when
+    the next step might not fit.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0, 1: 1, 2: 2}
@@ -62,7 +63,12 @@ class RecordEvents(KernelOp):
                 units = sources[i, 1]
                 spikes = (sums[sources[i, 0]] + units // 2) // units
                 if spikes > 0:
-                    events[k, 0], events[k, 1], events[k, 2], events[k, 3] = sources[i, 2], step, sources[i, 3], spikes
+                    events[k, 0], events[k, 1], events[k, 2], events[k, 3] = (
+                        sources[i, 2],
+                        step,
+                        sources[i, 3],
+                        spikes,
+                    )
                     k += 1
             count[0] = k
             if k + sources.shape[0] > events.shape[0] and status[0] == 0:
@@ -73,5 +79,7 @@ class RecordEvents(KernelOp):
 
 
 def event_capacity(sources: int, chunk: int) -> int:
-    """Rows of an events buffer: room for 10 % of the neurons to spike at every step, and for all in any one step."""
+    """Rows of an events buffer: room for 10 % of the neurons to spike at every step, and for all in any one
+    step.
+    """
     return int(max(min(sources * chunk // 10, 1 << 22), 4 * sources))

@@ -9,15 +9,16 @@ import numpy as np
 from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
-
 from spike_runtime.ops.kernel import KernelOp, vector
 
 
 class Tables(KernelOp):
-    """Rows of tables at step n: (samples, starts, tables, columns, n) -> y, the chosen components of every table.
+    """Rows of tables at step n: (samples, starts, tables, columns, n) -> y, the chosen components of every
+    table.
 
-    tables: rows of (first start, rows, period, first sample, size of a row, chosen components): row k holds for
-    starts[k] <= n < starts[k + 1], n taken modulo the period where that is not 0.  columns: chosen components, table after table.
+    tables: rows of (first start, rows, period, first sample, size of a row, chosen components): row k holds
+    for starts[k] <= n < starts[k + 1], n taken modulo the period where that is not 0.  columns: chosen
+    components, table after table.
     """
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
@@ -42,8 +43,9 @@ class Tables(KernelOp):
 class Noise(KernelOp):
     """Independent random numbers at every step, a pure function of key and step: (parameters, keys, n) -> y.
 
-    parameters: rows of (gaussian 1 or uniform 0, a, b): a + b N(0, 1), or uniform on [a, b); keys: one 64-bit number per component.
-    The generator is SplitMix64 (Steele, Lea and Flood 2014) over a counter; normal numbers by Box and Muller (1958).
+    parameters: rows of (gaussian 1 or uniform 0, a, b): a + b N(0, 1), or uniform on [a, b); keys: one
+    64-bit number per component. The generator is SplitMix64 (Steele, Lea and Flood 2014) over a counter;
+    normal numbers by Box and Muller (1958).
     """
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:

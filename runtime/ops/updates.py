@@ -1,10 +1,12 @@
 """One step of each neuron type, for a tile of neurons; equations as in Nengo's types of the same names.
 
-A factory takes the scalar type and `exact`, and returns update(J, A, state, n, p): currents J and activity A
-of the tile's neurons, their state in state[:, n : n + len(J)], and p the parameters of the type:
-p[0] is the scale of a recorded activity (units of its sum per spike or Hz), p[1] is dt, the rest is named below.
+A factory takes the scalar type and `exact`, and returns update(J, A, state, n, p): currents J and activity
+A of the tile's neurons, their state in state[:, n : n + len(J)], and p the parameters of the type: p[0] is
+the scale of a recorded activity (units of its sum per spike or Hz), p[1] is dt, the rest is named below.
 Loops have no branches, so that they vectorise.
 """
+
+# ruff: noqa: ARG001 - every factory and kernel takes the same arguments, whether it needs them or not
 
 from __future__ import annotations
 
@@ -31,9 +33,17 @@ def expm1_series(real: Any) -> Callable[[Any], Any]:
     else:
 
         def expm1(u):  # type: ignore[no-untyped-def]
-            return u * (c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * (c[5] + u * (c[6] + u * (c[7] + u * c[8]))))))))
+            return u * (
+                c[0]
+                + u
+                * (
+                    c[1]
+                    + u * (c[2] + u * (c[3] + u * (c[4] + u * (c[5] + u * (c[6] + u * (c[7] + u * c[8]))))))
+                )
+            )
 
-    return register_jitable(expm1)
+    series: Callable[[Any], Any] = register_jitable(expm1)
+    return series
 
 
 def log_ratio_series(real: Any) -> Callable[[Any, Any], Any]:
@@ -52,7 +62,8 @@ def log_ratio_series(real: Any) -> Callable[[Any, Any], Any]:
             z = s * s
             return -two * s * (real(1) + z * (c[0] + z * (c[1] + z * (c[2] + z * (c[3] + z * c[4])))))
 
-    return register_jitable(log_ratio)
+    series: Callable[[Any, Any], Any] = register_jitable(log_ratio)
+    return series
 
 
 def _library(real: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
@@ -70,7 +81,8 @@ def _library(real: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]
 def lif(real: Any, exact: bool) -> Callable[..., None]:
     """Leaky integrate-and-fire: dv/dt = (J - v) / tau_rc, spike at v = 1, then 0 for tau_ref.
 
-    p: scale, dt, tau_rc, tau_ref, min_voltage.  state: voltage, refractory_time (s left, at the step's start).
+    p: scale, dt, tau_rc, tau_ref, min_voltage.  state: voltage, refractory_time (s left, at the step's
+    start).
     """
     zero, one = real(0), real(1)
     expm1, log_ratio = _library(real) if exact else (expm1_series(real), log_ratio_series(real))
@@ -97,7 +109,8 @@ def lif(real: Any, exact: bool) -> Callable[..., None]:
 def adaptive_lif(real: Any, exact: bool) -> Callable[..., None]:
     """LIF with a current n subtracted: dn/dt = (inc_n * output - n) / tau_n.
 
-    p: scale, dt, tau_rc, tau_ref, min_voltage, tau_n, inc_n * amplitude / dt.  state: voltage, refractory_time, adaptation.
+    p: scale, dt, tau_rc, tau_ref, min_voltage, tau_n, inc_n * amplitude / dt.  state: voltage,
+    refractory_time, adaptation.
     """
     base = register_jitable(lif(real, exact))
 
@@ -142,7 +155,9 @@ def rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
 
 
 def lif_rate(real: Any, exact: bool) -> Callable[..., None]:
-    """a = amplitude / (tau_ref + tau_rc log(1 + 1 / (J - 1))) for J > 1, else 0.  p: scale, dt, tau_rc, tau_ref, amplitude."""
+    """a = amplitude / (tau_ref + tau_rc log(1 + 1 / (J - 1))) for J > 1, else 0.  p: scale, dt, tau_rc,
+    tau_ref, amplitude.
+    """
     zero, one = real(0), real(1)
 
     def update(J, A, state, n, p):  # type: ignore[no-untyped-def]

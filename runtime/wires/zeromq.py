@@ -1,10 +1,11 @@
 """Wires over ZeroMQ: what stands in a worker's rings goes out as frames, what comes in as frames goes into its rings.
 
-The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket for each
-partition that this one sends to), one receives (PULL, one socket, bound before any program starts).  Queues are
-bounded by the rings and by high-water marks.
+The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket for
+each partition that this one sends to), one receives (PULL, one socket, bound before any program starts).
+Queues are bounded by the rings and by high-water marks.
 
-    frame:  magic (4 bytes), run (16), wire (int32), step (int64), CRC-32 of the words (uint32), the words (int64 each)
+    frame:  magic (4 bytes), run (16), wire (int32), step (int64), CRC-32 of the words (uint32), the words
+    (int64 each)
 
 A frame that was lost, repeated, damaged or sent by another run ends the run: it would change the answer.
 """
@@ -21,7 +22,6 @@ from typing import Any
 import numpy as np
 import zmq
 from numpy.typing import NDArray
-
 from spike_runtime.manifest import Manifest, Wire
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import FIRST, OWN, PEER, STOP, WIRE, SegmentLayout

@@ -17,19 +17,18 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from spikec.graph import Array
-from spikec.nef.polynomials import orthonormal_polynomials
+from spikec.nef.polynomials import inverse_factor, orthonormal_polynomials
 from spikec.nef.system import SilentError, Solution, System, Workspace
 
 Single = NDArray[np.float32]
 
 _CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
-_REDUCTION = (1e-5, 1e-4)  # of the residual, by the first round of conjugate gradients and by later ones
-_CORRECTION = 3e-3  # a round that changes the decoders by less than this is the last
-_ROUNDS = 6
+_FIRST = 3e-3  # change of the decoders, relative to the largest, at which the first round ends
+_SECOND = 5e-7  # and the second, which starts from a residual in float64
+_CORRECTION = 0.1  # the most that the second round may change
 _ITERATIONS = 40  # of one round, after which a factorisation would have been cheaper
 
 
@@ -98,39 +97,45 @@ def _factor(image: Single, ridge: float) -> Single:
     wide = image.astype(np.float64)
     inner = wide @ wide.T
     inner[np.diag_indices_from(inner)] += ridge
-    lower = np.linalg.cholesky(inner)
-    F = scipy.linalg.solve_triangular(lower, wide, lower=True, check_finite=False)
-    return np.ascontiguousarray(F, dtype=np.float32)
+    return np.asarray((inverse_factor(inner) @ wide).astype(np.float32))
 
 
 def _refine(problem: _Problem, Y: Array, b: Array) -> Solution | None:
-    """Rounds of conjugate gradients on float64 residuals.  Y: outputs x points, b = A'Y."""
-    D, residual = np.zeros_like(b), b
-    for k in range(_ROUNDS):
-        step = _conjugate_gradients(problem, residual, _REDUCTION[min(k, len(_REDUCTION) - 1)])
-        if step is None:
-            return None
-        D = D + step
-        residual, rmse = _residual(problem, Y, D)
-        if np.abs(step).max() <= _CORRECTION * np.abs(D).max():
-            return Solution(D, rmse)
-    return None
+    """Two rounds of conjugate gradients, the second on the residual of the first in float64.
+
+    Y: outputs x points, b = A'Y: outputs x neurons.  None where the second round has more to do than refine.
+    """
+    first = _conjugate_gradients(problem, b, _FIRST, None)
+    if first is None:
+        return None
+    error, residual = _residual(problem, Y, first)
+    size = np.abs(first).max(axis=1, keepdims=True)
+    step = _conjugate_gradients(problem, residual, _SECOND, size)
+    if step is None or (np.abs(step) > _CORRECTION * size).any():
+        return None
+    return Solution(first + step, _rmse(problem, error, step))
 
 
-def _conjugate_gradients(problem: _Problem, b: Array, reduction: float) -> Array | None:
-    """x with (A'A + lambda I) x = b to the relative precision `reduction`, every row of b on its own."""
-    sizes = np.abs(b).max(axis=1, keepdims=True)
-    sizes[sizes == 0.0] = 1.0
-    r = (b / sizes).astype(np.float32)  # float32 has no room for the products of large residuals
+def _conjugate_gradients(problem: _Problem, b: Array, tolerance: float, size: Array | None) -> Array | None:
+    """x with (A'A + lambda I) x = b, every row of b on its own.
+
+    It ends when an iteration changes no row by more than `tolerance` times `size` (outputs x 1; None: the
+    largest entry of the row so far); what is missing then is less than that change.  None after too many.
+    """
+    largest = np.abs(b).max(axis=1, keepdims=True)
+    largest[largest == 0.0] = 1.0
+    scale = largest / problem.ridge
+    r = (b / largest).astype(np.float32)  # of size 1: float32 has no room for products of large residuals
     x, z = np.zeros_like(r), _precondition(problem, r)
     p, rho = z, _dots(r, z)
-    goal = reduction**2 * rho
     for _ in range(_ITERATIONS):
-        if (rho <= goal).all():
-            return np.asarray(x * sizes, dtype=np.float64) / problem.ridge
         q = _product(problem, p)
-        alpha = _ratio(rho, _dots(p, q))
-        x, r = x + alpha * p, r - alpha * q
+        change = _ratio(rho, _dots(p, q)) * p
+        x = x + change
+        goal = np.abs(x).max(axis=1, keepdims=True) if size is None else size / scale
+        if (np.abs(change) <= tolerance * goal).all():
+            return np.asarray(x * scale)
+        r = r - _ratio(rho, _dots(p, q)) * q
         z = _precondition(problem, r)
         rho, before = _dots(r, z), rho
         p = z + _ratio(rho, before) * p
@@ -160,13 +165,21 @@ def _product(problem: _Problem, p: Single) -> Single:
     return np.asarray(total * np.float32(1.0 / problem.ridge) + p)
 
 
-def _residual(problem: _Problem, Y: Array, D: Array) -> tuple[Array, float]:
-    """A'(Y - A D) - lambda D in float64, and the root mean square of Y - A D."""
-    total, squares = -problem.ridge * D, 0.0
+def _residual(problem: _Problem, Y: Array, D: Array) -> tuple[Array, Array]:
+    """Y - A D (outputs x points) and A'(Y - A D) - lambda D in float64."""
+    error, total = np.empty_like(Y), -problem.ridge * D
     for start, stop in problem.blocks():
         a = problem.buffer[: stop - start]
         a[:] = problem.A[start:stop]
-        error = Y[:, start:stop] - D @ a.T
-        squares += float(np.sum(error * error))
-        total += error @ a
-    return total, float(np.sqrt(squares / Y.size))
+        error[:, start:stop] = Y[:, start:stop] - D @ a.T
+        total += error[:, start:stop] @ a
+    return error, total
+
+
+def _rmse(problem: _Problem, error: Array, step: Array) -> float:
+    """Root mean square of `error` - A step; the step is small enough for float32."""
+    small, squares = step.astype(np.float32), 0.0
+    for start, stop in problem.blocks():
+        rest = error[:, start:stop] - small @ problem.A[start:stop].T
+        squares += float(np.sum(rest * rest))
+    return float(np.sqrt(squares / error.size))

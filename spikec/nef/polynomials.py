@@ -16,8 +16,9 @@ _MAX_DEGREE = 10
 def orthonormal_polynomials(points: Array, columns: int) -> Array:
     """Polynomials of `points` (points x dims), orthonormal over them: points x (at most `columns`).
 
-    All up to the highest degree for which there are no more than `columns` (at least the constant).  A Cholesky
-    factor of the monomials' Gram matrix makes them orthonormal; a small ridge keeps dependent ones harmless.
+    All up to the highest degree for which there are no more than `columns` (at least the constant).  A
+    Cholesky factor of the monomials' Gram matrix makes them orthonormal; a small ridge keeps dependent ones
+    harmless.
     """
     dims = points.shape[1]
     degree = max(k for k in range(_MAX_DEGREE + 1) if k == 0 or comb(dims + k, k) <= columns)
@@ -25,8 +26,15 @@ def orthonormal_polynomials(points: Array, columns: int) -> Array:
     monomials = _monomials(points / scale, degree)
     gram = monomials @ monomials.T
     gram[np.diag_indices_from(gram)] *= 1.0 + 1e-10
+    return (inverse_factor(gram) @ monomials).T
+
+
+def inverse_factor(gram: Array) -> Array:
+    """L^-1 of the Cholesky factor L of a small positive definite matrix, for products with wide ones."""
     factor = np.linalg.cholesky(gram)
-    return np.asarray(scipy.linalg.solve_triangular(factor, monomials, lower=True, check_finite=False).T)
+    return np.asarray(
+        scipy.linalg.solve_triangular(factor, np.eye(len(gram)), lower=True, check_finite=False)
+    )
 
 
 def _monomials(x: Array, degree: int) -> Array:

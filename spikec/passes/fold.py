@@ -6,7 +6,8 @@
     sum with a single term           ->  the term itself, where it stands in one piece
     sum of products into products    ->  products past the sum, unless that has more entries
 
-The last two remove relays.  A sum of m terms into n readers stays, where removing it would make m x n products of so many.
+The last two remove relays.  A sum of m terms into n readers stays, where removing it would make m x n
+products of so many.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def _single_terms(graph: g.Graph, name: str) -> bool:
     sources = graph.inputs(name)
     if not isinstance(graph.op(name), g.Sum) or len(sources) != 1:
         return False
-    # An undelayed sum of atoms must not become the input of a filter and of neurons at once under another name.
+    # An undelayed sum of atoms must not become the input of a filter and of neurons at once under another
+    # name.
     if not isinstance(graph.op(sources[0]), IN_ONE_PIECE):
         return False
     for reader, port in graph.readers(name):

@@ -45,14 +45,20 @@ def _products(graph: g.Graph, name: str) -> list[tuple[str, str]]:
 
 
 def _move(graph: g.Graph, name: str, filtered: str, product: str) -> None:
-    """Replace decoders -> filter -> product by (product x decoders) -> filter, which takes the product's name."""
+    """Replace decoders -> filter -> product by (product x decoders) -> filter, which takes the product's
+    name.
+    """
     op, synapse, matrix = graph.op(name), graph.op(filtered), graph.op(product).matrix
     decoders = np.asarray(matrix @ op.matrix)
-    made = graph.add(f"{name}~{product}", g.Decoders(size=len(decoders), span=op.span, matrix=decoders, rmse=op.rmse))
+    made = graph.add(
+        f"{name}~{product}", g.Decoders(size=len(decoders), span=op.span, matrix=decoders, rmse=op.rmse)
+    )
     graph.connect(graph.inputs(name)[0], made, "activity")
     readers = graph.readers(product)
     graph.remove(product)
-    narrowed = g.Filter(size=len(decoders), span=synapse.span, num=synapse.num, den=synapse.den, analog=synapse.analog)
+    narrowed = g.Filter(
+        size=len(decoders), span=synapse.span, num=synapse.num, den=synapse.den, analog=synapse.analog
+    )
     graph.add(product, narrowed)
     graph.connect(made, product)
     for reader, port in readers:

@@ -1,7 +1,8 @@
 """Split: every population becomes atoms of at most 256 neurons, every decoding an exact sum over them.
 
-Atoms are the same for every number of partitions, and the unit of partitioning.  A partial sum is rounded once
-to an integer multiple of 2 ** -exponent; the exponent follows from the largest value that the sum can take.
+Atoms are the same for every number of partitions, and the unit of partitioning.  A partial sum is rounded
+once to an integer multiple of 2 ** -exponent; the exponent follows from the largest value that the sum can
+take.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import numpy as np
 from spikec import graph as g
 
 ATOM = 256
-# The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest of the 63 bits is
-# head-room for activities beyond the bound (neurons whose rate has none).
+# The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest
+# of the 63 bits is head-room for activities beyond the bound (neurons whose rate has none).
 BITS_BOUNDED, BITS_UNBOUNDED = 50, 44
 UNBOUNDED = ("rectified_linear", "spiking_rectified_linear")
 
 
 def split(graph: g.Graph) -> g.Graph:
-    """`Neurons` and `Decoders` to `Atom` and `ExactSum`; spikes are recorded from an exact sum of the activity."""
+    """`Neurons` and `Decoders` to `Atom` and `ExactSum`; spikes are recorded from an exact sum of the
+    activity.
+    """
     result = graph.copy()
     for name, neurons in list(result.nodes(g.Neurons)):
         _record_spikes(result, name)
@@ -46,7 +49,9 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
     bound = activity_bound(neurons, graph.dt)
     graph.remove(name)
     for target, op in decoders:
-        graph.replace(target, g.ExactSum(size=op.size, span=op.span, exponent=_exponent(neurons, op.matrix, bound)))
+        graph.replace(
+            target, g.ExactSum(size=op.size, span=op.span, exponent=_exponent(neurons, op.matrix, bound))
+        )
     for k, start in enumerate(range(0, neurons.size, ATOM)):
         stop = min(neurons.size, start + ATOM)
         atom = g.Atom(
@@ -67,7 +72,9 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
 
 
 def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:
-    """The largest activity (Hz) of every neuron while |x| <= radius; where rates have no bound, more can occur."""
+    """The largest activity (Hz) of every neuron while |x| <= radius; where rates have no bound, more can
+    occur.
+    """
     scale = np.abs(neurons.gain) * np.linalg.norm(neurons.encoders, axis=1)
     return neurons.neuron.max_activity(dt, scale + np.abs(neurons.bias))
 

@@ -1,0 +1,53 @@
+# `make` or `make help` lists the targets.  Everything that they need is installed into .venv from requirements.lock.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := out/demo
+JOBS ?= 2
+
+.PHONY: help demo test check format bench golden lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@mkdir -p $(VENV)/types && ln -sfn ../../runtime $(VENV)/types/spike_runtime && ln -sfn ../../grammar $(VENV)/types/spike_grammar
+	@touch $@
+
+demo: $(READY)  ## compile a real model for 2 partitions, run it, show its plan and a picture of its result
+	$(BIN)/spikec compile models/delay_network.spk -n 2 -o $(DEMO)/model
+	$(BIN)/spike-run $(DEMO)/model/manifest.json --time 4s -o $(DEMO)/run --overwrite --plot $(DEMO)/result.png
+	$(BIN)/spikec inspect $(DEMO)/model/manifest.json $(DEMO)/run --svg $(DEMO)/plan.svg
+	@echo "The result: $(DEMO)/result.png    The plan: $(DEMO)/plan.svg"
+
+test: $(READY)  ## run all tests, in parallel
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(READY)  ## lint, format, types, formatted models
+	$(BIN)/ruff check spikec runtime grammar tests
+	$(BIN)/ruff format --check spikec runtime grammar tests
+	$(BIN)/mypy
+	$(BIN)/spikec fmt --check models/*.spk models/bench/*.spk grammar/*.spk
+
+format: $(READY)  ## format code and models
+	$(BIN)/ruff check --fix-only --quiet spikec runtime grammar tests
+	$(BIN)/ruff format spikec runtime grammar tests
+	$(BIN)/spikec fmt models/*.spk models/bench/*.spk grammar/*.spk
+
+bench: $(READY)  ## time the models of models/bench beside Nengo; writes out/bench.json
+	$(BIN)/python -m tests.bench --output out/bench.json
+
+golden: $(READY)  ## write the golden files of tests/golden again; review the difference
+	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden
+
+lock: $(READY)  ## resolve requirements.lock again (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock
+
+clean:  ## remove what the targets made, but not .venv
+	rm -rf out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

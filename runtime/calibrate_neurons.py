@@ -1,0 +1,163 @@
+"""What neurons cost: the kernels of all kinds over atoms of several shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spike_runtime.calibrate_timing import alone, fastest, fit
+from spike_runtime.ops.kernel import compiled
+from spike_runtime.ops.neurons import Neurons
+
+KINDS = (
+    ("lif", False),
+    ("lif", True),
+    ("adaptive_lif", False),
+    ("adaptive_lif", True),
+    ("spiking_rectified_linear", False),
+    ("rectified_linear", False),
+    ("lif_rate", False),
+    ("sigmoid", False),
+    ("tanh", False),
+)
+# Vectors of neurons hold up to this many; what is left over is computed one by one.
+VECTOR = 8
+DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
+CACHED_BYTES, FAR_BYTES = 300_000, 24_000_000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Atoms of `count` neurons: dimensions, decoded rows, rate in Hz, whether rows are gathered, activity is summed."""
+
+    count: int
+    dims: int = 1
+    rows: int = 1
+    rate: float = 80.0
+    gather: bool = False
+    activity: bool = False
+
+    def features(self, atoms: int) -> dict[str, float]:
+        """How often each cost of neurons occurs (as the compiler's cost model counts it)."""
+        neurons = atoms * self.count
+        gathered = neurons * self.rows * self.rate * DT if self.gather else 0.0
+        return {
+            "atom": atoms,
+            "neuron": neurons,
+            "rest": atoms * (self.count % VECTOR),
+            "dimension": neurons * self.dims,
+            "input": atoms * self.dims,
+            "row": 0.0 if self.gather else neurons * self.rows,
+            "sum": atoms * self.rows,
+            "scan": neurons if self.gather else 0.0,
+            "gathered": gathered,
+            "activity": neurons if self.activity else 0.0,
+        }
+
+    def bytes(self, itemsize: int) -> float:
+        """Bytes per atom that a step walks through; two state variables."""
+        rows = self.rows * (self.rate * DT if self.gather else 1.0)
+        return self.count * itemsize * (self.dims + rows + 3)
+
+
+SHAPES = (
+    Shape(16), Shape(50), Shape(64), Shape(100), Shape(200), Shape(256), Shape(256, 4), Shape(256, 16), Shape(100, 2, 2),
+    Shape(64, 8, 8), Shape(256, 1, 8), Shape(100, 4, 4), Shape(256, 8, 8), Shape(100, 16), Shape(100, 1, 12),
+    Shape(256, 16, 16, gather=True), Shape(256, 1, 16, 20.0, gather=True), Shape(256, 1, 64, gather=True),
+    Shape(100, 1, 32, 200.0, gather=True), Shape(256, 1, 32, 200.0, gather=True), Shape(256, activity=True),
+    Shape(50, activity=True),
+)  # fmt: skip
+OTHER_SHAPES = (Shape(32), Shape(100), Shape(256))
+FAR_SHAPES = (Shape(256, 1, 1), Shape(256, 8, 8))
+
+
+def measure(real: str, lock: Path | None = None) -> Iterator[tuple[str, dict[str, float]]]:
+    """(kind, costs) of every kind of neuron in precision `real`; last ("far", {"far": ns per byte})."""
+    itemsize = np.dtype(real).itemsize
+    costs = _fitted("lif", False, real, SHAPES, {}, lock)
+    yield "lif", costs
+    shared = {name: cost for name, cost in costs.items() if name not in ("atom", "neuron")}
+    for kind, exact in KINDS[1:]:
+        own = _fitted(kind, exact, real, OTHER_SHAPES, shared, lock)
+        yield kind + "_exact" * exact, shared | own
+    excess = []
+    for shape in FAR_SHAPES:
+        atoms = round(FAR_BYTES / shape.bytes(itemsize))
+        near = sum(costs[name] * count for name, count in shape.features(atoms).items())
+        with alone(lock):
+            excess.append((_time("lif", False, real, shape, atoms) - near) / FAR_BYTES)
+    yield "far", {"far": max(0.0, float(np.mean(excess)))}
+
+
+def _fitted(
+    kind: str, exact: bool, real: str, shapes: tuple[Shape, ...], known: dict[str, float], lock: Path | None
+) -> dict[str, float]:
+    itemsize = np.dtype(real).itemsize
+    counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
+    _steps(kind, exact, real, shapes[0], 1)(1)  # compiles
+    with alone(lock):
+        times = [_time(kind, exact, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
+    return fit([shape.features(n) for shape, n in zip(shapes, counts, strict=True)], times, known)
+
+
+def _time(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> float:
+    """ns of one step of so many atoms."""
+    return fastest(_steps(kind, exact, real, shape, atoms))
+
+
+def _steps(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:
+    kernel, arguments = compiled(Neurons(kind, real, exact)), _arguments(kind, real, shape, atoms)
+
+    def steps(repetitions: int) -> None:
+        for _ in range(repetitions):
+            kernel(*arguments)
+
+    return steps
+
+
+def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...]:
+    """Arguments of the kernel: every neuron fires at the rate of the shape, at any phase."""
+    random = np.random.default_rng(1)
+    count, dims, rows = shape.count, shape.dims, shape.rows
+    neurons, number = atoms * count, np.arange(atoms)
+    table = np.zeros((atoms, 11), np.int64)
+    table[:, 0], table[:, 1], table[:, 2], table[:, 4] = number * count, count, dims, number * count * dims
+    table[:, 5], table[:, 6], table[:, 7] = rows, number * count * rows, number * rows
+    table[:, 8], table[:, 9] = shape.gather, -1
+    table[:, 10] = atoms * rows + number * count if shape.activity else -1
+    state = np.zeros((3, neurons), real)
+    state[0] = random.uniform(0.0, 1.0, neurons)
+    return (
+        np.zeros(dims, real),
+        np.zeros(atoms * rows + neurons * shape.activity, np.int64),
+        state,
+        np.zeros(2, np.int64),
+        table,
+        np.tile(_parameters(kind), (atoms, 1)).astype(real),
+        random.uniform(-0.1, 0.1, neurons * dims).astype(real),
+        np.full(neurons, _current(kind, shape.rate), real),
+        random.uniform(-1e3, 1e3, neurons * rows).astype(real),
+    )
+
+
+def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if kind in ("sigmoid", "tanh"):
+        return np.array([1.0, DT, TAU_REF])
+    if kind == "lif_rate":
+        return np.array([1.0, DT, TAU_RC, TAU_REF, 1.0])
+    if kind == "rectified_linear":
+        return np.array([1.0, DT, 1.0])
+    return np.array([1.0, DT, TAU_RC, TAU_REF, 0.0, 1.0, 0.0])
+
+
+def _current(kind: str, rate: float) -> float:
+    """Current at which a neuron has about this rate in Hz."""
+    if kind == "spiking_rectified_linear":
+        return rate
+    if kind in ("sigmoid", "tanh", "rectified_linear"):
+        return 0.5
+    return float(1.0 / (1.0 - np.exp((TAU_REF - 1.0 / rate) / TAU_RC)))

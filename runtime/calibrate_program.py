@@ -1,0 +1,207 @@
+"""A program with one stage of every kind, written as the compiler writes programs, for measuring what stages cost.
+
+Sizes of arrays are not part of a compiled program: one compilation serves every size.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+
+from spike_runtime.ops import (
+    delay,
+    join,
+    lookup,
+    neurons,
+    noise,
+    outputs,
+    record,
+    record_events,
+    sparse_product,
+    state_space,
+)
+
+Arrays = dict[str, NDArray[Any]]
+DT = 1e-3
+
+# Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
+ARITHMETIC, TRANSCENDENTAL = 9, 1
+# Calls of Ops, as the cost model counts them (see `features`).
+STAGES = 14
+
+
+def program(real: str, least: bool = False) -> ModuleType:
+    """A module with `step(n, a, s)`: all kinds of stages in precision `real`, or (`least`) neurons alone."""
+    module = ModuleType("calibration")
+    module.__dict__["step"] = (
+        (lambda n, a, s: _least(n, a, s, real)) if least else (lambda n, a, s: _all(n, a, s, real))
+    )
+    return module
+
+
+def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
+    sums = pt.zeros_like(s.sums)
+    update = neurons("rectified_linear", real)
+    sums, state, status = update(
+        s.status.astype(real),
+        sums,
+        s.neurons,
+        s.status,
+        a.atoms,
+        a.parameters,
+        a.encoders,
+        a.bias,
+        a.decoders,
+    )
+    return {s.neurons: state, s.sums: sums, s.status: status}
+
+
+def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
+    t = n * DT
+    decoded = (s.sums[a.rows] * a.scale).astype(real)
+    before = join(decoded, s.carried)
+    lowpass = a.decay * s.value + a.gain * before[a.source]
+    filter_x, synapse = state_space(s.x, before, a.sources, a.filters, a.coefficients)
+    buffer, late = delay(s.buffer, before, a.late, a.lengths, n)
+    table = lookup(a.samples, a.starts, a.tables, a.columns, n)
+    random = noise(a.noise, a.keys, n)
+    source = outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)
+    sums = pt.zeros_like(s.sums)
+    values = join(lowpass, synapse, late, table, random, source)
+    linear = sparse_product(a.values, a.pointers, a.terms, values)
+    values = join(values, linear)
+    plain = _function(values[a.plain].reshape((2, -1)).astype("float64"), pt.abs, real)
+    values = join(values, plain)
+    curved = _function(values[a.curved].reshape((2, -1)).astype("float64"), pt.sin, real)
+    values = join(values, curved)
+    update = neurons("rectified_linear", real)
+    sums, state, status = update(
+        values, sums, s.neurons, s.status, a.atoms, a.parameters, a.encoders, a.bias, a.decoders
+    )
+    recorded = record(s.recorded, values, a.recorded_columns, n, a.every)
+    events, count, status = record_events(s.events, s.count, status, sums, a.event_sources, n)
+    return {
+        s.value: lowpass, s.x: filter_x, s.buffer: buffer, s.neurons: state, s.recorded: recorded, s.events: events,
+        s.count: count, s.sums: sums, s.carried: values[a.carried_places], s.status: status,
+    }  # fmt: skip
+
+
+def _function(x: Any, call: Any, real: str) -> Any:
+    """One output of two arguments: `ARITHMETIC` operations and one call."""
+    expression = call(x[0] * 0.5 + x[1]) * 0.25 + x[0] * x[1] - x[1] * 0.125 + 1.0 - x[0] * 2.0
+    return outputs([expression], x[0], real)
+
+
+# Sizes of the stages; `features` gives what the cost model counts for them.
+SMALL = {
+    "sum": 4, "decoded": 4, "lowpass": 4, "filter": 1, "filter_element": 2, "filter_multiply": 2, "delay": 4, "table": 1,
+    "table_element": 2, "noise": 2, "linear_row": 4, "linear_entry": 8, "plain": 2, "curved": 2, "record": 4, "events": 4,
+    "carried": 4,
+}  # fmt: skip
+# filter_multiply is the order of the filters, the same for all.
+
+
+def features(size: dict[str, int]) -> dict[str, float]:
+    """How often each cost of `STAGE_COSTS` occurs in a step with stages of these sizes."""
+    before = size["decoded"] + size["carried"]
+    first = (
+        size["lowpass"] + size["filter_element"] + size["delay"] + size["table_element"] + size["noise"] + 1
+    )
+    second = first + size["linear_row"]
+    third = second + size["plain"]
+    functions = size["plain"] + size["curved"]
+    return {
+        "op": STAGES + 5,
+        "sum": size["sum"],
+        "join": before + first + second + third + third + size["curved"] + size["carried"],
+        "decoded": size["decoded"],
+        "lowpass": size["lowpass"],
+        "filter": size["filter"],
+        "filter_element": size["filter_element"],
+        "filter_multiply": size["filter_element"] * size["filter_multiply"] ** 2,
+        "delay": size["delay"],
+        "table": size["table"],
+        "table_element": size["table_element"],
+        "noise": size["noise"],
+        "linear_row": size["linear_row"],
+        "linear_entry": size["linear_entry"],
+        "argument": 2 * functions,
+        "arithmetic": ARITHMETIC * functions + size["plain"],
+        "transcendental": size["curved"] + 1,
+        "output": functions + 1,
+        "record": size["record"],
+        "events": size["events"],
+    }
+
+
+def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
+    """Constant arrays and state of the program for stages of these sizes."""
+    random = np.random.default_rng(1)
+    order, filters = size["filter_multiply"], size["filter"]
+    each = np.full(filters, size["filter_element"] // filters)
+    before = size["decoded"] + size["carried"]
+    values = size["lowpass"] + int(each.sum()) + size["delay"] + size["table_element"] + size["noise"] + 1
+
+    def places(count: int, limit: int) -> NDArray[np.int64]:
+        return np.sort(random.integers(0, limit, count))
+
+    coefficients = order * order + 2 * order + 1
+    number = np.arange(filters)
+    rows, entries = size["linear_row"], size["linear_entry"]
+    constant: Arrays = {
+        "rows": places(size["decoded"], size["sum"]),
+        "scale": np.full(size["decoded"], 2.0**-40),
+        "decay": np.full(size["lowpass"], 0.8, real),
+        "gain": np.full(size["lowpass"], 0.2, real),
+        "source": places(size["lowpass"], before),
+        "sources": places(int(each.sum()), before),
+        "filters": np.stack([number * 0 + order, each, number * order * each[0], number * coefficients, number * 0], 1),
+        "coefficients": np.full(filters * coefficients, 0.1 / order, real),
+        "late": places(size["delay"], before),
+        "lengths": np.full(size["delay"], 3),
+        "samples": np.zeros(10 * size["table_element"], real),
+        "starts": np.tile(np.arange(0, 1000, 100), size["table"]),
+        "tables": _tables(size["table"], size["table_element"] // size["table"]),
+        "columns": np.tile(np.arange(size["table_element"] // size["table"]), size["table"]),
+        "noise": np.tile(np.array([[1.0, 0.0, 1.0]], real), (size["noise"], 1)),
+        "keys": random.integers(0, 2**63, size["noise"]).astype(np.uint64),
+        "values": np.full(entries, 0.5, real),
+        "pointers": np.linspace(0, entries, rows + 1).astype(np.int64),
+        "terms": places(entries, values),
+        "plain": places(2 * size["plain"], values + rows),
+        "curved": places(2 * size["curved"], values + rows),
+        "recorded_columns": places(size["record"], values),
+        "every": np.array([1]),
+        "event_sources": np.stack([places(size["events"], size["sum"]), np.full(size["events"], 2**40), *2 * [np.arange(size["events"])]], 1),
+        "carried_places": places(size["carried"], values),
+        "atoms": np.array([[0, 8, 1, 0, 0, 1, 0, 0, 0, -1, -1]]),
+        "parameters": np.array([[1.0, DT, 1.0]], real),
+        "encoders": np.full(8, 0.1, real),
+        "bias": np.full(8, 0.1, real),
+        "decoders": np.full(8, 0.1, real),
+    }  # fmt: skip
+    state: Arrays = {
+        "sums": np.zeros(size["sum"], np.int64),
+        "carried": np.zeros(size["carried"], real),
+        "value": np.zeros(size["lowpass"], real),
+        "x": np.zeros(order * int(each.sum()), real),
+        "buffer": np.zeros(3 * size["delay"], real),
+        "neurons": np.zeros((0, 8), real),
+        "recorded": np.zeros((16, size["record"]), real),
+        "events": np.zeros((4 * size["events"] + 64, 4), np.int64),
+        "count": np.zeros(1, np.int64),
+        "status": np.zeros(2, np.int64),
+    }
+    return constant, state
+
+
+def _tables(count: int, size: int) -> NDArray[np.int64]:
+    number = np.arange(count)
+    return np.stack(
+        [number * 10, number * 0 + 10, number * 0, number * 10 * size, number * 0 + size, number * 0 + size],
+        1,
+    )

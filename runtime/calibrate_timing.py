@@ -1,0 +1,63 @@
+"""Timing kernels, and fitting costs to the times."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+REPEATS = 9
+
+
+@contextmanager
+def alone(lock: Path | None) -> Iterator[None]:
+    """While no other process that uses the same lock file measures: compiling at once is fine, measuring is not."""
+    if lock is None:
+        yield
+        return
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fastest(call: Callable[[int], Any], seconds: float = 0.02) -> float:
+    """Least ns per repetition of `call(repetitions)`, over several tries that take about `seconds` together.
+
+    What disturbs a measurement only ever adds to it: the least is the best estimate.
+    """
+    call(1)
+    once = _timed(call, 1)
+    repetitions = max(1, int(seconds * 1e9 / REPEATS / max(once, 1.0)))
+    return min(_timed(call, repetitions) for _ in range(REPEATS))
+
+
+def _timed(call: Callable[[int], Any], repetitions: int) -> float:
+    start = time.perf_counter_ns()
+    call(repetitions)
+    return (time.perf_counter_ns() - start) / repetitions
+
+
+def fit(
+    features: Sequence[Mapping[str, float]], times: Sequence[float], known: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Costs, none negative, with the least relative error: times[i] = sum of costs[k] * features[i][k].
+
+    Costs in `known` are taken as they are and left out of the result.
+    """
+    known = known or {}
+    names = sorted({name for row in features for name in row} - set(known))
+    matrix = np.array([[row.get(name, 0.0) for name in names] for row in features])
+    rest = np.array(times) - [
+        sum(cost * row.get(name, 0.0) for name, cost in known.items()) for row in features
+    ]
+    relative = 1.0 / np.asarray(times, np.float64)
+    # Columns of about equal size: the solver's tolerance is absolute.
+    scale = np.maximum(np.abs(matrix * relative[:, None]).max(axis=0), 1e-12)
+    costs, _ = nnls(matrix * relative[:, None] / scale, np.maximum(rest, 0.0) * relative)
+    return dict(zip(names, (costs / scale).tolist(), strict=True))

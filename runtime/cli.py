@@ -1,0 +1,197 @@
+"""The command `spike-run`: runs a compiled model, shows how far it is, and sums up where the time went."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+# Everything else is imported where it is needed: `--help` must answer at once.
+if TYPE_CHECKING:
+    from spike_runtime.results import Run
+    from spike_runtime.supervise import Progress
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+_TIME = re.compile(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
+_KINDS = ("compute", "exchange", "waiting", "recording")
+
+
+class Time(click.ParamType):
+    """A time with its unit, in seconds: 2s, 500ms."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _TIME.fullmatch(value)
+        try:
+            number, unit = float(match[1] if match else ""), match[2] if match else ""
+        except ValueError:
+            self.fail(
+                f"{value!r} is not a time; write a number and its unit, such as 2s or 500ms", param, ctx
+            )
+        if not unit:
+            self.fail(f"{value!r} has no unit; write {value}s for seconds or {value}ms", param, ctx)
+        if unit not in _UNITS:
+            self.fail(f"{unit!r} is not a unit of time; use {', '.join(_UNITS)}", param, ctx)
+        if number <= 0:
+            self.fail(f"{value!r} is no time to run; give one above 0", param, ctx)
+        return number * _UNITS[unit]
+
+
+@click.command(
+    epilog="""Example: spike-run build/manifest.json --time 2s -o results --plot results.png
+
+    Exit code: 0 complete, 1 failed, 2 bad input, 130 stopped by Ctrl-C (143 by SIGTERM); what was recorded
+    until then is kept."""
+)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "--time", "-t", "time", type=Time(), required=True, help="Simulated time, with its unit: 2s, 500ms."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Directory for the results.  [default: run-1, run-2, ... beside the manifest]",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["ring", "ipc", "tcp"]),
+    default="ring",
+    show_default=True,
+    help="How partitions exchange: shared memory, or ZeroMQ over local sockets or TCP.  Results are the same.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, instead of the model's.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the output directory.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the probes to this file (.png, .svg, .pdf)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+def main(
+    manifest: Path,
+    time: float,
+    output: Path | None,
+    transport: str,
+    seed: int | None,
+    overwrite: bool,
+    plot: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the compiled model of MANIFEST (a file, or the directory it is in) and record its probes."""
+    from spike_runtime import launch
+    from spike_runtime.manifest import ManifestError
+    from spike_runtime.runfile import RunError
+
+    path = manifest / "manifest.json" if manifest.is_dir() else manifest
+    try:
+        with _bar(show=not quiet) as progress:
+            run = launch.run(path, time, output, transport, seed, progress, overwrite)
+    except (ManifestError, RunError) as error:
+        _exit(2, f"error: {error}")
+    except launch.RunFailedError as error:
+        _exit(1, _failure(error))
+    except KeyboardInterrupt:
+        _exit(130, "interrupted before the first step; nothing was recorded")
+    if plot:
+        from spike_runtime.plot import plot_run
+
+        plot_run(run, plot)
+    if as_json:
+        click.echo(json.dumps(summary(run), indent=1))
+    elif not quiet:
+        click.echo(describe(run, plot))
+    if run.status == "stopped":
+        sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The run in numbers: us per step of each partition, real-time factor, where the results are."""
+    about = run.about
+    return {
+        "model": about.model,
+        "status": about.status,
+        "path": str(run.path),
+        "probes": list(run.names),
+        "simulated_s": about.recorded * about.dt,
+        "wall_s": about.wall,
+        "real_time_factor": about.recorded * about.dt / about.wall if about.wall else None,
+        "transport": about.transport,
+        "us_per_step": list(run.measured),
+    }
+
+
+def describe(run: Run, plot: Path | None = None) -> str:
+    """The summary as text for people."""
+    about = run.about
+    simulated = about.recorded * about.dt
+    speed = f", {simulated / about.wall:.3g} times real time" if about.wall else ""
+    lines = [f"{about.model}: {simulated:g} s simulated in {about.wall:.3g} s{speed}"]
+    if about.status == "stopped":
+        lines[0] += f"; stopped before {about.steps * about.dt:g} s"
+    lines.append(f"{'us per step':<12}" + "".join(f"{kind:>11}" for kind in _KINDS) + f"{'total':>11}")
+    for number, kinds in enumerate(run.measured):
+        numbers = [*(kinds[kind] for kind in _KINDS), sum(kinds.values())]
+        lines.append(f"partition {number:<2}" + "".join(f"{value:11.2f}" for value in numbers))
+    lines.append(f"results: {run.path} ({', '.join(run.names) or 'no probes'})")
+    if plot:
+        lines.append(f"picture: {plot}")
+    return "\n".join(lines)
+
+
+def _failure(error: Any) -> str:
+    """What failed, the last lines of the partition's own output, and what is left of the results."""
+    lines = [f"error: {error}"]
+    if error.run is not None and error.run.about.recorded:
+        about = error.run.about
+        lines.append(f"  the first {about.recorded * about.dt:g} s were recorded in {error.run.path}")
+    lines += [f"  | {line}" for line in error.details.splitlines()[-3:]]
+    return "\n".join(lines)
+
+
+def _exit(code: int, message: str) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+class _bar:  # noqa: N801 (used like a function)
+    """A progress bar on standard error: simulated time, real-time factor, remaining time."""
+
+    def __init__(self, show: bool) -> None:
+        self._show = show and sys.stderr.isatty()
+        self._progress: Any = None
+
+    def __enter__(self) -> Callable[[Progress], None] | None:
+        if not self._show:
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}")
+        self._progress = Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._progress.start()
+        self._task = self._progress.add_task("starting", total=None, text="")
+        self._progress.refresh()
+        return self._update
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def _update(self, now: Progress) -> None:
+        text = (
+            f"{now.step * now.dt:.3f} / {now.steps * now.dt:g} s, "
+            f"{now.real_time_factor:.3g} times real time, {now.remaining:.0f} s left"
+        )
+        self._progress.update(
+            self._task, description="running", completed=now.step, total=now.steps, text=text, refresh=True
+        )

@@ -1,0 +1,169 @@
+"""How a partition waits for messages, or for space to put them, and is woken.
+
+Who has nothing to do spins for a moment, gives way for another, then sleeps until its BELL rings.  A reader
+asks to be woken when as many messages have arrived (ARRIVALS) as it still lacks (TARGET), not at each: with
+many partitions on few cores this is one change of process for each partition and step instead of one for each
+wire. It cannot miss its bell: it stores TARGET, then reads ARRIVALS; a writer adds to ARRIVALS, then reads
+TARGET; all four in one total order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.wires.atomics import (
+    fetch_add,
+    give_way,
+    load_acquire,
+    load_ordered,
+    now,
+    pause,
+    sleep_while,
+    store_ordered,
+    store_release,
+    wake,
+)
+from spike_runtime.wires.layout import (
+    ARRIVALS,
+    BELL,
+    CLOCK,
+    GRUDGE,
+    HEAD,
+    OWN,
+    SLOTS,
+    SPACE,
+    SPIN,
+    STOP,
+    TAIL,
+    TARGET,
+    TIMEOUT,
+    WAIT_STEP,
+    WAIT_WIRE,
+    WAITING_NS,
+    WIRE,
+    YIELD,
+)
+
+Words = NDArray[np.int64]
+_jit: Any = nb.njit(cache=True, nogil=True)
+
+# Giving way to another partition takes about as long as its step.  Where it took this long, a process that
+# has nothing to do with the run had the core for a whole slice of time: sleep instead for that many waits, as
+# who wakes up gets the core at once.
+_SLICE_NS = 1_000_000
+_GRUDGE = 1000
+
+
+@_jit
+def missing(segment: Words, wires: Words) -> int:
+    """How many of the wires have no message."""
+    count = 0
+    for w in range(wires.shape[0]):
+        count += load_acquire(segment, wires[w, TAIL]) <= segment[wires[w, HEAD]]
+    return count
+
+
+@_jit
+def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
+    """Wait until every wire has a message; True where the run was stopped before."""
+    own = wires[0, OWN]
+    start = now(segment, own + CLOCK)
+    patience = _patience(segment, own)
+    while missing(segment, wires) > 0 and load_acquire(segment, STOP) == 0:
+        if patience > 0:
+            patience = _linger(segment, own, patience)
+            continue
+        segment[own + WAIT_STEP] = step
+        store_release(segment, own + WAIT_WIRE, 1 + _first_missing(segment, wires))
+        sleep_for_messages(segment, wires, wires.shape[0])
+    store_release(segment, own + WAIT_WIRE, 0)
+    segment[own + WAITING_NS] += now(segment, own + CLOCK) - start
+    return missing(segment, wires) > 0
+
+
+@_jit
+def sleep_for_messages(segment: Words, wires: Words, most: int) -> None:
+    """Sleep until as many messages have come as the wires lack, or `most`, where that is less."""
+    own = wires[0, OWN]
+    arrivals = load_ordered(segment, own + ARRIVALS)
+    lacking = missing(segment, wires)
+    if lacking == 0 or (lacking < wires.shape[0] and most == 1):
+        return
+    target = arrivals + min(lacking, most)
+    store_ordered(segment, own + TARGET, target)
+    bell = load_ordered(segment, own + BELL)
+    if load_ordered(segment, own + ARRIVALS) < target:
+        sleep_while(segment, own + BELL, bell, TIMEOUT)
+    store_ordered(segment, own + TARGET, 0)
+
+
+@_jit
+def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
+    """Wait until the ring has a free slot; True where the run was stopped before."""
+    own = wire[OWN]
+    start = now(segment, own + CLOCK)
+    patience = _patience(segment, own)
+    while tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS] and load_acquire(segment, STOP) == 0:
+        if patience > 0:
+            patience = _linger(segment, own, patience)
+            continue
+        store_ordered(segment, own + SPACE, 1 + wire[WIRE])
+        bell = load_ordered(segment, own + BELL)
+        if tail - load_ordered(segment, wire[HEAD]) >= wire[SLOTS]:
+            segment[own + WAIT_STEP] = step
+            sleep_while(segment, own + BELL, bell, TIMEOUT)
+        store_ordered(segment, own + SPACE, 0)
+    segment[own + WAITING_NS] += now(segment, own + CLOCK) - start
+    return tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
+
+
+@_jit
+def announce(segment: Words, reader: int) -> None:
+    """Count a message for its reader, and wake it where it sleeps and lacks nothing more."""
+    arrivals = fetch_add(segment, reader + ARRIVALS, 1) + 1
+    target = load_ordered(segment, reader + TARGET)
+    if 0 < target <= arrivals:
+        ring_bell(segment, reader)
+
+
+@_jit
+def ring_bell(segment: Words, member: int) -> None:
+    fetch_add(segment, member + BELL, 1)
+    wake(segment, member + BELL)
+
+
+@_jit
+def _first_missing(segment: Words, wires: Words) -> int:
+    for w in range(wires.shape[0]):
+        if load_acquire(segment, wires[w, TAIL]) <= segment[wires[w, HEAD]]:
+            return wires[w, WIRE]
+    return -1
+
+
+@_jit
+def _patience(segment: Words, own: int) -> int:
+    """How often to look again before sleeping: the last YIELD times giving way, before that spinning.
+
+    None while there is a grudge (see `_SLICE_NS`).
+    """
+    if segment[own + GRUDGE] > 0:
+        segment[own + GRUDGE] -= 1
+        return 0
+    return segment[SPIN] + segment[YIELD]
+
+
+@_jit
+def _linger(segment: Words, own: int, patience: int) -> int:
+    """Spin, or give way, once; gives the patience that is left."""
+    if patience > segment[YIELD]:
+        pause()
+        return patience - 1
+    start = now(segment, own + CLOCK)
+    give_way()
+    if now(segment, own + CLOCK) - start > _SLICE_NS:
+        segment[own + GRUDGE] = _GRUDGE
+        return 0
+    return patience - 1

@@ -1,0 +1,129 @@
+"""From Python what the commands do: compile, inspect, run, and get each probe as an xarray `DataArray`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spike_runtime.manifest import Manifest, load
+
+from spikec import frontend
+from spikec.errors import model_error
+from spikec.pipeline import Options, Progress, compile_graph
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model in the folder `folder`; in a notebook it draws itself."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """The manifest's file."""
+        return self.folder / NAME
+
+    def inspect(self, run: Any = None) -> Any:
+        """The plan, and with a run what it took: a `Report` with `to_text()` and `to_json()`."""
+        from spikec.report import report
+
+        return report(self.manifest, run)
+
+    def draw(self, path: Path | str) -> None:
+        """Write an SVG picture of the graph, coloured by partition."""
+        from spikec.draw import draw
+
+        draw(self.manifest, Path(path))
+
+    def run(
+        self, time: float | str, output: Path | str | None = None, transport: str = "ring", **options: Any
+    ) -> Any:
+        """Run for `time` (seconds, or text such as "500ms") and return the `Run` with every probe.
+
+        Without `output` the results are kept in a temporary folder as long as the `Run` lives.
+        `options` are those of `spike_runtime.launch.run`.  Raises `RunError` where the run fails.
+        """
+        from spike_runtime.launch import run
+        from spike_runtime.units import seconds
+
+        kept = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="spike-run-")) / "run"
+        result = run(self.path, seconds(time), kept, transport=transport, **options)
+        if output is None:
+            weakref.finalize(result, shutil.rmtree, kept.parent, ignore_errors=True)
+        return result
+
+    def _repr_html_(self) -> str:
+        from spikec.draw import svg
+
+        return svg(self.manifest)
+
+
+def compile(
+    path: Path | str,
+    partitions: int | str = 1,
+    output: Path | str | None = None,
+    *,
+    precision: str = "float32",
+    transport: str = "ring",
+    host_profile: str | None = None,
+    jobs: int | None = None,
+    cache: bool = True,
+    progress: Progress | None = None,
+    **model: Any,
+) -> Compiled:
+    """Compile a `.spk` file for `partitions` (a number or "auto").
+
+    `output` is the folder to write (a temporary one where it is not given, kept as long as the result
+    lives); `model` are keyword arguments of `spikec.frontend.load`: parameters, seed, dt (s),
+    allow_outside.  Raises `ModelError`.
+    """
+    options = Options(partitions, precision, transport, host_profile, jobs, cache)
+    return _compiled(frontend.load(Path(path), **model), output, options, progress)
+
+
+def compile_text(
+    text: str,
+    partitions: int | str = 1,
+    output: Path | str | None = None,
+    *,
+    precision: str = "float32",
+    **model: Any,
+) -> Compiled:
+    """As `compile`, for a model given as text."""
+    return _compiled(frontend.loads(text, **model), output, Options(partitions, precision), None)
+
+
+def open_manifest(path: Path | str) -> Compiled:
+    """A model that was compiled before, by its manifest or its folder.  Raises `ManifestError`."""
+    path = Path(path)
+    path = path / NAME if path.is_dir() else path
+    return Compiled(path.parent, load(path))
+
+
+def _compiled(graph: Any, output: Path | str | None, options: Options, progress: Progress | None) -> Compiled:
+    home = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="spikec-")) / "model"
+    check_output(home)
+    manifest = compile_graph(graph, home, options, progress)
+    assert manifest is not None
+    made = Compiled(home, manifest)
+    if output is None:
+        weakref.finalize(made, shutil.rmtree, home.parent, ignore_errors=True)
+    return made
+
+
+def check_output(folder: Path) -> None:
+    """Refuse to replace a folder that holds something else than a compiled model."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / NAME).is_file():
+        raise model_error(
+            f"the folder {folder} exists and holds no compiled model",
+            "name another folder with -o, or empty it first",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise model_error(f"{folder} is a file", "name a folder with -o")

@@ -1,0 +1,300 @@
+"""`spikec`: the only place of the compiler that prints or exits.
+
+Exit codes: 0 done, 1 failed, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
+STAGES = ("lower", "drop", "share", "fold", "build", "narrow", "split", "plan", "program")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spike-compiler", message="spikec %(version)s")
+def main() -> None:
+    """Compile spiking neural networks for many cores.
+
+    \b
+    spikec compile models/product.spk -n 2 -o build/product
+    spike-run build/product/manifest.json --time 2s -o runs/product
+    spikec inspect build/product/manifest.json runs/product
+    """
+
+
+def _model_options(command: Any) -> Any:
+    for option in (
+        click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param of the model (times in s)."),
+        click.option("--seed", type=int, help="Replace the model's seed."),
+        click.option("--dt", metavar="TIME", help="Replace the model's time step, for example 1ms."),
+        click.option("--allow-outside", is_flag=True, help="Let the model read files outside of its folder."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command("compile")
+@click.argument("model", type=MODEL)
+@click.option(
+    "-n",
+    "--partitions",
+    default="1",
+    metavar="N",
+    help="Number of partitions, or auto (the fastest predicted).",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder to write [build/NAME].")
+@click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option(
+    "--transport",
+    type=click.Choice(["ring", "ipc", "tcp"]),
+    default="ring",
+    show_default=True,
+    help="What the plan assumes.",
+)
+@click.option(
+    "--host-profile",
+    metavar="FILE",
+    help="Costs of a host measured before; reference: those shipped with Spike.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Cores to use for solving decoders [all].")
+@click.option("--no-cache", is_flag=True, help="Solve all decoders again.")
+@click.option(
+    "--dump",
+    type=click.Choice(STAGES),
+    metavar="STAGE",
+    help=f"Print what a stage made and stop: {', '.join(STAGES)}.",
+)
+@click.option("--verbose", is_flag=True, help="Say what the passes did and declined.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@_model_options
+def compile_command(model: Path, output: Path | None, **options: Any) -> None:
+    """Compile MODEL (.spk) into programs and a manifest.
+
+    \b
+    spikec compile models/product.spk -n 2 -o build/product
+    """
+    with _errors():
+        from spikec.api import check_output
+
+        folder = output or Path("build") / model.stem
+        check_output(folder)
+        _compile(model, folder, options)
+
+
+def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
+    from spikec import frontend, pipeline
+    from spikec.dump import dump
+    from spikec.report import report
+
+    if given["verbose"]:
+        _log_passes()
+    options = pipeline.Options(
+        partitions=_partitions(given["partitions"]),
+        precision=given["precision"],
+        transport=given["transport"],
+        host_profile=given["host_profile"],
+        jobs=given["jobs"],
+        cache=not given["no_cache"],
+    )
+
+    def look(stage: str, made: Any) -> bool:
+        if stage == given["dump"]:
+            click.echo(dump(stage, made), nl=False)
+        return bool(stage != given["dump"])
+
+    with _progress(given["quiet"] or given["as_json"] or bool(given["dump"])) as progress:
+        progress("reading", 0, 1)
+        graph = frontend.load(model, **_model_arguments(given))
+        manifest = pipeline.compile_graph(graph, folder, options, progress, look)
+    if manifest is None or given["quiet"]:
+        return
+    made = report(manifest)
+    path = folder / "manifest.json"
+    click.echo(
+        made.to_json()
+        if given["as_json"]
+        else made.to_text() + f"\nWritten: {path}\nNext:    spike-run {path} --time 1s"
+    )
+
+
+def _partitions(text: str) -> int | str:
+    from spikec.errors import model_error
+
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise model_error(f"-n {text} is not a number of partitions", "give 1 or more, or auto")
+    return int(text)
+
+
+def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    from spike_runtime.units import seconds
+
+    from spikec.errors import model_error
+
+    parameters: dict[str, float] = {}
+    for text in given["parameters"]:
+        name, _, value = text.partition("=")
+        try:
+            parameters[name.strip()] = float(value)
+        except ValueError:
+            raise model_error(
+                f"--param {text} is not NAME=VALUE with a number", "for example --param n=200"
+            ) from None
+    dt = seconds(given["dt"]) if given["dt"] else None
+    return {
+        "parameters": parameters,
+        "seed": given["seed"],
+        "dt": dt,
+        "allow_outside": given["allow_outside"],
+    }
+
+
+@main.command()
+@click.argument("model", type=MODEL)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@_model_options
+def check(model: Path, as_json: bool, **options: Any) -> None:
+    """Check MODEL and say what is in it, without building anything.
+
+    \b
+    spikec check models/product.spk
+    """
+    with _errors():
+        import json
+
+        from spikec import frontend
+        from spikec import graph as g
+
+        graph = frontend.load(model, **_model_arguments(options))
+        ensembles = list(graph.nodes(g.Ensemble))
+        found = {
+            "model": graph.name,
+            "neurons": sum(op.size for _, op in ensembles),
+            "ensembles": len(ensembles),
+            "probes": len(list(graph.nodes(g.Probe))),
+            "dt_s": graph.dt,
+        }
+        text = "{model}: {neurons} neurons in {ensembles} ensembles, {probes} probes, dt {dt_s:g} s; no mistakes found"
+        click.echo(json.dumps(found) if as_json else text.format(**found))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=MODEL)
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where a file is not formatted."
+)
+def fmt(files: tuple[Path, ...], only_check: bool) -> None:
+    """Format FILES in the canonical style.
+
+    \b
+    spikec fmt models/*.spk
+    """
+    with _errors():
+        from spikec.files import read_text
+        from spikec.format import format_text
+
+        texts = {path: read_text(path, str(path), None) for path in files}
+        formatted = {path: format_text(text, str(path)) for path, text in texts.items()}
+        changed = [path for path in files if formatted[path] != texts[path]]
+        for path in changed:
+            click.echo(f"{'would format' if only_check else 'formatted'} {path}")
+            if not only_check:
+                path.write_text(formatted[path], encoding="utf-8")
+        if only_check and changed:
+            sys.exit(1)
+
+
+@main.command()
+@click.argument("manifest", type=MODEL)
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a picture of the graph, coloured by partition.",
+)
+def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -> None:
+    """Show the plan in MANIFEST, and with RUN what each partition took.
+
+    \b
+    spikec inspect build/product/manifest.json runs/product --svg plan.svg
+    """
+    with _errors():
+        from spike_runtime.manifest import load
+
+        from spikec.report import report
+
+        loaded = load(manifest)
+        results = None
+        if run is not None:
+            from spike_runtime.results import open_run
+
+            results = open_run(run)
+        made = report(loaded, results)
+        click.echo(made.to_json() if as_json else made.to_text())
+        if svg is not None:
+            from spikec.draw import draw
+
+            draw(loaded, svg)
+            click.echo(f"Written: {svg}", err=as_json)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Mistakes of the user are printed and end with 2; failures of the machine with 1."""
+    from spike_runtime.manifest import ManifestError
+    from spike_runtime.units import UnitError
+
+    try:
+        yield
+    except (ManifestError, UnitError) as error:
+        _fail(f"error: {error}", 2)
+    except OSError as error:
+        _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)
+    except MemoryError:
+        _fail("error: out of memory; make the model smaller, or use float32", 1)
+    except Exception as error:
+        from spikec.errors import SpikeError
+
+        if not isinstance(error, SpikeError):
+            raise
+        _fail(str(error), error.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """A progress callback (stage, done, of all) drawn on stderr, where that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("compiling", total=1)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+def _log_passes() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("spikec").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Text of what a stage made, for `spikec compile --dump STAGE` and for golden files: sorted and stable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikec import graph as g
+from spikec.codegen import program
+from spikec.expressions import Expression, to_pytensor
+from spikec.plan import Plan
+
+
+def dump(stage: str, made: Any) -> str:
+    """Text of the graph after a pass, of the plan, or of the programs."""
+    if isinstance(made, g.Graph):
+        return graph_text(made)
+    assert isinstance(made, Plan)
+    return programs_text(made) if stage == "program" else plan_text(made)
+
+
+def graph_text(graph: g.Graph) -> str:
+    """One line for each operator, in the order of the graph: name, kind, size, parameters, inputs."""
+    lines = [f"# {graph.name}: dt {graph.dt:g} s, seed {graph.seed}, {len(graph.nx)} operators"]
+    for name, op in graph.nodes():
+        inputs = [f"{port}: {source}" for source, _, port in graph.nx.in_edges(name, data="port")]
+        parameters = ", ".join(_parameters(op))
+        lines.append(f"{name} = {type(op).__name__}[{op.size}]({parameters}) <- {'; '.join(inputs) or '-'}")
+    return "\n".join(lines) + "\n"
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan's summary, a line for every entry."""
+    import json
+
+    return json.dumps(plan.summary(), indent=1, sort_keys=True) + "\n"
+
+
+def programs_text(plan: Plan) -> str:
+    """Source of every partition's program."""
+    return "\n\n".join(program(layout, "", len(plan.layouts), 0, 0) for layout in plan.layouts)
+
+
+def _parameters(op: g.Operator) -> Iterator[str]:
+    for field in fields(op):
+        value = getattr(op, field.name)
+        if field.name not in ("size", "span", "neurons") and value is not None:
+            yield f"{field.name}={_text(value)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{'x'.join(map(str, value.shape))} array"
+    if isinstance(value, sp.csr_array):
+        return f"{value.shape[0]}x{value.shape[1]} sparse, {value.nnz} entries"
+    if isinstance(value, Expression):
+        return to_pytensor(value, "x[{}]".format)
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_text(v) for v in value) + ")"
+    return str(value)

@@ -1,0 +1,219 @@
+"""The hypergraph to be partitioned: groups of atoms that must stay together, and what they read of each other.
+
+Which components of which exact sums an atom needs is found for all atoms at once, by sparse boolean products: component i of a signal depends
+on components j of the operator's inputs, back to exact sums.  Where an exact sum is read in the step that makes it (no
+synapse in between), all atoms that make it and all that need it so must share a partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from spikec import graph as g
+
+Ints = NDArray[np.int64]
+MEMORY = (g.Filter, g.Delay)
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """Who needs which components of the exact sums.
+
+    readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
+    sums: names; firsts: column of each one's first component, with the number of columns at the end.
+    later: readers x columns, components needed one step later; now: those needed in the step that makes them.
+    """
+
+    readers: tuple[tuple[str, ...], ...]
+    sums: tuple[str, ...]
+    firsts: Ints
+    later: sp.csr_array
+    now: sp.csr_array
+
+
+@dataclass(frozen=True, eq=False)
+class Hypergraph:
+    """Vertices are groups of atoms.  Hyperedge e joins vertices pins[e], weighing `words[e]` numbers per step."""
+
+    groups: tuple[tuple[str, ...], ...]
+    weights: tuple[float, ...]
+    pins: tuple[tuple[int, ...], ...]
+    words: tuple[int, ...]
+
+
+def reads(graph: g.Graph) -> Reads:
+    """Who reads what, found by following every reader's inputs back to exact sums."""
+    columns = _Columns(graph)
+    readers = _readers(graph)
+    frontier = columns.wanted(graph, readers)
+    size = columns.size
+    seen, reached = frontier, sp.csr_array(frontier.shape, dtype=np.int32)
+    while frontier.nnz:
+        reached = reached + frontier[:, :]
+        step = _boolean(frontier @ columns.depends)
+        frontier = _boolean(step - step.multiply(seen))
+        seen = _boolean(seen + frontier)
+    reached = _boolean(reached)
+    rows = len(readers)
+    later = sp.csr_array(reached[:, size : size + columns.sums_size])
+    now = sp.csr_array(reached[:, size + columns.sums_size :])
+    assert later.shape[0] == rows
+    return Reads(tuple(names for names, _ in readers), tuple(columns.sums), columns.firsts, later, now)
+
+
+def _boolean(matrix: sp.sparray) -> sp.csr_array:
+    result = sp.csr_array(matrix, dtype=np.int32)
+    result.eliminate_zeros()
+    result.data[:] = 1
+    return result
+
+
+class _Columns:
+    """Numbers for components: those of all other signals, then of exact sums read later, then of those read now."""
+
+    def __init__(self, graph: g.Graph) -> None:
+        self.first: dict[str, int] = {}
+        self.size = 0
+        self.sums: list[str] = []
+        for name, op in graph.nodes():
+            if isinstance(op, g.ExactSum):
+                self.sums.append(name)
+            elif not isinstance(op, (g.Atom, g.Probe)):
+                self.first[name] = self.size
+                self.size += op.size
+        sizes = [graph.op(name).size for name in self.sums]
+        self.firsts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.sums_size = int(self.firsts[-1])
+        self.sum_first = dict(zip(self.sums, self.firsts.tolist(), strict=False))
+        self.total = self.size + 2 * self.sums_size
+        self.depends = self._depends(graph)
+
+    def place(self, source: str, delayed: bool) -> int:
+        """Number of the first component of `source`, as read by an operator with or without a delay."""
+        if source in self.first:
+            return self.first[source]
+        return self.size + self.sum_first[source] + (0 if delayed else self.sums_size)
+
+    def _depends(self, graph: g.Graph) -> sp.csr_array:
+        rows: list[Ints] = []
+        columns: list[Ints] = []
+        for name, op in graph.nodes():
+            if name not in self.first:
+                continue
+            delayed = isinstance(op, MEMORY)
+            for source in graph.inputs(name):
+                r, c = _pattern(op, graph.op(source).size)
+                rows.append(r + self.first[name])
+                columns.append(c + self.place(source, delayed))
+        return _matrix(rows, columns, (self.total, self.total))
+
+    def wanted(self, graph: g.Graph, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]) -> sp.csr_array:
+        """readers x components: what each reads itself."""
+        rows, columns = [], []
+        for k, (_, inputs) in enumerate(readers):
+            for source, components in inputs:
+                columns.append(components + self.place(source, delayed=False))
+                rows.append(np.full(len(components), k, np.int64))
+        return _matrix(rows, columns, (len(readers), self.total))
+
+
+def _matrix(rows: list[Ints], columns: list[Ints], shape: tuple[int, int]) -> sp.csr_array:
+    r = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    c = np.concatenate(columns) if columns else np.zeros(0, np.int64)
+    return _boolean(sp.csr_array((np.ones(len(r), np.int32), (r, c)), shape=shape))
+
+
+def _pattern(op: g.Operator, size: int) -> tuple[Ints, Ints]:
+    """(output component, input component) of every dependence of an operator on an input of `size` components."""
+    if isinstance(op, g.Product):
+        if isinstance(op.matrix, np.ndarray):
+            r, c = np.nonzero(op.matrix)
+        else:
+            coo = op.matrix.tocoo()
+            r, c = coo.row[coo.data != 0], coo.col[coo.data != 0]
+        return r.astype(np.int64), c.astype(np.int64)
+    if isinstance(op, g.Function):
+        return np.repeat(np.arange(op.size), size), np.tile(np.arange(size), op.size)
+    return np.arange(op.size), np.arange(op.size)
+
+
+def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints]]]]:
+    """Atoms grouped by what they read, then probes of values; each with (source, components)."""
+    shared: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
+    for name, op in graph.nodes(g.Atom):
+        inputs = []
+        for source, _, port in graph.nx.in_edges(name, data="port"):
+            first, stop = (0, graph.op(source).size) if port == "x" else (op.start, op.start + op.size)
+            inputs.append((source, first, stop))
+        shared.setdefault(tuple(inputs), []).append(name)
+    readers = [(tuple(names), _components(key)) for key, names in shared.items()]
+    for name in value_probes(graph):
+        key = tuple((source, 0, graph.op(source).size) for source in graph.inputs(name, "x"))
+        readers.append(((name,), _components(key)))
+    return readers
+
+
+def _components(key: tuple[tuple[str, int, int], ...]) -> list[tuple[str, Ints]]:
+    return [(source, np.arange(first, stop)) for source, first, stop in key]
+
+
+def value_probes(graph: g.Graph) -> list[str]:
+    """Probes of a value that one partition must record: not of an exact sum, nor of the state of neurons."""
+    return [
+        name
+        for name, _ in graph.nodes(g.Probe)
+        if any(not isinstance(graph.op(s), g.ExactSum) for s in graph.inputs(name, "x"))
+    ]
+
+
+def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
+    """Atoms that must share a partition, as groups in the order of the graph."""
+    atoms = [name for name, _ in graph.nodes(g.Atom)]
+    number = {name: k for k, name in enumerate(atoms)}
+    pairs = []
+    owner = _owner_of_columns(who)
+    for k, names in enumerate(who.readers):
+        columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]
+        together = [number[n] for n in names if n in number] if len(columns) else []
+        for s in np.unique(owner[columns]):
+            together += [number[a] for a in graph.inputs(who.sums[s], "activity")]
+        pairs += [(together[0], other) for other in together[1:]]
+    links = np.array(pairs, np.int64).reshape(-1, 2)
+    matrix = sp.csr_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(atoms), len(atoms)))
+    _, label = sp.csgraph.connected_components(matrix, directed=False)
+    members: dict[int, list[str]] = {}
+    for name, k in zip(atoms, label.tolist(), strict=True):
+        members.setdefault(k, []).append(name)
+    return tuple(tuple(names) for names in members.values())
+
+
+def _owner_of_columns(who: Reads) -> Ints:
+    """Number of the exact sum to which each column belongs."""
+    return np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
+
+
+def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergraph:
+    """Vertices weighted by the ns of their atoms; a hyperedge for components of a sum that the same readers need."""
+    members = groups(graph, who)
+    vertex = {name: k for k, names in enumerate(members) for name in names}
+    readers = sp.csc_array(who.later)
+    owner = _owner_of_columns(who)
+    edges: dict[tuple[int, ...], int] = {}
+    pins_of: dict[tuple[int, bytes], tuple[int, ...]] = {}
+    made_by = [sorted({vertex[a] for a in graph.inputs(name, "activity")}) for name in who.sums]
+    reading = [sorted({vertex[n] for n in names if n in vertex}) for names in who.readers]
+    for column in np.flatnonzero(np.diff(readers.indptr)).tolist():
+        who_reads = readers.indices[readers.indptr[column] : readers.indptr[column + 1]]
+        key = (int(owner[column]), who_reads.tobytes())
+        if key not in pins_of:
+            pins_of[key] = tuple(sorted({*made_by[key[0]], *(v for r in who_reads.tolist() for v in reading[r])}))
+        pins = pins_of[key]
+        edges[pins] = edges.get(pins, 0) + 1
+    kept = {pins: words for pins, words in edges.items() if len(pins) > 1}
+    weights = tuple(sum(costs[a] for a in names) for names in members)
+    return Hypergraph(members, weights, tuple(kept), tuple(kept.values()))

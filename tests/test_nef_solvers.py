@@ -1,0 +1,169 @@
+"""Decoders against Nengo's solvers on the same activities and targets."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spikec.graph import Distribution, Ensemble, Neurons, Solver
+from spikec.nef import iterative, solvers
+from spikec.nef.neurons import LIF, NeuronType, RectifiedLinear, Tanh
+from spikec.nef.polynomials import orthonormal_polynomials
+from spikec.nef.system import SilentError, System, Workspace
+from spikec.nef.tuning import tune
+
+with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprecates
+    warnings.simplefilter("ignore")
+    import nengo
+
+
+def _system(n: int, dims: int, points: int, neuron: NeuronType | None = None, radius: float = 1.0) -> System:
+    op = Ensemble(
+        size=n, path="a", dims=dims, neuron=neuron or LIF(), seed=3, radius=radius, n_eval_points=points
+    )
+    neurons = tune(op)
+    return System(neurons, neurons.eval_points)
+
+
+def _activities(system: System) -> np.ndarray:
+    """A by the definition: rates of the currents that the encoders and biases give."""
+    neurons = system.neurons
+    J = neurons.gain * (system.points @ neurons.encoders.T / neurons.radius) + neurons.bias
+    return neurons.neuron.rates(J)
+
+
+def _targets(points: np.ndarray) -> list[np.ndarray]:
+    return [points, np.prod(points, axis=1, keepdims=True), np.ones((len(points), 1))]
+
+
+def _assert_equal_to_oracle(
+    system: System, oracle: nengo.solvers.Solver, solver: Solver, tolerance: float
+) -> None:
+    A, targets = _activities(system), _targets(system.points)
+    for solution, Y in zip(solvers.solve(system, targets, solver, Workspace()), targets, strict=True):
+        expected = oracle(A, Y)[0].T
+        assert solution.decoders.shape == (Y.shape[1], system.neurons.size)
+        assert np.abs(solution.decoders - expected).max() < tolerance * np.abs(expected).max()
+        rmse = np.sqrt(np.mean((A @ expected.T - Y) ** 2))
+        assert solution.rmse == pytest.approx(rmse, rel=1e-5)
+
+
+@pytest.mark.parametrize("points", [300, 60], ids=["primal", "dual"])
+@pytest.mark.parametrize("regularisation", [0.1, 0.01])
+@pytest.mark.parametrize("neuron", [LIF(), Tanh(), RectifiedLinear()], ids=lambda n: n.kind)
+def test_direct_equals_nengo(points: int, regularisation: float, neuron: NeuronType) -> None:
+    oracle = nengo.solvers.LstsqL2(reg=regularisation)
+    system = _system(100, 2, points, neuron, radius=1.5)
+    _assert_equal_to_oracle(system, oracle, Solver("lstsq_l2", regularisation), 1e-9)
+
+
+def test_plain_least_squares_equals_nengo() -> None:
+    _assert_equal_to_oracle(_system(60, 2, 400), nengo.solvers.Lstsq(), Solver("lstsq"), 1e-9)
+
+
+@pytest.mark.parametrize(("n", "dims", "points"), [(1000, 1, 2000), (1100, 3, 2200), (1200, 2, 1000)])
+def test_iterative_equals_nengo(monkeypatch: pytest.MonkeyPatch, n: int, dims: int, points: int) -> None:
+    used = []
+
+    def spy(*arguments: object) -> object:
+        used.append(iterative.solve_iterative(*arguments))  # type: ignore[arg-type]
+        return used[-1]
+
+    monkeypatch.setattr(solvers, "solve_iterative", spy)
+    _assert_equal_to_oracle(_system(n, dims, points), nengo.solvers.LstsqL2(), Solver(), 1e-6)
+    assert len(used) == 1
+    assert used[0] is not None
+
+
+def test_iteration_gives_way_to_a_factorisation() -> None:
+    """A penalty so small that conjugate gradients do not converge: the direct method takes over."""
+    system, relative = _system(1000, 1, 2000), 1e-5
+    assert iterative.solve_iterative(system, [system.points], relative, Workspace()) is None
+    (solution,) = solvers.solve(system, [system.points], Solver(regularisation=relative), Workspace())
+    (expected,) = solvers._penalised(_activities(system), [system.points], relative, Workspace())
+    np.testing.assert_allclose(solution.decoders, expected, atol=1e-9 * np.abs(expected).max())
+    assert solution.rmse < 1e-4
+
+
+def test_targets_solved_together_are_solved_alone() -> None:
+    """Bit for bit, directly and iteratively: a probe more does not change what other functions decode."""
+    for system in (_system(80, 2, 400), _system(1000, 2, 2000)):
+        targets = _targets(system.points)
+        together = solvers.solve(system, targets, Solver(), Workspace())
+        for Y, solution in zip(targets, together, strict=True):
+            (alone,) = solvers.solve(system, [Y], Solver(), Workspace())
+            np.testing.assert_array_equal(alone.decoders, solution.decoders)
+
+
+def test_zero_regularisation_is_the_minimum_norm_solution() -> None:
+    system = _system(60, 2, 400)
+    (plain,) = solvers.solve(system, [system.points], Solver("lstsq"), Workspace())
+    (zero,) = solvers.solve(system, [system.points], Solver(regularisation=0.0), Workspace())
+    np.testing.assert_array_equal(plain.decoders, zero.decoders)
+
+
+def _with_bias(neurons: Neurons, bias: np.ndarray) -> Neurons:
+    return replace(neurons, bias=bias)
+
+
+@pytest.mark.parametrize("n", [50, 1000])
+def test_silent_neurons_decode_nothing(n: int) -> None:
+    system = _system(n, 1, max(2 * n, 200))
+    bias = system.neurons.bias.copy()
+    bias[:10] = -1e6
+    partly = System(_with_bias(system.neurons, bias), system.points)
+    (solution,) = solvers.solve(partly, [system.points], Solver(), Workspace())
+    np.testing.assert_array_equal(solution.decoders[:, :10], 0.0)
+    assert np.abs(solution.decoders[:, 10:]).max() > 0.0
+    silent = System(_with_bias(system.neurons, np.full(n, -1e6)), system.points)
+    with pytest.raises(SilentError):
+        solvers.solve(silent, [system.points], Solver(), Workspace())
+
+
+@pytest.mark.parametrize(
+    ("solver", "message"),
+    [
+        (Solver("magic"), "there is no solver 'magic'; use lstsq_l2 or lstsq"),
+        (Solver(regularisation=-0.1), "a regularisation of -0.1 is not a number of 0 or more"),
+        (Solver(regularisation=np.nan), "a regularisation of nan"),
+    ],
+)
+def test_bad_solver(solver: Solver, message: str) -> None:
+    system = _system(10, 1, 20)
+    with pytest.raises(ValueError, match=message):
+        solvers.solve(system, [system.points], solver, Workspace())
+
+
+@pytest.mark.parametrize(
+    ("dims", "columns", "expected"), [(1, 300, 11), (3, 40, 35), (8, 250, 165), (64, 20, 1)]
+)
+def test_polynomials_are_orthonormal(dims: int, columns: int, expected: int) -> None:
+    points = _system(20, dims, 900).points
+    Q = orthonormal_polynomials(points, columns)
+    assert Q.shape == (900, expected)
+    np.testing.assert_allclose(Q.T @ Q, np.eye(expected), atol=1e-4)
+    # The constant and the identity are among what they span.
+    for Y in (np.ones((900, 1)), *([points] if expected > 1 else [])):
+        np.testing.assert_allclose(Q @ (Q.T @ Y), Y, atol=1e-4)
+
+
+def test_dependent_polynomials_are_harmless() -> None:
+    points = np.repeat([[0.5, 0.5], [-1.0, 1.0]], 50, axis=0)
+    assert np.isfinite(orthonormal_polynomials(points, 30)).all()
+
+
+def test_evaluation_points_given_as_samples() -> None:
+    given = np.linspace(-1.0, 1.0, 50)[:, None]
+    op = Ensemble(
+        size=20,
+        path="a",
+        dims=1,
+        neuron=LIF(),
+        seed=1,
+        radius=2.0,
+        eval_points=Distribution("samples", (given,)),
+    )
+    np.testing.assert_array_equal(tune(op).eval_points, 2.0 * given)

@@ -1,0 +1,251 @@
+"""The store: the same to the byte however blocks come, complete chunks at any moment, labels for xarray."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spike_runtime import manifest as schema
+from spike_runtime import record, runfile
+from spike_runtime.blocks import Block
+from spike_runtime.record import Recorder, RecordError, chunk_samples, group_name
+from spike_runtime.results import open_run
+
+STEPS = 2600
+COLUMNS = 5
+EXPONENT = 6
+
+
+def model(parts: int) -> schema.Manifest:
+    """Three probes, cut into `parts` partitions: columns and neurons dealt out one by one, sums in all parts."""
+    partitions = tuple(
+        schema.Partition(p, "", "", "", (), 1, 1, {}, schema.Cost({}, 0.0)) for p in range(parts)
+    )
+
+    def probe(name: str, kind: str, size: int, every: int, exponent: int = 0) -> schema.Probe:
+        dealt = tuple(
+            schema.ProbePart(
+                p,
+                0,
+                ((0, size),) if kind == "sum" else tuple((i, i + 1) for i in range(p, size, parts)),
+            )
+            for p in range(parts)
+        )
+        return schema.Probe(name, f"the {name}", kind, "value", size, every, "V", exponent, dealt, ("sin(t)",))
+
+    probes = (
+        probe("held", "value", COLUMNS, 1),
+        probe("a/b: __sum", "sum", 2, 3, EXPONENT),
+        probe("spikes", "events", COLUMNS, 1),
+    )
+    return schema.Manifest("m", 1, 0.001, "float32", COLUMNS, partitions, (), probes)
+
+
+def value(step: Any, column: Any) -> Any:
+    return np.sin(step * (column + 1.0)).astype(np.float32)
+
+
+def total(step: np.ndarray) -> np.ndarray:
+    return np.stack([step * 5 - 777, step * step], axis=1)
+
+
+def blocks(parts: int, part: int, first: int, last: int) -> list[Block]:
+    """What a part records in steps first .. last."""
+    columns = np.arange(part, COLUMNS, parts)
+    step = np.arange(first, last + 1)
+    held = value(step[:, None], columns[None, :])
+    thirds = step[step % 3 == 0]
+    # Parts of the sum: big numbers that cancel, as integers may.
+    share = 10**9 * (part + 1) if part < parts - 1 else -(10**9) * (parts * (parts - 1) // 2)
+    mine = (total(thirds) if part == 0 else 0) + np.full((len(thirds), 2), share if parts > 1 else 0)
+    spikes = np.array([(n, c) for n in step for c in columns if (n * (c + 2)) % 7 == 0]).reshape(-1, 2)
+    return [Block(0, part, first - 1, held), Block(1, part, (first - 1) // 3, mine), Block(2, part, 0, spikes)]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def play(folder: Path, parts: int, borders: list[list[int]], order: list[int], steps: int = STEPS) -> int:
+    """Record with the given borders of blocks of each part; `order` says which part comes next."""
+    recorder = Recorder(model(parts), folder, steps, seed=3)
+    queues = [list(zip([0, *b], b, strict=False)) for b in borders]
+    for part in [*order, *(p for p in range(parts) for _ in queues[p])]:
+        if queues[part % parts]:
+            first, last = queues[part % parts].pop(0)
+            for block in blocks(parts, part % parts, first + 1, last):
+                recorder.add(block)
+            recorder.complete(part % parts, last)
+    return recorder.finish()
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("reference") / "store"
+    assert play(folder, 1, [[STEPS]], []) == STEPS
+    return digest(folder)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_store_does_not_depend_on_parts_or_blocks(reference: dict[str, str], data: st.DataObject) -> None:
+    parts = data.draw(st.integers(1, 4))
+    border = st.lists(st.integers(1, STEPS - 1), max_size=4, unique=True).map(lambda b: [*sorted(b), STEPS])
+    borders = data.draw(st.lists(border, min_size=parts, max_size=parts))
+    order = data.draw(st.lists(st.integers(0, parts - 1), max_size=12))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "store"
+        assert play(folder, parts, borders, order) == STEPS
+        assert digest(folder) == reference
+
+
+def test_values_are_right_and_labelled(tmp_path: Path) -> None:
+    play(tmp_path / "store", 3, [[1000, STEPS], [STEPS], [7, 2000, STEPS]], [])
+    held = xr.open_zarr(tmp_path / "store", group="held", consolidated=False)
+    step = np.arange(1, STEPS + 1)
+    assert held["value"].dims == ("time", "column")
+    assert held["value"].dtype == np.float32
+    assert (held["value"].values == value(step[:, None], np.arange(COLUMNS)[None, :])).all()
+    assert (held["time"].values == step * 0.001).all()
+    assert held["time"].attrs["units"] == "s"
+    assert held["value"].attrs["units"] == "V"
+    assert (held.attrs["probe"], held.attrs["target"], held.attrs["ideal"]) == ("held", "the held", ["sin(t)"])
+    summed = xr.open_zarr(tmp_path / "store", group=group_name("a/b: __sum"), consolidated=False)
+    assert (summed["value"].values == total(step[step % 3 == 0]).astype(np.float64) * 2.0**-EXPONENT).all()
+    assert (summed["time"].values == step[step % 3 == 0] * 0.001).all()
+    spikes = xr.open_zarr(tmp_path / "store", group="spikes", consolidated=False)
+    expected = [(n * 0.001, c) for n in step for c in range(COLUMNS) if (n * (c + 2)) % 7 == 0]
+    assert list(zip(spikes["time"].values, spikes["neuron"].values, strict=True)) == expected
+    root = xr.open_zarr(tmp_path / "store", consolidated=False)
+    assert (root.attrs["model"], root.attrs["dt"], root.attrs["seed"]) == ("m", 0.001, 3)
+
+
+def test_many_events_fill_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "EVENTS_CHUNK", 100)
+    play(tmp_path / "one", 1, [[STEPS]], [])
+    play(tmp_path / "two", 2, [[5, 900, STEPS], [1200, STEPS]], [0, 1, 0])
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+    assert len(list((tmp_path / "one" / "spikes" / "time" / "c").iterdir())) > 10
+
+
+def test_store_opens_at_any_time(tmp_path: Path) -> None:
+    """Without `finish`, as after a crash: whole chunks are there, the rest reads as NaN."""
+    recorder = Recorder(model(2), tmp_path, STEPS, seed=3)
+    for part, last in ((0, 2100), (1, 1500)):
+        for block in blocks(2, part, 1, last):
+            recorder.add(block)
+        recorder.complete(part, last)
+    held = xr.open_zarr(tmp_path, group="held", consolidated=False)["value"].values
+    assert held.shape == (STEPS, COLUMNS)
+    assert (held[:1024] == value(np.arange(1, 1025)[:, None], np.arange(COLUMNS)[None, :])).all()
+    assert np.isnan(held[1024:]).all()
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_early_end_is_cut_where_all_parts_are_complete(tmp_path: Path) -> None:
+    assert play(tmp_path / "store", 2, [[1234], [1100]], []) == 1100
+    held = xr.open_zarr(tmp_path / "store", group="held", consolidated=False)
+    assert held.sizes == {"time": 1100, "column": COLUMNS}
+    assert not np.isnan(held["value"].values).any()
+    spikes = xr.open_zarr(tmp_path / "store", group="spikes", consolidated=False)
+    assert spikes["time"].values.max() <= 1.1
+    assert spikes["time"].values.max() > 1.09
+
+
+def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(model(2), tmp_path, STEPS, seed=3)
+    for block in blocks(2, 0, 1, STEPS) + blocks(2, 1, 1, STEPS):
+        recorder.add(block)
+    recorder.complete(0, STEPS)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record._Samples, "_write", full)
+        with pytest.raises(RecordError, match=r"probe 'held' of partitions 0, 1 .*No space left on device"):
+            recorder.complete(1, STEPS)
+    assert recorder.abandon() == 0
+    assert xr.open_zarr(tmp_path, group="held", consolidated=False).sizes["time"] == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "itemsize", "samples"),
+    [(1, 4, 1024), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
+)
+def test_chunk_length_depends_on_the_probe_alone(columns: int, itemsize: int, samples: int) -> None:
+    assert chunk_samples(columns, itemsize) == samples
+
+
+def test_group_names_are_safe_and_distinct() -> None:
+    names = ["a", "a.b[0]", "a/b", "a%2Fb", "..", ".", "__x", "x y", "é"]
+    groups = [group_name(name) for name in names]
+    assert len(set(groups)) == len(names)
+    assert groups[0] == "a"
+    assert not any("/" in name or name.startswith("__") or name.strip(".") == "" for name in groups)
+
+
+def about(folder: Path, **changes: Any) -> runfile.RunFile:
+    fields = {
+        "model": "m",
+        "manifest": str(folder),
+        "manifest_sha256": "",
+        "seed": 3,
+        "dt": 0.001,
+        "steps": STEPS,
+        "transport": "ring",
+        "probes": ("held", "a/b: __sum", "spikes"),
+        "pid": os.getpid(),
+    }
+    return runfile.RunFile(**(fields | changes))
+
+
+def test_run_of_a_dead_process_is_failed_and_cut(tmp_path: Path) -> None:
+    recorder = Recorder(model(1), tmp_path / runfile.STORE, STEPS, seed=3)
+    for block in blocks(1, 0, 1, 1500):
+        recorder.add(block)
+    recorder.complete(0, 1500)
+    runfile.save(about(tmp_path, pid=2**22 + 1), tmp_path)  # above the kernel's limit: there is no such process
+    run = open_run(tmp_path)
+    assert run.status == "failed"
+    assert "spike-run itself ended" in run.about.cause
+    assert run.probe("held").sizes["time"] == 1024
+
+
+def test_probe_arrays(tmp_path: Path) -> None:
+    play(tmp_path / runfile.STORE, 1, [[STEPS]], [])
+    times = (runfile.Times(1000, 2e6, 1e6, 5e5, 0.0),)
+    runfile.save(about(tmp_path, status="complete", recorded=STEPS, times=times), tmp_path)
+    run = open_run(tmp_path)
+    assert run.names == ("held", "a/b: __sum", "spikes")
+    assert run.measured == ({"compute": 2.0, "exchange": 1.0, "waiting": 0.5, "recording": 0.0},)
+    assert run.step_time == 3.5
+    held = run.probe("held")
+    assert (held.name, held.attrs["units"], held.dims) == ("held", "V", ("time", "column"))
+    spikes = run.probe("spikes")
+    assert spikes.dims == ("event",)
+    assert spikes.attrs["units"] == "s"
+    assert set(spikes["neuron"].values) == set(range(COLUMNS))
+    with pytest.raises(runfile.RunError, match=r"no probe 'hold'.*it has: held"):
+        run.probe("hold")
+
+
+def test_damaged_run_file(tmp_path: Path) -> None:
+    with pytest.raises(runfile.RunError, match="is not a run"):
+        open_run(tmp_path)
+    for text in ("{", "[]", '{"times": []}'):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(runfile.RunError, match="is damaged"):
+            open_run(tmp_path)
