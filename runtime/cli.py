@@ -195,3 +195,7 @@ class _bar:  # noqa: N801 (used like a function)
         self._progress.update(
             self._task, description="running", completed=now.step, total=now.steps, text=text, refresh=True
         )
+
+
+if __name__ == "__main__":
+    main()

@@ -8,8 +8,10 @@ Arrays are arguments and never constants: programs of one structure share one co
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -238,9 +240,10 @@ def _compile(
         for k, position in enumerate(positions)
         if not _in_place(fgraph.outputs[k], fgraph.inputs[position])
     ]
-    return _loop(
-        fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment")
-    ), arguments
+    loop, digest = _loop(fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment"))
+    with _one_at_a_time(digest):
+        loop(1, 0, 0, *arguments)  # no step: compiles, or loads what was compiled before
+    return loop, arguments
 
 
 def _variable(name: str, value: NDArray[Any]) -> Any:
@@ -259,7 +262,9 @@ def _in_place(output: Any, source: Any) -> bool:
     return variable is source
 
 
-def _loop(fgraph: Any, copies: list[tuple[int, int]], status: int, segment: int) -> Callable[..., int]:
+def _loop(
+    fgraph: Any, copies: list[tuple[int, int]], status: int, segment: int
+) -> tuple[Callable[..., int], str]:
     """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status
     and stop.
     """
@@ -293,4 +298,13 @@ def loop(first, count, progress, {inputs}):
     compiled: Callable[..., int] = numba.njit(nogil=True, cache=digest is not None, error_model="numpy")(
         function
     )
-    return compiled
+    return compiled, digest or "uncached"
+
+
+@contextmanager
+def _one_at_a_time(digest: str) -> Iterator[None]:
+    """Let one process compile a structure; the others wait for it, and find it on disk."""
+    path = Path(pytensor.config.compiledir) / f"spike-{digest[:16]}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -228,7 +228,7 @@ def _transport(name: str) -> str:
 def _check_present(model: Manifest, folder: Path) -> None:
     """Every file of every partition is there; the workers check what is in them."""
     for part in model.partitions:
-        for name in (part.program, *(array.file for array in part.arrays)):
+        for name, _ in part.files:
             if not (folder / name).is_file():
                 raise ManifestError(f"{folder / name} is missing; compile the model again")
 

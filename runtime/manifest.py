@@ -61,6 +61,11 @@ class Partition:
     operators: dict[str, int]
     cost: Cost
 
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(file, SHA-256) of the program and of every array that has a file."""
+        return ((self.program, self.sha256), *((a.file, a.sha256) for a in self.arrays if a.file))
+
 
 @dataclass(frozen=True)
 class Wire:
@@ -162,7 +167,7 @@ def load(path: Path) -> Manifest:
 def check_files(manifest: Manifest, folder: Path, partition: int) -> None:
     """Compare the program and arrays of one partition with their checksums; raises `ManifestError`."""
     part = manifest.partitions[partition]
-    for name, digest in [(part.program, part.sha256), *((a.file, a.sha256) for a in part.arrays if a.file)]:
+    for name, digest in part.files:
         path = folder / name
         if not path.is_file():
             raise ManifestError(f"{path} is missing; compile the model again")

@@ -156,7 +156,7 @@ def _piecewise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
             raise Mistake(
                 "piecewise takes pairs of a time and a value", entry.span, "write piecewise(0s: 1, 0.5s: 0)"
             )
-        check_unit(entry.key, TIME, "a time of piecewise", entry.span)
+        check_unit(entry.key, TIME, "a time of piecewise", entry.whole or entry.span)
         if entry.key.shape or entry.key.data < 0:
             raise Mistake(
                 "a time of piecewise is one time of at least 0s", entry.span, "write piecewise(0s: 1)"

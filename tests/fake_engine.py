@@ -1,6 +1,7 @@
 """A small engine for tests of the runtime: it exchanges integers on every wire and records all kinds of probe.
 
-SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step.
+SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step; SPIKE_FAKE_SLOW="PARTITION:SECONDS" makes
+one sleep in every chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WORDS = 3
 ENGINE = "fake_engine:Engine"
 
 
-def model(partitions: int, chain: bool = False) -> schema.Manifest:
+def model(partitions: int, chain: bool = False, wired: bool = True) -> schema.Manifest:
     """A manifest with wires between all partitions, or only from each to the next, and three probes."""
     count = range(partitions)
     parts = tuple(
@@ -57,7 +58,7 @@ def model(partitions: int, chain: bool = False) -> schema.Manifest:
             tuple(_part(p, 2, (p, p + 1)) for p in count),
         ),
     )
-    wires = tuple(schema.Wire(p, q, WORDS) for p, q in pairs)
+    wires = tuple(schema.Wire(p, q, WORDS) for p, q in pairs if wired)
     return schema.Manifest("fake", 5, 0.001, "float64", partitions, parts, wires, probes)
 
 
@@ -121,7 +122,8 @@ class Engine:
         what, _, where = os.environ.get("SPIKE_FAKE", "").partition(":")
         self.fault = what if where and int(where.split(":")[0]) == partition else ""
         self.fault_step = int(where.split(":")[1]) if self.fault else 0
-        self.pause = float(os.environ.get("SPIKE_FAKE_PAUSE", "0"))
+        slow, _, seconds = os.environ.get("SPIKE_FAKE_SLOW", "").partition(":")
+        self.pause = float(seconds) if slow == str(partition) else 0.0
 
     def run(self, first: int, count: int) -> int:
         if self.fault and first <= self.fault_step < first + count:

@@ -103,7 +103,7 @@ CASES = {
     "module as a vector": ("use integrator(9) as x\nprobe x", 2, 7, "'x' is a module", "such as x.in"),
     "missing module argument": ("use integrator() as x", 1, 1, "integrator needs 'neurons'", "integrator(neurons=...)"),
     "into an input": ("input u = 1\nrelay r\nconnect r -> u", 3, 14, "'u' takes no input", "connect to an ensemble"),
-    "neurons of a relay": ("relay r\nprobe r.neurons", 2, 9, "'r' has no neurons", "name an ensemble"),
+    "neurons of a relay": ("relay r\nprobe r.neurons", 2, 8, "'r' has no neurons", "name an ensemble"),
     "state that is not there": (
         "ensemble a(9, neuron=lif_rate)\nprobe a voltage", 2, 7, "neurons of type LIFRate have no voltage", ".neurons",
     ),
