@@ -34,9 +34,10 @@ class RecordError(Exception):
 
 def group_name(probe: str) -> str:
     """Name of a probe's group in the store: the probe's, with what a path cannot hold escaped."""
-    return (
-        quote(probe, safe=" []()+-=,.:@").replace("__", "%5F_") if probe.strip(".") else quote(probe, safe="")
-    )
+    name = quote(probe, safe=" []()+-=,.:@")
+    if name.startswith("__"):
+        return "%5F" + name[1:]
+    return name if name.strip(".") else name.replace(".", "%2E")
 
 
 def chunk_samples(columns: int, itemsize: int) -> int:

@@ -7,6 +7,7 @@ import select
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -92,7 +93,8 @@ class Supervisor:
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
     _moved: tuple[float, list[int]] = (0.0, [])
-    _failed: set[int] = field(default_factory=set)
+    # Messages that were received but not looked at yet: kept where one of them says that the run has failed.
+    _inbox: deque[tuple[Worker, frames.Frame]] = field(default_factory=deque)
 
     def prepare(self) -> bool:
         """Wait until all are ready and connected; False where a signal came before.
@@ -141,7 +143,9 @@ class Supervisor:
         while time.monotonic() < end and not all(
             w.closed or w.state in ("done", "failed") for w in self.workers
         ):
-            for worker, frame in self._arrived(limit=False):
+            self._listen(limit=False)
+            while self._inbox:
+                worker, frame = self._inbox.popleft()
                 if frame.kind in ("block", "complete"):
                     self._take(worker, frame)
                 elif frame.kind in ("done", "failed"):
@@ -157,8 +161,9 @@ class Supervisor:
     def _serve(self, finished: Callable[[], bool]) -> None:
         """Take messages and watch the processes until `finished`."""
         while not finished():
-            for worker, frame in self._arrived(limit=True):
-                self._take(worker, frame)
+            self._listen(limit=True)
+            while self._inbox:
+                self._take(*self._inbox.popleft())
             for worker in self.workers:
                 if worker.closed:
                     self._ended(worker)
@@ -167,8 +172,8 @@ class Supervisor:
                 self._check_stopped()
                 self._check_stuck()
 
-    def _arrived(self, limit: bool) -> list[tuple[Worker, frames.Frame]]:
-        """Messages of all workers; those that are too far ahead are not listened to, where `limit`."""
+    def _listen(self, limit: bool) -> None:
+        """Collect messages of all workers; those that are too far ahead are not listened to, where `limit`."""
         running = [worker.complete for worker in self.workers if worker.state != "done"]
         slowest = min(running, default=0)
         open_ = [w for w in self.workers if not w.closed]
@@ -177,7 +182,9 @@ class Supervisor:
         for worker in listened:
             poll.register(worker.channel, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(TICK * 1000)}
-        return [(w, frame) for w in listened if w.channel.fileno() in ready for frame in w.read()]
+        for worker in listened:
+            if worker.channel.fileno() in ready:
+                self._inbox += ((worker, frame) for frame in worker.read())
 
     def _take(self, worker: Worker, frame: frames.Frame) -> None:
         values = frame.values

@@ -23,6 +23,8 @@ from spikec.profile import HostProfile, Kernels
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
+# Neurons left over after whole vectors of so many are computed one by one (as in `spike_runtime.calibrate_neurons`).
+VECTOR = 8
 # Part of a step's neurons that spike, where decoders are gathered: about 80 Hz at steps of 1 ms.
 SPIKING_HZ = 80.0
 _TRANSCENDENTAL = frozenset(
@@ -55,7 +57,9 @@ def _neurons(table: NDArray[np.int64], cost: Mapping[str, float], dt: float) -> 
     ns = (
         cost["atom"] * len(table)
         + cost["neuron"] * count.sum()
+        + cost["rest"] * (count % VECTOR).sum()
         + cost["dimension"] * (count * dims).sum()
+        + cost["input"] * dims.sum()
         + cost["row"] * (count * dense).sum()
         + cost["sum"] * rows.sum()
         + cost["scan"] * (count * gather).sum()

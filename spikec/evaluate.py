@@ -115,8 +115,11 @@ def _list(items: list[tuple[Value, Span]], span: Span) -> Value:
     """A vector of numbers, or a matrix of rows; all of one dimension and shape."""
     if not items:
         return Value(np.zeros(0))
-    first = items[0][0]
     symbolic = any(v.symbolic for v, _ in items)
+    if symbolic and all(v.shape in ((), (1,)) for v, _ in items):
+        # A represented value of one dimension is a vector of one: [x, x^2] is a vector of two.
+        items = [(Value(v.data[0], v.power) if v.shape else v, place) for v, place in items]
+    first = items[0][0]
     for value, place in items[1:]:
         if value.shape != first.shape:
             one, other = (" x ".join(map(str, v.shape)) or "a number" for v in (first, value))

@@ -54,6 +54,7 @@ class _Printer:
     lines: list[str] = field(default_factory=list)
     next_comment: int = 0
     last_line: int = 0
+    commented: int = 0
 
     def block(self, statements: Iterable[s.Statement], indent: str) -> None:
         for statement in statements:
@@ -115,13 +116,10 @@ class _Printer:
         """A comment at the end of the line that a statement ends on stays there."""
         if self.next_comment < len(self.comments):
             comment = self.comments[self.next_comment]
-            if comment.line == line and not comment.alone and self._ends(comment):
+            if comment.line == line and not comment.alone and self.commented != len(self.lines):
                 self.lines[-1] += "  " + comment.text
+                self.commented = len(self.lines)
                 self.next_comment += 1
-
-    def _ends(self, comment: _Comment) -> bool:
-        del comment
-        return bool(self.lines) and "#" not in self.lines[-1]
 
     def _compound(self, head: str, body: tuple[s.Statement, ...], indent: str, end_line: int) -> None:
         self.lines.append(f"{indent}{head} {{")

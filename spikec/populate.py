@@ -201,7 +201,8 @@ def function_node(statement: s.FunctionNode, frame: Frame, path: str) -> Functio
         if length < 1:
             raise Mistake("the size of an argument is at least 1", statement.span, f"write {name}[1]")
         frame.context.reserve(length, "the argument", statement.span)
-        scope.bind(name, Value(components(range(offset, offset + length))))
+        vector = components(range(offset, offset + length))
+        scope.bind(name, Value(vector[0] if size is None else vector))
         offset += length
     value = as_vector(number(statement.value, scope), statement.value.span)
     outputs = tuple(expression(item) for item in value)

@@ -26,7 +26,7 @@ REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
 
-NEURON_COSTS = ("atom", "neuron", "dimension", "row", "sum", "scan", "gathered", "activity")
+NEURON_COSTS = ("atom", "neuron", "rest", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
 STAGE_COSTS = (
     "step", "op", "sum", "join", "decoded", "lowpass", "filter", "filter_element", "filter_multiply", "delay",
     "table", "table_element", "noise", "linear_row", "linear_entry", "argument", "arithmetic", "transcendental",

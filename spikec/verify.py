@@ -43,23 +43,28 @@ def verify(graph: g.Graph) -> g.Graph:
 
 def _check_node(graph: g.Graph, name: str, op: g.Operator) -> Iterator[str]:
     ports: dict[str, list[str]] = {}
-    for source, _, data in graph.nx.in_edges(name, data=True):
-        ports.setdefault(data["port"], []).append(source)
-        signal = data["signal"]
-        if (signal.name, signal.size, signal.delay) != (
-            source,
-            graph.op(source).size,
-            graph.op(source).delay,
-        ):
-            yield f"{name}: the signal on its edge from {source} is not what {source} sets"
-    one, optional, many = (table.get(type(op), ()) for table in (ONE, OPTIONAL, MANY))
-    for port in ports.keys() - {*one, *optional, *many}:
-        yield f"{name}: {type(op).__name__} has no port {port!r}"
-    for port in (*one, *optional):
-        count = len(ports.get(port, ()))
-        if count > 1 or (count == 0 and port in one):
-            yield f"{name}: port {port!r} of {type(op).__name__} has {count} inputs"
+    for source, edges in graph.nx.pred[name].items():
+        expected = graph.op(source)
+        for data in edges.values():
+            ports.setdefault(data["port"], []).append(source)
+            signal = data["signal"]
+            if (signal.name, signal.size, signal.delay) != (source, expected.size, expected.delay):
+                yield f"{name}: the signal on its edge from {source} is not what {source} sets"
+    yield from _check_ports(name, op, ports)
     yield from _check_shapes(graph, name, op, ports)
+
+
+def _check_ports(name: str, op: g.Operator, ports: dict[str, list[str]]) -> Iterator[str]:
+    kind = type(op)
+    one, optional, many = ONE.get(kind, ()), OPTIONAL.get(kind, ()), MANY.get(kind, ())
+    for port, sources in ports.items():
+        if port not in one and port not in optional and port not in many:
+            yield f"{name}: {kind.__name__} has no port {port!r}"
+        elif len(sources) > 1 and port not in many:
+            yield f"{name}: port {port!r} of {kind.__name__} has {len(sources)} inputs"
+    for port in one:
+        if port not in ports:
+            yield f"{name}: port {port!r} of {kind.__name__} has no input"
 
 
 def _check_shapes(graph: g.Graph, name: str, op: g.Operator, ports: dict[str, list[str]]) -> Iterator[str]:
@@ -98,8 +103,20 @@ def _input_size(op: g.Operator, port: str) -> int | None:
 
 
 def _check_cycles(graph: g.Graph) -> list[str]:
-    try:
-        cycle = nx.find_cycle(graph.undelayed())
-    except nx.NetworkXNoCycle:
+    """Count down the undelayed inputs of every node (Kahn 1962); a cycle keeps some."""
+    waiting = dict.fromkeys(graph.nx, 0)
+    successors: dict[str, list[str]] = {name: [] for name in graph.nx}
+    for source, target, signal in graph.nx.edges(data="signal"):
+        if signal.delay == 0:
+            waiting[target] += 1
+            successors[source].append(target)
+    ready = [name for name, count in waiting.items() if count == 0]
+    for name in ready:
+        for target in successors[name]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
+    if len(ready) == len(waiting):
         return []
+    cycle = nx.find_cycle(graph.undelayed())
     return ["a cycle without delay: " + " -> ".join([*(edge[0] for edge in cycle), cycle[0][0]])]

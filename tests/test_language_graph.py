@@ -120,7 +120,8 @@ def test_synapses(written: str, num: tuple[float, ...], den: tuple[float, ...], 
 
 def test_slices_and_transform_are_one_matrix() -> None:
     graph = loads(
-        "relay a[4]\nrelay b[3]\nconnect a[[3, 0]] -> b[0:3:2] transform [[1, 2], [3, 4]]\nconnect a[::-2] -> b[1:3] synapse none"
+        "relay a[4]\nrelay b[3]\nconnect a[[3, 0]] -> b[0:3:2] transform [[1, 2], [3, 4]]\n"
+        "connect a[::-2] -> b[1:3] synapse none"
     )
     verify(graph)
     expected = np.zeros((3, 4))
@@ -149,7 +150,8 @@ def test_a_function_sees_the_slice() -> None:
 
 def test_functions_by_name_and_by_component() -> None:
     graph = loads(
-        "function square(x) = x*x\nfunction mix(p, q) = p + 2*q\nensemble a(50, dims=2)\nrelay b[2]\nrelay c\n"
+        "function square(x) = x*x\nfunction mix(p, q) = p + 2*q\nensemble a(50, dims=2)\n"
+        "relay b[2]\nrelay c\n"
         "connect a -> b via square\nconnect a -> c via mix\nconnect a -> c via mix(x[1], x[0])"
     )
     x = np.array([[3.0, 5.0]])
@@ -226,7 +228,7 @@ def test_a_function_applies_to_each_element() -> None:
     ] * 3
 
 
-@pytest.mark.parametrize("count", [2, 5, 300])
+@pytest.mark.parametrize("count", [2, 5, 50])
 def test_matrix_between_arrays(count: int) -> None:
     text = (
         f"array a(5, count={count})\narray b(5, count={count})\n"
@@ -303,7 +305,8 @@ def test_white_signal() -> None:
 
 def test_white_noise() -> None:
     graph = loads(
-        "seed 5\ninput a = white_noise(std=2, dims=3)\ninput b = white_noise(low=-1, high=2, scale=false, seed=8)"
+        "seed 5\ninput a = white_noise(std=2, dims=3)\n"
+        "input b = white_noise(low=-1, high=2, scale=false, seed=8)"
     )
     a, b = graph.op("a"), graph.op("b")
     assert (a.distribution, a.a, a.b, a.scale, a.size, a.key, a.seed) == (
@@ -397,9 +400,12 @@ def test_direct_mode_has_no_neurons() -> None:
 
 def test_parameters_of_an_ensemble() -> None:
     graph = loads(
-        "seed 4\nensemble a(3, dims=2, radius=1.5, encoders=[[1, 0], [0, 1], [1, 1]], max_rates=uniform(100Hz, 0.2kHz),"
+        "seed 4\n"
+        "ensemble a(3, dims=2, radius=1.5, encoders=[[1, 0], [0, 1], [1, 1]],"
+        " max_rates=uniform(100Hz, 0.2kHz),"
         " intercepts=[0, 0.1, 0.2], eval_points=ball, n_eval_points=77, normalize_encoders=false, seed=9,"
-        " noise=gaussian(0, 0.1))\nensemble b(5, gain=2, bias=uniform(0, 1), encoders=choice([[1], [-1]], [3, 1]))"
+        " noise=gaussian(0, 0.1))\n"
+        "ensemble b(5, gain=2, bias=uniform(0, 1), encoders=choice([[1], [-1]], [3, 1]))"
     )
     a, b = graph.op("a"), graph.op("b")
     assert (a.size, a.dims, a.radius, a.path, a.seed, a.n_eval_points) == (3, 2, 1.5, "a", 9, 77)
@@ -418,7 +424,8 @@ def test_defaults_and_what_overrides_them() -> None:
     graph = loads(
         "defaults ensemble { radius = 2, neuron = lif_rate }\ndefaults connection { synapse = 20ms }\n"
         "ensemble a(10)\nensemble b(10, radius=3)\nconnect a -> b\nconnect b -> a synapse 7ms\n"
-        "module m() { port in\n defaults ensemble { radius = 5 }\n ensemble c(10)\n connect in -> c }\nuse m() as n"
+        "module m() { port in\n defaults ensemble { radius = 5 }\n ensemble c(10)\n"
+        " connect in -> c }\nuse m() as n"
     )
     assert [graph.op(n).radius for n in ("a", "b", "n.c")] == [2, 3, 5]
     assert isinstance(graph.op("n.c").neuron, LIFRate)
@@ -444,10 +451,9 @@ def test_function_node_with_several_arguments_and_time() -> None:
 
 def test_probes() -> None:
     graph = loads(
-        "ensemble a(10, dims=2)\nprobe a synapse 30ms every 5ms as value ideal [sin(t), 0]\nprobe a.neurons spikes\n"
-        "probe a voltage\nprobe a.input\nprobe a[1] via x^2 as square\n".replace(
-            " as value ideal [sin(t), 0]", " ideal [sin(t), 0] as value"
-        )
+        "ensemble a(10, dims=2)\nprobe a synapse 30ms every 5ms ideal [sin(t), 0] as value\n"
+        "probe a.neurons spikes\n"
+        "probe a voltage\nprobe a.input\nprobe a[1] via x^2 as square\n"
     )
     verify(graph)
     found = {op.name: op for _, op in graph.nodes(g.Probe)}
@@ -478,7 +484,8 @@ def test_spikes_of_an_array_are_a_probe_for_each_element() -> None:
 
 def test_modules_nest_and_take_parameters() -> None:
     graph = loads(
-        "module inner(n, tau=10ms) { port in; port out; ensemble x(n); connect in -> x synapse tau; connect x -> out synapse none }\n"
+        "module inner(n, tau=10ms) { port in; port out; ensemble x(n); connect in -> x synapse tau\n"
+        " connect x -> out synapse none }\n"
         "module outer(n) { port in\n use inner(2*n, tau=20ms) as i\n connect in -> i.in synapse none }\n"
         "use outer(30) as o\ninput u = 1\nconnect u -> o.in\nprobe o.i.out"
     )
@@ -497,7 +504,8 @@ def test_seed_of_a_module() -> None:
 
 def test_loops_and_conditions() -> None:
     graph = loads(
-        "param n = 4\nfor i in 0..n { ensemble e[i](10 + i)\n if i > 0 { connect e[i-1] -> e[i] } else { probe e[i] } }\n"
+        "param n = 4\nfor i in 0..n { ensemble e[i](10 + i)\n"
+        " if i > 0 { connect e[i-1] -> e[i] } else { probe e[i] } }\n"
         "for i in 0..2 { for j in 0..2 { relay r[i][j][3] } }\nconnect r[0][1][2] -> r[1][0][0]"
     )
     verify(graph)
@@ -529,7 +537,10 @@ def test_imports_give_modules_and_functions(tmp_path: Path) -> None:
 
 
 def test_settings_and_what_overrides_them() -> None:
-    text = "model m\nparam f = 2\nseed 3*f\ndt 0.5ms\nparam tau = 10ms\nensemble a(10*f)\nconnect a -> a synapse tau"
+    text = (
+        "model m\nparam f = 2\nseed 3*f\ndt 0.5ms\nparam tau = 10ms\n"
+        "ensemble a(10*f)\nconnect a -> a synapse tau"
+    )
     graph = loads(text)
     assert (graph.name, graph.seed, graph.dt) == ("m", 6, 0.0005)
     graph = loads(text, seed=11, dt=0.002, parameters={"f": 5, "tau": 0.3})
@@ -540,7 +551,8 @@ def test_settings_and_what_overrides_them() -> None:
 
 def test_units() -> None:
     graph = loads(
-        "param r = 1/10ms\nrelay a[3ms*2kHz]\nensemble e(10, max_rates=uniform(r, 2*r))\nlet s = sqrt(4s*1s) + 5us"
+        "param r = 1/10ms\nrelay a[3ms*2kHz]\nensemble e(10, max_rates=uniform(r, 2*r))\n"
+        "let s = sqrt(4s*1s) + 5us"
     )
     assert graph.op("a").size == 6
     assert graph.op("e").max_rates.parameters == (100.0, 200.0)
@@ -563,7 +575,10 @@ def test_matrix_functions() -> None:
 
 
 def test_equal_text_gives_an_equal_graph() -> None:
-    text = "array a(5, count=9)\nconnect a -> a transform gaussian(0, 1)\nuse product(20, dims=3) as p\nprobe p.out"
+    text = (
+        "array a(5, count=9)\nconnect a -> a transform gaussian(0, 1)\n"
+        "use product(20, dims=3) as p\nprobe p.out"
+    )
     one, two = loads(text), loads(text)
     assert list(one.nx.edges(data="port")) == list(two.nx.edges(data="port"))
     assert [(n, type(op)) for n, op in one.nodes()] == [(n, type(op)) for n, op in two.nodes()]

@@ -6,8 +6,8 @@ vector span all but what is comparable to lambda.  Preconditioned by those, conj
 about ten iterations of 4 m n operations per output (Nystrom preconditioning: Frangella, Tropp and Udell,
 2023).
 
-A is kept in float32 and the iterations run in float32; residuals are taken in float64 and solved for again
-(iterative refinement) until the decoders are those of the plain float64 solve to about 1e-7.
+A is kept in float32 and the iterations run in float32; the residual is then taken in float64 and solved for again
+(iterative refinement), which gives the decoders of the plain float64 solve to about 1e-7.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikec.graph import Array
 from spikec.nef.polynomials import inverse_factor, orthonormal_polynomials
-from spikec.nef.system import SilentError, Solution, System, Workspace
-
-Single = NDArray[np.float32]
+from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 
 _CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
 _FIRST = 3e-3  # change of the decoders, relative to the largest, at which the first round ends
@@ -80,8 +77,9 @@ def _assemble(
     right_sides = [np.zeros((Y.shape[1], neurons)) for Y in targets]
     high, low = -np.inf, np.inf
     for start, stop in blocks:
-        a = system.activities(start, stop, buffer[: stop - start])
-        A[start:stop] = a
+        a = buffer[: stop - start]
+        system.activities(start, stop, a, A[start:stop])
+        a[:] = A[start:stop]
         high, low = max(high, float(a.max())), min(low, float(a.min()))
         for b, Y in zip(right_sides, targets, strict=True):
             b += Y[start:stop].T @ a

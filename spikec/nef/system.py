@@ -6,6 +6,7 @@ import mmap
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from spikec.graph import Array, Neurons
 
 _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+
+
+Single = NDArray[np.float32]
 
 
 class SilentError(ValueError):
@@ -34,11 +38,14 @@ class System:
     def _encoders(self) -> Array:
         return np.ascontiguousarray(self.neurons.scaled_encoders.T)
 
-    def activities(self, start: int, stop: int, out: Array) -> Array:
-        """A for the points start .. stop, written to `out` ((stop - start) x neurons)."""
-        np.matmul(self.points[start:stop], self._encoders, out=out)
-        out += self.neurons.bias
-        return self.neurons.neuron.rates(out, out)
+    def activities(self, start: int, stop: int, currents: Array, out: Array | Single | None = None) -> Array:
+        """A for the points start .. stop in `out`, by default in place of the currents.
+
+        `currents` is memory for J; both are (stop - start) x neurons.
+        """
+        np.matmul(self.points[start:stop], self._encoders, out=currents)
+        currents += self.neurons.bias
+        return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
 
 
 @dataclass(frozen=True)
