@@ -267,3 +267,16 @@ def test_an_unknown_solver() -> None:
     graph.connect("a", "b", "activity")
     ((message, _),) = _diagnose(graph)
     assert message == "b: there is no solver 'magic'; use lstsq_l2 or lstsq"
+
+
+def test_a_solve_that_does_not_fit_memory_is_refused() -> None:
+    """Before anything is allocated for it."""
+    graph = Graph("model", 0.001, 7)
+    _add(graph, "a", 50, n_eval_points=10**6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikec.nef.tasks.memory", lambda neurons, points: neurons * points * 10**9)
+        ((message, hint),) = _diagnose(graph)
+    assert message.startswith(
+        "decoders of a (50 neurons, 1000000 evaluation points) need 50000000 GB of memory"
+    )
+    assert "n_eval_points" in hint

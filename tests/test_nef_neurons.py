@@ -54,6 +54,9 @@ def test_rates_equal_nengo(neuron: NeuronType, oracle: nengo.neurons.NeuronType)
     out = J.copy()
     neuron.rates(out, out)
     np.testing.assert_array_equal(out, neuron.rates(J))
+    single = np.empty(len(J), np.float32)
+    neuron.rates(J, single)  # type: ignore[arg-type]
+    np.testing.assert_allclose(single, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("neuron", "oracle"), PAIRS, ids=IDS)

@@ -6,8 +6,8 @@ vector span all but what is comparable to lambda.  Preconditioned by those, conj
 about ten iterations of 4 m n operations per output (Nystrom preconditioning: Frangella, Tropp and Udell,
 2023).
 
-A is kept in float32 and the iterations run in float32; the residual is then taken in float64 and solved for again
-(iterative refinement), which gives the decoders of the plain float64 solve to about 1e-7.
+A is kept in float32 and the iterations run in float32; the residual is then taken in float64 and solved for
+again (iterative refinement), which gives the decoders of the plain float64 solve to about 1e-7.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class NeuronType:
     def rates(self, J: Array, out: Array | None = None) -> Array:
         """Steady-state firing rate (Hz, or activity for rate neurons) for input current J, of the shape of J.
 
-        With `out` (which may be J itself) it is written there and no memory is allocated for it; a float32 `out`
-        takes the distance from threshold in float64 and the rest of the curve in float32.
+        With `out` (which may be J itself) it is written there and no memory is allocated for it.  A float32
+        `out` takes the distance from threshold in float64 and the rest of the curve in float32.
         """
         raise NotImplementedError(type(self).__name__)
 

@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 import psutil
 
 from spikec.nef.blas import one_thread
+from spikec.nef.solvers import memory
 from spikec.nef.system import Workspace
 from spikec.nef.tasks import Built, Task, run
 from spikec.nef.tuning import point_count
@@ -94,4 +95,4 @@ def _work(task: Task) -> float:
 
 
 def _bytes(task: Task) -> int:
-    return 16 * task.op.size * point_count(task.op, task.op.eval_points)
+    return memory(task.op.size, point_count(task.op, task.op.eval_points)) if task.decodings else 1

@@ -50,6 +50,11 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
     ]
 
 
+def memory(neurons: int, points: int) -> int:
+    """Bytes that the solve of a population takes at the most, roughly: activities and a Gram matrix in float64."""
+    return 8 * neurons * points + 8 * min(neurons, points) ** 2
+
+
 def _check(solver: Solver) -> None:
     if solver.kind not in KINDS:
         raise ValueError(f"there is no solver {solver.kind!r}; use {' or '.join(KINDS)}")

@@ -8,13 +8,14 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+import psutil
 
 from spikec.errors import Diagnostic
 from spikec.expressions import evaluate_all
 from spikec.graph import Array, Decoders, Decoding, Ensemble, Neurons, Solver
 from spikec.nef.distributions import DistributionError
 from spikec.nef.neurons import TuningError
-from spikec.nef.solvers import solve
+from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points, point_count, tune
 
@@ -93,6 +94,7 @@ def _solve_group(
         points = (
             neurons.eval_points if own is None else eval_points(task.op, own, f"eval_points {points_digest}")
         )
+        _check_memory(task, len(points), first)
         targets = [_target(name, decoding, points) for name, decoding in members]
         solved = solve(System(neurons, points), targets, solver, workspace)
     except SilentError:
@@ -106,6 +108,17 @@ def _solve_group(
     except ValueError as error:
         raise _DecodingError(Diagnostic(f"{name}: {error}", first.span)) from None
     return {name: solution for (name, _), solution in zip(members, solved, strict=True)}
+
+
+def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
+    needed, there = memory(task.op.size, points), psutil.virtual_memory().total
+    if needed > there:
+        message = (
+            f"decoders of {task.name} ({task.op.size} neurons, {points} evaluation points) need "
+            f"{needed / 1e9:.0f} GB of memory to solve for; this machine has {there / 1e9:.0f} GB"
+        )
+        hint = "give n_eval_points, or represent the value by an array of smaller ensembles"
+        raise _DecodingError(Diagnostic(message, decoding.span or task.op.span, hint))
 
 
 def _target(name: str, decoding: Decoding, points: Array) -> Array:

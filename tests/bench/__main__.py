@@ -1,0 +1,112 @@
+"""The table of `make bench`: run with `python -m tests.bench [MODEL ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import statistics
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import measure
+
+MODELS = {
+    "stream": "stream-8x8",
+    "random_graph": "random-128-5%",
+    "circular_convolution": "cconv-64d-200n",
+    "lorenz": "lorenz-2000n",
+    "big_ensembles": "big-16x4000-8d",
+    "small_ensembles": "small-1000x100-1d",
+}
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", help=f"some of: {', '.join(MODELS)}")
+    parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--no-peer", action="store_true", help="do not run Nengo")
+    arguments = parser.parse_args()
+    console = Console()
+    rows = []
+    for name in arguments.models or MODELS:
+        console.print(f"measuring {name} ...", style="dim")
+        rows.append(_measure(name, not arguments.no_peer))
+    console.print(_table(rows))
+    console.print(_summary(rows))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    report = {"machine": platform.processor() or platform.machine(), "models": rows}
+    arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+    console.print(f"Written: {arguments.output}")
+
+
+def _measure(name: str, peer: bool) -> dict[str, Any]:
+    path = measure.ROOT / "models" / "bench" / f"{name}.spk"
+    row: dict[str, Any] = {"model": name}
+    if peer:
+        row["nengo64"] = asdict(measure.nengo(MODELS[name], 64))
+        row["nengo32"] = asdict(measure.nengo(MODELS[name], 32))
+    row["spike"] = [asdict(measure.spike(path, n, "float32")) for n in (1, 2)]
+    row["spike64"] = asdict(measure.spike(path, 1, "float64"))
+    return row
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Spike beside Nengo (medians; us per step unless said otherwise)")
+    for column in (
+        "model", "N", "neurons", "us/step", "ns/neuron", "predicted", "error", "x Nengo", "x Nengo 32",
+        "speed-up", "compile s", "warm s", "Nengo build s", "start s", "MiB run", "MiB arrays",
+    ):  # fmt: skip
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in rows:
+        first = row["spike"][0]
+        for s in (*row["spike"], row["spike64"]):
+            wide = s["precision"] == "float64"
+            table.add_row(
+                row["model"] + (" float64" if wide else ""),
+                str(s["partitions"]),
+                str(s["neurons"]),
+                f"{s['step_us']:.1f}",
+                f"{s['step_us'] * 1e3 / s['neurons']:.2f}",
+                f"{s['predicted_us']:.1f}",
+                f"{s['predicted_us'] / s['step_us'] - 1:+.0%}",
+                _ratio(row, "nengo64", s),
+                _ratio(row, "nengo32", s),
+                f"{first['step_us'] / s['step_us']:.2f}",
+                f"{s['compile_cold_s']:.2f}",
+                f"{s['compile_warm_s']:.2f}",
+                f"{row['nengo64']['build_s']:.1f}" if "nengo64" in row else "-",
+                f"{s['first_step_s']:.1f}",
+                f"{s['run_mib']:.0f}",
+                f"{s['arrays_mib']:.1f}",
+            )
+    return table
+
+
+def _ratio(row: dict[str, Any], peer: str, spike: dict[str, Any]) -> str:
+    return f"{row[peer]['step_us'] / spike['step_us']:.1f}" if peer in row else "-"
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    errors = [abs(s["predicted_us"] / s["step_us"] - 1) for row in rows for s in row["spike"]]
+    lines = [
+        f"Prediction: median error {statistics.median(errors):.0%} over {len(errors)} runs (N = 1 and 2, float32)."
+    ]
+    for peer in ("nengo64", "nengo32"):
+        ratios = [row[peer]["step_us"] / row["spike"][0]["step_us"] for row in rows if peer in row]
+        if ratios:
+            mean = math.exp(statistics.fmean(map(math.log, ratios)))
+            lines.append(
+                f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

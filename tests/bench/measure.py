@@ -1,0 +1,163 @@
+"""One measurement each: Nengo's build and step, Spike's compilation and step."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+# Enough steps for every run to take about this long (s), so that start and noise do not count.
+LENGTH = 1.5
+
+
+@dataclass(frozen=True)
+class Nengo:
+    """A peer's figures: build in s, one step in us."""
+
+    neurons: int
+    build_s: float
+    step_us: float
+
+
+@dataclass(frozen=True)
+class Spike:
+    """Figures of one compilation: cold and warm cache in s, a step in us measured and predicted, memory in MiB."""
+
+    partitions: int
+    precision: str
+    neurons: int
+    compile_cold_s: float
+    compile_warm_s: float
+    first_step_s: float
+    step_us: float
+    predicted_us: float
+    compile_mib: float
+    run_mib: float
+    arrays_mib: float
+
+
+def nengo(model: str, bits: int) -> Nengo:
+    """Build and step of Nengo's own simulator, decoder cache off, in a process of its own."""
+    return Nengo(**_child("nengo_child", model, bits))
+
+
+def spike(model: Path, partitions: int, precision: str) -> Spike:
+    """Compile with an empty and with a filled cache, then run."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        cache = {"SPIKE_CACHE_DIR": str(home / "cache")}
+        profile = str(_host_profile())
+        command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(home / "model")]
+        command += ["--precision", precision, "--host-profile", profile, "--quiet"]
+        cold, memory = _timed(command, cache)
+        warm, _ = _timed(command, cache)
+        manifest = home / "model" / "manifest.json"
+        probe = _run(manifest, home / "probe", "0.05s")
+        steps = LENGTH / (probe["step_us"] * 1e-6)
+        seconds = min(max(steps * probe["dt"], 0.2), 60.0)
+        runs = [_run(manifest, home / f"run{k}", f"{seconds:.3f}s") for k in range(3)]
+        body = json.loads(manifest.read_text())
+        predicted = max(
+            sum(p["cost"]["compute"].values()) + p["cost"]["exchange"] for p in body["partitions"]
+        )
+        return Spike(
+            partitions=partitions,
+            precision=precision,
+            neurons=body["neurons"],
+            compile_cold_s=cold,
+            compile_warm_s=warm,
+            first_step_s=probe["start_s"],
+            step_us=statistics.median(run["step_us"] for run in runs),
+            predicted_us=predicted / 1000,
+            compile_mib=memory,
+            run_mib=max(run["mib"] for run in runs),
+            arrays_mib=sum(f.stat().st_size for f in (home / "model").rglob("*.npy")) / 2**20,
+        )
+
+
+def _host_profile() -> Path:
+    """The profile of this host, measured now where it was not before."""
+    from spikec import profile
+
+    profile.load(None, None)
+    return profile.default_folder() / profile.FILE
+
+
+def _run(manifest: Path, output: Path, length: str) -> dict[str, float]:
+    """Step time (us, of the slowest partition), seconds until the first step, and memory of one run."""
+    command = [_bin("spike-run"), str(manifest), "--time", length, "-o", str(output), "--quiet"]
+    wall, memory = _timed(command, {})
+    about = json.loads((output / "run.json").read_text())
+    per_step = [
+        sum(t[k] for k in ("compute", "exchange", "waiting", "recording")) / t["steps"]
+        for t in about["times"]
+    ]
+    return {
+        "step_us": max(per_step) / 1000,
+        "start_s": wall - about["wall"],
+        "dt": about["dt"],
+        "mib": memory,
+    }
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Wall seconds of a command, and the largest memory of any of its processes in MiB."""
+    script = (
+        "import resource, subprocess, sys, time\n"
+        "start = time.perf_counter()\n"
+        "code = subprocess.run(sys.argv[1:]).returncode\n"
+        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command], env=os.environ | environment, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    wall, memory = done.stdout.split()[-2:]
+    return float(wall), float(memory)
+
+
+def _bin(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _child(function: str, *arguments: Any) -> dict[str, Any]:
+    command = [sys.executable, "-c", f"from tests.bench import measure; measure.{function}(*{arguments!r})"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def nengo_child(model: str, bits: int) -> None:
+    """Runs in the process that `nengo` starts: build, then the median of five blocks of steps."""
+    import nengo as peer
+
+    from tests.bench.nengo_models import MODELS
+
+    peer.rc["decoder_cache"]["enabled"] = "False"
+    peer.rc["precision"]["bits"] = str(bits)
+    network = MODELS[model]()
+    start = time.perf_counter()
+    with peer.Simulator(network, progress_bar=False) as simulator:
+        build = time.perf_counter() - start
+        simulator.run_steps(20, progress_bar=False)
+        start = time.perf_counter()
+        simulator.run_steps(10, progress_bar=False)
+        steps = max(10, int(LENGTH / 5 / ((time.perf_counter() - start) / 10)))
+        blocks = []
+        for _ in range(5):
+            start = time.perf_counter()
+            simulator.run_steps(steps, progress_bar=False)
+            blocks.append((time.perf_counter() - start) / steps)
+    print(json.dumps(asdict(Nengo(network.n_neurons, build, statistics.median(blocks) * 1e6))))  # noqa: T201
