@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from spike_runtime.results import Run
     from spike_runtime.supervise import Progress
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
-_TIME = re.compile(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
 _KINDS = ("compute", "exchange", "waiting", "recording")
 
 
@@ -27,22 +24,12 @@ class Time(click.ParamType):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = _TIME.fullmatch(value)
+        from spike_runtime.units import UnitError, seconds
+
         try:
-            number, unit = float(match[1] if match else ""), match[2] if match else ""
-        except ValueError:
-            self.fail(
-                f"{value!r} is not a time; write a number and its unit, such as 2s or 500ms", param, ctx
-            )
-        if not unit:
-            self.fail(f"{value!r} has no unit; write {value}s for seconds or {value}ms", param, ctx)
-        if unit not in _UNITS:
-            self.fail(f"{unit!r} is not a unit of time; use {', '.join(_UNITS)}", param, ctx)
-        if number <= 0:
-            self.fail(f"{value!r} is no time to run; give one above 0", param, ctx)
-        return number * _UNITS[unit]
+            return seconds(value)
+        except UnitError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(

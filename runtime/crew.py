@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -22,6 +26,7 @@ from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, STOP, WAIT_STEP, 
 
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
 _TAIL = 4000
+PIECE = 1 << 20
 
 
 @dataclass(eq=False)
@@ -29,7 +34,7 @@ class Worker:
     """One worker: its process, the socket to it, its segment (shared with the others, or its own), what it said."""
 
     partition: int
-    process: subprocess.Popen[bytes]
+    process: Child
     channel: socket.socket
     segment: NDArray[np.int64]
     log: IO[bytes]
@@ -58,7 +63,7 @@ class Worker:
     def read(self) -> list[frames.Frame]:
         """Messages that have arrived; `closed` is set where there will be no more."""
         try:
-            piece = self.channel.recv(1 << 20)
+            piece = self.channel.recv(PIECE)
         except BlockingIOError:
             return []
         except ConnectionError:
@@ -92,38 +97,105 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process, if it still is, and free what it used."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        self.process.kill()
+        self.process.wait(timeout=2)
         self.channel.close()
         self.log.close()
 
 
-def start(job: Job, channel: socket.socket, segment: NDArray[np.int64]) -> Worker:
-    """Start the worker of a job; `channel` is the supervisor's end of the socket pair."""
-    environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
-    log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `Worker.end`)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-X", "faulthandler", "-m", "spike_runtime.worker"],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=log,
-        env=environment,
-        pass_fds=(job.channel, job.segment),
-        start_new_session=True,  # Ctrl-C and Ctrl-Z go to the supervisor only
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(job.dump().encode())
-    channel.setblocking(False)
-    return Worker(job.partition, process, channel, segment, log, frames.Splitter())
+class Nursery:
+    """The process that workers are forked from, as the supervisor sees it; see `nursery`."""
+
+    def __init__(self, engine: str) -> None:
+        self._socket, there = socket.socketpair()
+        self._text = b""
+        self._news: deque[dict[str, int]] = deque()
+        self._codes: dict[int, int] = {}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        command = [sys.executable, "-P", "-X", "faulthandler", "-m", "spike_runtime.nursery", engine]
+        with there:
+            self._process = subprocess.Popen(
+                [*command, str(os.getpid())],
+                stdin=there,
+                stdout=self._log,
+                stderr=self._log,
+                env=os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD},
+                start_new_session=True,  # Ctrl-C and Ctrl-Z go to the supervisor only
+            )
+
+    def start(self, job: Job, segment: NDArray[np.int64], descriptor: int) -> Worker:
+        """Have the worker of a job started, with shared memory `segment` of that descriptor.
+
+        Raises `OSError` where the nursery is gone.
+        """
+        here, there = socket.socketpair()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `Worker.end`)
+        with there:
+            socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, log.fileno()])
+        here.setblocking(False)
+        return Worker(job.partition, Child(self, self._born()), here, segment, log, frames.Splitter())
+
+    def code(self, pid: int, timeout: float) -> int | None:
+        """Exit code of a worker that has ended, None where it has not within `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while pid not in self._codes and self._listen(max(0.0, end - time.monotonic())):
+            pass
+        return self._codes.get(pid)
+
+    def end(self) -> None:
+        """Kill it, and with it every worker that still is."""
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def _born(self) -> int:
+        while not self._news:
+            if not self._listen(None):
+                self._log.seek(0)
+                said = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+                raise OSError(f"cannot start workers: {said[0] if said else 'their parent process ended'}")
+        return self._news.popleft()["born"]
+
+    def _listen(self, timeout: float | None) -> bool:
+        """Take what the nursery says; False where it says nothing in time, or is gone."""
+        if not select.select([self._socket], [], [], timeout)[0]:
+            return False
+        try:
+            piece = self._socket.recv(PIECE)
+        except ConnectionError:
+            return False
+        *lines, self._text = (self._text + piece).split(b"\n")
+        for line in map(json.loads, lines):
+            if "born" in line:
+                self._news.append(line)
+            else:
+                self._codes[line["ended"]] = line["code"]
+        return bool(piece)
+
+
+@dataclass(frozen=True, eq=False)
+class Child:
+    """A worker's process: a child of the nursery, which reports how it ended."""
+
+    nursery: Nursery
+    pid: int
+
+    def wait(self, timeout: float) -> int | None:
+        """Exit code, or minus the number of the signal that ended it; None where it still runs."""
+        return self.nursery.code(self.pid, timeout)
+
+    def kill(self) -> None:
+        """End it, if it still is."""
+        if self.wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 def how_it_ended(worker: Worker, out_of_memory: bool) -> str:
     """Why a worker's process is gone, in words."""
-    try:
-        code = worker.process.wait(timeout=2)
-    except subprocess.TimeoutExpired:
+    code = worker.process.wait(timeout=2)
+    if code is None:
         return "closed its connection but did not end"
     if code == -signal.SIGKILL and out_of_memory:
         return "was killed by the kernel: out of memory; use fewer neurons, float32, or a machine with more memory"

@@ -1,4 +1,4 @@
-"""What the supervisor tells a worker before it starts: one JSON object on the worker's standard input."""
+"""What the supervisor tells a worker before it starts: one JSON object."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ TRANSPORTS = ("ring", "ipc", "tcp")
 class Job:
     """One partition of one run.
 
-    channel, segment: inherited descriptors of the socket to the supervisor and of the shared memory; run: a
-    random number in hexadecimal that marks the frames of this run; bind: where the partition receives, "" for rings.
-    core: the core to stay on, if any.  engine: "module:name" of what runs the program.
+    run: a random number in hexadecimal that marks the frames of this run; bind: where the partition receives, ""
+    for rings; core: the core to stay on, if any; engine: "module:name" of what runs the program.
     """
 
     manifest: str
@@ -23,12 +22,9 @@ class Job:
     steps: int
     seed: int | None
     transport: str
-    channel: int
-    segment: int
     run: str
     bind: str
     core: int | None
-    supervisor: int
     engine: str = ENGINE
 
     def dump(self) -> str:

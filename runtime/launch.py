@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import secrets
-import socket
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -153,6 +152,8 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
     alone = plan.transport == "ring" and count <= len(os.sched_getaffinity(0))
     spin = SPIN_ALONE if alone else SPIN_SHARED
     number = secrets.token_hex(16)
+    nursery = crew.Nursery(plan.engine)
+    stack.callback(nursery.end)
     segment = None
     for partition in range(count):
         if segment is None or plan.transport != "ring":
@@ -162,23 +163,21 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
             stack.callback(os.close, descriptor)
             segment = shared.attach(descriptor, layout.words)
             prepare(segment, spin)
-        here, there = socket.socketpair()
-        with there:
-            job = Job(
-                manifest=str(plan.path.resolve()),
-                partition=partition,
-                steps=plan.steps,
-                seed=plan.seed,
-                transport=plan.transport,
-                channel=there.fileno(),
-                segment=descriptor,
-                run=number,
-                bind=_bind(plan.transport, sockets, partition),
-                core=cores[partition],
-                supervisor=os.getpid(),
-                engine=plan.engine,
-            )
-            worker = crew.start(job, here, segment)
+        job = Job(
+            manifest=str(plan.path.resolve()),
+            partition=partition,
+            steps=plan.steps,
+            seed=plan.seed,
+            transport=plan.transport,
+            run=number,
+            bind=_bind(plan.transport, sockets, partition),
+            core=cores[partition],
+            engine=plan.engine,
+        )
+        try:
+            worker = nursery.start(job, segment, descriptor)
+        except OSError as error:
+            raise RunFailedError(str(error), partition, None) from None
         stack.callback(worker.end)
         supervisor.workers.append(worker)
 

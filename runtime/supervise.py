@@ -116,16 +116,20 @@ class Supervisor:
         start = time.monotonic()
         self._moved = (start, [])
         self._tell("go")
+        shown = start
 
-        def tick() -> bool:
-            if progress:
-                step = min(worker.progress for worker in self.workers)
-                progress(Progress(step, steps, self.manifest.dt, time.monotonic() - start))
+        def finished() -> bool:
+            nonlocal shown
             if self.signals.count:
                 self.stop()
-            return self._all("done") or self.signals.count > 1
+            done = self._all("done") or self.signals.count > 1
+            if progress and (done or time.monotonic() - shown > TICK):
+                shown = time.monotonic()
+                step = min(worker.progress for worker in self.workers)
+                progress(Progress(step, steps, self.manifest.dt, shown - start))
+            return done
 
-        self._serve(tick)
+        self._serve(finished)
 
     def close(self) -> None:
         """Let all workers end; they have nothing more to do."""

@@ -1,17 +1,14 @@
-"""One partition in a process of its own: `python -m spike_runtime.worker`, started by the supervisor.
+"""One partition in a process of its own, forked by the nursery for a job of the supervisor.
 
-Reads its job, builds the engine, says "ready", waits for "go", runs, and hands over what was recorded as it goes.
-It never decides about the run: the supervisor stops it by the stop flag, and it dies with the supervisor.
+Builds the engine, says "ready", waits for "go", runs, and hands over what was recorded as it goes.  It never
+decides about the run: the supervisor stops it by the stop flag, and it dies with the supervisor.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
-import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -22,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import frames, manifest
 from spike_runtime.blocks import Block
-from spike_runtime.job import Job, load_job
+from spike_runtime.job import Job
 from spike_runtime.wires import segment as shared
 from spike_runtime.wires.layout import (
     EXCHANGE_NS,
@@ -32,8 +29,6 @@ from spike_runtime.wires.layout import (
     SegmentLayout,
     segment_layout,
 )
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Engine(Protocol):
@@ -61,14 +56,11 @@ class Pump(Protocol):
     def close(self) -> None: ...
 
 
-def main() -> int:
-    """Run the job on standard input; gives the exit code."""
-    job = load_job(sys.stdin.read())
-    _die_with(job.supervisor)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = socket.socket(fileno=job.channel)
+def main(job: Job, channel_descriptor: int, segment_descriptor: int) -> int:
+    """Do a job over inherited descriptors; gives the exit code."""
+    channel = socket.socket(fileno=channel_descriptor)
     try:
-        _work(job, channel)
+        _work(job, channel, segment_descriptor)
     except (BrokenPipeError, EOFError, ConnectionError):
         return 1  # the supervisor is gone: nobody to tell
     except MemoryError as error:
@@ -88,10 +80,10 @@ def _report(channel: socket.socket, kind: str, cause: str) -> int:
     return 1
 
 
-def _work(job: Job, channel: socket.socket) -> None:
+def _work(job: Job, channel: socket.socket, descriptor: int) -> None:
     plan = manifest.load(Path(job.manifest))
     layout = segment_layout(plan, None if job.transport == "ring" else job.partition)
-    segment = shared.attach(job.segment, layout.words)
+    segment = shared.attach(descriptor, layout.words)
     if job.core is not None:
         os.sched_setaffinity(0, {job.core})
     pump = None if job.transport == "ring" else _pump(job, plan, layout, segment)
@@ -160,18 +152,3 @@ def _pump(job: Job, plan: manifest.Manifest, layout: SegmentLayout, segment: NDA
     from spike_runtime.wires.zeromq import Pump as ZeroMQPump  # only runs over sockets need it
 
     return ZeroMQPump(plan, job.partition, bytes.fromhex(job.run), layout, segment, job.bind)
-
-
-def _die_with(supervisor: int) -> None:
-    """Have the kernel end this process when the supervisor ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    # Interpreter shutdown would only take time: there is nothing left to write.
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)

@@ -14,7 +14,8 @@ from spikec.frame import Frame
 from spikec.imports import Library
 from spikec.links import connection
 from spikec.probes import probe
-from spikec.scope import Context, Scope, duplicate, suggestion
+from spikec.context import Context
+from spikec.scope import Scope, duplicate, suggestion
 from spikec.values import Mistake
 
 DEFAULT_DT = 0.001

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
-STAGES = ("lower", "drop", "share", "fold", "build", "narrow", "split", "plan", "program")
+STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -83,6 +83,18 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring"
         round(exchange_cost([len(w) for w in layout.send.values()], [len(w) for w in layout.receive.values()],
                             layout.sums, profile, layout.dtype, transport), 1),
     )  # fmt: skip
+
+
+def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) -> float:
+    """ns per step of all partitions together on one host.
+
+    With a core for each, that of the slowest; with fewer cores, all work in turn, with a change of process for each.
+    """
+    slowest = max(c.total for c in costs)
+    if len(costs) <= profile.cores:
+        return slowest
+    switches = profile.wires[transport]["process"] * len(costs)
+    return max(slowest, (sum(c.total for c in costs) + switches) / profile.cores)
 
 
 def exchange_cost(

@@ -33,6 +33,8 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
     work: list[str] = []
 
     def want(name: str, mask: Mask) -> None:
+        if not mask.any():
+            return
         known = masks.setdefault(name, np.zeros(len(mask), bool))
         if (mask & ~known).any():
             known |= mask

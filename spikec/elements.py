@@ -91,10 +91,11 @@ class Input(Element):
 
 @dataclass(frozen=True, eq=False)
 class Population(Element):
-    """An ensemble; `ensemble` is None in direct mode, where the value is the input itself."""
+    """`ensemble` is None in direct mode, where the value is the input; `noise` is added to the currents."""
 
     neurons: int
     ensemble: Ensemble | None
+    noise: WhiteNoise | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ def limits(range_: s.Range, scope: Scope) -> range:
     """The range of a loop or comprehension, counted against the bound before anything is made."""
     start = integer(range_.start, scope, "the start of a range")
     stop = integer(range_.stop, scope, "the end of a range")
-    scope.context.reserve(max(0, stop - start), "the range", range_.span)
+    scope.context.spend(max(0, stop - start), "the range", range_.span)
     return range(start, stop)
 
 

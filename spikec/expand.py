@@ -17,8 +17,9 @@ from spikec.elements import Array, Element
 from spikec.evaluate import entry, evaluate, limits, number
 from spikec.frame import Broken, Default, Frame, Instance, ModuleValue, Object
 from spikec.imports import Library
-from spikec.scope import Context, FunctionValue, Scope, duplicate, suggestion
-from spikec.signatures import Parameter, assign, convert
+from spikec.context import Context
+from spikec.scope import FunctionValue, Scope, duplicate, suggestion
+from spikec.signatures import Parameter, assign, convert, seed_of
 from spikec.values import AlreadyReported, Entry, Mistake, Value
 
 MAX_STATEMENTS = 2_000_000
@@ -241,7 +242,7 @@ class Expander:
                 )
         seed = frame.seed
         if "seed" in given and "seed" not in names:
-            seed = populate.seed_of(given["seed"])
+            seed = seed_of(given["seed"])
         inner = Frame(self.context, path + ".", scope, module.modules, seed, frame.depth + 1, in_module=True)
         inner.defaults = {kind: dict(found) for kind, found in frame.defaults.items()}
         self._seed_of_module(definition, inner)
@@ -251,7 +252,7 @@ class Expander:
         for statement in definition.body:
             if isinstance(statement, s.Setting) and statement.name == "seed":
                 value = evaluate(statement.value, inner.scope)
-                inner.seed = populate.seed_of(Entry(value, statement.value.span))
+                inner.seed = seed_of(Entry(value, statement.value.span))
 
 
 class TooLarge(Mistake):
@@ -297,5 +298,5 @@ def setting(statement: s.Setting, scope: Scope) -> float:
     """The value of `dt 1ms` (s) or `seed 7`."""
     entry = Entry(evaluate(statement.value, scope), statement.value.span)
     if statement.name == "seed":
-        return populate.seed_of(entry)
+        return seed_of(entry)
     return float(convert(entry, Parameter("dt", 1, positive=True), "the model"))

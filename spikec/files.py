@@ -13,7 +13,7 @@ from spikec.errors import Span
 from spikec.values import Mistake
 
 if TYPE_CHECKING:
-    from spikec.scope import Context
+    from spikec.context import Context
 
 
 def locate(name: str, span: Span | None, context: Context, folder: Path | None) -> Path:

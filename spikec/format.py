@@ -1,8 +1,8 @@
 """Canonical text of a model: `spikec fmt`.
 
 Statements stand one on a line, blocks are indented by two spaces, blank lines are kept (at most one), and
-comments stay before the statement, or at the end of the line, that they were written with.  The text parses to
-the same model, and formatting it again changes nothing.
+comments stay before the statement, or at the end of the line, that they were written with.  The text parses
+to the same model, and formatting it again changes nothing.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from spikec import syntax as s
 from spikec.elements import Array, Element
 from spikec.errors import Span
 from spikec.evaluate import integer
-from spikec.scope import Context, Scope, duplicate
+from spikec.context import Context
+from spikec.scope import Scope, duplicate
 from spikec.values import Mistake
 
 

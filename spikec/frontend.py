@@ -17,7 +17,7 @@ from spikec.graph import Graph
 from spikec.loops import refuse_loops
 from spikec.lower import lower
 from spikec.parser import parse
-from spikec.scope import Context
+from spikec.context import Context
 from spikec.values import Mistake
 
 
@@ -62,7 +62,7 @@ def loads(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No garbage collection: a large model is a million objects that stay, and each search visits them all."""
+    """No garbage collection: a large model is a million objects that stay; each search visits them all."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -17,7 +17,8 @@ from spikec.evaluate import evaluate
 from spikec.files import locate, read_text
 from spikec.frame import Frame, ModuleValue
 from spikec.parser import parse
-from spikec.scope import Context, FunctionValue, Scope, duplicate
+from spikec.context import Context
+from spikec.scope import FunctionValue, Scope, duplicate
 from spikec.values import AlreadyReported, Mistake
 
 

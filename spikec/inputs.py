@@ -13,24 +13,16 @@ from spikec.errors import Span
 from spikec.evaluate import as_vector, evaluate, kind_of, number
 from spikec.files import read_matrix
 from spikec.frame import Frame
-from spikec.populate import seed_of, time_function
+from spikec.noise import dims_of, seed_in, white_noise
+from spikec.populate import time_function
 from spikec.signatures import Parameter, bind, check_unit
-from spikec.values import FREQUENCY, TIME, Entry, Mistake, Record, Value
+from spikec.values import FREQUENCY, TIME, Mistake, Record, Value
 
 _WHITE_SIGNAL = (
     Parameter("period", TIME, required=True, positive=True),
     Parameter("high", FREQUENCY, required=True, positive=True),
     Parameter("rms", positive=True),
     Parameter("dims", least=1.0),
-    Parameter("seed", least=0.0),
-)
-_WHITE_NOISE = (
-    Parameter("std", least=0.0),
-    Parameter("mean"),
-    Parameter("low"),
-    Parameter("high"),
-    Parameter("dims", least=1.0),
-    Parameter("scale"),
     Parameter("seed", least=0.0),
 )
 
@@ -70,15 +62,16 @@ def from_file(statement: s.InputFile, frame: Frame, path: str, dt: float) -> e.I
     linear, repeat = ("linear" in statement.options), ("repeat" in statement.options)
     if repeat:
         whole_steps(len(samples) * every.data, dt, "the length of a repeated recording", statement.every.span)
-    frame.context.reserve(samples.size, "the recording", statement.span)
+    rows = len(samples) * every.data / dt if linear else len(samples)
+    frame.context.reserve(rows * samples.shape[1], "the recording", statement.span)
     source = e.Recording(samples, float(every.data), linear, repeat)
     return e.Input(path, samples.shape[1], statement.span, source)
 
 
 def whole_steps(duration: float, dt: float, what: str, span: Span) -> int:
     """A time in steps.  Raises `Mistake` where it is not a whole number of them, or none."""
-    steps = round(duration / dt)
-    if steps < 1 or abs(duration / dt - steps) > 1e-6 * max(1.0, steps):
+    steps = round(min(duration / dt, 2.0**53))
+    if steps < 1 or steps >= 2**53 or abs(duration / dt - steps) > 1e-6 * max(1.0, steps):
         raise Mistake(
             f"{what} must be a multiple of the step of {dt:g} s, not {duration:g} s",
             span,
@@ -100,7 +93,7 @@ def _process(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
 
 def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
     given = bind(record, _WHITE_SIGNAL)
-    size = _dims(given, record.span)
+    size = dims_of(given, record.span)
     steps = whole_steps(given["period"], dt, "the period of a white signal", record.span)
     if given["high"] * given["period"] < 1:
         raise Mistake(
@@ -116,37 +109,15 @@ def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Sourc
         )
     frame.context.reserve(steps * size, "the white signal", record.span)
     return size, e.WhiteSignal(
-        given["period"], given["high"], given.get("rms", 0.5), _seed(given, record, frame)
+        given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, frame.seed)
     )
 
 
 def _white_noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
-    given = bind(record, _WHITE_NOISE)
-    size, scale, seed = _dims(given, record.span), bool(given.get("scale", 1.0)), _seed(given, record, frame)
-    uniform = {"low", "high"} & given.keys()
-    if uniform and {"std", "mean"} & given.keys():
-        raise Mistake(
-            "white_noise is gaussian (mean, std) or uniform (low, high), not both", record.span, "choose one"
-        )
-    if uniform:
-        if len(uniform) < 2 or given["low"] >= given["high"]:
-            raise Mistake("uniform white noise needs low below high", record.span, "write low=-1, high=1")
-        return size, e.WhiteNoise("uniform", given["low"], given["high"], scale, seed)
-    return size, e.WhiteNoise("gaussian", given.get("mean", 0.0), given.get("std", 1.0), scale, seed)
+    return white_noise(record, frame.seed)
 
 
-def _dims(given: dict[str, Any], span: Span) -> int:
-    dims = given.get("dims", 1.0)
-    if dims != int(dims):
-        raise Mistake(f"dims must be a whole number, not {dims:g}", span, "write dims=1")
-    return int(dims)
-
-
-def _seed(given: dict[str, Any], record: Record, frame: Frame) -> int:
-    return seed_of(Entry(Value(given["seed"]), record.span)) if "seed" in given else frame.seed
-
-
-def _piecewise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
+def _piecewise(record: Record, frame: Frame, _dt: float) -> tuple[int, e.Source]:
     """`piecewise(0s: 1, 0.5s: 0)`: each value holds from its time to the next; 0 before the first."""
     if not record.entries:
         raise Mistake("piecewise has no values", record.span, "write piecewise(0s: 1, 0.5s: 0)")
@@ -157,9 +128,9 @@ def _piecewise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
                 "piecewise takes pairs of a time and a value", entry.span, "write piecewise(0s: 1, 0.5s: 0)"
             )
         check_unit(entry.key, TIME, "a time of piecewise", entry.whole or entry.span)
-        if entry.key.shape or entry.key.data < 0:
+        if entry.key.shape or not 0 <= entry.key.data < 1e9:
             raise Mistake(
-                "a time of piecewise is one time of at least 0s", entry.span, "write piecewise(0s: 1)"
+                "a time of piecewise is one time, 0s or later", entry.span, "write piecewise(0s: 1)"
             )
         rows.append((float(entry.key.data), as_vector(entry.value, entry.span), entry.span))
     for (before, first, _), (after, then, place) in pairwise(rows):

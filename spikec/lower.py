@@ -13,7 +13,7 @@ from spikec import elements as e
 from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.lower_matrices import Part, gather, route
-from spikec.lower_sources import source
+from spikec.lower_sources import noise, source
 from spikec.nef.distributions import DistributionError, sample
 from spikec.nef.sampling import generator
 from spikec.values import Mistake
@@ -53,6 +53,7 @@ def _element(element: e.Element, graph: g.Graph) -> None:
             if element.ensemble is not None:
                 graph.add(path, element.ensemble)
                 graph.connect(f"{path}.in", path)
+                _noise(element, graph)
         case e.FunctionNode():
             op = g.Function(
                 size=element.size,
@@ -67,6 +68,15 @@ def _element(element: e.Element, graph: g.Graph) -> None:
                 graph.connect(f"{path}.in", path)
         case e.Relay():
             graph.add(path, g.Sum(size=element.size, span=element.span))
+
+
+def _noise(element: e.Population, graph: g.Graph) -> None:
+    """Noise enters as a current of every neuron."""
+    if element.noise is not None:
+        name = f"{element.path}.noise"
+        graph.add(name, noise(element.noise, name, element.neurons, element.span))
+        whole = e.Piece(element, range(element.neurons), element.neurons)
+        graph.connect(name, _entry(whole, "neurons", graph))
 
 
 def _neural(element: e.Element) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import elements as e
+from spikec.errors import Span
 from spikec.graph import Constant, Noise, Operator, Table, TimeFunction
 from spikec.nef.sampling import generator
 
@@ -31,12 +32,17 @@ def source(element: e.Input, dt: float) -> Operator:
         case e.WhiteSignal():
             samples = white_signal(element.source, element.path, element.size, dt)
             return _table(element, samples, np.arange(len(samples)), len(samples))
-        case e.WhiteNoise(distribution, a, b, scale, seed):
-            return Noise(
-                size=element.size, span=element.span, distribution=distribution, a=a, b=b, scale=scale,
-                key=element.path, seed=seed,
-            )  # fmt: skip
+        case e.WhiteNoise():
+            return noise(element.source, element.path, element.size, element.span)
     raise TypeError(element.source)
+
+
+def noise(process: e.WhiteNoise, key: str, size: int, span: Span) -> Noise:
+    """White noise keyed by the path of what it belongs to."""
+    return Noise(
+        size=size, span=span, distribution=process.distribution, a=process.a, b=process.b,
+        scale=process.scale, key=key, seed=process.seed,
+    )  # fmt: skip
 
 
 def _table(element: e.Input, samples: Array, starts: NDArray[np.int64], period: int = 0) -> Table:

@@ -32,8 +32,25 @@ def assign(graph: g.Graph, n: int, profile: HostProfile, dtype: str, transport: 
     Raises `ModelError` where there are fewer atoms (or groups that must stay together) than partitions.
     """
     who = hg.reads(graph)
+    made = hg.hypergraph(graph, who, vertex_costs(graph, profile, dtype))
+    return place(graph, n, who, made, profile.wires[transport]["word"])
+
+
+def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, float]:
+    """ns per step of every atom, with what is recorded of it."""
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}
-    return place(graph, n, who, hg.hypergraph(graph, who, costs), profile.wires[transport]["word"])
+    stages = profile.kernels[dtype].stages
+    for probe, op in graph.nodes(g.Probe):
+        for source, _, port in graph.nx.in_edges(probe, data="port"):
+            atoms = [source] if port == "neurons" else graph.inputs(source, "activity")
+            each = stages["events"] if op.attribute == "spikes" else stages["record"] / op.every
+            costs.update({a: costs[a] + each * graph.op(a).size for a in atoms if _recorded_with_atoms(op)})
+    return costs
+
+
+def _recorded_with_atoms(probe: g.Probe) -> bool:
+    """Whether every atom's partition records its own neurons."""
+    return probe.attribute not in ("value", "input")
 
 
 def place(graph: g.Graph, n: int, who: hg.Reads, hyper: hg.Hypergraph, word: float) -> Assignment:
@@ -42,7 +59,7 @@ def place(graph: g.Graph, n: int, who: hg.Reads, hyper: hg.Hypergraph, word: flo
     blocks = _blocks(hyper, n, word)
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
     atoms = {name: atoms[name] for name, _ in graph.nodes(g.Atom)}
-    return Assignment(n, atoms, _probes(graph, who, atoms))
+    return Assignment(n, atoms, probe_owners(graph, who, atoms))
 
 
 def check_count(n: int, hyper: hg.Hypergraph) -> None:
@@ -72,7 +89,7 @@ def _blocks(hyper: hg.Hypergraph, n: int, word: float) -> list[int]:
     unit = max(sum(hyper.weights) / count / RESOLUTION, 1e-9)
     weights = [max(1, round(w / unit)) for w in hyper.weights]
     blocks = _kahypar(hyper, n, weights, [max(1, round(w * word / unit)) for w in hyper.words])
-    return _renumbered(_filled(blocks, weights, n))
+    return renumbered(_filled(blocks, weights, n))
 
 
 @cache
@@ -104,12 +121,13 @@ def _filled(blocks: list[int], weights: list[int], n: int) -> list[int]:
     return [int(b) for b in result]
 
 
-def _renumbered(blocks: list[int]) -> list[int]:
+def renumbered(blocks: list[int]) -> list[int]:
+    """The same blocks, numbered in the order in which they first occur."""
     number: dict[int, int] = {}
     return [number.setdefault(b, len(number)) for b in blocks]
 
 
-def _probes(graph: g.Graph, who: hg.Reads, atoms: dict[str, int]) -> dict[str, int]:
+def probe_owners(graph: g.Graph, who: hg.Reads, atoms: dict[str, int]) -> dict[str, int]:
     """Owner of every probe: who makes most of what it reads; where it must be in that step, who makes it."""
     owner = np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
     place = {names[0]: k for k, names in enumerate(who.readers)}

@@ -13,6 +13,7 @@ from spikec import emit, frontend, plan, profile
 from spikec.cache import Cache
 from spikec.graph import Graph
 from spikec.nef.build import build
+from spikec.passes.advance import advance
 from spikec.passes.drop import drop
 from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
@@ -26,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 # Called with the name of a stage and what it made; returns False to stop there.
 Inspect = Callable[[str, Any], bool]
 
-STAGES = ("lower", "drop", "share", "fold", "build", "narrow", "split", "plan", "program")
+STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def _passes(options: Options, progress: Progress | None) -> list[tuple[str, Call
         ("drop", drop),
         ("share", share),
         ("fold", fold),
+        # What advances to one place twice is shared again.
+        ("advance", lambda graph: share(advance(graph))),
         ("build", lambda graph: build(graph, cache, options.jobs, progress)),
         ("narrow", narrow),
         ("split", split),

@@ -9,16 +9,17 @@ import numpy as np
 
 from spikec import syntax as s
 from spikec import vocabulary as v
-from spikec.elements import Array, FunctionNode, Population, Relay
+from spikec.elements import Array, FunctionNode, Population, Relay, WhiteNoise
 from spikec.errors import Span
 from spikec.evaluate import as_vector, entry, evaluate, integer, number
 from spikec.expressions import Component, Expression, Time
 from spikec.frame import Frame
 from spikec.graph import Ensemble
 from spikec.nef.neurons import LIF
+from spikec.noise import white_noise
 from spikec.scope import Scope
-from spikec.signatures import Parameter, assign, convert
-from spikec.values import FREQUENCY, Entry, Mistake, Value, expression
+from spikec.signatures import Parameter, assign, convert, seed_of
+from spikec.values import FREQUENCY, Entry, Mistake, Record, Value, expression
 
 ENSEMBLE_ARGUMENTS = (
     "neurons", "dims", "radius", "neuron", "encoders", "max_rates", "intercepts", "gain", "bias",
@@ -33,7 +34,6 @@ _DISTRIBUTIONS = {
     "gain": 0,
     "bias": 0,
     "eval_points": 0,
-    "noise": 0,
 }
 
 Entries = dict[str, Entry]
@@ -57,7 +57,6 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
         raise Mistake("the array has no count", statement.span, "write array name(100, count=16)")
     count = _whole(entries["count"], "count", "array")
     _plan_memory(entries, count, statement.span, frame)
-    frame.context.reserve(count, "the array", statement.span)
     return _array(entries, count, frame, path, statement.span)
 
 
@@ -96,22 +95,9 @@ def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None
     A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, and state.
     """
     neurons, dims = _sizes(entries)
-    context = frame.context
-    context.bytes_planned += count * neurons * (2 * dims + 8) * 8
-    if context.bytes_planned > context.memory_limit:
-        raise Mistake(
-            f"the model needs about {_bytes(context.bytes_planned)} of memory up to here; "
-            f"the limit is {_bytes(context.memory_limit)}",
-            span,
-            "use fewer neurons or dimensions, or raise the memory limit",
-        )
-
-
-def _bytes(count: int) -> str:
-    size, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.3g} {units[0]}"
+    points = _whole(entries["n_eval_points"], "n_eval_points", "ensemble") if "n_eval_points" in entries else 0
+    frame.context.plan(float(count) * neurons * (2.0 * dims + 8) * 8 + 8.0 * points * (neurons + dims), span)
+    frame.context.spend(float(count) * dims, "the dimensions", span)
 
 
 def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Population:
@@ -137,7 +123,22 @@ def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Populati
         options["normalize_encoders"] = bool(flag)
     seed = frame.seed if "seed" not in entries else seed_of(entries["seed"])
     op = Ensemble(size=neurons, span=span, path=path, dims=dims, neuron=neuron, seed=seed, **options)
-    return Population(path, dims, span, neurons, op)
+    return Population(path, dims, span, neurons, op, _noise(entries, seed))
+
+
+def _noise(entries: Entries, seed: int) -> WhiteNoise | None:
+    """Noise added to the input current of every neuron."""
+    if "noise" not in entries:
+        return None
+    entry = entries["noise"]
+    if not isinstance(entry.value, Record) or entry.value.name != "white_noise":
+        raise Mistake(
+            "the noise of an ensemble is white_noise", entry.span, "write noise=white_noise(std=0.1)"
+        )
+    size, noise = white_noise(entry.value, seed)
+    if size != 1:
+        raise Mistake("the noise of an ensemble has no dims", entry.span, "every neuron has noise of its own")
+    return noise
 
 
 def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
@@ -169,14 +170,6 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
                 entry.span,
                 "give one value per neuron, or one for all",
             )
-
-
-def seed_of(entry: Entry) -> int:
-    """A seed: a whole number from 0 to 2^63 - 1."""
-    value = convert(entry, Parameter("seed", least=0.0), "the model")
-    if value != int(value) or value >= 2**63:
-        raise Mistake("a seed is a whole number of at least 0", entry.span, "write a number such as 7")
-    return int(value)
 
 
 def _array(entries: Entries, count: int, frame: Frame, path: str, span: Span) -> Array:

@@ -318,17 +318,17 @@ class _Partition:
         return made
 
     def _terms(self, name: str) -> list[tuple[g.Matrix | None, Ints]]:
-        """Matrix (None: the identity) and places of the argument, for every term of a sum or product."""
-        op = self.op(name)
-        if isinstance(op, g.Product):
-            return [(op.matrix, self.now.of[self.graph.inputs(name)[0]])]
-        terms: list[tuple[g.Matrix | None, Ints]] = []
-        for source in self.graph.inputs(name):
-            if source in self.model.absorbed:
-                terms.append((self.op(source).matrix, self.now.of[self.graph.inputs(source)[0]]))
-            else:
-                terms.append((None, self.now.of[source]))
-        return terms
+        """Matrix (None: the identity) and places of the argument, for every term of a sum or product.
+
+        A term of which no component is needed, its matrix being 0 there, has no place and is left out.
+        """
+        found = []
+        for source in [name] if isinstance(self.op(name), g.Product) else self.graph.inputs(name):
+            absorbed = source == name or source in self.model.absorbed
+            argument = self.graph.inputs(source)[0] if absorbed else source
+            if argument in self.now.of:
+                found.append((self.op(source).matrix if absorbed else None, self.now.of[argument]))
+        return found
 
     def _neurons(self, prefix: str, names: list[str]) -> list[la.NeuronGroup]:
         groups: dict[tuple[str, bool], list[str]] = {}

@@ -6,56 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from spikec import syntax as s
-from spikec.errors import Diagnostic, Span
+from spikec.context import Context
+from spikec.errors import Span
 from spikec.values import AlreadyReported, Mistake
-
-MAX_ITEMS = 50_000_000
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass
-class Context:
-    """What one compilation shares: files read, mistakes found, bounds on what may be allocated."""
-
-    folder: Path | None
-    allow_outside: bool
-    memory_limit: int
-    sources: dict[str, str] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    bytes_planned: int = 0
-    items: int = 0
-    calls: int = 0
-
-    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What `action` gives; None where it raises a mistake, which is put in the list."""
-        try:
-            return action(*args, **kwargs)
-        except AlreadyReported:
-            return None
-        except Mistake as mistake:
-            self.report(mistake)
-            return None
-
-    def report(self, mistake: Mistake) -> None:
-        if mistake.diagnostic not in self.diagnostics:
-            self.diagnostics.append(mistake.diagnostic)
-
-    def reserve(self, count: float, what: str, span: Span) -> None:
-        """Count what a loop, list or matrix makes, before it is made.  Raises `Mistake` above the bound."""
-        self.items += int(min(count, 10**18))
-        limit = min(MAX_ITEMS, self.memory_limit // 8)
-        if self.items > limit:
-            raise Mistake(
-                f"{what} makes {int(count)} items; a model may make at most {limit} in all",
-                span,
-                "make it smaller; many equal ensembles are an `array`, large matrices belong in .npy files",
-            )
-
 
 @dataclass(frozen=True, eq=False)
 class FunctionValue:
@@ -135,7 +91,7 @@ def duplicate(name: str, span: Span, first: Span | None) -> Mistake:
 
 def suggestion(name: str, known: list[str]) -> str:
     """A remedy for an unknown name: the nearest one, or the list of what there is."""
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = get_close_matches(name, known[:2000], n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     if not known:

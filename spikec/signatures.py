@@ -139,3 +139,11 @@ def _above_zero(parameter: Parameter) -> str:
 
 def text_of(value: Any) -> str | None:
     return value.value if isinstance(value, Text) else None
+
+
+def seed_of(entry: Entry) -> int:
+    """A seed: a whole number from 0 to 2^63 - 1."""
+    value = convert(entry, Parameter("seed", least=0.0), "the model")
+    if value != int(value) or value >= 2**63:
+        raise Mistake("a seed is a whole number of at least 0", entry.span, "write a number such as 7")
+    return int(value)

@@ -7,6 +7,8 @@ in seconds), and a quantity with a unit stands for its number of seconds or Hz.
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +129,8 @@ def literal(value: float, unit: str, span: Span) -> Value:
 
 def finite(value: Value, span: Span) -> Value:
     """`value`, if every number in it is finite; raises `Mistake` otherwise."""
+    if isinstance(value.data, float) and math.isfinite(value.data):
+        return value
     if not value.symbolic and not np.isfinite(value.data).all():
         raise Mistake("the value is not a finite number", span, "check for a division by zero or an overflow")
     return value
@@ -135,8 +139,35 @@ def finite(value: Value, span: Span) -> Value:
 # --------------------------------------------------------------------------------------------- arithmetic
 
 
+def _quotient(a: float, b: float) -> float:
+    return a / b if b else math.nan
+
+
+# Plain numbers take the short way: Python rounds these as NumPy does.
+_QUICK: dict[str, Callable[..., float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _quotient,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "neg": operator.neg,
+    "floor": math.floor,
+    "select": lambda condition, yes, no: yes if condition else no,
+}
+
+
 def apply(function: str, arguments: list[Value], span: Span) -> Value:
     """A function of `expressions.FUNCTIONS`, entry by entry; checks dimensions and shapes."""
+    quick = _QUICK.get(function)
+    if quick and all(type(a.data) is float and a.power == PLAIN for a in arguments):
+        result = quick(*(a.data for a in arguments))
+        if math.isfinite(result):
+            return Value(float(result))
     if any(a.symbolic for a in arguments):
         return _apply_symbolic(function, arguments, span)
     power = _power(function, arguments, span)

@@ -46,13 +46,10 @@ NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
     "direct": (None, ()),
 }
 
+# The default of the regularisation; 0 where the solver has none.
 SOLVERS: dict[str, float] = {
     "lstsq_l2": 0.1,
     "lstsq": 0.0,
-    "lstsq_l2nz": 0.1,
-    "nnls": 0.0,
-    "nnls_l2": 0.1,
-    "nnls_l2nz": 0.1,
 }
 
 

@@ -76,7 +76,7 @@ def _part(partition: int, slot: int, columns: tuple[int, int]) -> schema.ProbePa
     return schema.ProbePart(partition, slot, (columns,))
 
 
-@nb.njit(nogil=True)
+@nb.njit(nogil=True, cache=True)
 def steps(
     segment: Any,
     out: Any,

@@ -14,6 +14,7 @@ from spike_runtime.wires import ring
 from spikec import graph as g
 from spikec.emit import emit
 from spikec.nef.build import build
+from spikec.passes.advance import advance
 from spikec.passes.drop import drop
 from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
@@ -25,7 +26,7 @@ from spikec.verify import verify
 
 def prepared(graph: g.Graph) -> g.Graph:
     """All passes up to the split into atoms."""
-    for apply in (drop, share, fold, build, narrow, split):
+    for apply in (drop, share, fold, advance, share, build, narrow, split):
         graph = verify(apply(verify(graph)))
     return graph
 
@@ -39,7 +40,13 @@ def run_split(
     """
     atoms = {name: (k // deal) % partitions for k, (name, _) in enumerate(graph.nodes(g.Atom))}
     probes = {name: k % partitions for k, (name, _) in enumerate(graph.nodes(g.Probe))}
-    layouts, recorded = schedule(graph, Assignment(partitions, atoms, probes), dtype)
+    return run_assigned(graph, Assignment(partitions, atoms, probes), dtype, steps)
+
+
+def run_assigned(graph: g.Graph, assignment: Assignment, dtype: str, steps: int) -> dict[str, np.ndarray]:
+    """As `run_split`, with the partition of every atom and probe given."""
+    partitions = assignment.partitions
+    layouts, recorded = schedule(graph, assignment, dtype)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "build"
         manifest = emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, home, "test")

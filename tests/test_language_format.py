@@ -43,7 +43,8 @@ def test_the_standard_library_is_formatted() -> None:
 def test_spaces_brackets_and_lines() -> None:
     text = (
         "model   m\n\n\n\nparam a=(1+2)*3-(4-5)-((6))\n"
-        "let b=-(a^2)^-2  # why\nensemble x( 9,dims = 2 ) ; relay r [2]\nfor i in 0..2{connect x[i]->r[ i : ]}\n"
+        "let b=-(a^2)^-2  # why\nensemble x( 9,dims = 2 ) ; relay r [2]\n"
+        "for i in 0..2{connect x[i]->r[ i : ]}\n"
     )
     assert format_text(text, "m.spk") == (
         "model m\n\nparam a = (1 + 2) * 3 - (4 - 5) - 6\nlet b = -(a^2)^-2  # why\n"
@@ -53,7 +54,8 @@ def test_spaces_brackets_and_lines() -> None:
 
 def test_comments_stay_where_they_were() -> None:
     text = (
-        "# first\n\n# second\nmodel m # after\nmodule q() {  # opened\n  # inside\n  relay r\n  # last inside\n}\n"
+        "# first\n\n# second\nmodel m # after\nmodule q() {  # opened\n"
+        "  # inside\n  relay r\n  # last inside\n}\n"
         'input u from "a#b.csv" every 1ms # "quoted"\n# end'
     )
     formatted = format_text(text, "m.spk")
@@ -66,7 +68,10 @@ def test_comments_stay_where_they_were() -> None:
 
 def test_long_statements_are_broken_at_commas_and_clauses() -> None:
     row = "[" + ", ".join(f"0.{i:03}" for i in range(12)) + "]"
-    text = f"relay a[12]\nrelay b[3]\nconnect a -> b transform [{row}, {row}, {row}] synapse lowpass(5ms) delay 3ms"
+    text = (
+        f"relay a[12]\nrelay b[3]\nconnect a -> b transform [{row}, {row}, {row}]"
+        " synapse lowpass(5ms) delay 3ms"
+    )
     formatted = format_text(text, "m.spk")
     assert max(map(len, formatted.splitlines())) <= 100
     assert "\n  transform [\n    [0.000" in formatted

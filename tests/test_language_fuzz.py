@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from spikec.errors import ModelError
 from spikec.frontend import loads
 
-WORDS = ["model", "param", "let", "seed", "dt", "import", "defaults", "input", "ensemble", "array", "node", "relay", "function", "connect", "probe", "use", "module\nport", "for", "if", "else", "in", "as", "from", "every", "via", "synapse", "transform", "delay", "solver", "eval_points", "ideal", "spikes", "voltage", "linear", "repeat\na", "b", "x", "t", "n", "i", "stim", "neurons", "dims", "count", "radius", "encoders", "neuron", "lif", "direct", "tanh", "uniform", "gaussian", "choice", "lowpass", "alpha", "none\nwhite_signal", "white_noise", "piecewise", "lstsq_l2", "integrator", "product", "load", "sin", "max", "sum", "identity", "zeros", "pi\n0", "1", "2", "3", "100", "0.5", "5ms", "1s", "5Hz", "2kHz", "3mz", "1e9", "1e999", "->", "-", "+", "*", "/", "%", "@", "^", "<", "==", "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", ".", "..", "#", '"', '"w.npy"', "\n"]
-WORDS = [word for group in WORDS for word in group.split("\n")] + ["\n"]
+_WORDS = """
+    model param let seed dt import defaults input ensemble array node relay function connect probe use
+    module repeat port for if else in as from every via synapse transform delay solver eval_points ideal
+    spikes voltage linear
+    a b x t n i stim neurons dims count radius encoders neuron lif direct tanh uniform gaussian choice
+    lowpass alpha none white_signal white_noise piecewise lstsq_l2 integrator product load sin max sum identity
+    zeros pi 0 1 2 3 100 0.5 5ms 1s 5Hz 2kHz 3mz 1e9 1e999
+    -> - + * / % @ ^ < == ( ) [ ] { } , ; : = . .. # " "w.npy"
+"""
+WORDS = [*_WORDS.split(), "\n"]
 
 MODEL = """model m
 param n = 10
@@ -33,14 +41,17 @@ def attempt(text: str) -> None:
     try:
         loads(text, "m.spk", memory_limit=10_000_000)
     except ModelError as error:
-        assert error.diagnostics
-        assert str(error)
-        lines = len(text.splitlines()) + 1
-        for diagnostic in error.diagnostics:
-            assert diagnostic.message
-            assert diagnostic.hint
-            if diagnostic.span is not None and diagnostic.span.file == "m.spk":
-                assert 1 <= diagnostic.span.line <= lines
+        check(error, len(text.splitlines()) + 1)
+
+
+def check(error: ModelError, lines: int) -> None:
+    assert error.diagnostics
+    assert str(error)
+    for diagnostic in error.diagnostics:
+        assert diagnostic.message
+        assert diagnostic.hint
+        if diagnostic.span is not None and diagnostic.span.file == "m.spk":
+            assert 1 <= diagnostic.span.line <= lines
 
 
 @settings(max_examples=200, deadline=5000, derandomize=True)

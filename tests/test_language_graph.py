@@ -404,7 +404,7 @@ def test_parameters_of_an_ensemble() -> None:
         "ensemble a(3, dims=2, radius=1.5, encoders=[[1, 0], [0, 1], [1, 1]],"
         " max_rates=uniform(100Hz, 0.2kHz),"
         " intercepts=[0, 0.1, 0.2], eval_points=ball, n_eval_points=77, normalize_encoders=false, seed=9,"
-        " noise=gaussian(0, 0.1))\n"
+        " noise=white_noise(std=0.1, seed=2))\n"
         "ensemble b(5, gain=2, bias=uniform(0, 1), encoders=choice([[1], [-1]], [3, 1]))"
     )
     a, b = graph.op("a"), graph.op("b")
@@ -413,7 +413,9 @@ def test_parameters_of_an_ensemble() -> None:
     assert a.max_rates == g.Distribution("uniform", (100.0, 200.0))
     assert a.intercepts == g.Distribution("samples", ((0.0, 0.1, 0.2),))
     assert a.eval_points == g.Distribution("hypersphere", (0, 0.0))
-    assert a.noise == g.Distribution("gaussian", (0.0, 0.1))
+    noise = graph.op("a.noise")
+    assert (noise.distribution, noise.b, noise.scale, noise.size, noise.seed) == ("gaussian", 0.1, True, 3, 2)
+    assert graph.inputs("a.neurons.in") == ["a.noise"]
     assert not a.normalize_encoders
     assert b.seed == 4
     assert b.gain == g.Distribution("samples", (2.0,))

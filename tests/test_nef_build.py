@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from spikec.nef import pool
 from spikec.nef.blas import _controls, one_thread
 from spikec.nef.build import build
 from spikec.nef.neurons import LIF, LIFRate
+from spikec.nef.tasks import Built, Task
 from spikec.nef.tuning import default_point_count
 
 SPAN = Span("model.spk", 3, 1, 3, 9)
@@ -23,10 +26,8 @@ X0 = Component(0)
 def _add(graph: Graph, name: str, n: int = 50, dims: int = 1, **options: Any) -> None:
     """An ensemble `name` with the decodings `name`.x (identity) and `name`.square."""
     functions: dict[str, tuple[Expression, ...]] = {"x": identity(dims), "square": (Call("*", (X0, X0)),)}
-    op = Ensemble(
-        **({"size": n, "path": name, "dims": dims, "neuron": LIF(), "seed": 7, "span": SPAN} | options)
-    )
-    graph.add(name, op)
+    given: dict[str, Any] = {"size": n, "path": name, "dims": dims, "neuron": LIF(), "seed": 7, "span": SPAN}
+    graph.add(name, Ensemble(**(given | options)))
     for label, expressions in functions.items():
         graph.add(f"{name}.{label}", Decoding(size=len(expressions), expressions=expressions, span=SPAN))
         graph.connect(name, f"{name}.{label}", "activity")
@@ -124,16 +125,27 @@ def test_independent_of_batch_order_and_processes() -> None:
 
 @pytest.mark.usefixtures("_eager_processes")
 def test_processes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[int] = []
     spread = pool._spread
-    monkeypatch.setattr(pool, "_spread", lambda tasks, n: seen.append(n) or spread(tasks, n))
+
+    def spy(tasks: Sequence[Task], processes: int) -> Iterator[Built]:
+        seen.append(processes)
+        return spread(tasks, processes)
+
+    monkeypatch.setattr(pool, "_spread", spy)
     build(_graph(a=(20, 1), b=(20, 1), c=(20, 1)), jobs=2)
     assert seen == [2]
 
 
 def test_seed_and_path_key_the_random_numbers() -> None:
     graph = Graph("model", 0.001, 7)
-    for name, options in {"a": {}, "b": {}, "c": {"path": "a"}, "d": {"path": "a", "seed": 8}}.items():
+    variants: dict[str, dict[str, Any]] = {
+        "a": {},
+        "b": {},
+        "c": {"path": "a"},
+        "d": {"path": "a", "seed": 8},
+    }
+    for name, options in variants.items():
         _add(graph, name, **options)
     built = build(graph)
     _assert_same(built, built, "a")
@@ -280,3 +292,18 @@ def test_a_solve_that_does_not_fit_memory_is_refused() -> None:
         "decoders of a (50 neurons, 1000000 evaluation points) need 50000000 GB of memory"
     )
     assert "n_eval_points" in hint
+
+
+def _die(tasks: Sequence[Task]) -> list[Built]:
+    os._exit(len(tasks))
+
+
+@pytest.mark.usefixtures("_eager_processes")
+def test_killed_workers_do_not_fail_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the system runs out of memory: the work is done again in one process."""
+    graph = _graph(a=(20, 1), b=(20, 1), c=(20, 1))
+    expected = build(graph, jobs=1)
+    monkeypatch.setattr(pool, "_run_part", _die)
+    survived = build(graph, jobs=2)
+    for name in ("a", "b", "c"):
+        _assert_same(expected, survived, name)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from spikec.cache import Cache, default_folder
 from spikec.errors import Span
 from spikec.expressions import Call, Component, identity
 from spikec.graph import Decoders, Decoding, Distribution, Ensemble, Graph, Neurons, Solver
-from spikec.nef import build as build_module
+from spikec.nef import pool
 from spikec.nef.build import build
 from spikec.nef.neurons import LIF
 from spikec.nef.system import Workspace
@@ -45,13 +46,13 @@ def _numbers(graph: Graph) -> np.ndarray:
 def _count_solves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that gets the number of tasks solved by every build."""
     solved: list[int] = []
-    run_all = build_module.run_all
+    run_all = pool.run_all
 
     def counting(tasks, jobs, report):  # type: ignore[no-untyped-def]
         solved.append(len(tasks))
         return run_all(tasks, jobs, report)
 
-    monkeypatch.setattr(build_module, "run_all", counting)
+    monkeypatch.setattr("spikec.nef.build.run_all", counting)
     return solved
 
 
@@ -88,7 +89,7 @@ def test_one_new_ensemble_does_not_forget_the_others(tmp_path: Path, monkeypatch
 def test_every_part_of_a_description_is_in_the_key() -> None:
     base = Ensemble(size=20, path="e", dims=1, neuron=LIF(), seed=1)
     decoding = Decoding(size=1, expressions=identity(1))
-    changed = [
+    changed: list[dict[str, Any]] = [
         {"size": 21},
         {"path": "f"},
         {"dims": 2},
@@ -107,13 +108,13 @@ def test_every_part_of_a_description_is_in_the_key() -> None:
         {"normalize_encoders": False},
     ]
     tasks = [Task("e", replace(base, **change), (("d", decoding),)) for change in ({}, *changed)]
-    for change in (
+    decoded: list[dict[str, Any]] = [
         {"expressions": (Call("*", (Component(0), Component(0))),)},
         {"solver": Solver(regularisation=0.2)},
         {"solver": Solver("lstsq")},
         {"eval_points": Distribution("uniform", (-1.0, 1.0))},
-    ):
-        tasks.append(Task("e", base, (("d", replace(decoding, **change)),)))
+    ]
+    tasks += [Task("e", base, (("d", replace(decoding, **change)),)) for change in decoded]
     tasks += [Task("e", base, ()), Task("e", base, (("d", decoding), ("c", decoding)))]
     assert len({task.digest() for task in tasks}) == len(tasks)
     span = Span("m.spk", 1, 1, 1, 2)

@@ -39,7 +39,9 @@ def model(parts: int) -> schema.Manifest:
             )
             for p in range(parts)
         )
-        return schema.Probe(name, f"the {name}", kind, "value", size, every, "V", exponent, dealt, ("sin(t)",))
+        return schema.Probe(
+            name, f"the {name}", kind, "value", size, every, "V", exponent, dealt, ("sin(t)",)
+        )
 
     probes = (
         probe("held", "value", COLUMNS, 1),
@@ -67,7 +69,11 @@ def blocks(parts: int, part: int, first: int, last: int) -> list[Block]:
     share = 10**9 * (part + 1) if part < parts - 1 else -(10**9) * (parts * (parts - 1) // 2)
     mine = (total(thirds) if part == 0 else 0) + np.full((len(thirds), 2), share if parts > 1 else 0)
     spikes = np.array([(n, c) for n in step for c in columns if (n * (c + 2)) % 7 == 0]).reshape(-1, 2)
-    return [Block(0, part, first - 1, held), Block(1, part, (first - 1) // 3, mine), Block(2, part, 0, spikes)]
+    return [
+        Block(0, part, first - 1, held),
+        Block(1, part, (first - 1) // 3, mine),
+        Block(2, part, 0, spikes),
+    ]
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -121,7 +127,11 @@ def test_values_are_right_and_labelled(tmp_path: Path) -> None:
     assert (held["time"].values == step * 0.001).all()
     assert held["time"].attrs["units"] == "s"
     assert held["value"].attrs["units"] == "V"
-    assert (held.attrs["probe"], held.attrs["target"], held.attrs["ideal"]) == ("held", "the held", ["sin(t)"])
+    assert (held.attrs["probe"], held.attrs["target"], held.attrs["ideal"]) == (
+        "held",
+        "the held",
+        ["sin(t)"],
+    )
     summed = xr.open_zarr(tmp_path / "store", group=group_name("a/b: __sum"), consolidated=False)
     assert (summed["value"].values == total(step[step % 3 == 0]).astype(np.float64) * 2.0**-EXPONENT).all()
     assert (summed["time"].values == step[step % 3 == 0] * 0.001).all()
@@ -217,7 +227,9 @@ def test_run_of_a_dead_process_is_failed_and_cut(tmp_path: Path) -> None:
     for block in blocks(1, 0, 1, 1500):
         recorder.add(block)
     recorder.complete(0, 1500)
-    runfile.save(about(tmp_path, pid=2**22 + 1), tmp_path)  # above the kernel's limit: there is no such process
+    runfile.save(
+        about(tmp_path, pid=2**22 + 1), tmp_path
+    )  # above the kernel's limit: there is no such process
     run = open_run(tmp_path)
     assert run.status == "failed"
     assert "spike-run itself ended" in run.about.cause

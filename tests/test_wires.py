@@ -26,8 +26,10 @@ from spike_runtime.wires.layout import (
     TAIL,
     WAITING_NS,
     WIRE,
-    WORDS as COLUMN_WORDS,
     SegmentLayout,
+)
+from spike_runtime.wires.layout import (
+    WORDS as COLUMN_WORDS,
 )
 
 STEPS = 400
@@ -63,7 +65,9 @@ def same_rows(table: np.ndarray) -> np.ndarray:
 
 
 def tables(layout: SegmentLayout, manifest: schema.Manifest, p: int) -> tuple[np.ndarray, np.ndarray]:
-    return same_rows(ring.out_wire_table(layout, manifest, p)), same_rows(ring.in_wire_table(layout, manifest, p))
+    return same_rows(ring.out_wire_table(layout, manifest, p)), same_rows(
+        ring.in_wire_table(layout, manifest, p)
+    )
 
 
 @pytest.mark.parametrize("partitions", [2, 16])

@@ -14,8 +14,6 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import TensorType
 
-FASTMATH: frozenset[str] = frozenset({"arcp", "contract", "afn", "reassoc", "nsz"})
-
 
 @cache
 def source_version() -> int:

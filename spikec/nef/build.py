@@ -14,7 +14,7 @@ import numpy as np
 
 from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, Span
-from spikec.graph import Decoding, Ensemble, Graph
+from spikec.graph import Decoders, Decoding, Ensemble, Graph
 from spikec.nef.pool import run_all
 from spikec.nef.tasks import Built, Task, decoders, flat_size, flatten, unflatten
 
@@ -40,13 +40,18 @@ def build(
         built.replace(task.name, replace(outcome.neurons, span=task.op.span))
         for (name, decoding), solution in zip(task.decodings, outcome.solutions, strict=True):
             built.replace(name, decoders(decoding, solution))
+    for name, decoding in graph.nodes(Decoding):
+        if not decoding.expressions:
+            built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
     return built
 
 
 def _task(graph: Graph, name: str, op: Ensemble) -> Task:
     readers = dict.fromkeys(reader for reader, port in graph.readers(name) if port == "activity")
     described = ((reader, graph.op(reader)) for reader in readers)
-    return Task(name, op, tuple((reader, d) for reader, d in described if isinstance(d, Decoding)))
+    return Task(
+        name, op, tuple((reader, d) for reader, d in described if isinstance(d, Decoding) and d.expressions)
+    )
 
 
 def _outcomes(

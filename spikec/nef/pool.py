@@ -50,12 +50,20 @@ def _spread(tasks: Sequence[Task], processes: int) -> Iterator[Built]:
     done = 0
     try:
         with ProcessPoolExecutor(processes, context) as pool:
-            for part in pool.map(_run_part, parts):
+            for part in _results(pool, parts):
                 yield from part
                 done += len(part)
     except BrokenProcessPool:
         # A worker was killed, most likely for want of memory: one process needs the least of it.
         yield from _here(tasks[done:])
+
+
+def _results(pool: ProcessPoolExecutor, parts: Sequence[Sequence[Task]]) -> Iterator[list[Built]]:
+    try:
+        yield from pool.map(_run_part, parts)
+    except BaseException:  # an interrupt must not wait for what has not begun
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 def _run_part(tasks: Sequence[Task]) -> list[Built]:

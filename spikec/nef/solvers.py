@@ -51,7 +51,7 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
 
 
 def memory(neurons: int, points: int) -> int:
-    """Bytes that the solve of a population takes at the most, roughly: activities and a Gram matrix in float64."""
+    """Bytes that a solve takes at the most, roughly: activities and a Gram matrix in float64."""
     return 8 * neurons * points + 8 * min(neurons, points) ** 2
 
 

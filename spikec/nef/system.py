@@ -43,7 +43,9 @@ class System:
 
         `currents` is memory for J; both are (stop - start) x neurons.
         """
-        np.matmul(self.points[start:stop], self._encoders, out=currents)
+        # The same numbers; a matrix product with one inner index takes a slow path of NumPy.
+        product = np.multiply if self.neurons.dims == 1 else np.matmul
+        product(self.points[start:stop], self._encoders, out=currents)
         currents += self.neurons.bias
         return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
 

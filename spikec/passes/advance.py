@@ -29,7 +29,7 @@ def advance(graph: g.Graph) -> g.Graph:
     while work:
         name = work.pop(0)
         source = result.inputs(name)[0]
-        if source in decoded and isinstance(result.op(source), LINEAR):
+        if source in decoded and isinstance(result.op(source), LINEAR) and name not in result.inputs(source):
             work += _move(result, name, source)
             count += 1
     if count:

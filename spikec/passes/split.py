@@ -35,11 +35,20 @@ def _record_spikes(graph: g.Graph, name: str) -> None:
     probes = [r for r, port in graph.readers(name) if port == "neurons" and graph.op(r).attribute == "spikes"]
     if not probes:
         return
-    activity = graph.add(f"{name}.activity", g.Decoders(size=graph.op(name).size, matrix=None))
-    graph.connect(name, activity, "activity")
+    activity = _activity(graph, name)
     for probe in sorted(set(probes)):
         graph.nx.remove_edges_from([(name, probe, key) for key in list(graph.nx[name][probe])])
         graph.connect(activity, probe)
+
+
+def _activity(graph: g.Graph, name: str) -> str:
+    """The node of the activity itself: the one that connections from the neurons read, where there is one."""
+    for reader, port in graph.readers(name):
+        if port == "activity" and graph.op(reader).matrix is None:
+            return reader
+    activity = graph.add(f"{name}.activity", g.Decoders(size=graph.op(name).size, matrix=None))
+    graph.connect(name, activity, "activity")
+    return activity
 
 
 def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:

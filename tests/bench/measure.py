@@ -29,7 +29,7 @@ class Nengo:
 
 @dataclass(frozen=True)
 class Spike:
-    """Figures of one compilation: cold and warm cache in s, a step in us measured and predicted, memory in MiB."""
+    """Figures of one compilation: cold and warm cache in s, a step in us, memory in MiB."""
 
     partitions: int
     precision: str

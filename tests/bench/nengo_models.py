@@ -6,9 +6,8 @@ benchmarks named in its docstring.  They define the work: whatever is compared
 same model) must simulate these objects with these synapses and probes.
 """
 
-import numpy as np
-
 import nengo
+import numpy as np
 
 
 def stream(k=8, dimensions=4, neurons=200, seed=1):

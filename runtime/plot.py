@@ -1,0 +1,245 @@
+"""Draws a run: one panel for each probe over time, for `spike-run --plot FILE`.
+
+    values      a line for each dimension, its ideal dashed in the same colour; an image where they are many
+    spikes      a raster, a row for each neuron, and the mean rate
+    states      (voltage, ...) a trace for each of some neurons, one above the other
+
+`X_ideal`, a probe of the same shape as the probe `X`, is what X should be: it is drawn with X.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from spike_runtime.ideal import IdealError, evaluate_all
+from spike_runtime.results import Run
+from spike_runtime.runfile import RunError
+
+FORMATS = (".png", ".svg", ".pdf")
+MOST_PANELS = 24
+MOST_LINES = 10
+MOST_TRACES = 8
+MOST_ROWS = 60
+MOST_COLUMNS = 1500  # samples of an image
+SETTLED = 0.2  # s: the error is taken after it, when synapses have settled
+# Okabe and Ito: told apart by everybody, also in print.
+# fmt: off
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31",
+    "#444444", "#B8B000",
+)
+# fmt: on
+IDEAL_SUFFIX = "_ideal"
+GREY = "#666666"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A probe with its ideal (samples x columns), where one is known."""
+
+    name: str
+    data: Any
+    ideal: Floats | None
+
+    @property
+    def attribute(self) -> str:
+        return str(self.data.attrs["attribute"])
+
+    @property
+    def height(self) -> float:
+        """Height in inches."""
+        if self.attribute == "value":
+            return 2.0
+        return 2.4
+
+
+def check_file(path: Path) -> None:
+    """Raises `RunError` where a picture cannot be drawn to `path`, which is better known before the run."""
+    if path.suffix.lower() not in FORMATS:
+        raise RunError(
+            f"cannot draw to {path}: {path.suffix or 'a name without suffix'} is not a picture; "
+            f"end the name with {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        )
+    if path.is_dir():
+        raise RunError(f"cannot draw to {path}: it is a directory; name a file")
+
+
+def plot_run(run: Run, file: Path) -> None:
+    """Draw every probe of `run` over time (s) to `file`, whose suffix is one of `FORMATS`.
+
+    The root mean square error against the ideal stands beside the name, in units of the probe, over the time
+    after `SETTLED` seconds (over all of a run that is shorter than twice that).
+    Raises `RunError` where the file cannot be drawn to, or the run holds nothing.
+    """
+    check_file(file)
+    panels = _panels(run)
+    if not panels:
+        raise RunError(f"there is nothing to draw: {run.path} has no probes; add a probe to the model")
+    shown = panels[:MOST_PANELS]
+    heights = [panel.height for panel in shown]
+    figure = Figure(figsize=(9.5, sum(heights) + 0.4 * len(shown) + 0.7), dpi=110, layout="constrained")
+    grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes, panel in zip(grid[:, 0], shown, strict=True):
+        _draw(axes, panel, run)
+    end = run.about.recorded * run.about.dt
+    grid[-1, 0].set_xlim(0.0, end or 1.0)
+    grid[-1, 0].set_xlabel("time (s)")
+    figure.suptitle(_heading(run, len(panels) - len(shown)), x=0.01, ha="left", fontsize=12)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file)
+    except OSError as error:
+        raise RunError(f"cannot draw to {file}: {error.strerror or error}") from None
+
+
+def _heading(run: Run, left_out: int) -> str:
+    about = run.about
+    text = f"{about.model}: {about.recorded * about.dt:g} s"
+    if about.status in ("stopped", "failed"):
+        text += f" of {about.steps * about.dt:g} s ({about.status})"
+    return text + (f"; {left_out} more probes are not drawn" if left_out else "")
+
+
+def _panels(run: Run) -> list[Panel]:
+    data = {name: run.probe(name) for name in run.names}
+    recorded_ideals = {
+        name: name + IDEAL_SUFFIX
+        for name in data
+        if name + IDEAL_SUFFIX in data and data[name + IDEAL_SUFFIX].shape == data[name].shape
+    }
+    partners = set(recorded_ideals.values())
+    return [
+        Panel(name, array, _ideal(array, data.get(recorded_ideals.get(name, ""))))
+        for name, array in data.items()
+        if name not in partners
+    ]
+
+
+def _ideal(array: Any, recorded: Any) -> Floats | None:
+    if recorded is not None:
+        return np.asarray(recorded.values, np.float64)
+    if not array.attrs["ideal"]:
+        return None
+    try:
+        return evaluate_all(tuple(array.attrs["ideal"]), array["time"].values)
+    except IdealError:
+        return None  # the results are worth a picture without it
+
+
+def _draw(axes: Axes, panel: Panel, run: Run) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, color=GREY)
+    if panel.attribute == "spikes":
+        detail = _spikes(axes, panel, run)
+    elif panel.attribute != "value":
+        detail = _traces(axes, panel)
+    elif panel.data.shape[1] > MOST_LINES:
+        detail = _image(axes, panel)
+    else:
+        detail = _lines(axes, panel)
+    axes.set_title(panel.name, loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(detail, loc="right", fontsize=9, color=GREY)
+
+
+def _lines(axes: Axes, panel: Panel) -> str:
+    t, values = panel.data["time"].values, panel.data.values
+    labelled = values.shape[1] > 1 or panel.ideal is not None
+    for column in range(values.shape[1]):
+        colour = COLOURS[column]
+        label = f"[{column}]" if values.shape[1] > 1 else "decoded"
+        axes.plot(t, values[:, column], color=colour, linewidth=1.1, label=label)
+        if panel.ideal is not None:
+            axes.plot(t, panel.ideal[:, column], color=colour, linewidth=1.4, dashes=(5, 3), alpha=0.55)
+    if panel.ideal is not None:
+        axes.plot([], [], color=GREY, linewidth=1.4, dashes=(5, 3), label="ideal")
+    if labelled:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8, handlelength=1.8)
+    axes.axhline(0.0, color="#DDDDDD", linewidth=0.8, zorder=0)
+    axes.set_ylabel(_quantity(panel), fontsize=9)
+    return _error(panel)
+
+
+def _image(axes: Axes, panel: Panel) -> str:
+    """Dimensions from top to bottom, values as colour: white is 0."""
+    stride = max(1, -(-len(panel.data) // MOST_COLUMNS))
+    values = panel.data.values[::stride].T
+    t = panel.data["time"].values
+    limit = float(np.quantile(np.abs(values), 0.998)) if values.size else 0.0
+    span = (0.0, float(t[-1]) if len(t) else 1.0)
+    image = axes.imshow(
+        values, aspect="auto", cmap="RdBu_r", vmin=-limit or -1.0, vmax=limit or 1.0,
+        extent=(*span, len(values) - 0.5, -0.5), interpolation="nearest",
+    )  # fmt: skip
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=15)
+    bar.ax.tick_params(labelsize=8)
+    axes.set_ylabel("dimension", fontsize=9)
+    return ", ".join(filter(None, (f"{len(values)} dimensions", _error(panel))))
+
+
+def _traces(axes: Axes, panel: Panel) -> str:
+    """A few neurons, one above the other, each on a scale of its own range."""
+    t, values = panel.data["time"].values, panel.data.values
+    chosen = _spread(values.shape[1], MOST_TRACES)
+    spacing = float(np.ptp(values[:, chosen])) * 1.15 or 1.0
+    for row, neuron in enumerate(chosen):
+        axes.plot(t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
+    axes.set_yticks([row * spacing for row in range(len(chosen))], [str(neuron) for neuron in chosen])
+    axes.set_ylabel("neuron", fontsize=9)
+    unit = f" ({panel.data.attrs['units']})" if panel.data.attrs["units"] else ""
+    return f"{panel.attribute.replace('_', ' ')}{unit} of {_some(len(chosen), values.shape[1])}"
+
+
+def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
+    """A row for each neuron, the first one at the bottom; evenly chosen ones where they are many."""
+    size = int(panel.data.attrs["size"])
+    t, neuron = panel.data.values, panel.data["neuron"].values
+    chosen = _spread(size, MOST_ROWS)
+    row_of = np.full(size, -1)
+    row_of[chosen] = np.arange(len(chosen))
+    rows = row_of[neuron]
+    seen = rows >= 0
+    height = panel.height * 72 * 0.7 / max(1, len(chosen))
+    axes.plot(
+        t[seen], rows[seen], linestyle="none", marker="|", color="#222222",
+        markersize=min(8.0, max(1.2, height)), markeredgewidth=0.6, rasterized=True,
+    )  # fmt: skip
+    axes.set_ylim(-1, len(chosen))
+    ticks = _spread(len(chosen), 5)
+    axes.set_yticks(ticks, [str(chosen[tick]) for tick in ticks])
+    axes.set_ylabel("neuron", fontsize=9)
+    seconds = run.about.recorded * run.about.dt
+    rate = len(t) / size / seconds if seconds and size else 0.0
+    return f"spikes of {_some(len(chosen), size)}, {rate:.3g} Hz on average"
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` numbers below `count`, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, max(0, count - 1), min(count, most)).round().astype(np.int64))
+
+
+def _some(shown: int, count: int) -> str:
+    return f"{shown} of {count} neurons" if shown < count else f"{count} neuron{'s' * (count != 1)}"
+
+
+def _quantity(panel: Panel) -> str:
+    unit = panel.data.attrs["units"]
+    return f"value ({unit})" if unit else "value"
+
+
+def _error(panel: Panel) -> str:
+    """Root mean square over time and dimensions of value - ideal."""
+    if panel.ideal is None or not len(panel.data):
+        return ""
+    t = panel.data["time"].values
+    start = SETTLED if t[-1] >= 2 * SETTLED else 0.0
+    late = t > start
+    rmse = float(np.sqrt(np.mean((panel.data.values[late] - panel.ideal[late]) ** 2)))
+    return f"RMSE {rmse:.3g}" + (f" after {start:g} s" if start else "")

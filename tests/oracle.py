@@ -1,0 +1,127 @@
+"""Nengo as oracle: the same network with the same encoders, gains, biases and decoders.
+
+Nengo draws nothing itself here: its ensembles and solvers are given what the compiler built, and its neurons begin at rest, as ours do.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import inprocess
+import numpy as np
+from numpy.typing import NDArray
+
+from spikec import graph as g
+from spikec.frontend import loads
+from spikec.nef import neurons as nt
+
+with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprecates
+    warnings.simplefilter("ignore")
+    import nengo
+
+Array = NDArray[np.float64]
+DT = 0.001  # s
+
+NENGO: dict[str, Callable[[Any], nengo.neurons.NeuronType]] = {
+    "lif": lambda n: nengo.LIF(n.tau_rc, n.tau_ref, n.min_voltage, n.amplitude, initial_state=_rest("voltage")),
+    "lif_rate": lambda n: nengo.LIFRate(n.tau_rc, n.tau_ref, n.amplitude),
+    "adaptive_lif": lambda n: nengo.AdaptiveLIF(
+        n.tau_n, n.inc_n, n.tau_rc, n.tau_ref, n.min_voltage, n.amplitude, initial_state=_rest("voltage")
+    ),
+    "rectified_linear": lambda n: nengo.RectifiedLinear(n.amplitude),
+    "spiking_rectified_linear": lambda n: nengo.SpikingRectifiedLinear(
+        n.amplitude, initial_state=_rest("voltage")
+    ),
+    "sigmoid": lambda n: nengo.Sigmoid(n.tau_ref),
+    "tanh": lambda n: nengo.Tanh(n.tau_ref),
+}
+
+
+def _rest(name: str) -> dict[str, nengo.dists.Distribution]:
+    return {name: nengo.dists.Choice([0.0])}
+
+
+def neuron_type(neuron: nt.NeuronType) -> nengo.neurons.NeuronType:
+    """Nengo's neuron type with the parameters of ours, beginning at rest."""
+    return NENGO[neuron.kind](neuron)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model in the language, built: what both simulators are given."""
+
+    text: str
+
+    @cached_property
+    def lowered(self) -> g.Graph:
+        return loads(self.text)
+
+    @cached_property
+    def built(self) -> g.Graph:
+        """Neurons and decoders under the names that the language gives them: no pass has merged anything yet."""
+        return inprocess.build(self.lowered)
+
+    def neurons(self, path: str) -> g.Neurons:
+        op = self.built.op(path)
+        assert isinstance(op, g.Neurons)
+        return op
+
+    def ensemble(self, path: str) -> nengo.Ensemble:
+        """The ensemble at `path` in the Nengo network under construction."""
+        op = self.neurons(path)
+        return nengo.Ensemble(
+            op.size,
+            op.dims,
+            radius=op.radius,
+            encoders=op.encoders,
+            normalize_encoders=False,
+            gain=op.gain,
+            bias=op.bias,
+            eval_points=op.eval_points,
+            neuron_type=neuron_type(op.neuron),
+            label=path,
+        )
+
+    def solver(self, connection: str) -> nengo.solvers.NoSolver:
+        """The decoders of the connection or probe of that name, as Nengo takes them: neurons x dimensions."""
+        op = self.built.op(f"{connection}.decode")
+        assert isinstance(op, g.Decoders)
+        return nengo.solvers.NoSolver(op.matrix.T, weights=False)
+
+    def run(self, steps: int, dtype: str = "float64", partitions: int = 1) -> dict[str, Array]:
+        """Probe data by name; of spikes, the number of each neuron's in each step (steps x neurons)."""
+        recorded = inprocess.run(self.lowered, partitions, dtype, steps)
+        return {
+            op.name: _counts(recorded[op.name], steps, op.size) if op.attribute == "spikes" else recorded[op.name]
+            for _, op in self.lowered.nodes(g.Probe)
+        }
+
+
+def _counts(events: NDArray[np.int64], steps: int, size: int) -> Array:
+    counts = np.zeros((steps, size))
+    np.add.at(counts, (events[:, 0] - 1, events[:, 1]), 1)
+    return counts
+
+
+def simulate(network: nengo.Network, steps: int, dt: float = DT) -> dict[str, Array]:
+    """Probe data of a Nengo network by the labels of its probes, in float64."""
+    with nengo.Simulator(network, dt=dt, progress_bar=False, optimize=False) as simulator:
+        simulator.run_steps(steps)
+    return {probe.label: np.array(simulator.data[probe]) for probe in network.probes}
+
+
+def assert_equal(ours: Array, nengos: Array, tolerance: float = 1e-9) -> None:
+    """Equal shape, some signal at all, and no difference above `tolerance` (of the largest value, at least 1)."""
+    assert ours.shape == nengos.shape
+    assert np.abs(nengos).max() > 0, "nothing to compare: the signal is 0 throughout"
+    scale = max(1.0, float(np.abs(nengos).max()))
+    difference = np.abs(ours - nengos)
+    worst = np.unravel_index(int(difference.argmax()), difference.shape)
+    assert difference.max() <= tolerance * scale, (
+        f"differs by {difference.max():.3g} at sample {worst[0]}, column {worst[1:]}: "
+        f"{ours[worst]!r}, Nengo {nengos[worst]!r}"
+    )

@@ -1,0 +1,46 @@
+"""Every example of the language reference parses, checks and lowers; the page names every word."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from spikec.builtins import CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
+from spikec.expressions import FUNCTIONS
+from spikec.format import format_text
+from spikec.frontend import loads
+from spikec.imports import standard_texts
+from spikec.parser import parse
+from spikec.parser_messages import STATEMENT_WORDS
+from spikec.verify import verify
+
+PAGE = (Path(__file__).parent.parent / "docs" / "language.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```spk\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tone.csv").write_text("0\n0.5\n1\n0.5\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 15
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_example(number: int, folder: Path) -> None:
+    text = EXAMPLES[number]
+    graph = verify(loads(text, "example.spk", folder))
+    assert len(graph.nx) > 0
+    assert parse(format_text(text, "m.spk"), "m.spk") == parse(text, "m.spk")
+
+
+def test_the_page_names_every_word_of_the_language() -> None:
+    words = {*STATEMENT_WORDS, *RECORDS, *FUNCTIONS_OF_VALUES, *CONSTANTS, *standard_texts()}
+    words |= {name for name in FUNCTIONS if name.isidentifier() and name != "neg"}
+    words -= {"hypersphere"}  # the longer name of sphere and ball
+    missing = sorted(w for w in words if not re.search(rf"\b{w}\b", PAGE))
+    assert missing == []

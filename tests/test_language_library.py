@@ -1,0 +1,120 @@
+"""The standard library: what each module computes, in direct mode where that makes it exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from inprocess import run
+
+from spikec import graph as g
+from spikec.frontend import loads
+from spikec.imports import standard_texts
+
+DIRECT = "defaults ensemble { neuron = direct }\ndefaults connection { synapse = none }\n"
+
+
+def final(text: str, name: str, steps: int = 2) -> np.ndarray:
+    """The last recorded value of a probe."""
+    return run(loads(DIRECT + text), 1, "float64", steps)[name][-1]
+
+
+def vector(values: np.ndarray) -> str:
+    return "[" + ", ".join(repr(float(v)) for v in values) + "]"
+
+
+def test_every_module_is_found_without_an_import() -> None:
+    assert set(standard_texts()) == {
+        "associative_memory",
+        "basal_ganglia",
+        "circular_convolution",
+        "integrator",
+        "legendre_delay",
+        "oscillator",
+        "product",
+        "thalamus",
+    }
+    for name, text in standard_texts().items():
+        assert f"module {name}(" in text
+
+
+def test_product() -> None:
+    text = (
+        "input a = [0.5, -0.8]\ninput b = [0.7, 0.4]\nuse product(40, dims=2) as p\n"
+        "connect a -> p.a\nconnect b -> p.b\nprobe p.out"
+    )
+    np.testing.assert_allclose(final(text, "p.out"), [0.35, -0.32], atol=1e-12)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize("invert", ["", ", invert_b=1", ", invert_a=1"])
+def test_circular_convolution(dims: int, invert: str) -> None:
+    rng = np.random.default_rng(dims)
+    a, b = rng.standard_normal((2, dims)) / np.sqrt(dims)
+    text = (
+        f"input a = {vector(a)}\ninput b = {vector(b)}\nuse circular_convolution(40, dims={dims}{invert}) as c\n"
+        "connect a -> c.a\nconnect b -> c.b\nprobe c.out"
+    )
+    flip = -np.arange(dims) % dims
+    a, b = (a[flip] if "invert_a" in invert else a), (b[flip] if "invert_b" in invert else b)
+    expected = [sum(a[j] * b[(i - j) % dims] for j in range(dims)) for i in range(dims)]
+    np.testing.assert_allclose(final(text, "c.out"), expected, atol=1e-12)
+
+
+def test_integrator() -> None:
+    text = "input u = [1, -2]\nuse integrator(40, dims=2, tau=20ms) as i\nconnect u -> i.in\nprobe i.out"
+    np.testing.assert_allclose(final(text, "i.out", 501), [0.5, -1.0], rtol=0.06)
+
+
+def test_oscillator_turns_at_its_frequency() -> None:
+    text = (
+        "input u = piecewise(0s: [1, 0], 100ms: [0, 0])\nuse oscillator(40, frequency=2Hz, tau=100ms) as o\n"
+        "connect u -> o.in\nprobe o.out"
+    )
+    data = run(loads(DIRECT + text), 1, "float64", 2100)["o.out"][100:]
+    angle = np.unwrap(np.arctan2(data[:, 1], data[:, 0]))
+    assert (angle[-1] - angle[0]) / (2 * np.pi) / (len(angle) * 0.001) == pytest.approx(2.0, rel=0.03)
+
+
+def test_legendre_delay() -> None:
+    text = (
+        "input u(t) = sin(2*pi*2*t)\nuse legendre_delay(40, order=6, theta=100ms, tau=20ms) as d\n"
+        "connect u -> d.in\nprobe d.out"
+    )
+    data = run(loads(DIRECT + text), 1, "float64", 1500)["d.out"][:, 0]
+    t = (np.arange(1500) + 1) * 0.001
+    expected = np.sin(2 * np.pi * 2 * (t - 0.1))
+    assert np.sqrt(np.mean((data - expected)[500:] ** 2)) < 0.1
+
+
+def test_thalamus_passes_on_what_is_not_inhibited() -> None:
+    text = (
+        "use thalamus(40, dims=2, inhibition=0) as t\ninput u = [-0.5, -1.5]\nconnect u -> t.in\nprobe t.out"
+    )
+    np.testing.assert_allclose(final(text, "t.out"), [0.5, -0.5])
+
+
+def test_basal_ganglia_and_thalamus_choose_the_largest() -> None:
+    text = (
+        "seed 2\ninput u = [0.4, 0.9, 0.5]\nuse basal_ganglia(100, dims=3) as bg\n"
+        "use thalamus(60, dims=3) as th\n"
+        "connect u -> bg.in\nconnect bg.out -> th.in\nprobe th.out synapse 20ms as chosen"
+    )
+    data = run(loads(text), 1, "float64", 500)["chosen"][-150:].mean(axis=0)
+    assert data[1] > 0.75
+    assert data[0] < 0.25
+    assert data[2] < 0.25
+
+
+def test_associative_memory_recalls_the_nearest() -> None:
+    text = (
+        "seed 3\ninput u = [0.1, 0.95, 0]\n"
+        "use associative_memory(80, keys=identity(3), values=[[1, 0], [0, 1], [-1, -1]], inhibition=0.5) as m\n"
+        "connect u -> m.in synapse none\nprobe m.out synapse 20ms"
+    )
+    data = run(loads(text), 1, "float64", 400)["m.out"][-150:].mean(axis=0)
+    np.testing.assert_allclose(data, [0, 1], atol=0.15)
+
+
+def test_modules_take_the_defaults_of_the_model() -> None:
+    graph = loads("defaults ensemble { neuron = lif_rate }\nuse integrator(40) as i")
+    assert [op.neuron.kind for _, op in graph.nodes(g.Ensemble)] == ["lif_rate"]

@@ -1,0 +1,224 @@
+"""The rules of the layout: who may import whom, who may print, and how long files and functions are."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
+
+# The compiler in the order in which data passes it.  A file imports from its own layer and those above.
+LAYERS = {
+    "words": "errors expressions cache nef.neurons",
+    "graph": "graph",
+    "neural engineering": "nef.* noise",
+    "syntax": "syntax parser* format*",
+    "values": "values scope signatures files builtins evaluate vocabulary",
+    "checking": "elements frame references populate inputs links imports probes expand check",
+    "lowering": "lower* loops frontend",
+    "passes": "verify passes.*",
+    "layout": "layout synapses forms demand stages atoms recordings schedule",
+    "planning": "profile cost hypergraph partition refine predict picture plan",
+    "output": "codegen emit dump",
+    "whole": "pipeline",
+    "people": "report* draw* api cli",
+}
+# Third-party packages that few files may import: patterns of their modules.
+ONLY_IN = {
+    "lark": "spikec.parser spikec.parser_*",
+    "networkx": "spikec.graph spikec.verify spikec.passes.* spikec.loops spikec.schedule "
+    "spikec.partition spikec.hypergraph spikec.picture spikec.refine",
+    "mtkahypar": "spikec.partition",
+    "zmq": "spike_runtime.wires.*",
+    "zarr": "spike_runtime.record",
+    "xarray": "spike_runtime.results",
+    "matplotlib": "spike_runtime.plot",
+    "click": "spikec.cli spike_runtime.cli",
+    "rich": "spikec.cli spike_runtime.cli",
+    "pytensor": "spike_runtime.engine spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_*",
+}
+# The compiler knows the manifest; its thin layers for people also know runs.
+EDGES = {
+    "spike_runtime.manifest": "spikec.*",
+    "spike_runtime.launch": "spikec.api",
+    "spike_runtime.units": "spikec.api spikec.cli",
+    "spike_runtime.results": "spikec.api spikec.cli spikec.report*",
+    "spike_runtime.runfile": "spikec.api spikec.cli spikec.report*",
+}
+# Commands, and the worker, which is a process of its own.
+MAY_PRINT_OR_EXIT = "spikec.cli spike_runtime.cli spike_runtime.calibrate spike_runtime.worker"
+MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 60
+
+
+def among(name: str, patterns: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns.split())
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the project by its name."""
+    found = {}
+    for package, folder in PACKAGES.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = [package, *path.relative_to(ROOT / folder).with_suffix("").parts]
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def syntax(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Modules that a tree imports, wherever it does: `from spikec import graph` is `spikec.graph`."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            children = {f"{node.module}.{alias.name}" for alias in node.names} & set(modules())
+            names |= children or {str(node.module)}
+    return names
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    return {module: imported(syntax(module)) for module in modules()}
+
+
+def importers(package: str) -> set[str]:
+    return {
+        module
+        for module, names in imports().items()
+        if any(name == package or name.startswith(package + ".") for name in names)
+    }
+
+
+def rank(module: str) -> int:
+    """Number of the first layer that lists a module of the compiler."""
+    for number, patterns in enumerate(LAYERS.values()):
+        if among(module.removeprefix("spikec."), patterns):
+            return number
+    pytest.fail(f"{module} has no place in LAYERS: give it one")
+
+
+def compiler() -> list[str]:
+    return [module for module in modules() if module.startswith("spikec.") and "__" not in module]
+
+
+def test_every_file_is_in_a_layer_and_every_layer_has_files() -> None:
+    packages = {"spikec.nef", "spikec.passes"}
+    ranks = {rank(module) for module in compiler() if module not in packages}
+    assert ranks == set(range(len(LAYERS)))
+
+
+@pytest.mark.parametrize("module", [m for m in compiler() if m not in ("spikec.nef", "spikec.passes")])
+def test_later_stages_import_earlier_ones(module: str) -> None:
+    names = list(LAYERS)
+    for name in imports()[module]:
+        if name in modules() and name.startswith("spikec."):
+            assert rank(name) <= rank(module), (
+                f"{module} ({names[rank(module)]}) imports {name} ({names[rank(name)]})"
+            )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_two_files_import_each_other(package: str) -> None:
+    graph = nx.DiGraph()
+    for module, names in imports().items():
+        graph.add_edges_from((module, name) for name in names if name in modules() and name != package)
+    inside = graph.subgraph([m for m in graph if m.startswith(package + ".")])
+    assert inside.number_of_edges() > 20
+    # A package's __init__ that names its files, which import one another through it, is no circle of files.
+    without = inside.subgraph([m for m in inside if modules()[m].name != "__init__.py"])
+    assert list(nx.simple_cycles(without)) == []
+
+
+def test_passes_do_not_import_each_other() -> None:
+    passes = [m for m in modules() if m.startswith("spikec.passes.")]
+    assert len(passes) >= 5
+    for module in passes:
+        assert not {name for name in imports()[module] if name.startswith("spikec.passes")}, module
+
+
+def test_the_runtime_does_not_know_the_compiler() -> None:
+    assert {m.split(".")[0] for m in importers("spikec")} == {"spikec"}
+
+
+def test_the_compiler_knows_little_of_the_runtime() -> None:
+    found = 0
+    for module in compiler():
+        for name in imports()[module]:
+            if name.startswith("spike_runtime"):
+                assert among(module, EDGES.get(name, "")), f"{module} imports {name}"
+                found += 1
+    assert found >= 5
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_libraries_stay_in_their_corner(package: str) -> None:
+    found = importers(package)
+    assert found, f"nobody imports {package}: take it off the list"
+    assert {m for m in found if not among(m, ONLY_IN[package])} == set()
+
+
+def test_the_manifest_needs_the_standard_library_only() -> None:
+    names = {name.split(".")[0] for name in imports()["spike_runtime.manifest"]}
+    assert names
+    assert names <= set(sys.stdlib_module_names)
+
+
+def test_nengo_is_not_imported() -> None:
+    assert importers("nengo") == set()
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_only_commands_print_or_exit(module: str) -> None:
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(syntax(module))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+    }
+    found = calls & {"print", "exit", "quit", "sys.exit", "os._exit", "click.echo", "sys.stdout.write"}
+    assert not found or among(module, MAY_PRINT_OR_EXIT)
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_nothing_is_evaluated_or_unpickled(module: str) -> None:
+    """`exec` stands once: where a worker makes the function of a program whose checksum it has compared."""
+    calls = {
+        node.func.id
+        for node in ast.walk(syntax(module))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "eval" not in calls
+    assert "exec" not in calls or module == "spike_runtime.engine"
+    assert not {name for name in imports()[module] if name.split(".")[0] in ("pickle", "shelve", "marshal")}
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_files_and_functions_are_short(module: str) -> None:
+    lines = modules()[module].read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_FILE_LINES
+    for node in ast.walk(syntax(module)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= MOST_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+def test_programs_import_pytensor_and_the_operations_only() -> None:
+    programs = sorted((ROOT / "tests" / "golden").glob("*/program_*.txt"))
+    assert len(programs) >= 10
+    for path in programs:
+        names = imported(ast.parse(path.read_text(encoding="utf-8")))
+        assert names
+        assert names <= {"numpy", "pytensor.tensor", "spike_runtime.ops"}, path

@@ -1,0 +1,229 @@
+"""Pictures of runs: what is in them is asserted on the figure, not on pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from spike_runtime import plot
+from spike_runtime.ideal import IdealError, evaluate, evaluate_all
+from spike_runtime.results import Run
+from spike_runtime.runfile import RunError, RunFile
+
+from spikec import expressions as ex
+
+T = np.linspace(0.0, 2.0, 41)
+
+
+# ------------------------------------------------------------------------------------------------- ideals
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("t", T),
+        ("1.5", np.full(41, 1.5)),
+        ("(pt.sin((6.28 * t)) / 2.0)", np.sin(6.28 * T) / 2),
+        ("((-t) ** 2.0)", T**2),
+        ("(t % 0.3)", T % 0.3),
+        ("abs((t - 1.0))", abs(T - 1)),
+        ("pt.switch(pt.lt(t, 1.0), 3.0, (-1.0))", np.where(T < 1, 3.0, -1.0)),
+        ("(pt.ge(t, 0.4) * pt.le(t, 0.8))", ((T >= 0.4) & (T <= 0.8)).astype(float)),
+        ("pt.round((10 * t), mode='half_to_even')", np.round(10 * T)),
+        ("pt.arctan2(pt.maximum(t, 0.5), 2.0)", np.arctan2(np.maximum(T, 0.5), 2)),
+    ],
+)
+def test_ideals_have_the_values_of_their_expressions(text: str, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(evaluate(text, T), expected, rtol=1e-14)
+
+
+def test_every_function_that_programs_write_can_be_read() -> None:
+    places = (ex.Time(), ex.Number(0.5), ex.Number(2.0))
+    for name, function in ex.FUNCTIONS.items():
+        call = ex.Call(name, places[: function.arity])
+        text = ex.to_pytensor(call, "x[{}]".format)
+        np.testing.assert_array_equal(evaluate(text, T), ex.evaluate(call, t=T), err_msg=text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').getcwd()",
+        "().__class__",
+        "x[0]",
+        "pt.load(t)",
+        "'t'",
+        "[t]",
+        "lambda: t",
+        "t if t else t",
+        "pt.sin(t, t, t)",
+        "(t",
+        "(" * 3000 + "t" + ")" * 3000,
+    ],
+)
+def test_nothing_else_is_evaluated(text: str) -> None:
+    with pytest.raises(IdealError):
+        evaluate(text, T)
+
+
+def test_all_ideals_together_are_columns() -> None:
+    values = evaluate_all(("t", "2.0"), T)
+    np.testing.assert_array_equal(values, np.stack([T, np.full(41, 2.0)], axis=1))
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is saved, as it was drawn."""
+    made: list[Figure] = []
+    save = Figure.savefig
+
+    def spy(self: Figure, *args: object, **kwargs: object) -> None:
+        made.append(self)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return made
+
+
+def panels(figure: Figure) -> dict[str, object]:
+    return {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
+
+
+def test_one_panel_for_each_probe(tiny, tmp_path: Path, figures: list[Figure]) -> None:
+    plot.plot_run(tiny.run, tmp_path / "new folder" / "tiny.png")
+    assert (tmp_path / "new folder" / "tiny.png").read_bytes().startswith(b"\x89PNG")
+    (figure,) = figures
+    assert list(panels(figure)) == ["product", "spikes", "voltage"]
+    assert figure.axes[-1].get_xlabel() == "time (s)"
+    assert figure.axes[-1].get_xlim() == (0.0, 0.5)
+    assert figure.get_suptitle() == "tiny: 0.5 s"
+
+
+def test_values_beside_their_ideal_with_the_error(tiny, tmp_path: Path, figures: list[Figure]) -> None:
+    plot.plot_run(tiny.run, tmp_path / "tiny.svg")
+    axes = panels(figures[0])["product"]
+    product = tiny.run.probe("product")
+    t = product["time"].values
+    ideal = np.sin(4 * np.pi * t) / 2
+    decoded, dashed = axes.get_lines()[:2]
+    np.testing.assert_array_equal(decoded.get_ydata(), product.values[:, 0])
+    np.testing.assert_allclose(dashed.get_ydata(), ideal, atol=1e-12)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["decoded", "ideal"]
+    late = t > 0.2
+    rmse = np.sqrt(np.mean((product.values[late, 0] - ideal[late]) ** 2))
+    assert axes.get_title(loc="right") == f"RMSE {rmse:.3g} after 0.2 s"
+
+
+def test_spikes_are_a_raster_with_their_mean_rate(tiny, tmp_path: Path, figures: list[Figure]) -> None:
+    plot.plot_run(tiny.run, tmp_path / "tiny.png")
+    axes = panels(figures[0])["spikes"]
+    spikes = tiny.run.probe("spikes")
+    (marks,) = axes.get_lines()
+    chosen = np.unique(np.linspace(0, 119, 60).round().astype(int))
+    seen = np.isin(spikes["neuron"].values, chosen)
+    assert 0 < seen.sum() < len(spikes)
+    np.testing.assert_array_equal(marks.get_xdata(), spikes.values[seen])
+    np.testing.assert_array_equal(chosen[marks.get_ydata()], spikes["neuron"].values[seen])
+    rate = len(spikes) / 120 / 0.5
+    assert axes.get_title(loc="right") == f"spikes of 60 of 120 neurons, {rate:.3g} Hz on average"
+
+
+def test_voltages_are_traces_of_some_neurons(tiny, tmp_path: Path, figures: list[Figure]) -> None:
+    plot.plot_run(tiny.run, tmp_path / "tiny.pdf")
+    axes = panels(figures[0])["voltage"]
+    assert len(axes.get_lines()) == plot.MOST_TRACES
+    assert axes.get_title(loc="right") == "voltage of 8 of 120 neurons"
+    voltage = tiny.run.probe("voltage").values
+    neurons = [int(label.get_text()) for label in axes.get_yticklabels()]
+    for line, place, neuron in zip(axes.get_lines(), axes.get_yticks(), neurons, strict=True):
+        np.testing.assert_allclose(line.get_ydata() - place, voltage[:, neuron], atol=1e-5)
+
+
+# A run that is not on disk: `Run` with arrays in memory.
+
+
+def memory_run(**probes: object) -> Run:
+    import xarray as xr
+
+    t = np.arange(1, 401) * 0.005
+
+    def probe(values: np.ndarray, ideal: list[str]) -> xr.DataArray:
+        attributes = {"attribute": "value", "units": "", "ideal": ideal, "size": values.shape[1]}
+        return xr.DataArray(values, dims=("time", "column"), coords={"time": t}, attrs=attributes)
+
+    class InMemory(Run):
+        def probe(self, name: str) -> xr.DataArray:
+            given = probes[name]
+            return probe(*given) if isinstance(given, tuple) else probe(given, [])
+
+    about = RunFile("m", "", "", 0, 0.005, 400, "ring", tuple(probes), 0, "complete", recorded=400)
+    return InMemory(Path("memory"), about)
+
+
+def test_many_dimensions_are_an_image(tmp_path: Path, figures: list[Figure]) -> None:
+    values = np.random.default_rng(1).normal(size=(400, 64))
+    plot.plot_run(memory_run(many=(values, ["0.0"] * 64)), tmp_path / "many.png")
+    axes = panels(figures[0])["many"]
+    (image,) = axes.get_images()
+    np.testing.assert_array_equal(image.get_array(), values.T)
+    assert image.get_clim()[0] == -image.get_clim()[1]
+    rmse = np.sqrt(np.mean(values[40:] ** 2))
+    assert axes.get_title(loc="right") == f"64 dimensions, RMSE {rmse:.3g} after 0.2 s"
+
+
+def test_a_recorded_ideal_is_drawn_with_its_probe(tmp_path: Path, figures: list[Figure]) -> None:
+    values = np.ones((400, 2))
+    plot.plot_run(memory_run(past=values, past_ideal=values - 0.25, other_ideal=values), tmp_path / "a.png")
+    assert list(panels(figures[0])) == ["past", "other_ideal"]
+    assert panels(figures[0])["past"].get_title(loc="right") == "RMSE 0.25 after 0.2 s"
+
+
+def test_many_probes_are_said_not_to_be_drawn(tmp_path: Path, figures: list[Figure]) -> None:
+    run = memory_run(**{f"p{k}": np.zeros((400, 1)) for k in range(plot.MOST_PANELS + 3)})
+    plot.plot_run(run, tmp_path / "all.png")
+    assert len(panels(figures[0])) == plot.MOST_PANELS
+    assert "3 more probes are not drawn" in figures[0].get_suptitle()
+
+
+def test_a_run_that_failed_says_so(tmp_path: Path, figures: list[Figure]) -> None:
+    run = memory_run(p=np.zeros((400, 1)))
+    failed = type(run)(run.path, replace(run.about, steps=800, status="failed"))
+    plot.plot_run(failed, tmp_path / "f.png")
+    assert figures[0].get_suptitle() == "m: 2 s of 4 s (failed)"
+
+
+def test_an_ideal_that_cannot_be_read_is_left_out(tmp_path: Path, figures: list[Figure]) -> None:
+    plot.plot_run(memory_run(p=(np.zeros((400, 1)), ["open('x')"])), tmp_path / "p.png")
+    assert panels(figures[0])["p"].get_title(loc="right") == ""
+
+
+# ---------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("name", ["picture.bmp", "picture", "picture.png.txt"])
+def test_other_formats_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is not a picture; end the name with \.png, \.svg or \.pdf"):
+        plot.check_file(tmp_path / name)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(RunError, match="is a directory; name a file"):
+        plot.check_file(tmp_path / "a.png")
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot draw to .*a\.png: "):
+        plot.plot_run(memory_run(p=np.zeros((400, 1))), tmp_path / "file" / "a.png")
+
+
+def test_no_probes_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="has no probes; add a probe to the model"):
+        plot.plot_run(memory_run(), tmp_path / "a.png")
