@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from spikec import syntax as s
+from spikec.context import Context, Enough
 from spikec.elements import CheckedModel, Connection, Recorded
 from spikec.errors import Diagnostic, ModelError
 from spikec.evaluate import evaluate
-from spikec.expand import Expander, TooLarge, define_value, set_parameter, setting
+from spikec.expand import Expander, define_value, set_parameter, setting
 from spikec.frame import Frame
 from spikec.imports import Library
 from spikec.links import connection
 from spikec.probes import probe
-from spikec.context import Context
 from spikec.scope import Scope, duplicate, suggestion
 from spikec.values import Mistake
 
 DEFAULT_DT = 0.001
-MAX_REPORTED = 50
+SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
 
 T = TypeVar("T")
 
@@ -39,11 +39,10 @@ def check(
     checker = _Checker(model, context)
     try:
         checked = checker.run(parameters or {}, seed, dt)
-    except TooLarge as error:
-        context.report(error)
+    except Enough:
         checked = None
     if context.diagnostics or checked is None:
-        raise ModelError(_in_order(context.diagnostics)[:MAX_REPORTED], context.sources)
+        raise ModelError(_in_order(context.diagnostics), context.sources)
     return checked
 
 
@@ -123,6 +122,14 @@ class _Checker:
             self.frame.seed = seed
         if dt is not None:
             self.dt = dt
+        if not 0 <= self.frame.seed < 2**63:
+            self.context.report(
+                Mistake(f"the seed {seed} is not in 0 .. 2^63 - 1", None, "give a seed such as 7")
+            )
+        if not SHORTEST_DT <= self.dt <= LONGEST_DT:
+            hint = "give a step such as 0.001 (s)"
+            self.context.report(Mistake(f"a step of {self.dt:g} s is not between 1e-9 s and 1 s", None, hint))
+            self.dt = DEFAULT_DT
 
     def _setting(
         self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,13 @@ from numpy.typing import NDArray
 from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec import layout as la
-from spikec.atoms import GATHER_ROWS, needs_library
+from spikec.atoms import GATHER_ROWS, needs_library, parameters
 from spikec.profile import HostProfile, Kernels
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
 # Neurons left over after whole vectors of so many are computed one by one (as in `spike_runtime.calibrate_neurons`).
 VECTOR = 8
-# Part of a step's neurons that spike, where decoders are gathered: about 80 Hz at steps of 1 ms.
-SPIKING_HZ = 80.0
 _TRANSCENDENTAL = frozenset(
     "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh".split()
 )
@@ -40,7 +39,11 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     gather = rows >= GATHER_ROWS and neuron.spiking
     activity = any(m is None for m in atom.decoders)
     table = np.array([[atom.size, atom.neurons.dims, rows, gather, activity]])
-    return _neurons(table, _kind(profile.kernels[dtype], kind), graph.dt)
+    spikes = np.zeros(1)
+    if gather:
+        bias = atom.neurons.bias[atom.start : atom.start + atom.size]
+        spikes[0] = _spikes(neuron.kind, bias, np.array(parameters(neuron, graph.dt))[None]).sum()
+    return _neurons(table, spikes, _kind(profile.kernels[dtype], kind))
 
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
@@ -49,11 +52,21 @@ def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
     return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
 
 
-def _neurons(table: NDArray[np.int64], cost: Mapping[str, float], dt: float) -> float:
-    """ns of atoms given as rows of (count, dims, rows, gather, activity)."""
+def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
+    """Spikes per step of neurons with input current J, the bias, that is while the ensemble represents 0.
+
+    p: rows of (dt, tau_rc, tau_ref, ...), one for each neuron or one for all.
+    """
+    if kind == "spiking_rectified_linear":
+        return np.maximum(J, 0.0) * p[:, 0]
+    excess = np.maximum(J - 1.0, 1e-12)
+    return np.where(J > 1.0, p[:, 0] / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess)), 0.0)
+
+
+def _neurons(table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mapping[str, float]) -> float:
+    """ns of atoms given as rows of (count, dims, rows, gather, activity), with the spikes in each per step."""
     count, dims, rows, gather, activity = table.T.astype(np.float64)
     dense = (1 - gather) * rows
-    spiking = SPIKING_HZ * dt
     ns = (
         cost["atom"] * len(table)
         + cost["neuron"] * count.sum()
@@ -63,7 +76,7 @@ def _neurons(table: NDArray[np.int64], cost: Mapping[str, float], dt: float) -> 
         + cost["row"] * (count * dense).sum()
         + cost["sum"] * rows.sum()
         + cost["scan"] * (count * gather).sum()
-        + cost["gathered"] * (count * rows * gather).sum() * spiking
+        + cost["gathered"] * (spikes * rows).sum()
         + cost["activity"] * (count * activity).sum()
     )
     return float(ns)
@@ -117,7 +130,7 @@ def stage_cost(stage: la.Stage, layout: la.Layout, kernels: Kernels) -> float:
     match stage:
         case la.NeuronGroup():
             kind = f"{stage.kind}_exact" if stage.exact else stage.kind
-            ns += _neurons(_atom_table(stage), _kind(kernels, kind), layout.dt)
+            ns += _neurons(_atom_table(stage), _atom_spikes(stage), _kind(kernels, kind))
         case la.Decoded():
             ns += cost["decoded"] * len(a["rows"])
         case la.Lowpass():
@@ -181,15 +194,31 @@ def _atom_table(stage: la.NeuronGroup) -> NDArray[np.int64]:
     return table
 
 
+def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
+    """Spikes per step of every atom whose decoders are gathered, 0 for the others."""
+    atoms = stage.arrays["atoms"]
+    if not atoms[:, GATHER].any():
+        return np.zeros(len(atoms))
+    p = np.repeat(stage.arrays["parameters"][:, 1:4].astype(np.float64), atoms[:, COUNT], axis=0)
+    spikes = _spikes(stage.kind, stage.arrays["bias"].astype(np.float64), p)
+    return np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER]
+
+
 def _far(layout: la.Layout, profile: HostProfile) -> float:
     """ns of bringing the neurons' arrays from outside the cache, where they do not fit it."""
-    size = streamed_bytes(layout)
-    return profile.kernels[layout.dtype].far * size * missing(size, profile.cache)
+    outside = missing(footprint(layout), profile.cache)
+    return profile.kernels[layout.dtype].far * streamed_bytes(layout) * outside
 
 
 def missing(size: float, cache: float) -> float:
     """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed again."""
-    return float(np.clip((size - 0.5 * cache) / cache, 0.0, 1.0))
+    return float(np.clip(2.0 * (size - cache) / cache, 0.0, 1.0))
+
+
+def footprint(layout: la.Layout) -> float:
+    """Bytes of all neurons' arrays; of decoders that are gathered any row may be next."""
+    groups = [s for s in layout.stages if isinstance(s, la.NeuronGroup)]
+    return float(sum(v.nbytes for s in groups for v in (*s.arrays.values(), *s.state.values())))
 
 
 def streamed_bytes(layout: la.Layout) -> float:
@@ -198,14 +227,15 @@ def streamed_bytes(layout: la.Layout) -> float:
     for stage in layout.stages:
         if isinstance(stage, la.NeuronGroup):
             arrays = [v for name, v in stage.arrays.items() if name != "decoders"]
-            total += sum(v.nbytes for v in (*arrays, *stage.state.values())) + _decoder_bytes(stage, layout.dt)
+            total += sum(v.nbytes for v in (*arrays, *stage.state.values())) + _decoder_bytes(stage)
     return total
 
 
-def _decoder_bytes(stage: la.NeuronGroup, dt: float) -> float:
+def _decoder_bytes(stage: la.NeuronGroup) -> float:
+    """Bytes of decoders that are read: all, or the rows of neurons that spike."""
     table = _atom_table(stage)
-    part = np.where(table[:, 3] > 0, SPIKING_HZ * dt, 1.0)
-    return float((table[:, 0] * table[:, 2] * part).sum() * stage.arrays["decoders"].itemsize)
+    neurons = np.where(table[:, 3] > 0, _atom_spikes(stage), table[:, 0])
+    return float((neurons * table[:, 2]).sum() * stage.arrays["decoders"].itemsize)
 
 
 def _joins(layout: la.Layout, kernels: Kernels) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from spikec import syntax as s
 from spikec.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.errors import Span
-from spikec.expressions import FUNCTIONS, Expression
+from spikec.expressions import FUNCTIONS
 from spikec.scope import FunctionValue, Scope, suggestion
 from spikec.values import PLAIN, Entry, Mistake, Record, Text, Value, apply, literal
 
@@ -251,21 +251,15 @@ def call_function(function: FunctionValue, arguments: list[Value], span: Span) -
     for name, value in zip(definition.arguments, arguments, strict=True):
         inner.bind(name, value)
     context = inner.context
+    context.spend(1, f"the function {definition.name}", span)
     context.calls += 1
     try:
         if context.calls > MAX_CALLS:
-            raise Mistake(
-                f"{definition.name} calls itself", span, "functions of the language cannot be recursive"
-            )
+            hint = "functions of the language cannot be recursive"
+            raise Mistake(f"{definition.name} calls itself", span, hint)
         return number(definition.value, inner)
+    except RecursionError:
+        hint = "give parts of the expressions names with `let`"
+        raise Mistake(f"the expressions in {definition.name} are nested too deeply", span, hint) from None
     finally:
         context.calls -= 1
-
-
-def as_vector(value: Value, span: Span) -> tuple[Expression, ...] | np.ndarray:
-    """A number or vector as a vector: a tuple of expressions if symbolic, else an array."""
-    if len(value.shape) > 1:
-        raise Mistake("a vector is expected, not a matrix", span, "write one list of numbers")
-    if value.symbolic:
-        return tuple(np.atleast_1d(np.asarray(value.data, dtype=object)))
-    return np.atleast_1d(value.array)

@@ -13,11 +13,11 @@ from typing import Any
 
 from spikec import inputs, populate
 from spikec import syntax as s
+from spikec.context import Context, Enough
 from spikec.elements import Array, Element
 from spikec.evaluate import entry, evaluate, limits, number
 from spikec.frame import Broken, Default, Frame, Instance, ModuleValue, Object
 from spikec.imports import Library
-from spikec.context import Context
 from spikec.scope import FunctionValue, Scope, duplicate, suggestion
 from spikec.signatures import Parameter, assign, convert, seed_of
 from spikec.values import AlreadyReported, Entry, Mistake, Value
@@ -57,7 +57,9 @@ class Expander:
     def _count(self, n: int, statement: s.Statement) -> None:
         self.statements += n
         if self.statements > MAX_STATEMENTS:
-            raise TooLarge(statement)
+            what = f"the model makes more than {MAX_STATEMENTS} statements"
+            self.context.report(Mistake(what, statement.span, "make its loops smaller"))
+            raise Enough
 
     # -------------------------------------------------------------------------------------- definitions
 
@@ -255,15 +257,6 @@ class Expander:
                 inner.seed = seed_of(Entry(value, statement.value.span))
 
 
-class TooLarge(Mistake):
-    """The model makes more statements than can be expanded; ends the expansion."""
-
-    def __init__(self, statement: s.Statement) -> None:
-        super().__init__(
-            f"the model makes more than {MAX_STATEMENTS} statements", statement.span, "make its loops smaller"
-        )
-
-
 def define_value(statement: s.Param | s.Let, scope: Scope) -> None:
     """Bind a parameter or constant, to be evaluated when first used."""
     scope.define(statement.name, partial(evaluate, statement.value, scope), statement.span)
@@ -299,4 +292,7 @@ def setting(statement: s.Setting, scope: Scope) -> float:
     entry = Entry(evaluate(statement.value, scope), statement.value.span)
     if statement.name == "seed":
         return seed_of(entry)
-    return float(convert(entry, Parameter("dt", 1, positive=True), "the model"))
+    dt = float(convert(entry, Parameter("dt", 1, positive=True), "the model"))
+    if not 1e-9 <= dt <= 1:
+        raise Mistake(f"dt must be between 1e-9 s and 1 s, not {dt:g} s", entry.span, "write dt 1ms")
+    return dt

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spikec import syntax as s
+from spikec.context import Context
 from spikec.elements import Array, Element
 from spikec.errors import Span
 from spikec.evaluate import integer
-from spikec.context import Context
 from spikec.scope import Scope, duplicate
 from spikec.values import Mistake
 

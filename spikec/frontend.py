@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from spikec.check import check as check_model
+from spikec.context import Context
 from spikec.elements import CheckedModel
 from spikec.errors import ModelError
 from spikec.files import read_text
@@ -17,7 +18,6 @@ from spikec.graph import Graph
 from spikec.loops import refuse_loops
 from spikec.lower import lower
 from spikec.parser import parse
-from spikec.context import Context
 from spikec.values import Mistake
 
 

@@ -12,12 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from spikec import syntax as s
+from spikec.context import Context
 from spikec.errors import ModelError
 from spikec.evaluate import evaluate
 from spikec.files import locate, read_text
 from spikec.frame import Frame, ModuleValue
 from spikec.parser import parse
-from spikec.context import Context
 from spikec.scope import FunctionValue, Scope, duplicate
 from spikec.values import AlreadyReported, Mistake
 

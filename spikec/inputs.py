@@ -10,10 +10,11 @@ import numpy as np
 from spikec import elements as e
 from spikec import syntax as s
 from spikec.errors import Span
-from spikec.evaluate import as_vector, evaluate, kind_of, number
+from spikec.evaluate import evaluate, kind_of, number
 from spikec.files import read_matrix
 from spikec.frame import Frame
 from spikec.noise import dims_of, seed_in, white_noise
+from spikec.outputs import vector
 from spikec.populate import time_function
 from spikec.signatures import Parameter, bind, check_unit
 from spikec.values import FREQUENCY, TIME, Mistake, Record, Value
@@ -42,8 +43,8 @@ def declared(statement: s.Input, frame: Frame, path: str, dt: float) -> e.Input:
             statement.value.span,
             "write numbers or a process such as white_signal",
         )
-    constant = as_vector(value, statement.value.span)
-    values = tuple(float(c) for c in constant)  # type: ignore[arg-type]
+    constant = vector(value, statement.value.span)
+    values = tuple(float(c) for c in constant)
     return e.Input(path, len(values), statement.span, e.ConstantSource(values))
 
 
@@ -132,7 +133,7 @@ def _piecewise(record: Record, frame: Frame, _dt: float) -> tuple[int, e.Source]
             raise Mistake(
                 "a time of piecewise is one time, 0s or later", entry.span, "write piecewise(0s: 1)"
             )
-        rows.append((float(entry.key.data), as_vector(entry.value, entry.span), entry.span))
+        rows.append((float(entry.key.data), vector(entry.value, entry.span), entry.span))
     for (before, first, _), (after, then, place) in pairwise(rows):
         if after <= before:
             raise Mistake("the times of piecewise do not increase", place, "put them in order")

@@ -12,16 +12,17 @@ from spikec import elements as e
 from spikec import syntax as s
 from spikec import vocabulary as v
 from spikec.errors import Span
-from spikec.evaluate import as_vector, call_function, evaluate, kind_of
+from spikec.evaluate import call_function, evaluate, kind_of
 from spikec.expressions import Expression, Time, uses_time
 from spikec.frame import Default, Frame
 from spikec.graph import Distribution, Solver
 from spikec.inputs import whole_steps
+from spikec.outputs import expressions
 from spikec.populate import components
 from spikec.references import resolve
 from spikec.scope import FunctionValue, Scope
 from spikec.signatures import check_unit
-from spikec.values import TIME, AlreadyReported, Mistake, Record, Value, expression
+from spikec.values import TIME, AlreadyReported, Mistake, Record, Value
 
 Functions = tuple[tuple[Expression, ...], ...]
 
@@ -60,6 +61,8 @@ def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[
     parts = attempt(_parts, given, dt)
     if source is None or target is None or parts is None:
         raise AlreadyReported
+    if parts.delay:
+        frame.context.plan(8.0 * parts.delay * source.size, given["delay"].span)
     link = e.Connection(
         name=unique(f"{source.name}->{target.name}"),
         source=source,
@@ -146,6 +149,7 @@ def functions(given: Given | None, source: e.View) -> Functions | None:
 def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, ...]:
     assert given.value is not None
     scope = given.scope.child()
+    scope.context.spend(len(piece.components), "the function", given.span)
     x = Value(components(tuple(piece.components)))
     scope.bind("x", x)
     if scope.find("t") is None:
@@ -157,7 +161,7 @@ def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, .
         raise Mistake(
             f"via takes a function of x, not {kind_of(value)}", given.value.span, "write via x[0]*x[1]"
         )
-    outputs = tuple(expression(item) for item in as_vector(value, given.value.span))
+    outputs = expressions(value, given.value.span)
     if neural and any(uses_time(o) for o in outputs):
         raise Mistake(
             "a function decoded from neurons cannot use the time t",

@@ -11,15 +11,16 @@ from spikec import syntax as s
 from spikec import vocabulary as v
 from spikec.elements import Array, FunctionNode, Population, Relay, WhiteNoise
 from spikec.errors import Span
-from spikec.evaluate import as_vector, entry, evaluate, integer, number
+from spikec.evaluate import entry, evaluate, integer, number
 from spikec.expressions import Component, Expression, Time
 from spikec.frame import Frame
 from spikec.graph import Ensemble
 from spikec.nef.neurons import LIF
 from spikec.noise import white_noise
+from spikec.outputs import expressions
 from spikec.scope import Scope
 from spikec.signatures import Parameter, assign, convert, seed_of
-from spikec.values import FREQUENCY, Entry, Mistake, Record, Value, expression
+from spikec.values import FREQUENCY, Entry, Mistake, Record, Value
 
 ENSEMBLE_ARGUMENTS = (
     "neurons", "dims", "radius", "neuron", "encoders", "max_rates", "intercepts", "gain", "bias",
@@ -95,7 +96,9 @@ def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None
     A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, and state.
     """
     neurons, dims = _sizes(entries)
-    points = _whole(entries["n_eval_points"], "n_eval_points", "ensemble") if "n_eval_points" in entries else 0
+    points = (
+        _whole(entries["n_eval_points"], "n_eval_points", "ensemble") if "n_eval_points" in entries else 0
+    )
     frame.context.plan(float(count) * neurons * (2.0 * dims + 8) * 8 + 8.0 * points * (neurons + dims), span)
     frame.context.spend(float(count) * dims, "the dimensions", span)
 
@@ -197,8 +200,7 @@ def function_node(statement: s.FunctionNode, frame: Frame, path: str) -> Functio
         vector = components(range(offset, offset + length))
         scope.bind(name, Value(vector[0] if size is None else vector))
         offset += length
-    value = as_vector(number(statement.value, scope), statement.value.span)
-    outputs = tuple(expression(item) for item in value)
+    outputs = expressions(number(statement.value, scope), statement.value.span)
     return FunctionNode(path, len(outputs), statement.span, offset, outputs)
 
 
@@ -231,5 +233,4 @@ def time_function(argument: str, value: s.Expr, frame: Frame) -> tuple[Expressio
     """Expressions of an input that is a function of time."""
     scope = frame.scope.child()
     scope.bind(argument, Value(Time()))
-    vector = as_vector(number(value, scope), value.span)
-    return tuple(expression(item) for item in vector)
+    return expressions(number(value, scope), value.span)

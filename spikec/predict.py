@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from spike_runtime import manifest as mf
 
 from spikec import layout as la
-from spikec.cost import missing, step_time, streamed_bytes
+from spikec.cost import footprint, missing, step_time, streamed_bytes
 from spikec.profile import HostProfile
 
 
@@ -50,8 +50,8 @@ def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> fl
     n = len(placed.costs)
     neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
     rest = sum(sum(c.compute.values()) for c in placed.costs) / n - neurons / n
-    size = sum(streamed_bytes(layout) for layout in placed.layouts)
-    far = profile.kernels[placed.layouts[0].dtype].far * size
+    far = profile.kernels[placed.layouts[0].dtype].far * sum(streamed_bytes(x) for x in placed.layouts)
+    size = sum(footprint(x) for x in placed.layouts)
     neurons += far * (missing(size / k, profile.cache) - missing(size / n, profile.cache))
     compute = {"NeuronGroup": max(neurons, 0.0) / k, "other": rest * (0.5 + 0.5 * n / k)}
     cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))

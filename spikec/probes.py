@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from spikec import elements as e
 from spikec import syntax as s
-from spikec.evaluate import as_vector, evaluate, kind_of
+from spikec.evaluate import evaluate, kind_of
 from spikec.expressions import Expression, Time
 from spikec.frame import Frame
 from spikec.links import Given, clauses, functions, solver, steps, synapse
+from spikec.outputs import expressions
 from spikec.scope import duplicate, suggestion
-from spikec.values import Mistake, Value, expression
+from spikec.values import Mistake, Value
 
 STATES = ("spikes", "voltage", "refractory_time", "adaptation")
 _UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
@@ -93,7 +94,7 @@ def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
             given.value.span,
             "write ideal [sin(t), cos(t)]",
         )
-    return tuple(expression(item) for item in as_vector(value, given.value.span))
+    return expressions(value, given.value.span)
 
 
 def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:

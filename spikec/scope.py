@@ -13,6 +13,7 @@ from spikec.context import Context
 from spikec.errors import Span
 from spikec.values import AlreadyReported, Mistake
 
+
 @dataclass(frozen=True, eq=False)
 class FunctionValue:
     """A named function with the scope its body is read in."""

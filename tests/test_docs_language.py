@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 15
+    assert len(EXAMPLES) >= 14
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))

@@ -18,10 +18,10 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 LAYERS = {
     "words": "errors expressions cache nef.neurons",
     "graph": "graph",
-    "neural engineering": "nef.* noise",
+    "neural engineering": "nef.*",
     "syntax": "syntax parser* format*",
     "values": "values scope signatures files builtins evaluate vocabulary",
-    "checking": "elements frame references populate inputs links imports probes expand check",
+    "checking": "elements frame references populate inputs noise links imports probes expand check",
     "lowering": "lower* loops frontend",
     "passes": "verify passes.*",
     "layout": "layout synapses forms demand stages atoms recordings schedule",

@@ -4,8 +4,8 @@ Every sampler takes its parameters, the shape (n,) or (n, dims) and an explicit 
 each kind and parameter is that of Nengo's distribution of the same name; the random streams are our own.
 
 "sobol" encoders represent better than "hypersphere" ones where dimensions are few: the root mean square error
-of LIF populations is lower by 10 % in 1, 5 % in 2 and 4 dimensions, equal in 8.  For evaluation points the two
-do equally well.
+of LIF populations is lower by 10 % in 1, 5 % in 2 and 4 dimensions, equal in 8.  As evaluation points the
+two do equally well.
 """
 
 from __future__ import annotations

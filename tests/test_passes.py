@@ -1,0 +1,228 @@
+"""Passes: what each does to a graph, what it declines, and that the meaning stays."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from spikec import frontend
+from spikec import graph as g
+from spikec.expressions import Call, Number, Time, identity
+from spikec.nef.build import build
+from spikec.passes.advance import advance
+from spikec.passes.drop import drop, unobserved
+from spikec.passes.fold import fold
+from spikec.passes.narrow import narrow
+from spikec.passes.share import share
+from spikec.passes.split import split
+from spikec.verify import verify
+
+LOWPASS = {"num": (1.0,), "den": (0.005, 1.0)}
+
+
+def empty() -> g.Graph:
+    return g.Graph("test", 1e-3, 0)
+
+
+def wire(graph: g.Graph, *names: str) -> None:
+    """Connect a chain of nodes on their usual ports."""
+    for source, target in pairwise(names):
+        graph.connect(source, target)
+
+
+def kinds(graph: g.Graph) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for _, op in graph.nodes():
+        found[type(op).__name__] = found.get(type(op).__name__, 0) + 1
+    return found
+
+
+def probed(graph: g.Graph, name: str, source: str) -> None:
+    graph.add(name, g.Probe(size=graph.op(source).size, name=name))
+    graph.connect(source, name)
+
+
+# ------------------------------------------------------------------------------------------------ share
+
+
+def test_share_merges_chains_of_equal_operators() -> None:
+    graph = empty()
+    graph.add("u", g.TimeFunction(size=1, expressions=(Time(),)))
+    for k in range(3):
+        graph.add(f"f{k}", g.Filter(size=1, **LOWPASS))
+        graph.add(f"p{k}", g.Product(size=2, matrix=np.array([[1.0], [2.0]])))
+        wire(graph, "u", f"f{k}", f"p{k}")
+        probed(graph, f"out{k}", f"p{k}")
+    shared = verify(share(verify(graph)))
+    assert kinds(shared) == {"TimeFunction": 1, "Filter": 1, "Product": 1, "Probe": 3}
+    assert [shared.inputs(f"out{k}") for k in range(3)] == [["p0"]] * 3
+    assert kinds(graph)["Filter"] == 3, "a pass leaves its argument alone"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        g.Filter(size=1, num=(1.0,), den=(0.006, 1.0)),
+        g.Filter(size=1, num=(1.0,), den=(0.005, 1.0), analog=False),
+        g.Delay(size=1, steps=1),
+    ],
+)
+def test_share_keeps_what_differs(other: g.Operator) -> None:
+    graph = empty()
+    graph.add("u", g.TimeFunction(size=1, expressions=(Time(),)))
+    graph.add("a", g.Filter(size=1, **LOWPASS))
+    graph.add("b", other)
+    for name in "ab":
+        wire(graph, "u", name)
+        probed(graph, f"out {name}", name)
+    assert len(share(graph).nx) == len(graph.nx)
+
+
+def test_share_decodes_once_for_equal_functions() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(50)\nensemble b(50)\nensemble c(50)\n"
+        "connect a -> b via x[0]*x[0]\nconnect a -> c via x[0]*x[0] transform 2\nprobe b\nprobe c\n"
+    )
+    squares = [op for _, op in share(graph).nodes(g.Decoding) if op.expressions != identity(1)]
+    assert len(squares) == 1
+
+
+# ------------------------------------------------------------------------------------------------- drop
+
+
+def test_drop_removes_what_no_probe_depends_on() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(50)\nensemble b(60)\nensemble c(70)\nconnect a -> b\nconnect b -> c\nprobe b\n"
+    )
+    kept = verify(drop(graph))
+    assert [op.path for _, op in kept.nodes(g.Ensemble)] == ["a", "b"]
+    assert unobserved(graph) == ["c"]
+
+
+# ------------------------------------------------------------------------------------------------- fold
+
+
+def test_fold_computes_constants() -> None:
+    graph = empty()
+    graph.add("u", g.TimeFunction(size=2, expressions=(Number(2.0), Call("*", (Number(3.0), Number(4.0))))))
+    graph.add("p", g.Product(size=1, matrix=np.array([[1.0, 0.5]])))
+    wire(graph, "u", "p")
+    probed(graph, "out", "p")
+    folded = verify(fold(graph))
+    assert folded.op("p").value == (8.0,)
+
+
+def test_fold_removes_relays() -> None:
+    """Two sources through a relay of 2 into two sums: selections pass the relay, nothing else is computed."""
+    graph = empty()
+    graph.add("relay", g.Sum(size=2))
+    for k in range(2):
+        graph.add(f"u{k}", g.TimeFunction(size=1, expressions=(Time(),)))
+        graph.add(f"f{k}", g.Filter(size=1, num=(1.0,), den=(0.01 * (k + 1), 1.0)))
+        graph.add(f"into{k}", g.Product(size=2, matrix=sp.csr_array(np.eye(2)[:, [k]])))
+        wire(graph, f"u{k}", f"f{k}", f"into{k}", "relay")
+    for k in range(2):
+        graph.add(f"from{k}", g.Product(size=1, matrix=sp.csr_array(np.eye(2)[[k], :])))
+        graph.add(f"s{k}", g.Sum(size=1))
+        wire(graph, "relay", f"from{k}", f"s{k}")
+        probed(graph, f"out{k}", f"s{k}")
+    folded = verify(fold(verify(graph)))
+    assert "relay" not in folded.nx
+    products = [(folded.inputs(name), op.matrix.toarray().tolist()) for name, op in folded.nodes(g.Product)]
+    assert products == [(["f0"], [[1.0]]), (["f1"], [[1.0]])]
+
+
+def test_fold_keeps_a_relay_that_would_become_a_square() -> None:
+    """m sums into n readers: m + n products with the relay, m n without."""
+    count = 6
+    graph = empty()
+    graph.add("relay", g.Sum(size=1))
+    for k in range(count):
+        graph.add(f"u{k}", g.TimeFunction(size=1, expressions=(Time(),)))
+        graph.add(f"f{k}", g.Filter(size=1, num=(1.0,), den=(0.01 * (k + 1), 1.0)))
+        graph.add(f"into{k}", g.Product(size=1, matrix=np.array([[0.5]])))
+        wire(graph, f"u{k}", f"f{k}", f"into{k}", "relay")
+        graph.add(f"from{k}", g.Product(size=1, matrix=np.array([[k + 1.0]])))
+        graph.add(f"s{k}", g.Sum(size=1))
+        wire(graph, "relay", f"from{k}", f"s{k}")
+        graph.add(f"v{k}", g.Filter(size=1, **LOWPASS))
+        wire(graph, f"u{k}", f"v{k}", f"s{k}")
+        probed(graph, f"out{k}", f"s{k}")
+    assert "relay" in fold(verify(graph)).nx
+
+
+# --------------------------------------------------------------------------------------------- advance
+
+
+def test_advance_puts_the_delay_next_to_the_neurons() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(50, dims=2)\nrelay sum[1]\nensemble b(50)\n"
+        "connect a -> sum transform [[1, 2]] synapse none\nconnect sum -> b synapse lowpass(5ms)\nprobe b\n"
+    )
+    moved = verify(advance(verify(graph)))
+    for name, _ in moved.nodes(g.Decoding):
+        assert all(
+            moved.op(reader).delay >= 1 or isinstance(moved.op(reader), g.Probe)
+            for reader, _ in moved.readers(name)
+        )
+
+
+# ---------------------------------------------------------------------------------------------- narrow
+
+
+def test_narrow_decodes_only_what_is_used() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(60, dims=4)\nensemble b(50)\n"
+        "connect a -> b transform [[1, 2, 3, 4]] synapse lowpass(5ms)\nprobe b\n"
+    )
+    built = build(share(graph))
+    wide = next(op for name, op in built.nodes(g.Decoders) if op.size == 4)
+    narrowed = verify(narrow(built))
+    row = next(op for _, op in narrowed.nodes(g.Decoders) if op.matrix.shape[1] == 60)
+    np.testing.assert_allclose(row.matrix, np.array([[1.0, 2, 3, 4]]) @ wide.matrix, rtol=1e-12)
+
+
+def test_narrow_leaves_a_vector_that_is_also_read_whole() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(60, dims=4)\nensemble b(50)\n"
+        "connect a -> b transform [[1, 2, 3, 4]] synapse lowpass(5ms)\nprobe b\nprobe a synapse 10ms\n"
+    )
+    built = build(share(graph))
+    assert len(narrow(built).nx) == len(built.nx)
+
+
+# ----------------------------------------------------------------------------------------------- split
+
+
+@pytest.mark.parametrize(
+    ("neurons", "sizes"), [(1, [1]), (256, [256]), (257, [256, 1]), (600, [256, 256, 88])]
+)
+def test_split_cuts_at_fixed_borders(neurons: int, sizes: list[int]) -> None:
+    graph = frontend.loads(f"model m\nensemble a({neurons})\nprobe a\n")
+    cut = verify(split(build(graph)))
+    atoms = [op for _, op in cut.nodes(g.Atom)]
+    assert [op.size for op in atoms] == sizes
+    whole = next(op for _, op in build(graph).nodes(g.Decoders)).matrix
+    np.testing.assert_array_equal(np.concatenate([op.decoders[0] for op in atoms], axis=1), whole)
+
+
+def test_split_leaves_room_for_every_spike() -> None:
+    """The largest sum, all neurons spiking at once in the worst direction, stays far below 63 bits."""
+    graph = frontend.loads("model m\nensemble a(600, dims=2)\nprobe a\n")
+    cut = split(build(graph))
+    (total,) = [op for _, op in cut.nodes(g.ExactSum)]
+    worst = sum(np.abs(op.decoders[0]).sum(axis=1) for _, op in cut.nodes(g.Atom)).max() / graph.dt
+    assert 2.0**49 < worst * 2.0**total.exponent <= 2.0**50
+
+
+def test_split_records_spikes_and_activity_from_one_sum() -> None:
+    graph = frontend.loads(
+        "model m\nensemble a(20)\nensemble b(20)\nconnect a.neurons -> b.neurons transform 0.1\n"
+        "probe a.neurons spikes as s\nprobe b\n"
+    )
+    cut = verify(split(build(share(graph))))
+    atom = next(op for _, op in cut.nodes(g.Atom) if op.neurons.path == "a")
+    assert sum(matrix is None for matrix in atom.decoders) == 1
