@@ -53,7 +53,7 @@ class Time(click.ParamType):
     type=click.Choice(["ring", "ipc", "tcp"]),
     default="ring",
     show_default=True,
-    help="How partitions exchange: shared memory, or ZeroMQ over local sockets or TCP.  Results are the same.",
+    help="How partitions exchange: shared memory, or ZeroMQ over local sockets or TCP.  Same results.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, instead of the model's.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output directory.")

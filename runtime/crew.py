@@ -31,7 +31,7 @@ PIECE = 1 << 20
 
 @dataclass(eq=False)
 class Worker:
-    """One worker: its process, the socket to it, its segment (shared with the others, or its own), what it said."""
+    """One worker: its process, the socket to it, its segment (its own or shared), what it said."""
 
     partition: int
     process: Child
@@ -198,7 +198,7 @@ def how_it_ended(worker: Worker, out_of_memory: bool) -> str:
     if code is None:
         return "closed its connection but did not end"
     if code == -signal.SIGKILL and out_of_memory:
-        return "was killed by the kernel: out of memory; use fewer neurons, float32, or a machine with more memory"
+        return "was killed by the kernel: out of memory; use fewer neurons, float32, or a larger machine"
     if code < 0:
         return f"was killed by signal {-code} ({signal.Signals(-code).name})"
     last = worker.log_tail().splitlines()[-1:] or ["it said nothing"]
@@ -215,7 +215,7 @@ def kernel_kills() -> int:
 
 
 def idle_cores(count: int) -> list[int | None]:
-    """The `count` least busy cores that this process may use; None for each where there are fewer than that."""
+    """The `count` least busy cores that this process may use; None for each where there are fewer."""
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if count < 2 or len(allowed) < count:
         return [None] * count

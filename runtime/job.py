@@ -13,8 +13,8 @@ TRANSPORTS = ("ring", "ipc", "tcp")
 class Job:
     """One partition of one run.
 
-    run: a random number in hexadecimal that marks the frames of this run; bind: where the partition receives, ""
-    for rings; core: the core to stay on, if any; engine: "module:name" of what runs the program.
+    run: a random number in hexadecimal that marks the frames of this run; bind: where the partition receives,
+    "" for rings; core: the core to stay on, if any; engine: "module:name" of what runs the program.
     """
 
     manifest: str

@@ -25,7 +25,7 @@ _SALVAGE = 1.0
 
 
 class RunFailedError(Exception):
-    """A run ended before its time; the message names the partition and the cause, `run` holds what was recorded.
+    """A run ended before its time; the message names partition and cause, `run` holds what was recorded.
 
     `partition` is None where no partition is to blame.
     """
@@ -60,10 +60,10 @@ def run(
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
-    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport`
-    is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's for noise.
-    `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step and is
-    returned with status "stopped".
+    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport` is
+    "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's
+    for noise.  `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step
+    and is returned with status "stopped".
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.

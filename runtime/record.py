@@ -1,10 +1,10 @@
 """Probes to disk: one writer puts together what all partitions recorded and streams it to a Zarr store.
 
-The store has one group for each probe.  Probes of kind "value" and "sum" are arrays `value` (samples x columns)
-with the coordinate `time` (s); events are the arrays `time` (s) and `neuron`, sorted by (step, neuron).  A
-chunk is written as soon as every part of it is there, whole and atomically, and its length depends on the
-probe alone: the store is the same to the byte however the model was cut.  `value` has its full length from
-the start, and what was not recorded (yet) reads as NaN; so the store opens at any time, also after a crash.
+The store has one group for each probe.  Probes of kind "value" and "sum" are arrays `value`, samples x
+columns, with the coordinate `time` (s); events are the arrays `time` (s) and `neuron`, sorted by
+(step, neuron).  A chunk is written as soon as every part of it is there, whole and atomically, and its length depends on the
+probe alone: the store is the same to the byte however the model was cut.  `value` has its full length from the
+start, and what was not recorded (yet) reads as NaN; so the store opens at any time, also after a crash.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Recorder:
         return step
 
     def abandon(self) -> int:
-        """The disk refuses: keep the whole chunks that are written.  Gives the last step that all arrays hold."""
+        """The disk refuses: keep the whole chunks that are written; gives the last step that all hold."""
         steps = [step for series in self._series if (step := series.abandon()) is not None]
         return min(steps, default=0)
 
@@ -133,7 +133,7 @@ class _Guard:
 
 
 class _Samples:
-    """Probes that have a sample at every `every`-th step: values from one part each, or integers to be summed."""
+    """Probes with a sample at every `every`-th step: values from one part each, or integers to be summed."""
 
     def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> None:
         self._probe, self._dtype = probe, np.dtype(manifest.precision)

@@ -33,12 +33,12 @@ class Run:
 
     @property
     def measured(self) -> tuple[dict[str, float], ...]:
-        """us per step of each partition: compute, exchange, waiting, recording; empty where the run failed."""
+        """us per step of each partition by kind (compute, ...); empty where the run failed."""
         return tuple(times.per_step() for times in self.about.times)
 
     @property
     def step_time(self) -> float:
-        """us of wall clock per step: that of the slowest partition, recording included; NaN if not measured."""
+        """us of wall clock per step of the slowest partition, recording included; NaN if not measured."""
         return max((sum(kinds.values()) for kinds in self.measured), default=float("nan"))
 
     @property
@@ -78,7 +78,8 @@ class Run:
         about = self.about
         return (
             f"Run({str(self.path)!r}: {about.model}, {about.status}, "
-            f"{about.recorded * about.dt:g} s of {about.steps * about.dt:g} s, probes: {', '.join(self.names)})"
+            f"{about.recorded * about.dt:g} s of {about.steps * about.dt:g} s, "
+            f"probes: {', '.join(self.names)})"
         )
 
 

@@ -37,9 +37,9 @@ class Times:
 class RunFile:
     """Contents of `run.json`.
 
-    status: "running", "complete", "stopped" (Ctrl-C) or "failed", then `cause` says why and `partition` where, if
-    known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the first step to the
-    last.
+    status: "running", "complete", "stopped" (by a signal) or "failed"; then `cause` says why, and `partition`
+    where, if that is known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the
+    first step to the last.
     """
 
     model: str

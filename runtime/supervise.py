@@ -1,4 +1,4 @@
-"""Watches over the workers of a run: takes what they record, notices what goes wrong, never waits for ever."""
+"""Watches the workers of a run: takes what they record, notices what goes wrong, never waits for ever."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PartitionError(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: steps that all partitions have begun, of how many; seconds of wall clock since the first."""
+    """How far a run is: steps that all partitions have begun, of how many; wall clock so far in s."""
 
     step: int
     steps: int
@@ -67,7 +67,7 @@ class Signals:
 
 @contextlib.contextmanager
 def caught_signals() -> Iterator[Signals]:
-    """Ctrl-C and SIGTERM are noted instead of ending this process: it has workers to end and results to write."""
+    """Ctrl-C and SIGTERM are noted instead of ending this process: it has results to write first."""
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
         yield signals
@@ -177,7 +177,7 @@ class Supervisor:
                 self._check_stuck()
 
     def _listen(self, limit: bool) -> None:
-        """Collect messages of all workers; those that are too far ahead are not listened to, where `limit`."""
+        """Collect messages of all workers; where `limit`, not of those that are too far ahead."""
         running = [worker.complete for worker in self.workers if worker.state != "done"]
         slowest = min(running, default=0)
         open_ = [w for w in self.workers if not w.closed]

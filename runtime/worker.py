@@ -37,7 +37,7 @@ class Engine(Protocol):
     chunk: int
 
     def run(self, first: int, count: int) -> int:
-        """Run steps first .. first + count - 1; gives how many were completed: fewer where the run was stopped."""
+        """Run steps first .. first + count - 1; gives how many were completed: fewer where it was stopped."""
 
     def drain(self) -> list[Block]:
         """What was recorded since the last call."""
@@ -106,7 +106,7 @@ def _work(job: Job, channel: socket.socket, descriptor: int) -> None:
 def _steps(
     job: Job, channel: socket.socket, engine: Engine, segment: NDArray[np.int64], own: int, pump: Pump | None
 ) -> None:
-    """Run all steps, chunk by chunk; hand over after each what was recorded; at the end the measured times."""
+    """Run all steps, chunk by chunk; hand over after each what was recorded, at the end the times."""
     done, computing, recording = 0, 0, 0
     while done < job.steps and not segment[STOP]:
         count = min(engine.chunk, job.steps - done)

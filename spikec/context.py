@@ -12,7 +12,7 @@ from spikec.values import AlreadyReported, Mistake
 
 # Numbers in matrices and recordings; what loops, lists and functions evaluate; mistakes worth reading.
 MAX_ITEMS = 50_000_000
-MAX_ROUNDS = 2_000_000
+MAX_ROUNDS = 1_000_000
 MAX_MISTAKES = 50
 
 P = ParamSpec("P")
@@ -59,17 +59,17 @@ class Context:
         limit = min(MAX_ITEMS, self.memory_limit // 8)
         if self.items + count > limit:
             raise Mistake(
-                f"{what} makes {_count(count)} items; a model may make at most {limit} in all",
+                f"{what} makes {readable(count)} items; a model may make at most {limit} in all",
                 span,
                 "make it smaller; large matrices belong in .npy files",
             )
         self.items += count
 
     def spend(self, count: float, what: str, span: Span) -> None:
-        """Count the rounds of a loop or list before they are made.  Raises `Mistake` above the bound."""
+        """Count what loops, lists and functions evaluate, beforehand.  Raises `Mistake` above the bound."""
         if self.rounds + count > MAX_ROUNDS:
             raise Mistake(
-                f"{what} makes {_count(count)} items; a model may make at most {MAX_ROUNDS} in all",
+                f"{what}; a model may evaluate at most {MAX_ROUNDS} in all",
                 span,
                 "make it smaller; many equal ensembles are an `array`, large matrices belong in .npy files",
             )
@@ -88,7 +88,8 @@ class Context:
         self.bytes_planned = planned
 
 
-def _count(count: float) -> str:
+def readable(count: float) -> str:
+    """A whole number, short where it is very large."""
     return f"{count:.0f}" if count < 1e15 else f"{count:g}"
 
 

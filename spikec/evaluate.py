@@ -8,6 +8,7 @@ import numpy as np
 
 from spikec import syntax as s
 from spikec.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
+from spikec.context import readable
 from spikec.errors import Span
 from spikec.expressions import FUNCTIONS
 from spikec.scope import FunctionValue, Scope, suggestion
@@ -78,7 +79,8 @@ def limits(range_: s.Range, scope: Scope) -> range:
     """The range of a loop or comprehension, counted against the bound before anything is made."""
     start = integer(range_.start, scope, "the start of a range")
     stop = integer(range_.stop, scope, "the end of a range")
-    scope.context.spend(max(0, stop - start), "the range", range_.span)
+    count = max(0, stop - start)
+    scope.context.spend(count, f"the range has {readable(count)} items", range_.span)
     return range(start, stop)
 
 
@@ -251,7 +253,7 @@ def call_function(function: FunctionValue, arguments: list[Value], span: Span) -
     for name, value in zip(definition.arguments, arguments, strict=True):
         inner.bind(name, value)
     context = inner.context
-    context.spend(1, f"the function {definition.name}", span)
+    context.spend(2, f"the function {definition.name} is called too often", span)
     context.calls += 1
     try:
         if context.calls > MAX_CALLS:

@@ -22,7 +22,7 @@ from spikec.scope import FunctionValue, Scope, duplicate, suggestion
 from spikec.signatures import Parameter, assign, convert, seed_of
 from spikec.values import AlreadyReported, Entry, Mistake, Value
 
-MAX_STATEMENTS = 2_000_000
+MAX_STATEMENTS = 1_000_000
 MAX_MODULE_DEPTH = 24
 
 _CLAUSES = ("synapse", "transform", "delay", "solver", "eval_points")
@@ -65,6 +65,9 @@ class Expander:
 
     def _define(self, statement: s.Statement, frame: Frame) -> None:
         match statement:
+            case s.Param() if frame.depth:
+                hint = "write let, or put it in the brackets of the module"
+                raise Mistake("a param stands at the top of a file", statement.span, hint)
             case s.Param() | s.Let():
                 define_value(statement, frame.scope)
             case s.FunctionDefinition():
@@ -91,7 +94,7 @@ class Expander:
 
     def _expand(self, statement: s.Statement, frame: Frame) -> None:
         match statement:
-            case s.Param() | s.Let():
+            case s.Param() | s.Let() if statement.name in frame.scope.bindings:
                 # Also what nobody uses must be right.
                 frame.scope.bindings[statement.name].get(statement.name)
             case s.Input() | s.InputFile() | s.Population() | s.FunctionNode() | s.Relay():
@@ -242,6 +245,8 @@ class Expander:
                     f"write {definition.name}({name}=...)",
                     ((f"{definition.name} is defined here", definition.span),),
                 )
+        for name in names:
+            self.context.attempt(scope.bindings[name].get, name)
         seed = frame.seed
         if "seed" in given and "seed" not in names:
             seed = seed_of(given["seed"])

@@ -10,7 +10,7 @@ from spikec.elements import Array, Element
 from spikec.errors import Span
 from spikec.evaluate import integer
 from spikec.scope import Scope, duplicate
-from spikec.values import Mistake
+from spikec.values import AlreadyReported, Mistake
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Frame:
         taken = self.objects.get(local)
         if taken is not None:
             mistake = duplicate(local, declared.span, taken.span)
+            if taken.span == obj.span and isinstance(taken, Broken):
+                raise AlreadyReported
             if taken.span == obj.span:
                 raise Mistake(
                     f"the name {local!r} is declared in every round of a loop",

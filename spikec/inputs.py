@@ -76,7 +76,9 @@ def whole_steps(duration: float, dt: float, what: str, span: Span) -> int:
         raise Mistake(
             f"{what} must be a multiple of the step of {dt:g} s, not {duration:g} s",
             span,
-            f"write {max(1, steps) * dt * 1000:g}ms, or change dt",
+            f"write {max(1, steps) * dt * 1000:g}ms, or change dt"
+            if steps < 2**53
+            else "write a shorter time",
         )
     return steps
 

@@ -149,7 +149,8 @@ def functions(given: Given | None, source: e.View) -> Functions | None:
 def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, ...]:
     assert given.value is not None
     scope = given.scope.child()
-    scope.context.spend(len(piece.components), "the function", given.span)
+    count = len(piece.components)
+    scope.context.spend(count, f"the function has {count} arguments", given.span)
     x = Value(components(tuple(piece.components)))
     scope.bind("x", x)
     if scope.find("t") is None:

@@ -43,6 +43,10 @@ def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], 
         small = np.zeros((rows, columns))
         np.add.at(small, (i, j), values)
         return small
+    if len(i) == 1 or (np.diff(i) > 0).all():
+        # One entry in a row at most, in order: this is CSR already, and there may be very many of these.
+        ends = np.searchsorted(i, np.arange(rows + 1)).astype(np.int32)
+        return compact(sp.csr_array((values, j.astype(np.int32), ends), shape=(rows, columns)))
     sparse = sp.csr_array(sp.coo_array((values, (i, j)), shape=(rows, columns)))
     sparse.sum_duplicates()
     return compact(sparse)

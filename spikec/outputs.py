@@ -20,6 +20,8 @@ def vector(value: Value, span: Span) -> NDArray[Any]:
     """A number or vector as a vector.  Raises `Mistake` for a matrix."""
     if len(value.shape) > 1:
         raise Mistake("a vector is expected, not a matrix", span, "write one list of numbers")
+    if 0 in value.shape:
+        raise Mistake("the list is empty", span, "write at least one number")
     return np.atleast_1d(np.asarray(value.data, dtype=object if value.symbolic else np.float64))
 
 

@@ -7,45 +7,47 @@ parts of a module, become one box with their count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spikec import graph as g
 from spikec.schedule import Assignment
 
-# More boxes than this nobody reads.
-MOST = 60
+# More boxes, or more connections, than this nobody reads: then names are cut to fit the next of these numbers.
+MOST_BOXES, MOST_EDGES = (60, 30, 16, 8), 120
 SOURCES = (g.TimeFunction, g.Table, g.Noise, g.Constant)
 # Parts of a path: an index, or a name with the dot before it.
 _PART = re.compile(r"\[[^\]]*\]|\.?[^.\[]+")
 
 
 def picture(graph: g.Graph, assignment: Assignment) -> dict[str, Any]:
-    """{"nodes": [[name, kind, members, {partition: neurons}], ...], "edges": [[from, to], ...]} (by number of node).
+    """{"nodes": [[name, kind, members, {partition: neurons}], ...], "edges": [[from, to, crossing], ...]}.
 
-    kinds: "ensemble", "input", "probe".
+    kinds: "ensemble", "input", "probe"; from, to: numbers of nodes; crossing: 1 where the value, or a part of it, comes from another
+    partition than the one that reads it.
     """
-    box_of = _boxes(graph)
-    names = list(dict.fromkeys(box_of.values()))
-    number = {box: k for k, box in enumerate(names)}
+    for most in MOST_BOXES:
+        box_of = _boxes(graph, most)
+        number = {box: k for k, box in enumerate(dict.fromkeys(box_of.values()))}
+        edges = _edges(graph, {node: number[box] for node, box in box_of.items()}, assignment)
+        if len(edges) <= MOST_EDGES:
+            break
     members: dict[int, set[str]] = {}
-    shares: dict[int, dict[str, int]] = {}
+    shares: dict[int, dict[int, int]] = {}
     for node, box in box_of.items():
-        op = graph.op(node)
-        k = number[box]
+        op, k = graph.op(node), number[box]
         members.setdefault(k, set()).add(op.neurons.path if isinstance(op, g.Atom) else node)
         if isinstance(op, g.Atom):
-            share = shares.setdefault(k, {})
-            partition = str(assignment.atoms[node])
+            share, partition = shares.setdefault(k, {}), assignment.atoms[node]
             share[partition] = share.get(partition, 0) + op.size
     nodes = [
-        [name, kind, len(members[k]), dict(sorted(shares.get(k, {}).items(), key=lambda item: int(item[0])))]
-        for k, (kind, name) in enumerate(names)
+        [name, kind, len(members[k]), {str(p): n for p, n in sorted(shares.get(k, {}).items())}]
+        for (kind, name), k in number.items()
     ]
-    return {"nodes": nodes, "edges": _edges(graph, {n: number[b] for n, b in box_of.items()})}
+    return {"nodes": nodes, "edges": edges}
 
 
-def _boxes(graph: g.Graph) -> dict[str, tuple[str, str]]:
+def _boxes(graph: g.Graph, most: int) -> dict[str, tuple[str, str]]:
     """(kind, name) of the box of every atom, source and probe."""
     shown = {}
     for node, op in graph.nodes():
@@ -58,7 +60,7 @@ def _boxes(graph: g.Graph) -> dict[str, tuple[str, str]]:
     short: dict[tuple[str, str], tuple[str, str]] = {}
     for kind, share in (("ensemble", 1.0), ("input", 0.3), ("probe", 0.3)):
         names = list(dict.fromkeys(name for k, name in shown.values() if k == kind))
-        short |= {(kind, name): (kind, s) for name, s in shortened(names, int(MOST * share)).items()}
+        short |= {(kind, name): (kind, s) for name, s in shortened(names, max(2, int(most * share))).items()}
     return {node: short[box] for node, box in shown.items()}
 
 
@@ -78,10 +80,24 @@ def shortened(names: list[str], most: int) -> dict[str, str]:
     return {name: short if short in kept else "others" for name, short in made.items()}
 
 
-def _edges(graph: g.Graph, number: dict[str, int]) -> list[list[int]]:
-    """Pairs of boxes with a way from one to the other that meets no box in between."""
-    # For every node the set of boxes that lead to it, as bits; nodes are done again when their inputs change.
-    leading = {node: 1 << k for node, k in number.items()}
+def _edges(graph: g.Graph, number: dict[str, int], assignment: Assignment) -> list[list[int]]:
+    """(from, to, crossing) for boxes with a way from one to the other that meets no box in between."""
+    n = assignment.partitions
+    home = {node: assignment.atoms.get(node, assignment.probes.get(node)) for node in number}
+    # What leads to a node: a bit for every box and partition that a value comes from, n for none (an input).
+    bits = {node: 1 << (k * (n + 1) + (p if (p := home[node]) is not None else n)) for node, k in number.items()}
+    reached = _reached(graph, bits)
+    crossing: dict[tuple[int, int], int] = {}
+    for node, k in number.items():
+        for bit in _set_bits(reached.get(node, 0)):
+            source, origin = divmod(bit, n + 1)
+            crosses = n != origin != home[node] is not None
+            crossing[source, k] = max(crossing.get((source, k), 0), int(crosses))
+    return [[source, target, flag] for (source, target), flag in sorted(crossing.items())]
+
+
+def _reached(graph: g.Graph, leading: dict[str, int]) -> dict[str, int]:
+    """For every node, the union of the bits of what leads to it; nodes are done again when their inputs change."""
     work = list(graph.nx)
     waiting = set(work)
     reached: dict[str, int] = {}
@@ -93,15 +109,16 @@ def _edges(graph: g.Graph, number: dict[str, int]) -> list[list[int]]:
             if bits == reached.get(node, 0):
                 continue
             reached[node] = bits
-            if node not in number:
+            if node not in leading:
                 work += _new(waiting, (r for r, _ in graph.readers(node)))
-    pairs = {
-        (source, k)
-        for node, k in number.items()
-        for source in range(reached.get(node, 0).bit_length())
-        if reached[node] >> source & 1
-    }
-    return [list(pair) for pair in sorted(pairs)]
+    return reached
+
+
+def _set_bits(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
 
 
 def _union(sets: Iterable[int]) -> int:

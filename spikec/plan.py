@@ -94,7 +94,8 @@ class _Planner:
         self.placed: dict[int, _Placed] = {}
 
     def plan(self, n: int) -> Plan:
-        placed = self._place(n)
+        placed = refine(self._place(n), self._schedule, self.graph, self.hypergraph, self.reads)
+        self.placed[n] = placed
         wanted = candidates(n, self.profile.cores, len(self.hypergraph.groups))
         predictions = tuple(self._prediction(k, n) for k in wanted)
         return Plan(
@@ -112,8 +113,7 @@ class _Planner:
     def _place(self, n: int) -> _Placed:
         if n not in self.placed:
             word = self.profile.wires[self.transport]["word"]
-            assignment = pt.place(self.graph, n, self.reads, self.hypergraph, word)
-            self.placed[n] = refine(self._schedule(assignment), self._schedule, self.graph, self.hypergraph, self.reads)
+            self.placed[n] = self._schedule(pt.place(self.graph, n, self.reads, self.hypergraph, word))
         return self.placed[n]
 
     def _schedule(self, assignment: Assignment) -> _Placed:

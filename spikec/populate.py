@@ -37,6 +37,9 @@ _DISTRIBUTIONS = {
     "eval_points": 0,
 }
 
+# What one represented dimension of an ensemble takes in the compiler.
+DIMENSION_BYTES = 300
+
 Entries = dict[str, Entry]
 
 
@@ -96,11 +99,10 @@ def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None
     A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, and state.
     """
     neurons, dims = _sizes(entries)
-    points = (
-        _whole(entries["n_eval_points"], "n_eval_points", "ensemble") if "n_eval_points" in entries else 0
-    )
-    frame.context.plan(float(count) * neurons * (2.0 * dims + 8) * 8 + 8.0 * points * (neurons + dims), span)
-    frame.context.spend(float(count) * dims, "the dimensions", span)
+    given = entries.get("n_eval_points")
+    points = _whole(given, "n_eval_points", "ensemble") if given else 0
+    built = float(neurons) * (2.0 * dims + 8) * 8 + DIMENSION_BYTES * dims
+    frame.context.plan(count * built + 8.0 * points * (neurons + dims), span)
 
 
 def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Population:
@@ -223,7 +225,7 @@ def relay(statement: s.Relay, frame: Frame, path: str) -> Relay:
         raise Mistake(
             f"the size of a {statement.kind} is at least 1, not {size}",
             statement.span,
-            "write a size above 0",
+            "write a size above 0; what numbers a name comes before it, as in r[i][1]",
         )
     frame.context.reserve(size, f"the {statement.kind}", statement.span)
     return Relay(path, size, statement.span)

@@ -45,7 +45,7 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
         span=statement.span,
     )
     _check_ideal(recorded, given.get("ideal"))
-    return _per_ensemble(recorded, given)
+    return _per_ensemble(recorded, statement.clauses)
 
 
 def _resolve(statement: s.Probe, frame: Frame) -> e.View:
@@ -66,12 +66,20 @@ def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
                 raise Mistake(
                     f"{view.name!r} has no {word}", view.span, "name an ensemble that is not in direct mode"
                 )
+            view = replace(view, pieces=tuple(_neurons(p) for p in view.pieces))
         elif view.attribute != "neurons":
             raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
         view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
     if view.attribute == "neurons" and all(_spiking(p) and p.whole for p in view.pieces):
         return replace(view, attribute="spikes")
     return view
+
+
+def _neurons(piece: e.Piece) -> e.Piece:
+    """All neurons of the ensemble that a piece is of."""
+    assert isinstance(piece.element, e.Population)
+    count = piece.element.neurons
+    return e.Piece(piece.element, range(count), count)
 
 
 def _spiking(piece: e.Piece) -> bool:
@@ -109,17 +117,16 @@ def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:
         )
 
 
-def _per_ensemble(recorded: e.Recorded, given: dict[str, Given]) -> list[e.Recorded]:
+def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e.Recorded]:
     view = recorded.source
     if view.attribute not in STATES:
         return [recorded]
     for piece in view.pieces:
         _check_state(piece, view)
-    for clause in ("synapse", "via"):
-        if clause in given and (clause == "via" or recorded.synapse is not None):
-            raise Mistake(
-                f"a probe of {view.attribute} takes no {clause}", given[clause].span, "leave it out"
-            )
+    for clause in written:
+        if clause.name in ("synapse", "via"):
+            raise Mistake(f"a probe of {view.attribute} takes no {clause.name}", clause.span, "leave it out")
+    recorded = replace(recorded, synapse=None)
     if len(view.pieces) == 1:
         return [recorded]
     name: Callable[[int], str] = lambda i: f"{recorded.name}[{i}]"  # noqa: E731

@@ -14,9 +14,9 @@ from spikec.partition import probe_owners, renumbered
 from spikec.schedule import Assignment
 
 # Every try schedules the whole model again: this bounds the neurons and atoms scheduled for it.
-TRIES, ATOM_BUDGET = 24, 6000
-# What a move must gain, as a part of the step.
-LEAST_GAIN = 0.005
+TRIES, ATOM_BUDGET = 16, 1500
+# What a move must gain, as a part of the step; and from which difference to the mean on it is worth a try.
+LEAST_GAIN, UNBALANCED = 0.005, 0.01
 
 
 class Placed(Protocol):
@@ -61,6 +61,8 @@ def _move(placed: Placed, hyper: hg.Hypergraph, tried: set[tuple[int, int]]) -> 
     totals = [c.total for c in placed.costs]
     slow = max(range(len(totals)), key=lambda p: totals[p])
     fast = min(range(len(totals)), key=lambda p: totals[p])
+    if totals[slow] * (1 - UNBALANCED) < sum(totals) / len(totals):
+        return None
     half = (totals[slow] - totals[fast]) / 2
     here = [k for k, names in enumerate(hyper.groups) if placed.assignment.atoms[names[0]] == slow]
     options = [(abs(hyper.weights[k] - half), k) for k in here if hyper.weights[k] < 2 * half]

@@ -1,7 +1,7 @@
-"""A small engine for tests of the runtime: it exchanges integers on every wire and records all kinds of probe.
+"""A small engine for tests of the runtime: exchanges integers on every wire, records all kinds of probe.
 
-SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step; SPIKE_FAKE_SLOW="PARTITION:SECONDS" makes
-one sleep in every chunk.
+SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step; SPIKE_FAKE_SLOW="PARTITION:SECONDS"
+makes one sleep in every chunk.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def steps(
 
 
 class Engine:
-    """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums themselves."""
+    """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums."""
 
     def __init__(
         self, manifest: Any, folder: Any, partition: int, segment: Any, layout: Any, seed: Any
@@ -179,6 +179,6 @@ class Engine:
             self.hoard = np.ones(1 << 40, np.int8)
 
 
-def refuses(manifest: Any, folder: Path, *_: Any) -> Engine:
+def refuses(_manifest: Any, folder: Path, *_: Any) -> Engine:
     """An engine whose files are not those of the manifest."""
     raise schema.ManifestError(f"{folder / 'program_0.py'} was changed after it was compiled (checksum)")

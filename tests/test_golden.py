@@ -35,7 +35,7 @@ SMALLER = {
     "bench/small_ensembles.spk": {"count": 20},
     "bench/stream.spk": {"neurons": 50},
 }
-KEPT_LINES = 300
+KEPT_LINES, KEPT_COLUMNS = 200, 400
 DIGITS = 6
 
 
@@ -77,7 +77,10 @@ def without_checksums(manifest: Manifest) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str:
-    return rounded(json.dumps(value, indent=1, sort_keys=True)) + "\n"
+    text = rounded(json.dumps(value, indent=1, sort_keys=True)) + "\n"
+    for _ in range(2):  # short lists on one line
+        text = re.sub(r"\[\s+([^\[\]{}]{1,80}?)\s+\]", lambda inner: f"[{' '.join(inner[1].split())}]", text)
+    return text
 
 
 def rounded(text: str) -> str:
@@ -86,10 +89,12 @@ def rounded(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The first lines of a long text, and how many lines there are."""
-    lines = text.splitlines()
+    """The first lines of a long text, and how many lines there are; the beginning of long lines."""
+    lines = [
+        line if len(line) <= KEPT_COLUMNS else line[:KEPT_COLUMNS] + " ..." for line in text.splitlines()
+    ]
     if len(lines) <= KEPT_LINES:
-        return text
+        return "\n".join(lines) + "\n"
     return "\n".join([*lines[:KEPT_LINES], f"... {len(lines)} lines"]) + "\n"
 
 

@@ -269,6 +269,20 @@ CASES = {
         "connect to a node",
     ),
     "port outside of a module": ("port x[3]", 1, 1, "a port stands in a module", "write relay x"),
+    "parameter in a module": (
+        "module m() { param k = 3 }\nuse m() as x",
+        1,
+        14,
+        "at the top of a file",
+        "let",
+    ),
+    "default of a module": (
+        "module m(a=1ms+1Hz) { }\nuse m() as x",
+        1,
+        12,
+        "cannot combine",
+        "the same unit",
+    ),
     "module in a block": ("for i in 0..1 { module m() { } }", 1, 17, "at the top of a file", "move it"),
     "member that is not there": (
         "for i in 0..3 { relay e[i][1] }\nprobe e[3]",
@@ -509,7 +523,7 @@ def test_loop_of_a_thousand_million() -> None:
 def test_nested_loops_are_refused_before_they_are_expanded() -> None:
     (found,) = mistakes("for i in 0..100000 { for j in 0..100000 { relay a[i][j][1] } }")
     assert found[:2] == (1, 10)
-    assert "more than 2000000 statements" in found[2]
+    assert "more than 1000000 statements" in found[2]
 
 
 @pytest.mark.parametrize(
@@ -518,6 +532,45 @@ def test_nested_loops_are_refused_before_they_are_expanded() -> None:
 def test_matrices_that_do_not_fit(text: str) -> None:
     (found,) = mistakes(text)
     assert "items" in found[2]
+    assert "a model may" in found[2]
+
+
+def test_functions_that_double_are_refused() -> None:
+    nested = "f(" * 38 + "t" + ")" * 38
+    (found,) = mistakes(f"function f(x) = x + x\ninput u(t) = {nested}")
+    assert found[:2] == (2, 14)
+    assert "549755813887 operations" in found[2]
+
+
+def test_functions_nested_too_deeply() -> None:
+    definitions = [f"function f{i}(x) = {'sin(' * 50}f{i + 1}(x){')' * 50}" for i in range(35)]
+    (found,) = mistakes("\n".join([*definitions, "function f35(x) = x", "let y = f0(1)"]))
+    assert "nested too deeply" in found[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "relay r\nconnect r -> r delay 1e307s",
+        "relay r[1000]\nconnect r -> r delay 100000000s",
+        "dt 1e-300s",
+        "input a = piecewise(1e300s: 1)",
+        "ensemble a(1000, n_eval_points=1e9)",
+        "ensemble a(1e300)",
+        "ensemble a(1, dims=1e12)",
+        "relay r[1e300]",
+        "let a = [k for k in 0..1e300]",
+        "let a = 2^2^2^2^2",
+        "seed 1e300",
+    ],
+)
+def test_absurd_numbers(text: str) -> None:
+    assert len(mistakes(text)) == 1
+
+
+def test_no_more_than_fifty_mistakes() -> None:
+    text = "\n".join(f"connect a{i} -> b{i}" for i in range(5000))
+    assert len(mistakes(text)) == 50
 
 
 def test_model_too_large_for_memory_is_refused_with_its_size() -> None:
@@ -528,7 +581,7 @@ def test_model_too_large_for_memory_is_refused_with_its_size() -> None:
 
 def test_array_too_large_for_memory() -> None:
     (found,) = mistakes("array a(100, count=1000000000)", memory_limit=8_000_000_000)
-    assert found[2] == "the model needs about 8 TB of memory up to here; the limit is 8 GB"
+    assert found[2] == "the model needs about 8.3 TB of memory up to here; the limit is 8 GB"
 
 
 # ------------------------------------------------------------------------------------------- parameters

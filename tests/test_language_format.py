@@ -14,9 +14,7 @@ from spikec.format import format_text
 from spikec.parser import parse
 
 ROOT = Path(__file__).parent.parent
-MODELS = sorted(
-    [*ROOT.glob("models/**/*.spk"), *ROOT.glob("tests/language/*.spk"), *ROOT.glob("grammar/*.spk")]
-)
+MODELS = sorted([*ROOT.glob("models/**/*.spk"), *ROOT.glob("grammar/*.spk")])
 
 
 def comments(text: str) -> list[str]:

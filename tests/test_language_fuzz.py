@@ -13,8 +13,8 @@ _WORDS = """
     module repeat port for if else in as from every via synapse transform delay solver eval_points ideal
     spikes voltage linear
     a b x t n i stim neurons dims count radius encoders neuron lif direct tanh uniform gaussian choice
-    lowpass alpha none white_signal white_noise piecewise lstsq_l2 integrator product load sin max sum identity
-    zeros pi 0 1 2 3 100 0.5 5ms 1s 5Hz 2kHz 3mz 1e9 1e999
+    lowpass alpha none white_signal white_noise piecewise lstsq_l2 integrator product load sin max sum
+    identity     zeros pi 0 1 2 3 100 0.5 5ms 1s 5Hz 2kHz 3mz 1e9 1e999
     -> - + * / % @ ^ < == ( ) [ ] { } , ; : = . .. # " "w.npy"
 """
 WORDS = [*_WORDS.split(), "\n"]

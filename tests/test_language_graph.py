@@ -496,6 +496,18 @@ def test_modules_nest_and_take_parameters() -> None:
     assert graph.op("o.i.in->o.i.x.filter").den == (0.02, 1.0)
 
 
+def test_modules_in_loops() -> None:
+    graph = loads(
+        "module m(n) { port in[n]\nport out\narray a(5, count=n)\nconnect in -> a\n"
+        "connect a[1] -> out synapse none }\n"
+        "for i in 0..3 { use m(2 + i) as c[i]\n if i > 0 { connect c[i-1].out -> c[i].in[i] } }\n"
+        "connect c[2].a[3] -> c[0].in[1]\nprobe c[1].a[0].neurons spikes as s"
+    )
+    verify(graph)
+    assert graph.op("c[2].a[3]").path == "c[2].a[3]"
+    np.testing.assert_array_equal(response(graph, "c[0].out", "c[1].in"), [[0], [1], [0]])
+
+
 def test_seed_of_a_module() -> None:
     graph = loads(
         "seed 1\nmodule m() { ensemble a(5) }\nmodule s() { seed 7\n ensemble a(5) }\n"

@@ -25,7 +25,7 @@ EXPONENT = 6
 
 
 def model(parts: int) -> schema.Manifest:
-    """Three probes, cut into `parts` partitions: columns and neurons dealt out one by one, sums in all parts."""
+    """Three probes, cut into `parts` partitions: columns and neurons dealt out singly, sums in all."""
     partitions = tuple(
         schema.Partition(p, "", "", "", (), 1, 1, {}, schema.Cost({}, 0.0)) for p in range(parts)
     )

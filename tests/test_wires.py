@@ -1,4 +1,4 @@
-"""Rings and ZeroMQ: messages arrive once, in order and whole; what goes wrong names the wire; nobody waits for ever."""
+"""Rings and ZeroMQ: messages arrive once, in order and whole; what fails names the wire; nobody hangs."""
 
 from __future__ import annotations
 

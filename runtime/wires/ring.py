@@ -129,8 +129,10 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
 def take(segment: Words, wires: Words, message: Words) -> int:
     """Move the next message of any of `wires` into `message` (step, words ...), waiting for it.
 
-    Gives the row of the table that it came from, or `STOPPED`.
+    Gives the row of the table that it came from, or `STOPPED`, also where there are no wires.
     """
+    if wires.shape[0] == 0:
+        return STOPPED
     while load_acquire(segment, STOP) == 0:
         for w in range(wires.shape[0]):
             wire = wires[w]

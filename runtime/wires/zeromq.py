@@ -1,4 +1,4 @@
-"""Wires over ZeroMQ: what stands in a worker's rings goes out as frames, what comes in as frames goes into its rings.
+"""Wires over ZeroMQ: from a worker's rings into frames, from frames into the rings of another.
 
 The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket for
 each partition that this one sends to), one receives (PULL, one socket, bound before any program starts).
@@ -79,7 +79,7 @@ class Checker:
         if len(words) != size or zlib.crc32(words) != checksum:
             raise WireError(f"{name}: the frame of step {step} is damaged; {_ADVICE}")
         self._in_order(number, step, name)
-        return number, step, np.frombuffer(words, np.int64)
+        return number, step, np.frombuffer(words, np.int64).copy()
 
     def _in_order(self, number: int, step: int, name: str) -> None:
         last = self._last[number]
@@ -128,10 +128,11 @@ class Pump:
         self._closing = False
 
     def connect(self, endpoints: list[str], timeout: float = 20.0) -> None:
-        """Connect to the partitions that this one sends to, and wait for a greeting on every wire that ends here.
+        """Connect to the partitions that this one sends to; wait for a greeting on every wire that ends here.
 
         Raises `WireError`, naming the wire, where none came.
         """
+        self._warm_up()
         for row in self._out:
             number = int(row[WIRE])
             socket = self._socket(zmq.PUSH)
@@ -156,12 +157,18 @@ class Pump:
                 thread.start()
 
     def close(self) -> None:
-        """End the threads and sockets.  What is still on its way is dropped: call it when all partitions are done."""
+        """End the threads and sockets, when all partitions are done: what is still on its way is dropped."""
         self._closing = True
         self._segment[STOP] = 1
         for thread in self._threads:
             thread.join()
         self._context.destroy(linger=0)
+
+    def _warm_up(self) -> None:
+        """Compile what the threads call, or load it from disk: the first message must not wait for that."""
+        none = np.zeros(0, np.int64)
+        ring.take(self._segment, self._out[:0], none)
+        ring.publish(self._segment, self._in[:0], none, none, 0)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)

@@ -1,0 +1,128 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from spikec.report import PartitionReport, Report
+
+# Longer lists are cut, with the number of what is left out.
+MOST_ROWS = 16
+KINDS_SHOWN = 12
+
+
+def blocks(report: Report) -> Iterator[RenderableType]:
+    """Everything that is shown, one table or line after another."""
+    yield _head(report)
+    yield _partitions(report)
+    yield _operators(report)
+    if report.wires:
+        yield _wires(report)
+    yield _numbers(report)
+    yield _speedup(report)
+    yield f"Partition {report.slowest} is the slowest:"
+    for reason in report.reasons:
+        yield f"  - {reason}"
+    if report.advice:
+        yield f"Advice: {report.advice}"
+
+
+def _head(report: Report) -> str:
+    n = len(report.partitions)
+    return (
+        f"{report.model}: {report.neurons:,} neurons in {n} partition{'s' * (n != 1)}, {report.precision}, "
+        f"step {report.dt * 1e3:g} ms\n"
+    )
+
+
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="left" if k < left else "right", overflow="fold")
+    return table
+
+
+def _us(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _partitions(report: Report) -> Table:
+    measured = any(p.measured for p in report.partitions)
+    taken = ("measured", "compute", "exchange", "waiting", "recording") if measured else ()
+    title = "Partitions (us per step)" + ("; measured without waiting" if measured else "")
+    table = _table(title, "partition", "neurons", "atoms", "predicted", *taken)
+    for p in report.partitions[:MOST_ROWS]:
+        cells = [f"{p.index} {p.host}", f"{p.neurons:,}", f"{p.atoms:,}", _us(p.predicted_total)]
+        if p.measured:
+            cells += [_us(p.measured_work), *(_us(p.measured.get(k)) for k in taken[1:])]
+        table.add_row(*cells)
+    return _rest(table, len(report.partitions))
+
+
+def _operators(report: Report) -> Table:
+    """Predicted time and number of operators by kind, over the first partitions."""
+    shown = report.partitions[:4]
+    table = _table("Predicted us per step (and operators) by kind", "kind", *(f"partition {p.index}" for p in shown))
+    spent: dict[str, float] = {}
+    for p in report.partitions:
+        for kind, us in p.predicted.items():
+            spent[kind] = spent.get(kind, 0.0) + us
+    kinds = sorted(spent, key=lambda k: (-spent[k], k))
+    for kind in kinds[:KINDS_SHOWN]:
+        table.add_row(kind, *(_cell(p, kind) for p in shown))
+    return _rest(table, len(kinds), KINDS_SHOWN)
+
+
+def _cell(p: PartitionReport, kind: str) -> str:
+    count = f" ({p.operators[kind]:,})" if kind in p.operators else ""
+    return f"{_us(p.predicted.get(kind, 0.0))}{count}"
+
+
+def _wires(report: Report) -> Table:
+    table = _table("Wires", "from", "to", "bytes per step", "signals (numbers)", left=2)
+    table.columns[3].justify = "left"
+    for wire in report.wires[:MOST_ROWS]:
+        listed = ", ".join(f"{name} ({words})" for name, words in wire.signals[:3])
+        more = len(wire.signals) - 3
+        table.add_row(
+            str(wire.source), str(wire.target), f"{wire.bytes:,}", listed + (f", {more} more" if more > 0 else "")
+        )
+    return _rest(table, len(report.wires))
+
+
+def _rest(table: Table, count: int, most: int = MOST_ROWS) -> Table:
+    if count > most:
+        table.add_row(f"... {count - most} more")
+    return table
+
+
+def _numbers(report: Report) -> str:
+    measured = ""
+    if report.step_measured:
+        error = report.step_predicted / report.step_measured - 1
+        measured = f", measured {_us(report.step_measured)} us ({error:+.0%})"
+    return (
+        f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
+        f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
+        f"Cut: {report.cut_bytes:,} bytes per step on {len(report.wires)} wire{'s' * (len(report.wires) != 1)}.  "
+        f"Host profile: {report.profile}\n"
+    )
+
+
+def _speedup(report: Report) -> Table:
+    table = _table("Other numbers of partitions", "partitions", "us per step", "speed-up", "", left=0)
+    table.columns[3].justify = "left"
+    one = next((p["us"] for p in report.predictions if p["partitions"] == 1), None)
+    for p in report.predictions:
+        notes = ["this plan"] * (p["partitions"] == len(report.partitions)) + ["estimated"] * (not p["exact"])
+        speed = f"{one / p['us']:.2f}x" if one and p["us"] else ""
+        table.add_row(str(p["partitions"]), _us(p["us"]), speed, ", ".join(notes))
+    return table

@@ -1,0 +1,77 @@
+"""What tests of whole runs share: runs with the small engine, what they must hold, and that they leave nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from fake_engine import ENGINE, WORDS, model, write
+from spike_runtime import launch
+from spike_runtime.results import Run
+
+HERE = Path(__file__).parent
+PROMISE = 5.0
+
+
+def workers() -> list[psutil.Process]:
+    """Workers (and what forks them) of this process, and of those that it started."""
+    return [
+        p for p in psutil.Process().children(recursive=True) if "spike_runtime.nursery" in " ".join(_line(p))
+    ]
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        command: list[str] = process.cmdline()
+    except psutil.Error:
+        return []
+    return command
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No process, socket file or shared memory is left by any run of these tests."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    memory = {path.name for path in Path("/dev/shm").iterdir() if "spike" in path.name}
+    yield
+    assert not workers()
+    assert not list((tmp_path / "tmp").iterdir())
+    assert {path.name for path in Path("/dev/shm").iterdir() if "spike" in path.name} == memory
+
+
+def go(folder: Path, partitions: int = 2, duration: float = 0.3, **options: Any) -> Run:
+    path = write(folder / "build", model(partitions))
+    return launch.run(path, duration, folder / "run", engine=ENGINE, **options)
+
+
+def digest(run: Run) -> dict[str, str]:
+    files = sorted(path for path in run.store.rglob("*") if path.is_file())
+    return {str(f.relative_to(run.store)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def sums(partitions: int, step: np.ndarray) -> np.ndarray:
+    """What each partition sends at each step (steps x partitions x words)."""
+    p, i = np.arange(partitions)[:, None], np.arange(WORDS)
+    return (step[:, None, None] * (i + 3) + 17 * p) % 1001
+
+
+def check(run: Run, partitions: int, steps: int) -> None:
+    """All probes hold what the fake engine makes in `steps` steps."""
+    step = np.arange(1, steps + 1)
+    sent = sums(partitions, step)
+    received = sent.sum(axis=1, keepdims=True) - sent
+    totals = np.concatenate([np.zeros((1, partitions)), received.sum(axis=2)[:-1]])
+    assert (run.probe("value").values == totals).all()
+    assert (run.probe("sum").values == sent.sum(axis=1)[1::2] / 16).all()
+    spikes = run.probe("spikes")
+    pairs = [(n * 0.001, p) for n in step for p in range(partitions) if (n * 7 + p) % 5 == 0]
+    assert list(zip(spikes.values, spikes["neuron"].values, strict=True)) == pairs

@@ -1,0 +1,131 @@
+"""The command `spike-run`: summary, signals, exit codes, options."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from fake_engine import ENGINE, model, write
+from runs import PROMISE, check, nothing_left, workers  # noqa: F401 (a fixture of every test here)
+from spike_runtime.results import open_run
+
+
+def command(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """`spike-run` with the fake engine, in a process of its own."""
+    path = write(folder / "build", model(2))
+    code = "import functools, spike_runtime.launch as launch, spike_runtime.cli as cli; "
+    code += f"launch.run = functools.partial(launch.run, engine={ENGINE!r}); cli.main()"
+    arguments = [sys.executable, "-c", code, str(path), "-o", str(folder / "run"), *options]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def recording(folder: Path) -> Callable[[], bool]:
+    return lambda: (folder / "run" / "data.zarr" / "value" / "value" / "c").exists()
+
+
+def test_command_sums_up(tmp_path: Path) -> None:
+    out, err = finish(command(tmp_path, "--time", "200ms"), 0)
+    assert out.startswith("fake: 0.2 s simulated in ")
+    assert "compute   exchange    waiting  recording      total" in out
+    assert "partition 1" in out
+    assert "(value, sum, spikes)" in out
+    assert err == ""
+    out, err = finish(command(tmp_path, "--time", "0.2s", "--json", "--overwrite"), 0)
+    summary = json.loads(out)
+    assert (summary["status"], summary["simulated_s"], len(summary["us_per_step"])) == ("complete", 0.2, 2)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_stops_at_a_step_and_keeps_results(tmp_path: Path, number: int, code: int) -> None:
+    process = command(tmp_path, "--time", "10min")
+    wait_for(recording(tmp_path))
+    process.send_signal(number)
+    begin = time.monotonic()
+    out, _ = finish(process, code)
+    assert time.monotonic() - begin < PROMISE
+    assert "stopped before 600 s" in out
+    run = open_run(tmp_path / "run")
+    assert run.status == "stopped"
+    assert run.about.recorded >= 1000
+    check(run, 2, run.about.recorded)
+
+
+def test_killed_command_leaves_nothing_and_opens(tmp_path: Path) -> None:
+    process = command(tmp_path, "--time", "10min", "--transport", "tcp")
+    wait_for(recording(tmp_path))
+    assert len(workers()) == 3  # and the process that forked them
+    children = workers()
+    process.kill()
+    process.communicate()
+    psutil.wait_procs(children, timeout=PROMISE)
+    assert not any(child.is_running() for child in children)
+    run = open_run(tmp_path / "run")
+    assert run.status == "failed"
+    assert "ended without a word" in run.about.cause
+    samples = run.probe("value").sizes["time"]
+    assert samples >= 1024
+    assert samples % 1024 == 0
+    for path in (tmp_path / "tmp").iterdir():
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKE_FAKE", "exit:0:1500")
+    out, err = finish(command(tmp_path, "--time", "100s"), 1)
+    assert out == ""
+    assert err.startswith("error: partition 0 ended with exit code 7")
+    assert "s were recorded in " + str(tmp_path / "run") in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--time", "2"], "the time 2 has no unit; write 2s or 2ms"),
+        (["--time", "2 parsecs"], "'parsecs' is not a unit of time; use s, ms, us or min"),
+        (["--time", "soon"], "'soon' is not a time; write for example 2s or 500ms"),
+        (["--time", "0s"], "the time 0s is not positive"),
+        (["--time", "1us"], "less than one step"),
+        ([], "Missing option '--time'"),
+        (["--time", "1s", "--transport", "pigeon"], "'pigeon' is not one of"),
+        (["--time", "1s", "--seed", "-1"], "-1 is not in the range"),
+    ],
+)
+def test_bad_options(tmp_path: Path, options: list[str], message: str) -> None:
+    _, err = finish(command(tmp_path, *options), 2)
+    assert message in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_is_quick_and_has_an_example() -> None:
+    begin = os.times().children_user
+    done = subprocess.run(
+        [sys.executable, "-m", "spike_runtime.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Example: spike-run build/manifest.json --time 2s" in done.stdout
+    assert os.times().children_user - begin < 0.5
+    slow = "{'numpy', 'zarr', 'numba', 'rich', 'xarray'}"
+    code = f"import sys, spike_runtime.cli; print(*{slow} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == ""

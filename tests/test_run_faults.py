@@ -1,0 +1,146 @@
+"""Faults in mid-run: the run ends within seconds, names partition and cause, and keeps what was recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_engine import ENGINE, model, write
+from runs import HERE, PROMISE, check, go, nothing_left  # noqa: F401 (a fixture of every test here)
+from spike_runtime import crew, launch
+from spike_runtime.manifest import ManifestError
+from spike_runtime.results import open_run
+from spike_runtime.supervise import Supervisor
+
+FAULTS = {
+    "kill": r"partition 1 was killed by signal 9 \(SIGKILL\)",
+    "stop": r"partition 1 was stopped \(SIGSTOP\) at step \d+ and did not go on",
+    "crash": r"partition 1 was killed by signal 11 \(SIGSEGV\)",
+    "exit": r"partition 1 ended with exit code 7",
+    "raise": r"partition 1 failed: ValueError: no such luck",
+    "memory": r"partition 1 ran out of memory: Unable to allocate",
+}
+
+
+class Watch:
+    """Notes when a partition began to misbehave: the last step before it was begun."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self.step = -1
+
+    def __call__(self, progress: Any) -> None:
+        if progress.step != self.step:
+            self.step, self.last = progress.step, time.monotonic()
+
+
+@pytest.mark.parametrize("transport", ["ring", "tcp"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_named_and_results_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, transport: str
+) -> None:
+    monkeypatch.setenv("SPIKE_FAKE", f"{fault}:1:1500")
+    watch = Watch()
+    with pytest.raises(launch.RunFailedError, match=FAULTS[fault]) as caught:
+        go(tmp_path, 3, 60.0, progress=watch, transport=transport)
+    assert time.monotonic() - watch.last < PROMISE
+    assert caught.value.partition == 1
+    run = open_run(tmp_path / "run")
+    assert run.status == "failed"
+    assert run.about.partition == 1
+    assert 1400 < run.about.recorded < 1500
+    check(run, 3, run.about.recorded)
+    if fault == "raise":
+        assert "in _misbehave" in caught.value.details
+
+
+def test_fault_before_the_first_step(tmp_path: Path) -> None:
+    path = write(tmp_path / "build", model(2))
+    with pytest.raises(launch.RunFailedError, match=r"partition \d failed: AttributeError"):
+        launch.run(path, 1.0, tmp_path / "run", engine="fake_engine:NoSuchEngine")
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_files_are_bad_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "build", model(2))
+    with pytest.raises(ManifestError, match=r"program_0.py was changed after it was compiled"):
+        launch.run(path, 1.0, tmp_path / "run", engine="fake_engine:refuses")
+    assert not (tmp_path / "run").exists()
+
+
+def test_memory_is_bounded_when_one_partition_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without wires between them, the fast partition waits for the recorder, not the recorder for memory."""
+    monkeypatch.setenv("SPIKE_FAKE_SLOW", "1:0.05")
+    monkeypatch.setattr(crew, "PIECE", 1000)  # about one chunk
+    leads: list[int] = []
+    take = Supervisor._take
+
+    def spy(self: Supervisor, worker: Any, frame: Any) -> None:
+        take(self, worker, frame)
+        running = [w for w in self.workers if w.state != "done"]
+        leads.append(max(w.complete for w in running) - min(w.complete for w in running) if running else 0)
+
+    monkeypatch.setattr(Supervisor, "_take", spy)
+    path = write(tmp_path / "build", model(2, chain=False, wired=False))
+    launch.run(path, 0.5, tmp_path / "run", engine=ENGINE)
+    assert 7 <= max(leads) <= 6 * 10
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A disk of 1 MB, where this user may mount one; else a limit on the size of files."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    write(tmp_path / "build", model(2))
+    mount = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size=1m none {disk} && exec "$@"', "sh"]
+    possible = subprocess.run([*mount, "true"], capture_output=True, check=False).returncode == 0
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_run_faults as faults; "
+    code += f"faults.fill({str(tmp_path)!r}, {possible})"
+    begin = time.monotonic()
+    done = subprocess.run(
+        [*(mount if possible else []), sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begin < 40
+    report = json.loads(done.stdout)
+    expected = "No space left on device" if possible else "File too large"
+    assert report["message"].startswith("cannot record probe ")
+    assert "of partitions 0, 1 to" in report["message"]
+    assert expected in report["message"]
+    assert report["status"] == "failed"
+    assert report["samples"] == report["recorded"]
+    assert report["seconds"] < PROMISE
+
+
+def fill(folder: str, disk: bool) -> None:
+    """In the process that sees the small disk: run until it is full, and report."""
+    import resource
+
+    path, run = Path(folder), Path(folder) / "disk" / "run"
+    if not disk:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+    watch = Watch()
+    try:
+        launch.run(path / "build" / "manifest.json", 600.0, run, engine=ENGINE, progress=watch)
+    except launch.RunFailedError as error:
+        seconds = time.monotonic() - watch.last
+        found = open_run(run)
+        samples = found.probe("value").sizes["time"]
+        report = {
+            "message": str(error),
+            "status": found.status,
+            "samples": samples,
+            "recorded": found.about.recorded,
+            "seconds": seconds,
+        }
+        print(json.dumps(report))  # noqa: T201
