@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KINDS = ("compute", "exchange", "waiting", "recording")
 
 
-class Time(click.ParamType):
+class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
     """A time with its unit, in seconds: 2s, 500ms."""
 
     name = "time"

@@ -85,7 +85,7 @@ class Worker:
     def is_stopped(self) -> bool:
         """Whether the process was stopped (SIGSTOP), not ended."""
         try:
-            return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+            return bool(psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
         except psutil.Error:
             return False
 
@@ -116,7 +116,7 @@ class Nursery:
         with there:
             self._process = subprocess.Popen(
                 [*command, str(os.getpid())],
-                stdin=there,
+                stdin=there.fileno(),
                 stdout=self._log,
                 stderr=self._log,
                 env=os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD},
@@ -196,7 +196,7 @@ def how_it_ended(worker: Worker, out_of_memory: bool) -> str:
     """Why a worker's process is gone, in words."""
     code = worker.process.wait(timeout=2)
     if code is None:
-        return "closed its connection but did not end"
+        return "closed its connection: what started it was killed, or it hangs"
     if code == -signal.SIGKILL and out_of_memory:
         return "was killed by the kernel: out of memory; use fewer neurons, float32, or a larger machine"
     if code < 0:
@@ -214,9 +214,14 @@ def kernel_kills() -> int:
         return 0
 
 
+def allowed_cores() -> list[int]:
+    """The cores that this process may use; none where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def idle_cores(count: int) -> list[int | None]:
     """The `count` least busy cores that this process may use; None for each where there are fewer."""
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    allowed = allowed_cores()
     if count < 2 or len(allowed) < count:
         return [None] * count
     busy = psutil.cpu_percent(interval=0.1, percpu=True)

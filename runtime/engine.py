@@ -23,7 +23,7 @@ import pytensor
 from numpy.typing import NDArray
 from pytensor.compile.io import In, Out
 from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import numba_funcify_ensure_cache
+from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
 from spike_runtime.blocks import Block
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.kernel import source_version
@@ -228,8 +228,7 @@ def _compile(
         accept_inplace=True,
         on_unused_input="ignore",
     )
-    arguments = [*constants.values()]
-    arguments = [constants[name] for name in a] + [
+    arguments = [np.zeros((), np.int64), *(constants[name] for name in a)] + [
         segment if name == "segment" else state[name] for name in s
     ]
     fgraph = function.maker.fgraph
@@ -268,13 +267,14 @@ def _loop(
     """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status
     and stop.
     """
-    step, key = numba_funcify_ensure_cache(fgraph)
+    step, key = numba_funcify_and_cache_key(fgraph)
+    # Compiled here and in the loop; PyTensor's own form for the disk would be compiled, and optimised, a third time.
+    step = numba_njit(step.py_func)
     count = len(fgraph.inputs)
     inputs = ", ".join(f"x{i}" for i in range(1, count))
     lines = "\n".join(f"        x{position}[:] = y[{k}]" for k, position in copies)
     source = f"""
-def loop(first, count, progress, {inputs}):
-    x0 = np.zeros((), np.int64)
+def loop(first, count, progress, x0, {inputs}):
     for i in range(count):
         if load_acquire(x{segment}, {STOP}) != 0:
             return i
@@ -288,7 +288,6 @@ def loop(first, count, progress, {inputs}):
 """
     names = {
         "__name__": __name__,
-        "np": np,
         "step": step,
         "load_acquire": load_acquire,
         "store_release": store_release,

@@ -60,10 +60,10 @@ def run(
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
-    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport` is
-    "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the manifest's
-    for noise.  `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run stops at a step
-    and is returned with status "stopped".
+    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport`
+    is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the
+    manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run
+    stops at a step and is returned with status "stopped".
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
@@ -110,6 +110,10 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
         recorded = recorder.finish()
     except (PartitionError, RecordError, OSError) as error:
         _fail(plan, supervisor, recorder, record, error)
+    except BaseException as error:  # of the caller's `progress`, or an interrupt in another thread
+        ended = replace(record, status="failed", cause=f"{type(error).__name__}: {error}")
+        runfile.save(ended, plan.folder)
+        raise
     supervisor.close()
     status = "stopped" if supervisor.signals.count and recorded < plan.steps else "complete"
     times = tuple(time for _, time in sorted(supervisor.times.items()))
@@ -149,7 +153,7 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
     """Start all workers; each is ended when `stack` closes, also where a later one cannot be started."""
     count = len(plan.manifest.partitions)
     cores = crew.idle_cores(count) if plan.transport == "ring" else [None] * count
-    alone = plan.transport == "ring" and count <= len(os.sched_getaffinity(0))
+    alone = plan.transport == "ring" and count <= len(crew.allowed_cores())
     spin = SPIN_ALONE if alone else SPIN_SHARED
     number = secrets.token_hex(16)
     nursery = crew.Nursery(plan.engine)

@@ -20,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+from typing import Any
 
 from spike_runtime import worker
 from spike_runtime.job import load_job
@@ -40,8 +41,9 @@ def main(engine: str, supervisor: int) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(ringer)
     jobs = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    watched: list[Any] = [jobs, bell]
     while True:
-        ready, _, _ = select.select([jobs, bell], [], [])
+        ready, _, _ = select.select(watched, [], [])
         if bell in ready:
             os.read(bell, MOST_BYTES)
             _tell_ended(jobs)

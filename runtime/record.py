@@ -2,9 +2,10 @@
 
 The store has one group for each probe.  Probes of kind "value" and "sum" are arrays `value`, samples x
 columns, with the coordinate `time` (s); events are the arrays `time` (s) and `neuron`, sorted by
-(step, neuron).  A chunk is written as soon as every part of it is there, whole and atomically, and its length depends on the
-probe alone: the store is the same to the byte however the model was cut.  `value` has its full length from the
-start, and what was not recorded (yet) reads as NaN; so the store opens at any time, also after a crash.
+(step, neuron).  A chunk is written as soon as every part of it is there, whole and atomically, and its length
+depends on the probe alone: the store is the same to the byte however the model was cut.  `value` has its full
+length from the start, and what was not recorded (yet) reads as NaN: the store opens at any time, also after a
+crash.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ class _Samples:
         samples = min(self._written * self._chunk, self._value.shape[0])
         with contextlib.suppress(OSError):
             self._cut(samples)
-        return samples * self._probe.every
+        return int(samples) * self._probe.every
 
     def _cut(self, samples: int) -> None:
         if samples < self._value.shape[0]:

@@ -21,6 +21,7 @@ from spike_runtime.runfile import Times
 TICK = 0.1
 STOPPED_FOR = 1.0
 STUCK_FOR = 3.0
+STOP_WITHIN = 10.0
 # How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds
 # memory.
 AHEAD = 4
@@ -60,9 +61,15 @@ class Signals:
 
     number: int = 0
     count: int = 0
+    first: float = 0.0
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        self.number, self.count = number, self.count + 1
+        self.number, self.count, self.first = number, self.count + 1, self.first or time.monotonic()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the run was asked to stop so long ago that who has not stopped by now is given up."""
+        return bool(self.count) and time.monotonic() - self.first > STOP_WITHIN
 
 
 @contextlib.contextmanager
@@ -122,7 +129,7 @@ class Supervisor:
             nonlocal shown
             if self.signals.count:
                 self.stop()
-            done = self._all("done") or self.signals.count > 1
+            done = self._all("done") or self.signals.count > 1 or self.signals.overdue
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
                 step = min(worker.progress for worker in self.workers)

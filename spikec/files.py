@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikec.context import Context
 from spikec.errors import Span
+from spikec.scope import suggestion
 from spikec.values import Mistake
-
-if TYPE_CHECKING:
-    from spikec.context import Context
 
 
 def locate(name: str, span: Span | None, context: Context, folder: Path | None) -> Path:
@@ -38,8 +36,6 @@ def locate(name: str, span: Span | None, context: Context, folder: Path | None) 
 
 
 def _nearby(name: str, path: Path) -> str:
-    from spikec.scope import suggestion
-
     suffix = path.suffix
     try:
         there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix)[:1000]

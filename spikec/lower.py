@@ -118,7 +118,6 @@ class _Path:
 
 def _connection(link: e.Connection, lowering: Lowering) -> None:
     graph = lowering.graph
-    before = len(graph.nx)
     path = _Path(
         link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points
     )
@@ -127,7 +126,6 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces
     ]
     ends = route(graph, link.name, sources, targets, _matrix(link), link.span)
-    del before
     for edge in ends:
         lowering.links[edge] = link
 

@@ -123,10 +123,9 @@ def _dense(
     s_of = np.searchsorted(column_ends, columns, side="right") - 1
     blocks = sorted(set(zip(s_of.tolist(), t_of.tolist(), strict=True)))
     if len(blocks) > len(sources) + len(targets):
-        node, size = gather(graph, f"{name}.gathered", sources, span)
+        node, _ = gather(graph, f"{name}.gathered", sources, span)
         product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
         graph.connect(node, product)
-        del size
         return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
     edges = []
     for s, t in blocks:

@@ -12,6 +12,7 @@ from spikec.expressions import Expression, Time
 from spikec.frame import Frame
 from spikec.links import Given, clauses, functions, solver, steps, synapse
 from spikec.outputs import expressions
+from spikec.references import resolve
 from spikec.scope import duplicate, suggestion
 from spikec.values import Mistake, Value
 
@@ -22,7 +23,7 @@ _UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
 def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]) -> list[e.Recorded]:
     """A probe; one per ensemble where neurons of an array are recorded.  Raises `Mistake`."""
     given = clauses(statement.clauses, frame, "probe")
-    view = _with_attribute(_resolve(statement, frame), given)
+    view = _with_attribute(resolve(statement.target, frame), given)
     name = view.name if statement.name is None else frame.path + frame.local_name(statement.name)
     if name in taken:
         mistake = duplicate(name, statement.span, taken[name].span)
@@ -46,12 +47,6 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     )
     _check_ideal(recorded, given.get("ideal"))
     return _per_ensemble(recorded, statement.clauses)
-
-
-def _resolve(statement: s.Probe, frame: Frame) -> e.View:
-    from spikec.references import resolve
-
-    return resolve(statement.target, frame)
 
 
 def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:

@@ -107,7 +107,7 @@ class Engine:
     """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums."""
 
     def __init__(
-        self, manifest: Any, folder: Any, partition: int, segment: Any, layout: Any, seed: Any
+        self, manifest: Any, _folder: Any, partition: int, segment: Any, layout: Any, seed: Any
     ) -> None:
         self.partition, self.segment, self.seed = partition, segment, seed or 0
         self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))

@@ -1,4 +1,4 @@
-"""What tests of whole runs share: runs with the small engine, what they must hold, and that they leave nothing."""
+"""What tests of whole runs share: the small engine, what its runs must hold, that they leave nothing."""
 
 from __future__ import annotations
 

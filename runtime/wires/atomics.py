@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba as nb
 from llvmlite import ir
@@ -35,6 +36,14 @@ _syscall = types.ExternalFunction(
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 _usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 _clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
+
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Decorator: compile with Numba, without the interpreter's lock, and keep the result on disk."""
+    return cast(Kernel, nb.njit(cache=True, nogil=True)(function))
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -63,8 +72,8 @@ def _store(ordering: str) -> Any:
     return store
 
 
-load_acquire = intrinsic(_load("acquire"))
-load_ordered = intrinsic(_load("seq_cst"))
+load_acquire: Callable[..., int] = intrinsic(_load("acquire"))
+load_ordered: Callable[..., int] = intrinsic(_load("seq_cst"))
 store_release = intrinsic(_store("release"))
 store_ordered = intrinsic(_store("seq_cst"))
 

@@ -6,12 +6,16 @@ tail + 1 (release); the reader sees tail (acquire), adds the words to its totals
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime.wires.atomics import load_acquire, load_ordered, now, store_ordered, store_release
+from spike_runtime.wires.atomics import (
+    compiled,
+    load_acquire,
+    load_ordered,
+    now,
+    store_ordered,
+    store_release,
+)
 from spike_runtime.wires.layout import (
     CLOCK,
     EXCHANGE_NS,
@@ -61,7 +65,6 @@ __all__ = [
 STOPPED = -1
 _WRONG = -2
 Words = NDArray[np.int64]
-_jit: Any = nb.njit(cache=True, nogil=True)
 
 
 def wrong_wire(status: int) -> int | None:
@@ -69,7 +72,7 @@ def wrong_wire(status: int) -> int | None:
     return _WRONG - status if status <= _WRONG else None
 
 
-@_jit
+@compiled
 def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -> int:
     """Send sums[rows[FIRST : FIRST + WORDS]] on every wire (row of the table) as the message of `step`.
 
@@ -97,7 +100,7 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
     return 0
 
 
-@_jit
+@compiled
 def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int) -> int:
     """totals[rows[FIRST : FIRST + WORDS]] += the message of `step`, for every wire (row of the table).
 
@@ -116,7 +119,7 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
         head = segment[wire[HEAD]]
         place = wire[PAYLOAD] + (head & (wire[SLOTS] - 1)) * (1 + wire[WORDS])
         if segment[place] != step:
-            return _WRONG - wire[WIRE]
+            return int(_WRONG - wire[WIRE])
         for i in range(wire[WORDS]):
             totals[rows[wire[FIRST] + i]] += segment[place + 1 + i]
         _release(segment, wire, head)
@@ -125,7 +128,7 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
     return 0
 
 
-@_jit
+@compiled
 def take(segment: Words, wires: Words, message: Words) -> int:
     """Move the next message of any of `wires` into `message` (step, words ...), waiting for it.
 
@@ -147,7 +150,7 @@ def take(segment: Words, wires: Words, message: Words) -> int:
     return STOPPED
 
 
-@_jit
+@compiled
 def _release(segment: Words, wire: Words, head: int) -> None:
     """Free the slot at `head`, and wake its writer where it sleeps and half of the ring is free."""
     store_ordered(segment, wire[HEAD], head + 1)

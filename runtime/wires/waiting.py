@@ -9,12 +9,10 @@ TARGET; all four in one total order.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.wires.atomics import (
+    compiled,
     fetch_add,
     give_way,
     load_acquire,
@@ -48,7 +46,6 @@ from spike_runtime.wires.layout import (
 )
 
 Words = NDArray[np.int64]
-_jit: Any = nb.njit(cache=True, nogil=True)
 
 # Giving way to another partition takes about as long as its step.  Where it took this long, a process that
 # has nothing to do with the run had the core for a whole slice of time: sleep instead for that many waits, as
@@ -57,7 +54,7 @@ _SLICE_NS = 1_000_000
 _GRUDGE = 1000
 
 
-@_jit
+@compiled
 def missing(segment: Words, wires: Words) -> int:
     """How many of the wires have no message."""
     count = 0
@@ -66,7 +63,7 @@ def missing(segment: Words, wires: Words) -> int:
     return count
 
 
-@_jit
+@compiled
 def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
     """Wait until every wire has a message; True where the run was stopped before."""
     own = wires[0, OWN]
@@ -84,7 +81,7 @@ def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
     return missing(segment, wires) > 0
 
 
-@_jit
+@compiled
 def sleep_for_messages(segment: Words, wires: Words, most: int) -> None:
     """Sleep until as many messages have come as the wires lack, or `most`, where that is less."""
     own = wires[0, OWN]
@@ -100,7 +97,7 @@ def sleep_for_messages(segment: Words, wires: Words, most: int) -> None:
     store_ordered(segment, own + TARGET, 0)
 
 
-@_jit
+@compiled
 def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
     """Wait until the ring has a free slot; True where the run was stopped before."""
     own = wire[OWN]
@@ -117,10 +114,10 @@ def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
             sleep_while(segment, own + BELL, bell, TIMEOUT)
         store_ordered(segment, own + SPACE, 0)
     segment[own + WAITING_NS] += now(segment, own + CLOCK) - start
-    return tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
+    return bool(tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS])
 
 
-@_jit
+@compiled
 def announce(segment: Words, reader: int) -> None:
     """Count a message for its reader, and wake it where it sleeps and lacks nothing more."""
     arrivals = fetch_add(segment, reader + ARRIVALS, 1) + 1
@@ -129,21 +126,21 @@ def announce(segment: Words, reader: int) -> None:
         ring_bell(segment, reader)
 
 
-@_jit
+@compiled
 def ring_bell(segment: Words, member: int) -> None:
     fetch_add(segment, member + BELL, 1)
     wake(segment, member + BELL)
 
 
-@_jit
+@compiled
 def _first_missing(segment: Words, wires: Words) -> int:
     for w in range(wires.shape[0]):
         if load_acquire(segment, wires[w, TAIL]) <= segment[wires[w, HEAD]]:
-            return wires[w, WIRE]
+            return int(wires[w, WIRE])
     return -1
 
 
-@_jit
+@compiled
 def _patience(segment: Words, own: int) -> int:
     """How often to look again before sleeping: the last YIELD times giving way, before that spinning.
 
@@ -152,10 +149,10 @@ def _patience(segment: Words, own: int) -> int:
     if segment[own + GRUDGE] > 0:
         segment[own + GRUDGE] -= 1
         return 0
-    return segment[SPIN] + segment[YIELD]
+    return int(segment[SPIN] + segment[YIELD])
 
 
-@_jit
+@compiled
 def _linger(segment: Words, own: int, patience: int) -> int:
     """Spin, or give way, once; gives the patience that is left."""
     if patience > segment[YIELD]:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, Span
-from spikec.graph import Decoders, Decoding, Ensemble, Graph
+from spikec.graph import Decoders, Decoding, Ensemble, Graph, Neurons, Product
 from spikec.nef.pool import run_all
 from spikec.nef.tasks import Built, Task, decoders, flat_size, flatten, unflatten
 
@@ -43,7 +44,19 @@ def build(
     for name, decoding in graph.nodes(Decoding):
         if not decoding.expressions:
             built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
+    for name, neurons in list(built.nodes(Neurons)):
+        _scale_currents(built, name, neurons)
     return built
+
+
+def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
+    """Multiply what is connected to the neurons themselves by their gains, as in Nengo: J = gain (e . x + current) + bias."""
+    for k, source in enumerate(graph.inputs(name, "J")):
+        gains = Product(size=neurons.size, span=neurons.span, matrix=sp.diags_array(neurons.gain, format="csr"))
+        scaled = graph.add(f"{name}.neurons.current" + f".{k}" * (k > 0), gains)
+        graph.connect(source, scaled)
+        graph.nx.remove_edges_from([(source, name, key) for key, d in graph.nx[source][name].items() if d["port"] == "J"])
+        graph.connect(scaled, name, "J")
 
 
 def _task(graph: Graph, name: str, op: Ensemble) -> Task:
