@@ -268,7 +268,7 @@ def _loop(
     and stop.
     """
     step, key = numba_funcify_and_cache_key(fgraph)
-    # Compiled here and in the loop; PyTensor's own form for the disk would be compiled, and optimised, a third time.
+    # Compiled here and in the loop; PyTensor's own form for the disk would be optimised a third time.
     step = numba_njit(step.py_func)
     count = len(fgraph.inputs)
     inputs = ", ".join(f"x{i}" for i in range(1, count))

@@ -163,7 +163,8 @@ def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
     arithmetic, transcendental = np.sum([operations(e) for e in stage.outputs], axis=0)
     each = cost["arithmetic"] * arithmetic + cost["transcendental"] * transcendental
     each += cost["argument"] * stage.arguments + cost["output"] * len(stage.outputs)
-    return float(cost["op"] + each * stage.operators)
+    # Gathering the arguments is a call of its own.
+    return float(cost["op"] * (stage.arguments > 0) + each * stage.operators)
 
 
 @lru_cache(maxsize=4096)

@@ -128,7 +128,7 @@ def test_delay_network_gives_the_ecg_of_100_ms_ago() -> None:
     deviation = float(past[250:].std())
     assert error < 0.05, f"RMSE {error:.4f}; the signal has a standard deviation of {deviation:.3f}"
     assert rmse(recorded["decoded"], now, 0.25) > 3 * error, "the decoded signal is not delayed"
-    assert rmse(recorded["expected"], past, 0.25) < 1e-6
+    assert rmse(recorded["decoded_ideal"], past, 0.25) < 1e-6
 
 
 @pytest.mark.parametrize("model", ["bench/stream", "bench/big_ensembles", "bench/small_ensembles", "bench/random_graph"])

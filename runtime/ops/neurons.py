@@ -110,7 +110,7 @@ def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
     return neurons
 
 
-def _currents() -> Callable[..., None]:
+def _currents() -> Any:
     """J = E x + B, one dimension after the other so that the loop over neurons vectorises at any number of
     dimensions.
     """
@@ -129,7 +129,7 @@ def _currents() -> Callable[..., None]:
     return currents
 
 
-def _adder(real: type) -> Callable[..., None]:
+def _adder(real: type) -> Any:
     """sums[y] += partial, rounded once."""
     limit = real(LIMIT)
 
@@ -143,7 +143,7 @@ def _adder(real: type) -> Callable[..., None]:
     return add
 
 
-def _dense(real: type) -> Callable[..., None]:
+def _dense(real: type) -> Any:
     """y = D a by a product for each row."""
     zero, add = real(0), _adder(real)
 
@@ -160,7 +160,7 @@ def _dense(real: type) -> Callable[..., None]:
     return decode
 
 
-def _gathered(real: type) -> Callable[..., None]:
+def _gathered(real: type) -> Any:
     """y = D a by adding the decoders of the neurons that are active."""
     zero, add = real(0), _adder(real)
 

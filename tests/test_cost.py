@@ -1,0 +1,209 @@
+"""The cost model: host profiles, costs of atoms and partitions, the fit that calibration uses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spike_runtime import calibrate_neurons, calibrate_program, calibrate_timing
+
+from spikec import cost, plan, profile
+from spikec import graph as g
+from spikec.errors import ModelError
+from tests.partition_models import populations
+
+REFERENCE = profile.load("reference")
+
+
+def test_reference_profile_knows_every_kind_of_neuron() -> None:
+    kinds = {kind + "_exact" * exact for kind, exact in calibrate_neurons.KINDS}
+    for kernels in REFERENCE.kernels.values():
+        assert set(kernels.neurons) == kinds
+
+
+def test_calibration_measures_the_costs_that_the_model_uses() -> None:
+    measured = set(calibrate_program.features(calibrate_program.SMALL)) | {"step"}
+    assert measured == set(profile.STAGE_COSTS)
+    assert set(calibrate_neurons.Shape(10).features(1)) == set(profile.NEURON_COSTS)
+    assert calibrate_neurons.VECTOR == cost.VECTOR
+
+
+def test_fit_finds_the_costs_that_made_the_times() -> None:
+    random = np.random.default_rng(0)
+    rows = [{"a": float(x), "b": float(y), "one": 1.0} for x, y in random.uniform(1, 100, (12, 2))]
+    times = [3.0 * r["a"] + 0.5 * r["b"] + 20.0 for r in rows]
+    assert calibrate_timing.fit(rows, times) == pytest.approx({"a": 3.0, "b": 0.5, "one": 20.0}, rel=1e-6)
+    assert calibrate_timing.fit(rows, times, {"one": 20.0}) == pytest.approx({"a": 3.0, "b": 0.5}, rel=1e-6)
+
+
+def test_fit_never_gives_a_negative_cost() -> None:
+    rows = [{"a": 1.0, "b": k} for k in (1.0, 2.0, 3.0)]
+    costs = calibrate_timing.fit(rows, [10.0, 9.0, 8.0])
+    assert costs["b"] == 0.0
+    assert costs["a"] > 0.0
+
+
+def test_arrays_of_the_measured_program_have_the_sizes_asked_for() -> None:
+    size = calibrate_program.SMALL | {"decoded": 40, "linear_row": 12, "linear_entry": 36}
+    constant, state = calibrate_program.arrays(size, "float32")
+    assert len(constant["rows"]) == 40
+    assert len(constant["pointers"]) == 13
+    assert len(constant["terms"]) == 36
+    assert state["value"].dtype == np.float32
+
+
+def test_cost_of_an_atom_is_the_sum_of_its_parts() -> None:
+    graph = populations(count=1, neurons=100, dims=2)
+    atom = graph.op("e0#0")
+    c = REFERENCE.kernels["float32"].neurons["lif"]
+    expected = c["atom"] + 100 * (c["neuron"] + 2 * c["dimension"] + 2 * c["row"]) + 4 * c["rest"]
+    expected += 2 * c["input"] + 2 * c["sum"]
+    assert cost.atom_cost(atom, graph, REFERENCE, "float32") == pytest.approx(expected)
+
+
+def test_more_dimensions_neurons_and_precision_cost_more() -> None:
+    def ns(neurons: int, dims: int, dtype: str) -> float:
+        graph = populations(count=1, neurons=neurons, dims=dims)
+        return cost.atom_cost(graph.op("e0#0"), graph, REFERENCE, dtype)
+
+    assert ns(50, 1, "float32") < ns(100, 1, "float32") < ns(100, 8, "float32") < ns(100, 8, "float64")
+
+
+def test_gathered_decoders_cost_by_the_spikes_at_rest() -> None:
+    graph = populations(count=1, neurons=200, dims=16)
+    atom = graph.op("e0#0")
+    quiet = g.Neurons(**{**vars(atom.neurons), "bias": np.full(200, -1.0)})
+    silent = g.Atom(**{**vars(atom), "neurons": quiet})
+    c = REFERENCE.kernels["float32"].neurons["lif"]
+    spikes = atom.neurons.neuron.rates(atom.neurons.bias).sum() * graph.dt
+    difference = cost.atom_cost(atom, graph, REFERENCE, "float32") - cost.atom_cost(
+        silent, graph, REFERENCE, "float32"
+    )
+    assert spikes > 5
+    assert difference == pytest.approx(spikes * 16 * c["gathered"])
+
+
+def test_cost_of_a_partition_counts_its_atoms_and_wires() -> None:
+    graph = populations(count=4, neurons=100, dims=2)
+    made = plan.make_plan(graph, 2, REFERENCE, "float32")
+    for layout, predicted in zip(made.layouts, made.costs, strict=True):
+        atoms = [n for n, p in made.assignment.atoms.items() if p == layout.partition]
+        neurons = sum(cost.atom_cost(graph.op(n), graph, REFERENCE, "float32") for n in atoms)
+        call = REFERENCE.kernels["float32"].stages["op"]
+        assert predicted.compute["NeuronGroup"] == pytest.approx(neurons + call, abs=0.1)
+        assert predicted.exchange > 0
+        assert predicted.total == pytest.approx(sum(predicted.compute.values()) + predicted.exchange)
+
+
+def test_one_partition_exchanges_nothing() -> None:
+    made = plan.make_plan(populations(count=2, neurons=50), 1, REFERENCE, "float64")
+    assert made.costs[0].exchange == 0.0
+    assert made.summary()["cut_bytes"] == 0
+
+
+def test_slower_wires_cost_more() -> None:
+    graph = populations(count=2, neurons=100)
+    ring, ipc = (plan.make_plan(graph, 2, REFERENCE, "float32", t).costs[0].exchange for t in ("ring", "ipc"))
+    assert ipc > 5 * ring > 0
+
+
+@pytest.mark.parametrize(("size", "part"), [(1e6, 0.0), (2e6, 0.0), (2.5e6, 0.5), (4e6, 1.0), (1e9, 1.0)])
+def test_part_outside_the_cache(size: float, part: float) -> None:
+    assert cost.missing(size, 2e6) == pytest.approx(part)
+
+
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("x[0]", (0, 0)),
+        ("(x[0] * x[1])", (1, 0)),
+        ("pt.sin((6.28 * t))", (1, 1)),
+        ("(x[0] ** 2.0)", (1, 0)),
+        ("(x[0] ** 0.5)", (0, 1)),
+        ("pt.switch(pt.lt(t, 1.0), pt.exp((-t)), 0.0)", (3, 1)),
+    ],
+)
+def test_operations_of_an_expression(source: str, counts: tuple[int, int]) -> None:
+    assert cost.operations(source) == counts
+
+
+def test_partitions_beyond_the_cores_share_them() -> None:
+    made = plan.make_plan(populations(count=8, neurons=100), 8, REFERENCE, "float32")
+    work = sum(c.total for c in made.costs)
+    assert REFERENCE.cores < 8
+    assert made.step >= work / REFERENCE.cores
+
+
+# ------------------------------------------------------------------------------------------ bad profiles
+
+
+def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
+    body = json.loads((Path(profile.__file__).parent / "reference_profile.json").read_text(encoding="utf-8"))
+    for place, value in change.items():
+        *parents, last = place.split("/")
+        entry = body
+        for name in parents:
+            entry = entry[name]
+        if value is None:
+            del entry[last]
+        else:
+            entry[last] = value
+    path = tmp_path / "host.json"
+    path.write_text(json.dumps(body), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 99}, "its schema is 99, this version reads schema 1"),
+        ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
+        ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
+        ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),
+        ({"kernels/float64": None}, "kernels.float64 is missing"),
+        ({"wires/ring": None}, "wires.ring is missing"),
+        ({"wires/ring/word": float("nan")}, "wires.ring.word is nan, not a number"),
+        ({"cores": 0}, "cores is 0, less than 1"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_its_place(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ModelError) as error:
+        profile.load(_edited(tmp_path, change))
+    assert message in str(error.value)
+    assert "python -m spike_runtime.calibrate --output FILE" in str(error.value)
+
+
+def test_a_profile_that_is_missing_or_not_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot read the host profile .*none.json: No such file"):
+        profile.load(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"bad.json is not a host profile"):
+        profile.load(tmp_path / "bad.json")
+
+
+def test_the_host_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    calls = []
+
+    def measured(path: Path) -> profile.HostProfile:
+        calls.append(path)
+        path.write_text((Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8")
+        return profile.read(path)
+
+    monkeypatch.setattr(profile, "calibrate", measured)
+    told: list[tuple[str, int, int]] = []
+    first = profile.load(None, lambda *args: told.append(args))
+    assert profile.load(None).digest == first.digest == REFERENCE.digest
+    assert calls == [tmp_path / profile.FILE]
+    assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)]
+
+
+def test_a_failed_measurement_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile.sys, "executable", "/bin/false")
+    with pytest.raises(profile.CalibrationError, match="--host-profile reference"):
+        profile.calibrate(tmp_path / "host.json")
+    assert list(tmp_path.iterdir()) == []
