@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import Neurons

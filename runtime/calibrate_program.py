@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
-
 from spike_runtime.ops import (
     delay,
     join,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-
 from spike_runtime import calibrate_program as cp
 from spike_runtime import engine
 from spike_runtime.calibrate_timing import alone, fastest, fit
@@ -39,23 +37,29 @@ def measure(real: str, lock: Path | None = None) -> dict[str, float]:
     return {"step": step} | fit(rows, times, {"step": step})
 
 
-def _loop(real: str, least: bool) -> Callable[..., int]:
+Loop = Callable[[int, cp.Arrays, cp.Arrays], int]
+
+
+def _loop(real: str, least: bool) -> Loop:
+    """The compiled program as a function of the number of steps, constant arrays and state (of any sizes)."""
     constant, state = cp.arrays(cp.SMALL, real)
     if least:
         constant = {k: constant[k] for k in ("atoms", "parameters", "encoders", "bias", "decoders")}
         state = {k: state[k] for k in ("sums", "neurons", "status")}
-    compiled, _ = engine._compile(cp.program(real, least), constant, state, np.zeros(SEGMENT, np.int64))
-    used = set(constant) | set(state)
+    compiled, arguments = engine._compile(
+        cp.program(real, least), constant, state, np.zeros(SEGMENT, np.int64)
+    )
+    names = {id(value): name for name, value in (constant | state).items()}
 
-    def run(steps: int, constant: dict[str, Any], state: dict[str, Any]) -> int:
-        arguments = [constant[k] for k in sorted(constant) if k in used]
-        held = {k: v for k, v in state.items() if k in used} | {"segment": np.zeros(SEGMENT, np.int64)}
-        return compiled(1, steps, PROGRESS, *arguments, *(held[k] for k in sorted(held)))
+    def run(steps: int, constant: cp.Arrays, state: cp.Arrays) -> int:
+        given = constant | state
+        sized = [given[names[id(a)]] if id(a) in names else a for a in arguments]
+        return compiled(1, steps, PROGRESS, *sized)
 
     return run
 
 
-def _time(loop: Callable[..., int], size: dict[str, int], real: str) -> float:
+def _time(loop: Loop, size: dict[str, int], real: str) -> float:
     """ns per step of the program with stages of these sizes."""
     constant, state = cp.arrays(size, real)
 

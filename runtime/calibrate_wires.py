@@ -13,7 +13,6 @@ from typing import Any
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-
 from spike_runtime.calibrate_timing import fit
 from spike_runtime.manifest import Manifest, Wire
 from spike_runtime.wires import ring
@@ -81,7 +80,11 @@ def _ring(members: int, wires: int, words: int, count: int) -> float:
 
 
 def _least(
-    segment: NDArray[np.int64], tables: Sequence[NDArray[np.int64]], rows: NDArray[np.int64], count: int, windows: int
+    segment: NDArray[np.int64],
+    tables: Sequence[NDArray[np.int64]],
+    rows: NDArray[np.int64],
+    count: int,
+    windows: int,
 ) -> float:
     """Least ns per step over several windows of `count` steps: other processes disturb only some of them."""
     sums, least = np.zeros(len(rows), np.int64), np.inf

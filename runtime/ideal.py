@@ -40,7 +40,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pt.neq": np.not_equal,
     "pt.switch": lambda condition, yes, no: np.where(np.asarray(condition) != 0, yes, no),
     "abs": np.abs,
-} | {f"pt.{name}": getattr(np, name) for name in _SAME_NAME}
+}
+_FUNCTIONS.update({f"pt.{name}": getattr(np, name) for name in _SAME_NAME})
 
 
 class IdealError(ValueError):

@@ -56,9 +56,7 @@ class Panel:
     @property
     def height(self) -> float:
         """Height in inches."""
-        if self.attribute == "value":
-            return 2.0
-        return 2.4
+        return 2.2 if self.attribute == "value" else 2.6
 
 
 def check_file(path: Path) -> None:
@@ -155,11 +153,12 @@ def _lines(axes: Axes, panel: Panel) -> str:
     for column in range(values.shape[1]):
         colour = COLOURS[column]
         label = f"[{column}]" if values.shape[1] > 1 else "decoded"
-        axes.plot(t, values[:, column], color=colour, linewidth=1.1, label=label)
+        axes.plot(t, values[:, column], color=colour, linewidth=1.0, label=label)
         if panel.ideal is not None:
-            axes.plot(t, panel.ideal[:, column], color=colour, linewidth=1.4, dashes=(5, 3), alpha=0.55)
+            dashed = colour if values.shape[1] > 1 else "#222222"
+            axes.plot(t, panel.ideal[:, column], color=dashed, linewidth=1.3, dashes=(5, 3), alpha=0.6)
     if panel.ideal is not None:
-        axes.plot([], [], color=GREY, linewidth=1.4, dashes=(5, 3), label="ideal")
+        axes.plot([], [], color="#222222", linewidth=1.3, dashes=(5, 3), alpha=0.6, label="ideal")
     if labelled:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8, handlelength=1.8)
     axes.axhline(0.0, color="#DDDDDD", linewidth=0.8, zorder=0)

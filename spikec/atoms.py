@@ -61,7 +61,7 @@ def neuron_group(
     encoders, bias, decoders = [], [], []
     n = e = d = 0
     for path, atom in atoms:
-        ports = {port: source for source, _, port in graph.nx.in_edges(path, data="port")}
+        ports = {port: source for source, port in graph.input_ports(path)}
         block, count, gather = _decoders(atom, graph)
         x = int(places(ports["x"])[0]) if "x" in ports else 0
         current = int(places(ports["J"])[atom.start]) if "J" in ports else -1

@@ -1,9 +1,9 @@
 """The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
 
-    neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes, where
-                rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
-    others      per element, entry or function, by kind of stage; plus every call of an Op
-    exchange    per message and word sent or received, plus the latency of the wires
+neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes, where
+            rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
+others      per element, entry or function, by kind of stage; plus every call of an Op
+exchange    per message and word sent or received, plus the latency of the wires
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from spike_runtime import manifest as mf
+
 from spikec import graph as g
 from spikec import layout as la
 from spikec.atoms import GATHER_ROWS, needs_library, parameters
@@ -27,7 +27,21 @@ COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
 # Neurons left over after whole vectors of so many are computed one by one (as in `spike_runtime.calibrate_neurons`).
 VECTOR = 8
 _TRANSCENDENTAL = frozenset(
-    "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh".split()
+    [
+        "sqrt",
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+    ]
 )
 
 

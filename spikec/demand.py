@@ -55,7 +55,7 @@ def _roots(
     """Want what the atoms and probes read themselves."""
     for atom in atoms:
         op = graph.op(atom)
-        for source, _, port in graph.nx.in_edges(atom, data="port"):
+        for source, port in graph.input_ports(atom):
             mask = np.zeros(graph.op(source).size, bool)
             mask[slice(None) if port == "x" else slice(op.start, op.start + op.size)] = True
             want(source, mask)

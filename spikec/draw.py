@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from spike_runtime.manifest import Manifest
 
-from spikec.arrange import arrange
+from spikec.draw_place import arrange
 
 WIDTH, HEIGHT = 148, 46
 GAP_X, GAP_Y, MARGIN = 74, 26, 28
@@ -113,7 +113,9 @@ def _box(box: Box) -> list[str]:
     dash = ' stroke-dasharray="4 3"' if box.kind == "probe" else ""
     shared = ", ".join(f"{n:,} neurons in partition {p}" for p, n in box.shares.items())
     lines = [f"<g><title>{escape(box.name)}: {escape(shared or box.detail)}</title>"]
-    lines.append(f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="{radius:g}" fill="#FAFAFA"/>')
+    lines.append(
+        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="{radius:g}" fill="#FAFAFA"/>'
+    )
     total, left = sum(box.shares.values()), x
     for partition, neurons in box.shares.items():
         part = WIDTH * neurons / total
@@ -181,7 +183,9 @@ def _legend(manifest: Manifest, top: float, width: float) -> tuple[list[str], fl
     lines = []
     for k, p in enumerate(manifest.partitions):
         x, y = MARGIN + k % across * each, top + k // across * LEGEND_ROW
-        lines.append(f'<rect x="{x:g}" y="{y:g}" width="16" height="14" fill="{colour(p.index)}" stroke="#555"/>')
+        lines.append(
+            f'<rect x="{x:g}" y="{y:g}" width="16" height="14" fill="{colour(p.index)}" stroke="#555"/>'
+        )
         text = f"partition {p.index}: {p.neurons:,} neurons, {p.cost.total / 1e3:.3g} us"
         lines.append(_text(x + 23, y + 12, text, "d"))
     bottom = top + -(-len(manifest.partitions) // across) * LEGEND_ROW

@@ -27,7 +27,7 @@ def graph_text(graph: g.Graph) -> str:
     """One line for each operator, in the order of the graph: name, kind, size, parameters, inputs."""
     lines = [f"# {graph.name}: dt {graph.dt:g} s, seed {graph.seed}, {len(graph.nx)} operators"]
     for name, op in graph.nodes():
-        inputs = [f"{port}: {source}" for source, _, port in graph.nx.in_edges(name, data="port")]
+        inputs = [f"{port}: {source}" for source, port in graph.input_ports(name)]
         parameters = ", ".join(_parameters(op))
         lines.append(f"{name} = {type(op).__name__}[{op.size}]({parameters}) <- {'; '.join(inputs) or '-'}")
     return "\n".join(lines) + "\n"

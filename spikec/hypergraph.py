@@ -112,7 +112,9 @@ class _Columns:
                 columns.append(c + self.place(source, delayed))
         return _matrix(rows, columns, (self.total, self.total))
 
-    def wanted(self, graph: g.Graph, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]) -> sp.csr_array:
+    def wanted(
+        self, graph: g.Graph, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]
+    ) -> sp.csr_array:
         """readers x components: what each reads itself."""
         rows, columns = [], []
         for k, (_, inputs) in enumerate(readers):
@@ -147,7 +149,7 @@ def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints
     shared: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
     for name, op in graph.nodes(g.Atom):
         inputs = []
-        for source, _, port in graph.nx.in_edges(name, data="port"):
+        for source, port in graph.input_ports(name):
             first, stop = (0, graph.op(source).size) if port == "x" else (op.start, op.start + op.size)
             inputs.append((source, first, stop))
         shared.setdefault(tuple(inputs), []).append(name)
@@ -211,7 +213,9 @@ def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergrap
         who_reads = readers.indices[readers.indptr[column] : readers.indptr[column + 1]]
         key = (int(owner[column]), who_reads.tobytes())
         if key not in pins_of:
-            pins_of[key] = tuple(sorted({*made_by[key[0]], *(v for r in who_reads.tolist() for v in reading[r])}))
+            pins_of[key] = tuple(
+                sorted({*made_by[key[0]], *(v for r in who_reads.tolist() for v in reading[r])})
+            )
         pins = pins_of[key]
         edges[pins] = edges.get(pins, 0) + 1
     kept = {pins: words for pins, words in edges.items() if len(pins) > 1}

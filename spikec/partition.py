@@ -41,7 +41,7 @@ def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, 
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}
     stages = profile.kernels[dtype].stages
     for probe, op in graph.nodes(g.Probe):
-        for source, _, port in graph.nx.in_edges(probe, data="port"):
+        for source, port in graph.input_ports(probe):
             atoms = [source] if port == "neurons" else graph.inputs(source, "activity")
             each = stages["events"] if op.attribute == "spikes" else stages["record"] / op.every
             costs.update({a: costs[a] + each * graph.op(a).size for a in atoms if _recorded_with_atoms(op)})

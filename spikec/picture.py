@@ -85,7 +85,9 @@ def _edges(graph: g.Graph, number: dict[str, int], assignment: Assignment) -> li
     n = assignment.partitions
     home = {node: assignment.atoms.get(node, assignment.probes.get(node)) for node in number}
     # What leads to a node: a bit for every box and partition that a value comes from, n for none (an input).
-    bits = {node: 1 << (k * (n + 1) + (p if (p := home[node]) is not None else n)) for node, k in number.items()}
+    bits = {
+        node: 1 << (k * (n + 1) + (p if (p := home[node]) is not None else n)) for node, k in number.items()
+    }
     reached = _reached(graph, bits)
     crossing: dict[tuple[int, int], int] = {}
     for node, k in number.items():

@@ -48,7 +48,11 @@ class Plan:
         compute = [sum(c.compute.values()) for c in self.costs]
         mean = sum(compute) / len(compute)
         return {
-            "profile": {"name": self.profile.name, "digest": self.profile.digest, "cores": self.profile.cores},
+            "profile": {
+                "name": self.profile.name,
+                "digest": self.profile.digest,
+                "cores": self.profile.cores,
+            },
             "transport": self.transport,
             "step_us": round(self.step / 1e3, 3),
             "balance": round(max(compute) / mean, 4) if mean else 1.0,

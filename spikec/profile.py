@@ -70,7 +70,9 @@ class HostProfile:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def load(source: str | Path | None = None, progress: Callable[[str, int, int], None] | None = None) -> HostProfile:
+def load(
+    source: str | Path | None = None, progress: Callable[[str, int, int], None] | None = None
+) -> HostProfile:
     """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is not yet.
 
     `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
@@ -102,7 +104,9 @@ def parse(body: Any) -> HostProfile:
         found = body.get("schema") if isinstance(body, dict) else None
         raise ValueError(f"its schema is {found!r}, this version reads schema {SCHEMA}")
     kernels = {name: _kernels(f"kernels.{name}", entry) for name, entry in _table(body, "kernels").items()}
-    wires = {name: _costs(f"wires.{name}", entry, WIRE_COSTS) for name, entry in _table(body, "wires").items()}
+    wires = {
+        name: _costs(f"wires.{name}", entry, WIRE_COSTS) for name, entry in _table(body, "wires").items()
+    }
     if missing := {"float32", "float64"} - set(kernels):
         raise ValueError(f"kernels.{min(missing)} is missing")
     if "ring" not in wires:

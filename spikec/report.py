@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from spike_runtime.manifest import Manifest
+
 from spikec.errors import model_error
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ def _wall(run: Run | None) -> float | None:
     return round(run.step_time, 3)
 
 
-def _reasons(slowest: PartitionReport, wires: Sequence[WireReport], plan: Mapping[str, Any]) -> tuple[str, ...]:
+def _reasons(
+    slowest: PartitionReport, wires: Sequence[WireReport], plan: Mapping[str, Any]
+) -> tuple[str, ...]:
     """Why a partition takes as long as it does: its largest kinds, populations and signals."""
     total = slowest.predicted_total or 1.0
     kinds = sorted(slowest.predicted.items(), key=lambda item: (-item[1], item[0]))[:3]
@@ -182,7 +185,8 @@ def _reasons(slowest: PartitionReport, wires: Sequence[WireReport], plan: Mappin
         reasons.append("largest populations: " + ", ".join(f"{path} ({n:,} neurons)" for path, n in largest))
     words = {(w.source, w.target): w for w in wires if slowest.index in (w.source, w.target)}
     signals = sorted(
-        ((n, name, s, t) for (s, t), w in words.items() for name, n in w.signals[:3]), key=lambda x: (-x[0], x[1])
+        ((n, name, s, t) for (s, t), w in words.items() for name, n in w.signals[:3]),
+        key=lambda x: (-x[0], x[1]),
     )[:3]
     if signals:
         listed = ", ".join(f"{name} {s} to {t} ({8 * n} bytes)" for n, name, s, t in signals)

@@ -70,7 +70,9 @@ def _partitions(report: Report) -> Table:
 def _operators(report: Report) -> Table:
     """Predicted time and number of operators by kind, over the first partitions."""
     shown = report.partitions[:4]
-    table = _table("Predicted us per step (and operators) by kind", "kind", *(f"partition {p.index}" for p in shown))
+    table = _table(
+        "Predicted us per step (and operators) by kind", "kind", *(f"partition {p.index}" for p in shown)
+    )
     spent: dict[str, float] = {}
     for p in report.partitions:
         for kind, us in p.predicted.items():
@@ -93,7 +95,10 @@ def _wires(report: Report) -> Table:
         listed = ", ".join(f"{name} ({words})" for name, words in wire.signals[:3])
         more = len(wire.signals) - 3
         table.add_row(
-            str(wire.source), str(wire.target), f"{wire.bytes:,}", listed + (f", {more} more" if more > 0 else "")
+            str(wire.source),
+            str(wire.target),
+            f"{wire.bytes:,}",
+            listed + (f", {more} more" if more > 0 else ""),
         )
     return _rest(table, len(report.wires))
 

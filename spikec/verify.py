@@ -43,7 +43,7 @@ def verify(graph: g.Graph) -> g.Graph:
 
 def _check_node(graph: g.Graph, name: str, op: g.Operator) -> Iterator[str]:
     ports: dict[str, list[str]] = {}
-    for source, edges in graph.nx.pred[name].items():
+    for source, edges in graph.nx._pred[name].items():
         expected = graph.op(source)
         for data in edges.values():
             ports.setdefault(data["port"], []).append(source)
@@ -86,19 +86,16 @@ def _numbers(matrix: g.Matrix) -> np.ndarray:
 
 
 def _input_size(op: g.Operator, port: str) -> int | None:
-    match op:
-        case g.Sum() | g.Filter() | g.Delay():
-            return op.size
-        case g.Probe() if port == "x":
-            return op.size
-        case g.Product() | g.Decoders() if op.matrix is not None:
-            return int(op.matrix.shape[1])
-        case g.Function():
-            return op.arguments
-        case g.Ensemble() | g.Neurons():
-            return op.dims if port == "x" else op.size
-        case g.Atom():
-            return op.neurons.dims if port == "x" else op.neurons.size
+    """Length of the signals on a port, where it is fixed."""
+    if isinstance(op, (g.Sum, g.Filter, g.Delay)) or (isinstance(op, g.Probe) and port == "x"):
+        return op.size
+    if isinstance(op, (g.Product, g.Decoders)):
+        return None if op.matrix is None else int(op.matrix.shape[1])
+    if isinstance(op, g.Function):
+        return op.arguments
+    population = op.neurons if isinstance(op, g.Atom) else op
+    if isinstance(population, (g.Ensemble, g.Neurons)):
+        return population.dims if port == "x" else population.size
     return None
 
 

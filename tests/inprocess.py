@@ -13,21 +13,15 @@ from spike_runtime.wires import ring
 
 from spikec import graph as g
 from spikec.emit import emit
-from spikec.nef.build import build
-from spikec.passes.advance import advance
-from spikec.passes.drop import drop
-from spikec.passes.fold import fold
-from spikec.passes.narrow import narrow
-from spikec.passes.share import share
-from spikec.passes.split import split
+from spikec.pipeline import Options, passes
 from spikec.schedule import Assignment, schedule
 from spikec.verify import verify
 
 
 def prepared(graph: g.Graph) -> g.Graph:
     """All passes up to the split into atoms."""
-    for apply in (drop, share, fold, advance, share, build, narrow, split):
-        graph = verify(apply(verify(graph)))
+    for _, apply in passes(Options()):
+        graph = verify(apply(graph))
     return graph
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import inprocess
@@ -27,7 +28,9 @@ Array = NDArray[np.float64]
 DT = 0.001  # s
 
 NENGO: dict[str, Callable[[Any], nengo.neurons.NeuronType]] = {
-    "lif": lambda n: nengo.LIF(n.tau_rc, n.tau_ref, n.min_voltage, n.amplitude, initial_state=_rest("voltage")),
+    "lif": lambda n: nengo.LIF(
+        n.tau_rc, n.tau_ref, n.min_voltage, n.amplitude, initial_state=_rest("voltage")
+    ),
     "lif_rate": lambda n: nengo.LIFRate(n.tau_rc, n.tau_ref, n.amplitude),
     "adaptive_lif": lambda n: nengo.AdaptiveLIF(
         n.tau_n, n.inc_n, n.tau_rc, n.tau_ref, n.min_voltage, n.amplitude, initial_state=_rest("voltage")
@@ -55,10 +58,11 @@ class Model:
     """A model in the language, built: what both simulators are given."""
 
     text: str
+    folder: Path | None = None
 
     @cached_property
     def lowered(self) -> g.Graph:
-        return loads(self.text)
+        return loads(self.text, "model.spk", self.folder)
 
     @cached_property
     def built(self) -> g.Graph:
@@ -73,30 +77,30 @@ class Model:
     def ensemble(self, path: str) -> nengo.Ensemble:
         """The ensemble at `path` in the Nengo network under construction."""
         op = self.neurons(path)
-        return nengo.Ensemble(
-            op.size,
-            op.dims,
-            radius=op.radius,
-            encoders=op.encoders,
-            normalize_encoders=False,
-            gain=op.gain,
-            bias=op.bias,
-            eval_points=op.eval_points,
-            neuron_type=neuron_type(op.neuron),
-            label=path,
-        )
+        return self.adopt(nengo.Ensemble(op.size, op.dims, label=path), path)
 
-    def solver(self, connection: str) -> nengo.solvers.NoSolver:
-        """The decoders of the connection or probe of that name, as Nengo takes them: neurons x dimensions."""
+    def adopt(self, ensemble: nengo.Ensemble, path: str) -> nengo.Ensemble:
+        """Give an ensemble of one of Nengo's own networks what was built for the one at `path`."""
+        op = self.neurons(path)
+        assert (ensemble.n_neurons, ensemble.dimensions) == (op.size, op.dims)
+        ensemble.radius, ensemble.neuron_type = op.radius, neuron_type(op.neuron)
+        ensemble.encoders, ensemble.normalize_encoders = op.encoders, False
+        ensemble.gain, ensemble.bias, ensemble.eval_points = op.gain, op.bias, op.eval_points
+        return ensemble
+
+    def solver(self, connection: str, factor: float = 1.0) -> nengo.solvers.NoSolver:
+        """The decoders of the connection or probe of that name times `factor`: neurons x dimensions."""
         op = self.built.op(f"{connection}.decode")
         assert isinstance(op, g.Decoders)
-        return nengo.solvers.NoSolver(op.matrix.T, weights=False)
+        return nengo.solvers.NoSolver(op.matrix.T * factor, weights=False)
 
     def run(self, steps: int, dtype: str = "float64", partitions: int = 1) -> dict[str, Array]:
         """Probe data by name; of spikes, the number of each neuron's in each step (steps x neurons)."""
         recorded = inprocess.run(self.lowered, partitions, dtype, steps)
         return {
-            op.name: _counts(recorded[op.name], steps, op.size) if op.attribute == "spikes" else recorded[op.name]
+            op.name: _counts(recorded[op.name], steps, op.size)
+            if op.attribute == "spikes"
+            else recorded[op.name]
             for _, op in self.lowered.nodes(g.Probe)
         }
 

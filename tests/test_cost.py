@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spike_runtime import calibrate_neurons, calibrate_program, calibrate_timing
+from partition_models import populations
+from spike_runtime import calibrate_neurons, calibrate_program, calibrate_stages, calibrate_timing
 
 from spikec import cost, plan, profile
 from spikec import graph as g
 from spikec.errors import ModelError
-from tests.partition_models import populations
 
 REFERENCE = profile.load("reference")
 
@@ -52,6 +52,18 @@ def test_arrays_of_the_measured_program_have_the_sizes_asked_for() -> None:
     assert len(constant["pointers"]) == 13
     assert len(constant["terms"]) == 36
     assert state["value"].dtype == np.float32
+
+
+def test_the_measured_program_runs_with_stages_of_any_size() -> None:
+    small, large = (
+        calibrate_program.SMALL,
+        calibrate_program.SMALL | {"decoded": 50, "record": 30, "events": 20},
+    )
+    loop = calibrate_stages._loop("float32", least=False)
+    for size in (small, large):
+        constant, state = calibrate_program.arrays(size, "float32")
+        assert loop(20, constant, state) == 20
+        assert np.abs(state["recorded"]).max() > 0.0
 
 
 def test_cost_of_an_atom_is_the_sum_of_its_parts() -> None:
@@ -191,7 +203,9 @@ def test_the_host_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def measured(path: Path) -> profile.HostProfile:
         calls.append(path)
-        path.write_text((Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8")
+        path.write_text(
+            (Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8"
+        )
         return profile.read(path)
 
     monkeypatch.setattr(profile, "calibrate", measured)

@@ -131,7 +131,9 @@ def test_delay_network_gives_the_ecg_of_100_ms_ago() -> None:
     assert rmse(recorded["decoded_ideal"], past, 0.25) < 1e-6
 
 
-@pytest.mark.parametrize("model", ["bench/stream", "bench/big_ensembles", "bench/small_ensembles", "bench/random_graph"])
+@pytest.mark.parametrize(
+    "model", ["bench/stream", "bench/big_ensembles", "bench/small_ensembles", "bench/random_graph"]
+)
 def test_signals_travel_through_the_networks_of_the_benchmarks(model: str) -> None:
     """A weak coupling damps from one ensemble to the next: what arrives is small, finite and not nothing."""
     for name, values in data(model, 300).items():
@@ -183,4 +185,6 @@ def test_compiling_a_model_twice_prepares_the_same_arrays() -> None:
     for (name, one), (other, two) in zip(first.nodes(g.Atom), second.nodes(g.Atom), strict=True):
         assert name == other
         assert one.neurons.encoders.tobytes() == two.neurons.encoders.tobytes()
-        assert all(x is None or x.tobytes() == y.tobytes() for x, y in zip(one.decoders, two.decoders, strict=True))
+        assert all(
+            x is None or x.tobytes() == y.tobytes() for x, y in zip(one.decoders, two.decoders, strict=True)
+        )

@@ -31,7 +31,11 @@ STATES = {
     "spiking_rectified_linear": ("voltage",),
 }
 NEURONS, STEPS = 300, 1000
-MAX_RATES = {"sigmoid": "uniform(200Hz, 300Hz)", "tanh": "uniform(100Hz, 300Hz)", "lif": "uniform(150Hz, 300Hz)"}
+MAX_RATES = {
+    "sigmoid": "uniform(200Hz, 300Hz)",
+    "tanh": "uniform(100Hz, 300Hz)",
+    "lif": "uniform(150Hz, 300Hz)",
+}
 
 
 def _declaration(name: str) -> str:

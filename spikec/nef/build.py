@@ -52,10 +52,14 @@ def build(
 def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
     """Multiply what is connected to the neurons themselves by their gains, as in Nengo: J = gain (e . x + current) + bias."""
     for k, source in enumerate(graph.inputs(name, "J")):
-        gains = Product(size=neurons.size, span=neurons.span, matrix=sp.diags_array(neurons.gain, format="csr"))
+        gains = Product(
+            size=neurons.size, span=neurons.span, matrix=sp.diags_array(neurons.gain, format="csr")
+        )
         scaled = graph.add(f"{name}.neurons.current" + f".{k}" * (k > 0), gains)
         graph.connect(source, scaled)
-        graph.nx.remove_edges_from([(source, name, key) for key, d in graph.nx[source][name].items() if d["port"] == "J"])
+        graph.nx.remove_edges_from(
+            [(source, name, key) for key, d in graph.nx[source][name].items() if d["port"] == "J"]
+        )
         graph.connect(scaled, name, "J")
 
 

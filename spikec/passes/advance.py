@@ -45,7 +45,11 @@ def _decoded(graph: g.Graph) -> set[str]:
         name = work.pop()
         if name not in reached:
             reached.add(name)
-            work += [r for r, _ in graph.readers(name) if graph.op(r).delay == 0 and not isinstance(graph.op(r), g.Probe)]
+            work += [
+                r
+                for r, _ in graph.readers(name)
+                if graph.op(r).delay == 0 and not isinstance(graph.op(r), g.Probe)
+            ]
     return reached
 
 

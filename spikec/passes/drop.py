@@ -15,7 +15,7 @@ def drop(graph: g.Graph) -> g.Graph:
     needed = set(probes)
     work = list(probes)
     while work:
-        for source in graph.nx.pred[work.pop()]:
+        for source in graph.inputs(work.pop()):
             if source not in needed:
                 needed.add(source)
                 work.append(source)

@@ -36,7 +36,7 @@ def _merge_once(graph: g.Graph, identities: dict[str, Any]) -> int:
     first: dict[Any, str] = {}
     merged = 0
     for name in [n for n in graph.nx if n in identities]:
-        inputs = tuple((source, port) for source, _, port in graph.nx.in_edges(name, data="port"))
+        inputs = tuple(graph.input_ports(name))
         kept = first.setdefault((identities[name], inputs), name)
         if kept != name:
             for reader, port in graph.readers(name):

@@ -54,7 +54,7 @@ def _activity(graph: g.Graph, name: str) -> str:
 def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
     decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
     probes = [r for r, port in graph.readers(name) if port == "neurons"]
-    inputs = [(s, port) for s, _, port in graph.nx.in_edges(name, data="port")]
+    inputs = graph.input_ports(name)
     bound = activity_bound(neurons, graph.dt)
     graph.remove(name)
     for target, op in decoders:

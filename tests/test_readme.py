@@ -1,0 +1,217 @@
+"""The README and the guides: every command and every example is run, and prints what the page shows.
+
+Numbers differ from run to run, so output is compared by its words.  A line `...` stands for lines left out.
+`pytest tests/test_readme.py --update-golden` pastes what the commands print now.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+MODEL = "multiply"
+ELLIPSIS = "..."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command of a page and the lines that it prints there."""
+
+    command: str
+    output: tuple[str, ...]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def shown(page: Path) -> list[Shown]:
+    """Commands in the `console` blocks of a page."""
+    found = []
+    for block in blocks(page, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, *output = part.splitlines()
+            found.append(Shown(command, tuple(output)))
+    return found
+
+
+def words(line: str) -> str:
+    """A line without what differs between runs and machines: numbers, and the widths of tables."""
+    line = re.sub(r"─+", "─", line)
+    line = re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line)
+    return " ".join(line.split())
+
+
+def cut_like(output: list[str], shape: tuple[str, ...]) -> list[str]:
+    """`output` with the lines left out that `shape` leaves out."""
+    if ELLIPSIS not in shape:
+        return output
+    head = shape.index(ELLIPSIS)
+    tail = len(shape) - head - 1
+    return [*output[:head], ELLIPSIS, *output[len(output) - tail :]]
+
+
+@dataclass(frozen=True)
+class Session:
+    """The commands of the README, run in `folder`: what each of them printed."""
+
+    folder: Path
+    printed: dict[str, list[str]]
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def session(
+    tmp_path_factory: pytest.TempPathFactory, measured_host: Path, commands: dict[str, str]
+) -> Session:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / f"{MODEL}.spk").write_text(blocks(README, "spk")[0], encoding="utf-8")
+    environment = commands | {"SPIKE_CACHE_DIR": str(measured_host), "MPLBACKEND": "agg"}
+    printed = {}
+    for entry in shown(README):
+        ended = subprocess.run(
+            entry.command,
+            shell=True,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert ended.returncode == 0, f"$ {entry.command}\n{ended.stderr}"
+        printed[entry.command] = [line.rstrip() for line in ended.stdout.splitlines()]
+    return Session(folder, printed, environment)
+
+
+# -------------------------------------------------------------------------------------------------- README
+
+
+def test_the_readme_begins_with_one_sentence_a_model_and_two_commands() -> None:
+    text = README.read_text(encoding="utf-8")
+    sentence = text.split("\n\n")[1]
+    assert sentence.count(".") == 1
+    assert sentence.endswith(".")
+    assert len(blocks(README, "spk")[0].strip().splitlines()) <= 12
+    assert [entry.command.split()[0] for entry in shown(README)][:2] == ["spikec", "spike-run"]
+
+
+def test_commands_print_what_the_readme_shows(session: Session, update_golden: bool) -> None:
+    assert len(session.printed) == 3
+    if update_golden:
+        paste(session)
+    for entry in shown(README):
+        output = cut_like(session.printed[entry.command], entry.output)
+        assert [words(line) for line in output] == [words(line) for line in entry.output], entry.command
+
+
+def paste(session: Session) -> None:
+    """Replace the output in the README, and the picture, by those of this session."""
+    text = README.read_text(encoding="utf-8")
+    for entry in shown(README):
+        before = "\n".join([f"$ {entry.command}", *entry.output])
+        after = "\n".join([f"$ {entry.command}", *cut_like(session.printed[entry.command], entry.output)])
+        assert before in text
+        text = text.replace(before, after)
+    README.write_text(text, encoding="utf-8")
+    shutil.copy(session.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png")
+
+
+def test_the_picture_of_the_readme_is_drawn_and_small(session: Session) -> None:
+    for path in (session.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 200_000
+
+
+def test_the_model_of_the_readme_is_formatted(session: Session) -> None:
+    subprocess.run(
+        ["spikec", "fmt", "--check", f"{MODEL}.spk"], cwd=session.folder, env=session.environment, check=True
+    )
+
+
+def test_the_targets_of_make_exist(commands: dict[str, str]) -> None:
+    targets = set(re.findall(r"^make ([a-z]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"demo", "test"} <= targets
+    for target in sorted(targets):
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, env=commands, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{n}.md" for n in ("results", "python", "architecture"))]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    for link in links:
+        assert link.startswith("https://") or ((ROOT / page).parent / link).exists(), link
+
+
+# ---------------------------------------------------------------------------------------------- examples
+
+
+def run_examples(page: str, session: Session, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the Python blocks of a page one after the other; gives the names that they define."""
+    monkeypatch.chdir(session.folder)
+    for name in ("SPIKE_CACHE_DIR", "MPLBACKEND"):
+        monkeypatch.setenv(name, session.environment[name])
+    names: dict[str, Any] = {}
+    examples = blocks(ROOT / page, "python")
+    assert examples
+    for example in examples:
+        exec(compile(example, page, "exec"), names)
+    return names
+
+
+def test_examples_of_the_readme(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_examples("README.md", session, monkeypatch)
+    assert names["value"].shape == (2000, 1)
+    assert names["spikes"].size > 10_000
+    assert names["run"].status == "complete"
+
+
+def test_examples_of_the_guide_to_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(session.folder)
+    names = run_examples("docs/results.md", session, monkeypatch)
+    run = names["run"]
+    value, spikes = run.probe("value"), run.probe("spikes")
+    np.testing.assert_array_equal(names["stored"]["value"].values, value.values)
+    np.testing.assert_array_equal(names["raw"], value.values)
+    assert len(names["table"]) == len(spikes)
+    assert names["rate"].sum() / 1000 == pytest.approx(len(spikes) / 1000 / 2)
+    assert 0.01 < names["rmse"] < 0.1
+    assert names["broken"].status == "failed"
+    assert names["rest"].shape == (1024, 1)
+    assert (session.folder / "value.csv").read_text().startswith("time,")
+
+
+def interrupted(folder: Path) -> None:
+    """A run whose processes were killed after the first chunk was written."""
+    shutil.copytree(folder / "runs" / MODEL, folder / "runs" / "interrupted")
+    about = folder / "runs" / "interrupted" / "run.json"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    body = json.loads(about.read_text()) | {"status": "running", "pid": ended.pid, "times": []}
+    about.write_text(json.dumps(body))
+    chunks = sorted((folder / "runs" / "interrupted" / "data.zarr" / "value" / "value" / "c").rglob("*"))
+    files = [path for path in chunks if path.is_file()]
+    assert len(files) == 2
+    files[-1].unlink()
+
+
+def test_examples_of_the_guide_to_python(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_examples("docs/python.md", session, monkeypatch)
+    assert names["model"].manifest.neurons == 1500
+    assert "<svg" in names["model"]._repr_html_()
+    assert len(names["errors"]) == 3
+    assert "unknown name 'b'" in names["mistakes"]
+    assert (session.folder / "plan.svg").is_file()
