@@ -1,6 +1,7 @@
 """Measure this host: `python -m spike_runtime.calibrate --output FILE` writes its profile for the cost model.
 
-Every coefficient is fitted to times of the kernels and wires themselves.  The two precisions are compiled at the same time, in
+Every coefficient is fitted to times of the kernels and wires themselves.  The two precisions are compiled
+at the same time, in
 processes of their own, and measured one after the other.
 """
 
@@ -29,10 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lock", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        if options.precision:
-            made = kernels(options.precision, options.lock)
-        else:
-            made = profile()
+        made = kernels(options.precision, options.lock) if options.precision else profile()
         _write(options.output, made)
     except OSError as error:
         print(f"calibrate: cannot write {options.output}: {error.strerror}", file=sys.stderr)  # noqa: T201

@@ -31,7 +31,9 @@ CACHED_BYTES, FAR_BYTES = 300_000, 24_000_000
 
 @dataclass(frozen=True)
 class Shape:
-    """Atoms of `count` neurons: dimensions, decoded rows, rate in Hz, whether rows are gathered, activity is summed."""
+    """Atoms of `count` neurons: dimensions, decoded rows, rate in Hz, whether rows are gathered, activity
+    is summed.
+    """
 
     count: int
     dims: int = 1
@@ -64,12 +66,29 @@ class Shape:
 
 
 SHAPES = (
-    Shape(16), Shape(50), Shape(64), Shape(100), Shape(200), Shape(256), Shape(256, 4), Shape(256, 16), Shape(100, 2, 2),
-    Shape(64, 8, 8), Shape(256, 1, 8), Shape(100, 4, 4), Shape(256, 8, 8), Shape(100, 16), Shape(100, 1, 12),
-    Shape(256, 16, 16, gather=True), Shape(256, 1, 16, 20.0, gather=True), Shape(256, 1, 64, gather=True),
-    Shape(100, 1, 32, 200.0, gather=True), Shape(256, 1, 32, 200.0, gather=True), Shape(256, activity=True),
+    Shape(16),
+    Shape(50),
+    Shape(64),
+    Shape(100),
+    Shape(200),
+    Shape(256),
+    Shape(256, 4),
+    Shape(256, 16),
+    Shape(100, 2, 2),
+    Shape(64, 8, 8),
+    Shape(256, 1, 8),
+    Shape(100, 4, 4),
+    Shape(256, 8, 8),
+    Shape(100, 16),
+    Shape(100, 1, 12),
+    Shape(256, 16, 16, gather=True),
+    Shape(256, 1, 16, 20.0, gather=True),
+    Shape(256, 1, 64, gather=True),
+    Shape(100, 1, 32, 200.0, gather=True),
+    Shape(256, 1, 32, 200.0, gather=True),
+    Shape(256, activity=True),
     Shape(50, activity=True),
-)  # fmt: skip
+)
 OTHER_SHAPES = (Shape(32), Shape(100), Shape(256))
 FAR_SHAPES = (Shape(256, 1, 1), Shape(256, 8, 8))
 

@@ -1,4 +1,5 @@
-"""A program with one stage of every kind, written as the compiler writes programs, for measuring what stages cost.
+"""A program with one stage of every kind, written as the compiler writes programs, for measuring what
+stages cost.
 
 Sizes of arrays are not part of a compiled program: one compilation serves every size.
 """
@@ -29,7 +30,8 @@ DT = 1e-3
 
 # Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
 ARITHMETIC, TRANSCENDENTAL = 9, 1
-# Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a function of time (one), two of
+# Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a function of
+# time (one), two of
 # signals (two each), four joins of values, one of what came before, and what is carried over.
 CALLS = 9 + 1 + 2 * 2 + 4 + 1 + 1
 
@@ -85,9 +87,17 @@ def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
     recorded = record(s.recorded, values, a.recorded_columns, n, a.every)
     events, count, status = record_events(s.events, s.count, status, sums, a.event_sources, n)
     return {
-        s.value: lowpass, s.x: filter_x, s.buffer: buffer, s.neurons: state, s.recorded: recorded, s.events: events,
-        s.count: count, s.sums: sums, s.carried: values[a.carried_places], s.status: status,
-    }  # fmt: skip
+        s.value: lowpass,
+        s.x: filter_x,
+        s.buffer: buffer,
+        s.neurons: state,
+        s.recorded: recorded,
+        s.events: events,
+        s.count: count,
+        s.sums: sums,
+        s.carried: values[a.carried_places],
+        s.status: status,
+    }
 
 
 def _function(x: Any, call: Any, real: str) -> Any:
@@ -98,10 +108,24 @@ def _function(x: Any, call: Any, real: str) -> Any:
 
 # Sizes of the stages; `features` gives what the cost model counts for them.
 SMALL = {
-    "sum": 4, "decoded": 4, "lowpass": 4, "filter": 1, "filter_element": 2, "filter_multiply": 2, "delay": 4, "table": 1,
-    "table_element": 2, "noise": 2, "linear_row": 4, "linear_entry": 8, "plain": 2, "curved": 2, "record": 4, "events": 4,
+    "sum": 4,
+    "decoded": 4,
+    "lowpass": 4,
+    "filter": 1,
+    "filter_element": 2,
+    "filter_multiply": 2,
+    "delay": 4,
+    "table": 1,
+    "table_element": 2,
+    "noise": 2,
+    "linear_row": 4,
+    "linear_entry": 8,
+    "plain": 2,
+    "curved": 2,
+    "record": 4,
+    "events": 4,
     "carried": 4,
-}  # fmt: skip
+}
 # filter_multiply is the order of the filters, the same for all.
 
 
@@ -159,7 +183,9 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "gain": np.full(size["lowpass"], 0.2, real),
         "source": places(size["lowpass"], before),
         "sources": places(int(each.sum()), before),
-        "filters": np.stack([number * 0 + order, each, number * order * each[0], number * coefficients, number * 0], 1),
+        "filters": np.stack(
+            [number * 0 + order, each, number * order * each[0], number * coefficients, number * 0], 1
+        ),
         "coefficients": np.full(filters * coefficients, 0.1 / order, real),
         "late": places(size["delay"], before),
         "lengths": np.full(size["delay"], 3),
@@ -176,19 +202,23 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "curved": places(2 * size["curved"], values + rows),
         "recorded_columns": places(size["record"], values),
         "every": np.array([1]),
-        "event_sources": np.stack([places(size["events"], size["sum"]), np.full(size["events"], 2**40), *2 * [np.arange(size["events"])]], 1),
+        "event_sources": _event_sources(size, places(size["events"], size["sum"])),
         "carried_places": places(size["carried"], values),
         "atoms": np.array([[0, 8, 1, 0, 0, 1, 0, 0, 0, -1, -1]]),
         "parameters": np.array([[1.0, DT, 1.0]], real),
         "encoders": np.full(8, 0.1, real),
         "bias": np.full(8, 0.1, real),
         "decoders": np.full(8, 0.1, real),
-    }  # fmt: skip
-    state: Arrays = {
+    }
+    return constant, _state(size, real, order * int(each.sum()))
+
+
+def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
+    return {
         "sums": np.zeros(size["sum"], np.int64),
         "carried": np.zeros(size["carried"], real),
         "value": np.zeros(size["lowpass"], real),
-        "x": np.zeros(order * int(each.sum()), real),
+        "x": np.zeros(filters, real),
         "buffer": np.zeros(3 * size["delay"], real),
         "neurons": np.zeros((0, 8), real),
         "recorded": np.zeros((16, size["record"]), real),
@@ -196,7 +226,11 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "count": np.zeros(1, np.int64),
         "status": np.zeros(2, np.int64),
     }
-    return constant, state
+
+
+def _event_sources(size: dict[str, int], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    number = np.arange(size["events"])
+    return np.stack([rows, number * 0 + 2**40, number * 0, number], 1)
 
 
 def _tables(count: int, size: int) -> NDArray[np.int64]:

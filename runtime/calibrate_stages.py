@@ -15,15 +15,29 @@ SEGMENT, PROGRESS = 64, 32
 MANY = 8000
 GROWN: tuple[dict[str, int], ...] = (
     {},
-    *({name: MANY} for name in (
-        "sum", "decoded", "lowpass", "delay", "table_element", "noise", "linear_row", "linear_entry", "plain", "curved",
-        "record", "events", "carried",
-    )),
+    *(
+        {name: MANY}
+        for name in (
+            "sum",
+            "decoded",
+            "lowpass",
+            "delay",
+            "table_element",
+            "noise",
+            "linear_row",
+            "linear_entry",
+            "plain",
+            "curved",
+            "record",
+            "events",
+            "carried",
+        )
+    ),
     {"filter_element": MANY},
     {"filter_element": MANY, "filter": MANY},
     {"filter_element": MANY, "filter_multiply": 6},
     {"table_element": MANY, "table": MANY},
-)  # fmt: skip
+)
 
 
 def measure(real: str, lock: Path | None = None) -> dict[str, float]:

@@ -17,7 +17,9 @@ REPEATS = 9
 
 @contextmanager
 def alone(lock: Path | None) -> Iterator[None]:
-    """While no other process that uses the same lock file measures: compiling at once is fine, measuring is not."""
+    """While no other process that uses the same lock file measures: compiling at once is fine, measuring is
+    not.
+    """
     if lock is None:
         yield
         return
@@ -29,7 +31,8 @@ def alone(lock: Path | None) -> Iterator[None]:
 def fastest(call: Callable[[int], Any], seconds: float = 0.02) -> float:
     """Least ns per repetition of `call(repetitions)`, over several tries that take about `seconds` together.
 
-    Time of the processor, not of the clock, so that other processes disturb little; and what disturbs only ever adds:
+    Time of the processor, not of the clock, so that other processes disturb little; and what disturbs only
+    ever adds:
     the least is the best estimate.
     """
     call(1)

@@ -35,8 +35,8 @@ def _steps(segment, first, count, out, into, rows, sums) -> int:  # type: ignore
             ring.publish(segment, out, rows, sums, step) != 0
             or ring.collect(segment, into, rows, sums, step) != 0
         ):
-            return step - first
-    return count
+            return int(step - first)
+    return int(count)
 
 
 def _manifest(members: int, wires: int, words: int) -> Manifest:
@@ -98,7 +98,9 @@ def _least(
 
 
 def measure_sockets(transport: str) -> dict[str, float]:
-    """Costs of ZeroMQ over "ipc" or "tcp": as of rings; the work of its threads counts as latency and messages."""
+    """Costs of ZeroMQ over "ipc" or "tcp": as of rings; the work of its threads counts as latency and
+    messages.
+    """
     rows, times = [], []
     for wires, words in ((1, 1), (1, 8192), (4, 1)):
         rows.append({"latency": 1.0, "message": 2.0 * wires, "word": 2.0 * wires * words})

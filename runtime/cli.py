@@ -80,6 +80,7 @@ def main(
 
     path = manifest / "manifest.json" if manifest.is_dir() else manifest
     try:
+        _check_picture(plot)
         with _bar(show=not quiet) as progress:
             run = launch.run(path, time, output, transport, seed, progress, overwrite)
     except (ManifestError, RunError) as error:
@@ -89,15 +90,31 @@ def main(
     except KeyboardInterrupt:
         _exit(130, "interrupted before the first step; nothing was recorded")
     if plot:
-        from spike_runtime.plot import plot_run
-
-        plot_run(run, plot)
+        _draw(run, plot)
     if as_json:
         click.echo(json.dumps(summary(run), indent=1))
     elif not quiet:
         click.echo(describe(run, plot))
     if run.status == "stopped":
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
+
+
+def _check_picture(plot: Path | None) -> None:
+    """Refuse before the run what could not be drawn after it."""
+    if plot:
+        from spike_runtime.plot import check_file
+
+        check_file(plot)
+
+
+def _draw(run: Run, plot: Path) -> None:
+    from spike_runtime.plot import plot_run
+    from spike_runtime.runfile import RunError
+
+    try:
+        plot_run(run, plot)
+    except RunError as error:
+        _exit(1, f"error: {error}\n  the results are in {run.path}")
 
 
 def summary(run: Run) -> dict[str, Any]:

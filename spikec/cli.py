@@ -252,11 +252,12 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
 def _errors() -> Iterator[None]:
     """Mistakes of the user are printed and end with 2; failures of the machine with 1."""
     from spike_runtime.manifest import ManifestError
+    from spike_runtime.runfile import RunError
     from spike_runtime.units import UnitError
 
     try:
         yield
-    except (ManifestError, UnitError) as error:
+    except (ManifestError, RunError, UnitError) as error:
         _fail(f"error: {error}", 2)
     except OSError as error:
         _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)

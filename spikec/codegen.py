@@ -70,6 +70,10 @@ class _Writer:
         if layout.sums:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
             self.say("sums = pt.zeros_like(s.sums)")
+        if layout.levels and not self.vectors:
+            # Sums whose terms are all 0 read nothing.
+            self.say("values = pt.zeros(0, dtype=REAL)")
+            self.vectors = ["values"]
         for level in layout.levels:
             self._join("values")
             for stage in level:

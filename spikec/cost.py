@@ -1,6 +1,7 @@
 """The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
 
-neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes, where
+neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes,
+where
             rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
 others      per element, entry or function, by kind of stage; plus every call of an Op
 exchange    per message and word sent or received, plus the latency of the wires
@@ -24,8 +25,23 @@ from spikec.profile import HostProfile, Kernels
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
-# Neurons left over after whole vectors of so many are computed one by one (as in `spike_runtime.calibrate_neurons`).
+# Neurons left over after whole vectors of so many are computed one by one (as in
+# `spike_runtime.calibrate_neurons`).
 VECTOR = 8
+# Stages with one cost per element of an array; and the array that has one element for every output.
+_PER_ELEMENT: dict[type[la.Stage], tuple[str, str]] = {
+    la.Decoded: ("decoded", "rows"),
+    la.Lowpass: ("lowpass", "source"),
+    la.Delays: ("delay", "sources"),
+    la.NoiseSources: ("noise", "keys"),
+    la.Events: ("events", "sources"),
+}
+_OUTPUTS: dict[type[la.Stage], str] = {
+    **{kind: array for kind, (_, array) in _PER_ELEMENT.items() if kind is not la.Events},
+    la.StateSpace: "sources",
+    la.Constants: "value",
+    la.Tables: "columns",
+}
 _TRANSCENDENTAL = frozenset(
     [
         "sqrt",
@@ -72,13 +88,16 @@ def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
     p: rows of (dt, tau_rc, tau_ref, ...), one for each neuron or one for all.
     """
     if kind == "spiking_rectified_linear":
-        return np.maximum(J, 0.0) * p[:, 0]
+        return np.asarray(np.maximum(J, 0.0) * p[:, 0], np.float64)
     excess = np.maximum(J - 1.0, 1e-12)
-    return np.where(J > 1.0, p[:, 0] / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess)), 0.0)
+    rate = 1.0 / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess))
+    return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)
 
 
 def _neurons(table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mapping[str, float]) -> float:
-    """ns of atoms given as rows of (count, dims, rows, gather, activity), with the spikes in each per step."""
+    """ns of atoms given as rows of (count, dims, rows, gather, activity), with the spikes in each per
+    step.
+    """
     count, dims, rows, gather, activity = table.T.astype(np.float64)
     dense = (1 - gather) * rows
     ns = (
@@ -102,7 +121,7 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring"
     compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
     for stage in layout.stages:
         kind = type(stage).__name__
-        compute[kind] = compute.get(kind, 0.0) + stage_cost(stage, layout, kernels)
+        compute[kind] = compute.get(kind, 0.0) + stage_cost(stage, kernels)
     compute["NeuronGroup"] = compute.get("NeuronGroup", 0.0) + _far(layout, profile)
     compute["Join"] = _joins(layout, kernels)
     return mf.Cost(
@@ -115,7 +134,8 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring"
 def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) -> float:
     """ns per step of all partitions together on one host.
 
-    With a core for each, that of the slowest; with fewer cores, all work in turn, with a change of process for each.
+    With a core for each, that of the slowest; with fewer cores, all work in turn, with a change of process
+    for each.
     """
     slowest = max(c.total for c in costs)
     if len(costs) <= profile.cores:
@@ -136,41 +156,39 @@ def exchange_cost(
     return wire["latency"] + wire["message"] * messages + wire["word"] * words + copied
 
 
-def stage_cost(stage: la.Stage, layout: la.Layout, kernels: Kernels) -> float:
+def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
     """ns per step of one stage, with the call of its Op; neurons as if all was in the cache."""
-    cost = kernels.stages
+    if isinstance(stage, la.Constants):
+        return 0.0
+    if isinstance(stage, la.NeuronGroup):
+        kind = f"{stage.kind}_exact" if stage.exact else stage.kind
+        work = _neurons(_atom_table(stage), _atom_spikes(stage), _kind(kernels, kind))
+    elif isinstance(stage, la.Expressions):
+        work = _expressions(stage, kernels.stages)
+    else:
+        work = sum(kernels.stages[name] * count for name, count in _counts(stage).items())
+    return float(kernels.stages["op"] + work)
+
+
+def _counts(stage: la.Stage) -> dict[str, float]:
+    """How often a stage has each cost of `STAGE_COSTS`."""
     a = stage.arrays
-    ns = cost["op"]
     match stage:
-        case la.NeuronGroup():
-            kind = f"{stage.kind}_exact" if stage.exact else stage.kind
-            ns += _neurons(_atom_table(stage), _atom_spikes(stage), _kind(kernels, kind))
-        case la.Decoded():
-            ns += cost["decoded"] * len(a["rows"])
-        case la.Lowpass():
-            ns += cost["lowpass"] * len(a["source"])
         case la.StateSpace():
             orders, sizes = a["filters"][:, 0], a["filters"][:, 1]
-            ns += cost["filter"] * len(orders) + cost["filter_element"] * sizes.sum()
-            ns += cost["filter_multiply"] * (sizes * orders**2).sum()
-        case la.Delays():
-            ns += cost["delay"] * len(a["sources"])
-        case la.Constants():
-            ns = 0.0
+            multiply = float((sizes * orders**2).sum())
+            return {"filter": len(orders), "filter_element": float(sizes.sum()), "filter_multiply": multiply}
         case la.Tables():
-            ns += cost["table"] * len(a["tables"]) + cost["table_element"] * len(a["columns"])
-        case la.NoiseSources():
-            ns += cost["noise"] * len(a["keys"])
+            return {"table": len(a["tables"]), "table_element": len(a["columns"])}
         case la.Linear():
-            ns += cost["linear_row"] * (len(a["pointers"]) - 1) + cost["linear_entry"] * len(a["columns"])
-        case la.Expressions():
-            ns += _expressions(stage, cost)
+            return {"linear_row": len(a["pointers"]) - 1, "linear_entry": len(a["columns"])}
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
-            ns += cost["record"] * len(elements) / int(a["every"][0])
-        case la.Events():
-            ns += cost["events"] * len(a["sources"])
-    return float(ns)
+            return {"record": len(elements) / int(a["every"][0])}
+    for kind, (cost, array) in _PER_ELEMENT.items():
+        if isinstance(stage, kind):
+            return {cost: len(a[array])}
+    return {}
 
 
 def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
@@ -216,7 +234,7 @@ def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
         return np.zeros(len(atoms))
     p = np.repeat(stage.arrays["parameters"][:, 1:4].astype(np.float64), atoms[:, COUNT], axis=0)
     spikes = _spikes(stage.kind, stage.arrays["bias"].astype(np.float64), p)
-    return np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER]
+    return np.asarray(np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER], np.float64)
 
 
 def _far(layout: la.Layout, profile: HostProfile) -> float:
@@ -226,7 +244,9 @@ def _far(layout: la.Layout, profile: HostProfile) -> float:
 
 
 def missing(size: float, cache: float) -> float:
-    """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed again."""
+    """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed
+    again.
+    """
     return float(np.clip(2.0 * (size - cache) / cache, 0.0, 1.0))
 
 
@@ -274,6 +294,5 @@ def outputs(stage: la.Stage) -> int:
             return stage.operators * len(stage.outputs)
         case la.NeuronGroup():
             return 0
-    key = {"Decoded": "rows", "Lowpass": "source", "StateSpace": "sources", "Delays": "sources",
-           "Constants": "value", "Tables": "columns", "NoiseSources": "keys"}.get(type(stage).__name__)  # fmt: skip
-    return len(stage.arrays[key]) if key else 0
+    array = _OUTPUTS.get(type(stage))
+    return len(stage.arrays[array]) if array else 0

@@ -65,7 +65,8 @@ def svg(manifest: Manifest) -> str:
         f'viewBox="0 0 {width:g} {height:g}">',
         f"<style>{STYLE}</style>",
         '<defs><marker id="a" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
-        'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" style="fill:#666"/></marker></defs>',
+        'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" style="fill:#666"/></marker>'
+        "</defs>",
         f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
         _text(MARGIN, 30, _title(manifest), "t"),
         *_edges(boxes, edges),
@@ -85,11 +86,15 @@ def _placed(nodes: Sequence[Sequence[object]], edges: list[tuple[int, int]]) -> 
     spots = arrange([str(kind) for _, kind, _, _ in nodes], edges)
     return [
         Box(
-            str(name), str(kind), int(str(members)), {int(p): int(n) for p, n in dict(shares).items()},  # type: ignore[call-overload]
-            MARGIN + spot.column * (WIDTH + GAP_X), HEADER + spot.row * (HEIGHT + GAP_Y),
+            str(name),
+            str(kind),
+            int(str(members)),
+            {int(p): int(n) for p, n in dict(shares).items()},  # type: ignore[call-overload]
+            MARGIN + spot.column * (WIDTH + GAP_X),
+            HEADER + spot.row * (HEIGHT + GAP_Y),
         )
         for (name, kind, members, shares), spot in zip(nodes, spots, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def colour(partition: int) -> str:
@@ -121,12 +126,12 @@ def _box(box: Box) -> list[str]:
         part = WIDTH * neurons / total
         fill = _tint(colour(partition))
         lines.append(f'<rect x="{left:.2f}" y="{y:g}" width="{part:.2f}" height="{HEIGHT}" fill="{fill}"/>')
-        lines.append(
-            f'<rect x="{left:.2f}" y="{y + HEIGHT - 5:g}" width="{part:.2f}" height="5" fill="{colour(partition)}"/>'
-        )
+        foot = f'x="{left:.2f}" y="{y + HEIGHT - 5:g}" width="{part:.2f}" height="5"'
+        lines.append(f'<rect {foot} fill="{colour(partition)}"/>')
         left += part
+    rounding = 0 if box.shares else radius
     lines.append(
-        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="{radius if not box.shares else 0:g}" '
+        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="{rounding:g}" '
         f'fill="none" stroke="#555"{dash}/>'
     )
     middle = x + WIDTH / 2
@@ -177,7 +182,9 @@ def _curve(a: Box, b: Box) -> str:
 
 
 def _legend(manifest: Manifest, top: float, width: float) -> tuple[list[str], float]:
-    """A line for each partition, as many side by side as fit, and what the lines mean; with the height in all."""
+    """A line for each partition, as many side by side as fit, and what the lines mean; with the height in
+    all.
+    """
     each = 236
     across = max(1, int((width - 2 * MARGIN) // each))
     lines = []

@@ -20,7 +20,9 @@ class Spot:
 
 
 def arrange(kinds: Sequence[str], edges: Sequence[tuple[int, int]]) -> list[Spot]:
-    """A spot for every box ("input", "ensemble" or "probe"), so that most edges go to the right and few cross."""
+    """A spot for every box ("input", "ensemble" or "probe"), so that most edges go to the right and few
+    cross.
+    """
     layers = _layers(kinds, edges)
     columns = _columns(layers, edges)
     tallest = max((len(c) for c in columns), default=0)
@@ -32,7 +34,9 @@ def arrange(kinds: Sequence[str], edges: Sequence[tuple[int, int]]) -> list[Spot
 
 
 def _layers(kinds: Sequence[str], edges: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Boxes by distance from the inputs (from the first ensemble where nothing leads to it); probes come last."""
+    """Boxes by distance from the inputs (from the first ensemble where nothing leads to it); probes come
+    last.
+    """
     depth = {k: 0 for k, kind in enumerate(kinds) if kind == "input"}
     after: dict[int, list[int]] = {}
     for s, t in edges:

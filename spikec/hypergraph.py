@@ -1,7 +1,10 @@
-"""The hypergraph to be partitioned: groups of atoms that must stay together, and what they read of each other.
+"""The hypergraph to be partitioned: groups of atoms that must stay together, and what they read of each
+other.
 
-Which components of which exact sums an atom needs is found for all atoms at once, by sparse boolean products: component i of a signal depends
-on components j of the operator's inputs, back to exact sums.  Where an exact sum is read in the step that makes it (no
+Which components of which exact sums an atom needs is found for all atoms at once, by sparse boolean
+products: component i of a signal depends
+on components j of the operator's inputs, back to exact sums.  Where an exact sum is read in the step that
+makes it (no
 synapse in between), all atoms that make it and all that need it so must share a partition.
 """
 
@@ -38,7 +41,9 @@ class Reads:
 
 @dataclass(frozen=True, eq=False)
 class Hypergraph:
-    """Vertices are groups of atoms.  Hyperedge e joins vertices pins[e], weighing `words[e]` numbers per step."""
+    """Vertices are groups of atoms.  Hyperedge e joins vertices pins[e], weighing `words[e]` numbers per
+    step.
+    """
 
     groups: tuple[tuple[str, ...], ...]
     weights: tuple[float, ...]
@@ -50,19 +55,17 @@ def reads(graph: g.Graph) -> Reads:
     """Who reads what, found by following every reader's inputs back to exact sums."""
     columns = _Columns(graph)
     readers = _readers(graph)
-    frontier = columns.wanted(graph, readers)
+    frontier = columns.wanted(readers)
     size = columns.size
     seen, reached = frontier, sp.csr_array(frontier.shape, dtype=np.int32)
     while frontier.nnz:
-        reached = reached + frontier[:, :]
+        reached = reached + frontier
         step = _boolean(frontier @ columns.depends)
         frontier = _boolean(step - step.multiply(seen))
         seen = _boolean(seen + frontier)
     reached = _boolean(reached)
-    rows = len(readers)
     later = sp.csr_array(reached[:, size : size + columns.sums_size])
     now = sp.csr_array(reached[:, size + columns.sums_size :])
-    assert later.shape[0] == rows
     return Reads(tuple(names for names, _ in readers), tuple(columns.sums), columns.firsts, later, now)
 
 
@@ -74,7 +77,9 @@ def _boolean(matrix: sp.sparray) -> sp.csr_array:
 
 
 class _Columns:
-    """Numbers for components: those of all other signals, then of exact sums read later, then of those read now."""
+    """Numbers for components: those of all other signals, then of exact sums read later, then of those read
+    now.
+    """
 
     def __init__(self, graph: g.Graph) -> None:
         self.first: dict[str, int] = {}
@@ -97,7 +102,8 @@ class _Columns:
         """Number of the first component of `source`, as read by an operator with or without a delay."""
         if source in self.first:
             return self.first[source]
-        return self.size + self.sum_first[source] + (0 if delayed else self.sums_size)
+        first: int = self.sum_first[source]
+        return self.size + first + (0 if delayed else self.sums_size)
 
     def _depends(self, graph: g.Graph) -> sp.csr_array:
         rows: list[Ints] = []
@@ -112,9 +118,7 @@ class _Columns:
                 columns.append(c + self.place(source, delayed))
         return _matrix(rows, columns, (self.total, self.total))
 
-    def wanted(
-        self, graph: g.Graph, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]
-    ) -> sp.csr_array:
+    def wanted(self, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]) -> sp.csr_array:
         """readers x components: what each reads itself."""
         rows, columns = [], []
         for k, (_, inputs) in enumerate(readers):
@@ -131,7 +135,9 @@ def _matrix(rows: list[Ints], columns: list[Ints], shape: tuple[int, int]) -> sp
 
 
 def _pattern(op: g.Operator, size: int) -> tuple[Ints, Ints]:
-    """(output component, input component) of every dependence of an operator on an input of `size` components."""
+    """(output component, input component) of every dependence of an operator on an input of `size`
+    components.
+    """
     if isinstance(op, g.Product):
         if isinstance(op.matrix, np.ndarray):
             r, c = np.nonzero(op.matrix)
@@ -200,7 +206,9 @@ def _owner_of_columns(who: Reads) -> Ints:
 
 
 def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergraph:
-    """Vertices weighted by the ns of their atoms; a hyperedge for components of a sum that the same readers need."""
+    """Vertices weighted by the ns of their atoms; a hyperedge for components of a sum that the same readers
+    need.
+    """
     members = groups(graph, who)
     vertex = {name: k for k, names in enumerate(members) for name in names}
     readers = sp.csc_array(who.later)

@@ -1,6 +1,7 @@
 """The partitioner: which partition every atom is in.
 
-The hypergraph goes to Mt-KaHyPar (deterministic: the same result for any number of threads); blocks are then numbered
+The hypergraph goes to Mt-KaHyPar (deterministic: the same result for any number of threads); blocks are
+then numbered
 by their first atom.
 """
 
@@ -75,7 +76,7 @@ def check_count(n: int, hyper: hg.Hypergraph) -> None:
         parts += f" in {limit} group{'s' * (limit != 1)} that must stay together (no synapse between them)"
     raise model_error(
         f"{n} partitions are more than the model can be cut into: it has {parts}",
-        f"use -n {limit} or less, or -n auto",
+        f"use -n {limit}{' or less' * (limit > 1)}, or -n auto",
     )
 
 

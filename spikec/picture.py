@@ -1,6 +1,7 @@
 """A small picture of the graph for people: boxes for populations, inputs and probes, and what leads to what.
 
-Where there are too many boxes, names are shortened until few enough are left: the elements of an array or a loop, then the
+Where there are too many boxes, names are shortened until few enough are left: the elements of an array or a
+loop, then the
 parts of a module, become one box with their count.
 """
 
@@ -13,7 +14,8 @@ from typing import Any
 from spikec import graph as g
 from spikec.schedule import Assignment
 
-# More boxes, or more connections, than this nobody reads: then names are cut to fit the next of these numbers.
+# More boxes, or more connections, than this nobody reads: then names are cut to fit the next of these
+# numbers.
 MOST_BOXES, MOST_EDGES = (60, 30, 16, 8), 120
 SOURCES = (g.TimeFunction, g.Table, g.Noise, g.Constant)
 # Parts of a path: an index, or a name with the dot before it.
@@ -23,7 +25,8 @@ _PART = re.compile(r"\[[^\]]*\]|\.?[^.\[]+")
 def picture(graph: g.Graph, assignment: Assignment) -> dict[str, Any]:
     """{"nodes": [[name, kind, members, {partition: neurons}], ...], "edges": [[from, to, crossing], ...]}.
 
-    kinds: "ensemble", "input", "probe"; from, to: numbers of nodes; crossing: 1 where the value, or a part of it, comes from another
+    kinds: "ensemble", "input", "probe"; from, to: numbers of nodes; crossing: 1 where the value, or a part
+    of it, comes from another
     partition than the one that reads it.
     """
     for most in MOST_BOXES:
@@ -65,7 +68,9 @@ def _boxes(graph: g.Graph, most: int) -> dict[str, tuple[str, str]]:
 
 
 def shortened(names: list[str], most: int) -> dict[str, str]:
-    """Names cut to as many parts as leave at most `most` different ones; beyond that the last are "others"."""
+    """Names cut to as many parts as leave at most `most` different ones; beyond that the last are
+    "others".
+    """
     if len(names) <= most:
         return {name: name for name in names}
     parts = {name: _PART.findall(name) for name in names}
@@ -99,7 +104,9 @@ def _edges(graph: g.Graph, number: dict[str, int], assignment: Assignment) -> li
 
 
 def _reached(graph: g.Graph, leading: dict[str, int]) -> dict[str, int]:
-    """For every node, the union of the bits of what leads to it; nodes are done again when their inputs change."""
+    """For every node, the union of the bits of what leads to it; nodes are done again when their inputs
+    change.
+    """
     work = list(graph.nx)
     waiting = set(work)
     reached: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The plan of a compilation, frozen: what is where, what it will cost, how other numbers of partitions compare."""
+"""The plan of a compilation, frozen: what is where, what it will cost, how other plans compare."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ INDIFFERENT = 0.02
 class Plan:
     """Where everything is and what it costs.
 
-    `costs`: predicted ns per step of each partition; `step`: predicted ns of a step of the whole; `predictions`: the same for
-    other numbers of partitions; `advice`: what to do differently, "" where nothing.
+    `costs`: predicted ns per step of each partition; `step`: predicted ns of a step of the whole;
+    `predictions`: the same for other numbers of partitions; `advice`: what to do differently, "" if nothing.
     """
 
     graph: g.Graph
@@ -68,7 +68,8 @@ class Plan:
 def make_plan(
     graph: g.Graph, n: int | str, profile: HostProfile, dtype: str, transport: str = "ring"
 ) -> Plan:
-    """The plan of a split graph for `n` partitions, or for the number that is predicted to be fastest ("auto").
+    """The plan of a split graph for `n` partitions, or for the number that is predicted to be fastest
+    ("auto").
 
     Raises `ModelError` where the model cannot be cut into n.
     """
@@ -103,9 +104,17 @@ class _Planner:
         wanted = candidates(n, self.profile.cores, len(self.hypergraph.groups))
         predictions = tuple(self._prediction(k, n) for k in wanted)
         return Plan(
-            self.graph, placed.assignment, placed.layouts, placed.recorded, placed.costs, placed.step, predictions,
-            _advice(n, predictions), self.profile, self.transport,
-        )  # fmt: skip
+            self.graph,
+            placed.assignment,
+            placed.layouts,
+            placed.recorded,
+            placed.costs,
+            placed.step,
+            predictions,
+            _advice(n, predictions),
+            self.profile,
+            self.transport,
+        )
 
     def best(self) -> Plan:
         """The plan for the number predicted to be fastest, up to the number of cores."""
@@ -146,7 +155,8 @@ def _advice(n: int, predictions: tuple[Prediction, ...]) -> str:
         return ""
     return (
         f"{best.partitions} partition{'s' * (best.partitions != 1)} would be faster than {n}: "
-        f"{best.step / 1e3:.3g} us per step instead of {asked.step / 1e3:.3g}; use -n {best.partitions}, or -n auto"
+        f"{best.step / 1e3:.3g} us per step instead of {asked.step / 1e3:.3g}; "
+        f"use -n {best.partitions}, or -n auto"
     )
 
 

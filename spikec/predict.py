@@ -44,7 +44,8 @@ def candidates(n: int, cores: int, limit: int) -> list[int]:
 def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> float:
     """ns per step with k partitions, from the plan for another number.
 
-    Neurons divide evenly, with what then fits the cache; of the rest half divides and half is needed everywhere; every partition
+    Neurons divide evenly, with what then fits the cache; of the rest half divides and half is needed
+    everywhere; every partition
     exchanges with every other one, and the words it needs stay about the same.
     """
     n = len(placed.costs)

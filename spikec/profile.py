@@ -1,6 +1,7 @@
 """The host profile: what the host's kernels and wires cost, measured once by `spike_runtime.calibrate`.
 
-All costs are in ns.  A profile is a JSON file; the one of this host is kept in the cache folder, and the one shipped
+All costs are in ns.  A profile is a JSON file; the one of this host is kept in the cache folder, and the
+one shipped
 with the compiler ("reference") gives the same plan on every machine.
 """
 
@@ -28,10 +29,28 @@ _SHIPPED = Path(__file__).with_name("reference_profile.json")
 
 NEURON_COSTS = ("atom", "neuron", "rest", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
 STAGE_COSTS = (
-    "step", "op", "sum", "join", "decoded", "lowpass", "filter", "filter_element", "filter_multiply", "delay",
-    "table", "table_element", "noise", "linear_row", "linear_entry", "argument", "arithmetic", "transcendental",
-    "output", "record", "events",
-)  # fmt: skip
+    "step",
+    "op",
+    "sum",
+    "join",
+    "decoded",
+    "lowpass",
+    "filter",
+    "filter_element",
+    "filter_multiply",
+    "delay",
+    "table",
+    "table_element",
+    "noise",
+    "linear_row",
+    "linear_entry",
+    "argument",
+    "arithmetic",
+    "transcendental",
+    "output",
+    "record",
+    "events",
+)
 WIRE_COSTS = ("latency", "message", "word", "process")
 
 
@@ -43,7 +62,8 @@ class CalibrationError(SpikeError):
 
 @dataclass(frozen=True)
 class Kernels:
-    """Costs in one precision: `neurons` by kind of neuron (kernel) and cost, `stages` by name of `STAGE_COSTS`.
+    """Costs in one precision: `neurons` by kind of neuron (kernel) and cost, `stages` by name of
+    `STAGE_COSTS`.
 
     `far`: ns per byte of neurons' arrays that do not stay in the cache from one step to the next.
     """
@@ -55,7 +75,9 @@ class Kernels:
 
 @dataclass(frozen=True)
 class HostProfile:
-    """One kind of host: cores, bytes of cache of a core, kernels by precision, wires by transport and cost."""
+    """One kind of host: cores, bytes of cache of a core, kernels by precision, wires by transport and
+    cost.
+    """
 
     name: str
     cores: int
@@ -73,18 +95,21 @@ class HostProfile:
 def load(
     source: str | Path | None = None, progress: Callable[[str, int, int], None] | None = None
 ) -> HostProfile:
-    """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is not yet.
+    """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is
+    not yet.
 
     `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
     Raises `ModelError` where the file is not a profile, `CalibrationError` where measuring failed.
     """
     if source is None:
-        return _of_this_host(progress or (lambda stage, done, of: None))
+        return _of_this_host(progress)
     return read(_SHIPPED if source == REFERENCE else Path(source))
 
 
 def read(path: Path) -> HostProfile:
-    """The profile in a file; raises `ModelError` where it cannot be read or is not a profile of this version."""
+    """The profile in a file; raises `ModelError` where it cannot be read or is not a profile of this
+    version.
+    """
     again = "make one with: python -m spike_runtime.calibrate --output FILE"
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
@@ -147,16 +172,21 @@ def _number(place: str, value: Any, least: float = 0.0) -> float:
     return float(value)
 
 
-def _of_this_host(progress: Callable[[str, int, int], None]) -> HostProfile:
+def _of_this_host(progress: Callable[[str, int, int], None] | None) -> HostProfile:
     path = default_folder() / FILE
     try:
         return read(path)
     except ModelError:
         # Not measured yet, or by another version: measure (again).
-        progress("calibrate", 0, 1)
+        tell = progress or _silent
+        tell("calibrate", 0, 1)
         profile = calibrate(path)
-        progress("calibrate", 1, 1)
+        tell("calibrate", 1, 1)
         return profile
+
+
+def _silent(stage: str, done: int, of: int) -> None:
+    """Progress that nobody watches."""
 
 
 def calibrate(path: Path) -> HostProfile:
@@ -167,7 +197,8 @@ def calibrate(path: Path) -> HostProfile:
         os.close(descriptor)
     except OSError as error:
         raise CalibrationError(
-            f"cannot write to {path.parent}: {error.strerror}; set SPIKE_CACHE_DIR, or give --host-profile reference"
+            f"cannot write to {path.parent}: {error.strerror}; "
+            "set SPIKE_CACHE_DIR, or give --host-profile reference"
         ) from None
     try:
         command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", draft]

@@ -57,7 +57,9 @@ def refine(
 
 
 def _move(placed: Placed, hyper: hg.Hypergraph, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
-    """(group, partition) of the next move to try: from the slowest to the fastest, nearest to half their difference."""
+    """(group, partition) of the next move to try: from the slowest to the fastest, nearest to half their
+    difference.
+    """
     totals = [c.total for c in placed.costs]
     slow = max(range(len(totals)), key=lambda p: totals[p])
     fast = min(range(len(totals)), key=lambda p: totals[p])

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
+from spikec.report_parts import Contents, PartitionReport, WireReport, short
+from spikec.tables import blocks
 
 if TYPE_CHECKING:
     from spike_runtime.results import Run
@@ -34,74 +37,21 @@ KINDS = {
     "step": "the step itself",
     "exchange": "the exchange",
 }
-MEASURED = ("compute", "exchange", "waiting", "recording")
 
 
 @dataclass(frozen=True)
-class PartitionReport:
-    """One partition: contents, predicted us per step by kind (exchange included), measured us per step or None."""
-
-    index: int
-    host: str
-    neurons: int
-    atoms: int
-    operators: Mapping[str, int]
-    predicted: Mapping[str, float]
-    measured: Mapping[str, float] | None
-
-    @property
-    def predicted_total(self) -> float:
-        return sum(self.predicted.values())
-
-    @property
-    def measured_work(self) -> float | None:
-        """us per step without waiting for others."""
-        return None if self.measured is None else sum(us for k, us in self.measured.items() if k != "waiting")
-
-
-@dataclass(frozen=True)
-class WireReport:
-    """What one partition sends another: bytes per step, and the signals with most words first."""
-
-    source: int
-    target: int
-    bytes: int
-    signals: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """The plan of a model, and what a run took where one is given."""
-
-    model: str
-    precision: str
-    neurons: int
-    dt: float
-    partitions: tuple[PartitionReport, ...]
-    wires: tuple[WireReport, ...]
-    step_predicted: float
-    step_measured: float | None
-    balance: float
-    cut_bytes: int
-    predictions: tuple[Mapping[str, Any], ...]
-    slowest: int
-    reasons: tuple[str, ...]
-    advice: str
-    profile: str
+class Report(Contents):
+    """The plan of a model, and what a run took where one is given, as text and JSON."""
 
     def to_json(self) -> str:
         """JSON text of everything; times in us per step."""
-        return json.dumps({**asdict(self)}, indent=1)
+        return json.dumps(asdict(self), indent=1)
 
     def to_text(self) -> str:
         """Tables for people, up to 100 columns wide."""
-        from rich.console import Console
-
-        from spikec.tables import blocks
-
         console = Console(file=io.StringIO(), width=WIDTH, force_terminal=False, highlight=False, emoji=False)
         for block in blocks(self):
-            console.print(block, markup=False) if isinstance(block, str) else console.print(block)
+            console.print(block, markup=False)
         assert isinstance(console.file, io.StringIO)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
@@ -143,6 +93,8 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         reasons=_reasons(slowest, wires, plan),
         advice=plan.get("advice", ""),
         profile=" ".join(str(profile[k]) for k in ("name", "digest") if k in profile),
+        transport=plan.get("transport", "ring"),
+        run_transport=run.about.transport if run else None,
     )
 
 
@@ -157,7 +109,8 @@ def _measured(manifest: Manifest, run: Run | None) -> list[dict[str, float]] | N
         return None
     if run.about.model != manifest.model or len(run.measured) not in (0, len(manifest.partitions)):
         raise model_error(
-            f"the run in {run.path} is of another compilation ({run.about.model}, {len(run.measured)} partitions)",
+            f"the run in {run.path} is of another compilation "
+            f"({run.about.model}, {len(run.measured)} partitions)",
             "give the manifest that it was run from, or run again",
         )
     return [{k: round(us, 3) for k, us in kinds.items()} for kinds in run.measured] or None
@@ -182,13 +135,15 @@ def _reasons(
         sizes[path] = sizes.get(path, 0) + last - first + 1
     if sizes:
         largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:3]
-        reasons.append("largest populations: " + ", ".join(f"{path} ({n:,} neurons)" for path, n in largest))
+        reasons.append(
+            "largest populations: " + ", ".join(f"{short(path)} ({n:,} neurons)" for path, n in largest)
+        )
     words = {(w.source, w.target): w for w in wires if slowest.index in (w.source, w.target)}
     signals = sorted(
         ((n, name, s, t) for (s, t), w in words.items() for name, n in w.signals[:3]),
         key=lambda x: (-x[0], x[1]),
     )[:3]
     if signals:
-        listed = ", ".join(f"{name} {s} to {t} ({8 * n} bytes)" for n, name, s, t in signals)
+        listed = ", ".join(f"{short(name)} {s} to {t} ({8 * n} bytes)" for n, name, s, t in signals)
         reasons.append(f"largest signals that it exchanges: {listed}")
     return tuple(reasons)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from spikec.report import PartitionReport, Report
+from spikec.report_parts import Contents, PartitionReport, short
 
 # Longer lists are cut, with the number of what is left out.
 MOST_ROWS = 16
 KINDS_SHOWN = 12
 
 
-def blocks(report: Report) -> Iterator[RenderableType]:
+def blocks(report: Contents) -> Iterator[RenderableType]:
     """Everything that is shown, one table or line after another."""
     yield _head(report)
-    yield _partitions(report)
+    measured = any(p.measured for p in report.partitions)
+    yield "Partitions (us per step)" + ("; measured without waiting" if measured else "")
+    yield _partitions(report, measured)
+    yield "Predicted us per step by kind (and number of operators)"
     yield _operators(report)
     if report.wires:
+        yield "Wires"
         yield _wires(report)
     yield _numbers(report)
+    yield "Other numbers of partitions"
     yield _speedup(report)
     yield f"Partition {report.slowest} is the slowest:"
     for reason in report.reasons:
@@ -33,7 +36,7 @@ def blocks(report: Report) -> Iterator[RenderableType]:
         yield f"Advice: {report.advice}"
 
 
-def _head(report: Report) -> str:
+def _head(report: Contents) -> str:
     n = len(report.partitions)
     return (
         f"{report.model}: {report.neurons:,} neurons in {n} partition{'s' * (n != 1)}, {report.precision}, "
@@ -41,8 +44,8 @@ def _head(report: Report) -> str:
     )
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def _table(*columns: str, left: int = 1) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for k, column in enumerate(columns):
         table.add_column(column, justify="left" if k < left else "right", overflow="fold")
     return table
@@ -54,11 +57,9 @@ def _us(value: float | None) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def _partitions(report: Report) -> Table:
-    measured = any(p.measured for p in report.partitions)
+def _partitions(report: Contents, measured: bool) -> Table:
     taken = ("measured", "compute", "exchange", "waiting", "recording") if measured else ()
-    title = "Partitions (us per step)" + ("; measured without waiting" if measured else "")
-    table = _table(title, "partition", "neurons", "atoms", "predicted", *taken)
+    table = _table("partition", "neurons", "atoms", "predicted", *taken)
     for p in report.partitions[:MOST_ROWS]:
         cells = [f"{p.index} {p.host}", f"{p.neurons:,}", f"{p.atoms:,}", _us(p.predicted_total)]
         if p.measured:
@@ -67,12 +68,10 @@ def _partitions(report: Report) -> Table:
     return _rest(table, len(report.partitions))
 
 
-def _operators(report: Report) -> Table:
+def _operators(report: Contents) -> Table:
     """Predicted time and number of operators by kind, over the first partitions."""
     shown = report.partitions[:4]
-    table = _table(
-        "Predicted us per step (and operators) by kind", "kind", *(f"partition {p.index}" for p in shown)
-    )
+    table = _table("kind", *(f"partition {p.index}" for p in shown))
     spent: dict[str, float] = {}
     for p in report.partitions:
         for kind, us in p.predicted.items():
@@ -88,12 +87,12 @@ def _cell(p: PartitionReport, kind: str) -> str:
     return f"{_us(p.predicted.get(kind, 0.0))}{count}"
 
 
-def _wires(report: Report) -> Table:
-    table = _table("Wires", "from", "to", "bytes per step", "signals (numbers)", left=2)
+def _wires(report: Contents) -> Table:
+    table = _table("from", "to", "bytes per step", "signals (numbers)", left=2)
     table.columns[3].justify = "left"
     for wire in report.wires[:MOST_ROWS]:
-        listed = ", ".join(f"{name} ({words})" for name, words in wire.signals[:3])
-        more = len(wire.signals) - 3
+        listed = ", ".join(f"{short(name, 20)} ({words})" for name, words in wire.signals[:2])
+        more = len(wire.signals) - 2
         table.add_row(
             str(wire.source),
             str(wire.target),
@@ -109,21 +108,32 @@ def _rest(table: Table, count: int, most: int = MOST_ROWS) -> Table:
     return table
 
 
-def _numbers(report: Report) -> str:
+def _numbers(report: Contents) -> str:
     measured = ""
     if report.step_measured:
         error = report.step_predicted / report.step_measured - 1
         measured = f", measured {_us(report.step_measured)} us ({error:+.0%})"
+    wires = f"{len(report.wires)} wire{'s' * (len(report.wires) != 1)}"
     return (
         f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
         f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
-        f"Cut: {report.cut_bytes:,} bytes per step on {len(report.wires)} wire{'s' * (len(report.wires) != 1)}.  "
-        f"Host profile: {report.profile}\n"
+        f"Cut: {report.cut_bytes:,} bytes per step on {wires}.  "
+        f"Host profile: {report.profile}\n{_other_transport(report)}"
     )
 
 
-def _speedup(report: Report) -> Table:
-    table = _table("Other numbers of partitions", "partitions", "us per step", "speed-up", "", left=0)
+def _other_transport(report: Contents) -> str:
+    """A warning that the run is not what was predicted."""
+    if report.run_transport in (None, report.transport):
+        return ""
+    return (
+        f"Note: predicted for transport {report.transport}, run over {report.run_transport}; "
+        f"compile with --transport {report.run_transport} to compare.\n"
+    )
+
+
+def _speedup(report: Contents) -> Table:
+    table = _table("partitions", "us per step", "speed-up", "", left=0)
     table.columns[3].justify = "left"
     one = next((p["us"] for p in report.predictions if p["partitions"] == 1), None)
     for p in report.predictions:

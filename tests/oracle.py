@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.frontend import loads
 from spikec.nef import neurons as nt
+from spikec.nef.build import build
 
 with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprecates
     warnings.simplefilter("ignore")
@@ -67,7 +68,7 @@ class Model:
     @cached_property
     def built(self) -> g.Graph:
         """Neurons and decoders under the names that the language gives them: no pass has merged anything yet."""
-        return inprocess.build(self.lowered)
+        return build(self.lowered)
 
     def neurons(self, path: str) -> g.Neurons:
         op = self.built.op(path)

@@ -19,7 +19,9 @@ def populations(
     direct: tuple[tuple[int, int], ...] = (),
     spikes: bool = False,
 ) -> g.Graph:
-    """`count` populations e0, e1, ...; `links` (source, target) go through a synapse (a ring where not given), `direct` do not."""
+    """`count` populations e0, e1, ...; `links` (source, target) go through a synapse (a ring where not
+    given), `direct` do not.
+    """
     random = np.random.default_rng(1)
     graph = g.Graph("populations", 1e-3, 1)
     waves = tuple(Call("sin", (Call("*", (Number(6.0 + k), Time())),)) for k in range(dims))

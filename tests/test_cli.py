@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from spike_runtime import cli as run_cli
 from spike_runtime import manifest as mf
+from spike_runtime.results import open_run
 
 from spikec import cli
 from spikec.pipeline import STAGES
@@ -322,6 +323,15 @@ def test_mistakes_in_options_of_a_run(
 ) -> None:
     refused(spike_run(tiny.compiled.path, "-o", "run", *options), *messages)
     assert written(tmp_path) == []
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_results(tiny, spike_run: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = spike_run(tiny.compiled.path, "--time", "50ms", "-o", "run", "--plot", "file/run.png")
+    assert result.exit_code == 1
+    assert "cannot draw to file/run.png" in result.stderr
+    assert "the results are in run" in result.stderr
+    assert open_run(tmp_path / "run").status == "complete"
 
 
 def test_a_run_is_not_replaced_unasked(tiny, spike_run: Command) -> None:

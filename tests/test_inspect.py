@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from spikec import draw, draw_place, emit, picture, plan, profile
 from spikec import graph as g
 from spikec.errors import ModelError
 from spikec.report import report
+from spikec.report_parts import short
 
 REFERENCE = profile.load("reference")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -34,8 +36,19 @@ def manifest(tmp_path: Path) -> mf.Manifest:
 
 def _run(manifest: mf.Manifest, times: tuple[Times, ...]) -> Run:
     about = RunFile(
-        manifest.model, "manifest.json", "", 1, 1e-3, 1000, "ring", ("value",), 1, "complete", recorded=1000, times=times
-    )  # fmt: skip
+        manifest.model,
+        "manifest.json",
+        "",
+        1,
+        1e-3,
+        1000,
+        "ring",
+        ("value",),
+        1,
+        "complete",
+        recorded=1000,
+        times=times,
+    )
     return Run(Path("run"), about)
 
 
@@ -102,6 +115,18 @@ def test_a_run_is_shown_beside_the_prediction(manifest: mf.Manifest) -> None:
     assert "measured 12.50 us" in text
     assert f"{made.step_predicted / 12.5 - 1:+.0%}" in text
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_a_run_over_another_transport_is_marked(manifest: mf.Manifest) -> None:
+    run = _run(manifest, (Times(1000, 8e6, 1e6, 3e6, 0.5e6),) * 2)
+    assert "Note:" not in report(manifest, run).to_text()
+    over = Run(run.path, replace(run.about, transport="ipc"))
+    assert "predicted for transport ring, run over ipc" in " ".join(report(manifest, over).to_text().split())
+
+
+def test_long_names_lose_their_middle() -> None:
+    assert short("a" * 28) == "a" * 28
+    assert short("a" * 20 + "b" * 20, 11) == "aaaaa…bbbbb"
 
 
 def test_a_run_that_failed_leaves_the_plan(manifest: mf.Manifest) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def cut_like(output: list[str], shape: tuple[str, ...]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Session:
+class Ran:
     """The commands of the README, run in `folder`: what each of them printed."""
 
     folder: Path
@@ -73,9 +74,7 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session(
-    tmp_path_factory: pytest.TempPathFactory, measured_host: Path, commands: dict[str, str]
-) -> Session:
+def ran(tmp_path_factory: pytest.TempPathFactory, measured_host: Path, commands: dict[str, str]) -> Ran:
     folder = tmp_path_factory.mktemp("readme")
     (folder / f"{MODEL}.spk").write_text(blocks(README, "spk")[0], encoding="utf-8")
     environment = commands | {"SPIKE_CACHE_DIR": str(measured_host), "MPLBACKEND": "agg"}
@@ -91,8 +90,8 @@ def session(
             timeout=240,
         )
         assert ended.returncode == 0, f"$ {entry.command}\n{ended.stderr}"
-        printed[entry.command] = [line.rstrip() for line in ended.stdout.splitlines()]
-    return Session(folder, printed, environment)
+        printed[entry.command] = [line.rstrip() for line in ended.stdout.rstrip().splitlines()]
+    return Ran(folder, printed, environment)
 
 
 # -------------------------------------------------------------------------------------------------- README
@@ -107,36 +106,36 @@ def test_the_readme_begins_with_one_sentence_a_model_and_two_commands() -> None:
     assert [entry.command.split()[0] for entry in shown(README)][:2] == ["spikec", "spike-run"]
 
 
-def test_commands_print_what_the_readme_shows(session: Session, update_golden: bool) -> None:
-    assert len(session.printed) == 3
+def test_commands_print_what_the_readme_shows(ran: Ran, update_golden: bool) -> None:
+    assert len(ran.printed) == 3
     if update_golden:
-        paste(session)
+        paste(ran)
     for entry in shown(README):
-        output = cut_like(session.printed[entry.command], entry.output)
+        output = cut_like(ran.printed[entry.command], entry.output)
         assert [words(line) for line in output] == [words(line) for line in entry.output], entry.command
 
 
-def paste(session: Session) -> None:
-    """Replace the output in the README, and the picture, by those of this session."""
+def paste(ran: Ran) -> None:
+    """Replace the output in the README, and the picture, by those of this run."""
     text = README.read_text(encoding="utf-8")
     for entry in shown(README):
         before = "\n".join([f"$ {entry.command}", *entry.output])
-        after = "\n".join([f"$ {entry.command}", *cut_like(session.printed[entry.command], entry.output)])
+        after = "\n".join([f"$ {entry.command}", *cut_like(ran.printed[entry.command], entry.output)])
         assert before in text
         text = text.replace(before, after)
     README.write_text(text, encoding="utf-8")
-    shutil.copy(session.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png")
+    shutil.copy(ran.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png")
 
 
-def test_the_picture_of_the_readme_is_drawn_and_small(session: Session) -> None:
-    for path in (session.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png"):
+def test_the_picture_of_the_readme_is_drawn_and_small(ran: Ran) -> None:
+    for path in (ran.folder / f"{MODEL}.png", ROOT / "docs" / f"{MODEL}.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size < 200_000
 
 
-def test_the_model_of_the_readme_is_formatted(session: Session) -> None:
+def test_the_model_of_the_readme_is_formatted(ran: Ran) -> None:
     subprocess.run(
-        ["spikec", "fmt", "--check", f"{MODEL}.spk"], cwd=session.folder, env=session.environment, check=True
+        ["spikec", "fmt", "--check", f"{MODEL}.spk"], cwd=ran.folder, env=ran.environment, check=True
     )
 
 
@@ -156,14 +155,45 @@ def test_links_lead_somewhere(page: str) -> None:
         assert link.startswith("https://") or ((ROOT / page).parent / link).exists(), link
 
 
+def test_the_program_in_the_guide_to_the_architecture_is_a_real_one(update_golden: bool) -> None:
+    page = ROOT / "docs" / "architecture.md"
+    golden = ROOT / "tests" / "golden" / "communication_channel" / "program_0.txt"
+    program = golden.read_text(encoding="utf-8")
+    (excerpt,) = blocks(page, "python")
+    if update_golden:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(
+            text.replace(f"```python\n{excerpt}```", f"```python\n{program}```"), encoding="utf-8"
+        )
+        (excerpt,) = blocks(page, "python")
+    assert excerpt == program
+
+
+def test_every_file_stands_in_the_guide_to_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(?:[a-z]+/)*([a-z_*]+)(?:\.py)?`", text)
+    files = [path for folder in ("spikec", "runtime") for path in (ROOT / folder).glob("*.py")]
+    files += (ROOT / "spikec" / "passes").glob("*.py")
+    assert len(files) > 60
+    missing = [str(p) for p in files if "__" not in p.name and not any(fnmatch(p.stem, n) for n in named)]
+    assert missing == []
+
+
+def test_the_tests_that_the_guide_for_contributors_names_exist() -> None:
+    named = re.findall(r"`(test_[a-z_*]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert named
+    for pattern in named:
+        assert list((ROOT / "tests").glob(pattern)), pattern
+
+
 # ---------------------------------------------------------------------------------------------- examples
 
 
-def run_examples(page: str, session: Session, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def run_examples(page: str, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the Python blocks of a page one after the other; gives the names that they define."""
-    monkeypatch.chdir(session.folder)
+    monkeypatch.chdir(ran.folder)
     for name in ("SPIKE_CACHE_DIR", "MPLBACKEND"):
-        monkeypatch.setenv(name, session.environment[name])
+        monkeypatch.setenv(name, ran.environment[name])
     names: dict[str, Any] = {}
     examples = blocks(ROOT / page, "python")
     assert examples
@@ -172,16 +202,16 @@ def run_examples(page: str, session: Session, monkeypatch: pytest.MonkeyPatch) -
     return names
 
 
-def test_examples_of_the_readme(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = run_examples("README.md", session, monkeypatch)
+def test_examples_of_the_readme(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_examples("README.md", ran, monkeypatch)
     assert names["value"].shape == (2000, 1)
     assert names["spikes"].size > 10_000
     assert names["run"].status == "complete"
 
 
-def test_examples_of_the_guide_to_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted(session.folder)
-    names = run_examples("docs/results.md", session, monkeypatch)
+def test_examples_of_the_guide_to_results(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(ran.folder)
+    names = run_examples("docs/results.md", ran, monkeypatch)
     run = names["run"]
     value, spikes = run.probe("value"), run.probe("spikes")
     np.testing.assert_array_equal(names["stored"]["value"].values, value.values)
@@ -191,7 +221,7 @@ def test_examples_of_the_guide_to_results(session: Session, monkeypatch: pytest.
     assert 0.01 < names["rmse"] < 0.1
     assert names["broken"].status == "failed"
     assert names["rest"].shape == (1024, 1)
-    assert (session.folder / "value.csv").read_text().startswith("time,")
+    assert (ran.folder / "value.csv").read_text().startswith("time,")
 
 
 def interrupted(folder: Path) -> None:
@@ -208,10 +238,10 @@ def interrupted(folder: Path) -> None:
     files[-1].unlink()
 
 
-def test_examples_of_the_guide_to_python(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = run_examples("docs/python.md", session, monkeypatch)
+def test_examples_of_the_guide_to_python(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_examples("docs/python.md", ran, monkeypatch)
     assert names["model"].manifest.neurons == 1500
     assert "<svg" in names["model"]._repr_html_()
     assert len(names["errors"]) == 3
     assert "unknown name 'b'" in names["mistakes"]
-    assert (session.folder / "plan.svg").is_file()
+    assert (ran.folder / "plan.svg").is_file()

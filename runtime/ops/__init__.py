@@ -8,6 +8,7 @@ from typing import Any
 import pytensor.tensor as pt
 from spike_runtime.ops.exchange import Collect, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
+from spike_runtime.ops.join import Join
 from spike_runtime.ops.linear import SparseProduct
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordState
@@ -48,7 +49,7 @@ def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
 
 def join(*vectors: Any) -> Any:
     """Vectors one after the other."""
-    return vectors[0] if len(vectors) == 1 else pt.concatenate(vectors)
+    return vectors[0] if len(vectors) == 1 else Join(len(vectors))(*vectors)
 
 
 def outputs(expressions: Sequence[Any], like: Any, dtype: str) -> Any:

@@ -1,0 +1,70 @@
+"""What a report holds: partitions, wires and the numbers of a whole plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PartitionReport:
+    """One partition: contents, predicted us per step by kind (exchange included), measured us per step or
+    None.
+    """
+
+    index: int
+    host: str
+    neurons: int
+    atoms: int
+    operators: Mapping[str, int]
+    predicted: Mapping[str, float]
+    measured: Mapping[str, float] | None
+
+    @property
+    def predicted_total(self) -> float:
+        return sum(self.predicted.values())
+
+    @property
+    def measured_work(self) -> float | None:
+        """us per step without waiting for others."""
+        return None if self.measured is None else sum(us for k, us in self.measured.items() if k != "waiting")
+
+
+@dataclass(frozen=True)
+class WireReport:
+    """What one partition sends another: bytes per step, and the signals with most words first."""
+
+    source: int
+    target: int
+    bytes: int
+    signals: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The plan of a model, and what a run took where one is given."""
+
+    model: str
+    precision: str
+    neurons: int
+    dt: float
+    partitions: tuple[PartitionReport, ...]
+    wires: tuple[WireReport, ...]
+    step_predicted: float
+    step_measured: float | None
+    balance: float
+    cut_bytes: int
+    predictions: tuple[Mapping[str, Any], ...]
+    slowest: int
+    reasons: tuple[str, ...]
+    advice: str
+    profile: str
+    transport: str
+    run_transport: str | None
+
+
+def short(name: str, letters: int = 28) -> str:
+    """A name with its middle left out where it is longer than that: both its ends tell what it is."""
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[: letters - half - 1]}…{name[-half:]}"

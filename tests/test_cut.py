@@ -1,0 +1,104 @@
+"""The cut does not change the answer: random models, dealt to partitions at random, split in the middle of ensembles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import inprocess
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from spikec import graph as g
+from spikec import hypergraph
+from spikec.frontend import loads
+from spikec.schedule import Assignment
+
+STEPS = 60
+# An atom has 256 neurons: sizes on both sides of a border, and of several atoms.
+SIZES = (1, 100, 255, 256, 257, 600)
+# Two neuron types and a precision: each row costs a compilation of its own for every kind of partition, so there are few.
+KINDS = (
+    ("lif", "lif", "float32"),
+    ("lif", "lif_rate", "float64"),
+    ("adaptive_lif", "sigmoid", "float32"),
+    ("spiking_rectified_linear", "tanh", "float64"),
+)
+RATES = "max_rates=uniform(210Hz, 300Hz)"
+FUNCTIONS = ("x[0]", "-x[0] * x[0]", "sin(3 * x[0])", "max(x[0], 0.2)", "x[0] / (1.5 + x[0])")
+SYNAPSES = ("5ms", "lowpass(20ms) delay 1ms", "alpha(4ms)", "alpha(2ms) delay 3ms", "lowpass(0.02ms)", "none delay 2ms")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its precision, and seeds for dealing its atoms to partitions."""
+
+    text: str
+    dtype: str
+    deals: tuple[int, int]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    first, second, dtype = draw(st.sampled_from(KINDS))
+    count = draw(st.integers(2, 4))
+    sizes = [draw(st.sampled_from(SIZES)) for _ in range(count)]
+    sizes[0] = draw(st.sampled_from((257, 600)))
+    lines = [f"seed {draw(st.integers(0, 10**6))}", "input wave(t) = sin(30 * t)"]
+    for i, size in enumerate(sizes):
+        kind, dims = (second if i % 2 else first), draw(st.integers(1, 3))
+        lines.append(f"ensemble e{i}({size}, dims={dims}, neuron={kind}, {RATES}, intercepts=uniform(-1, 0.2))")
+        lines.append(f"connect wave -> e{i}[{dims - 1}] transform {draw(st.integers(-20, 20)) / 10} synapse none")
+    for i in range(count):
+        lines.append(_link(draw, i, (i + 1) % count))
+        lines.append(_link(draw, i, draw(st.integers(0, count - 1))))
+    lines.append("connect e0 -> e0[0] via 0.3 * x[0] synapse lowpass(10ms)")
+    lines.append("connect e1.neurons -> e0.neurons transform gaussian(0, 0.0001) synapse 3ms")
+    lines.append("probe e0 via x[0] synapse 4ms as filtered\nprobe e1 via x[0] as decoded")
+    lines.append("probe e0.neurons[7:257] synapse alpha(6ms) every 4ms as activity\nprobe e0 spikes\nprobe e0 voltage every 9ms")
+    return Case("\n".join(lines), dtype, (draw(st.integers(0, 2**32)), draw(st.integers(0, 2**32))))
+
+
+def _link(draw: st.DrawFn, source: int, target: int) -> str:
+    via, synapse = draw(st.sampled_from(FUNCTIONS)), draw(st.sampled_from(SYNAPSES))
+    return f"connect e{source} -> e{target}[0] via {via} transform {draw(st.integers(-9, 9)) / 10} synapse {synapse}"
+
+
+def dealt(graph: g.Graph, partitions: int, seed: int) -> Assignment:
+    """Groups of atoms that must stay together, and probes, in partitions at random; none is empty."""
+    random = np.random.default_rng(seed)
+    groups = hypergraph.groups(graph, hypergraph.reads(graph))
+    assert len(groups) >= partitions
+    chosen = random.integers(0, partitions, len(groups))
+    chosen[random.permutation(len(groups))[:partitions]] = np.arange(partitions)
+    place = {name: int(k) for names, k in zip(groups, chosen, strict=True) for name in names}
+    atoms = {name: place[name] for name, _ in graph.nodes(g.Atom)}
+    return Assignment(partitions, atoms, {name: int(random.integers(partitions)) for name, _ in graph.nodes(g.Probe)})
+
+
+def data(graph: g.Graph, assignment: Assignment, dtype: str) -> dict[str, bytes]:
+    recorded = inprocess.run_assigned(graph, assignment, dtype, STEPS)
+    assert np.abs(recorded["filtered"]).max() > 0
+    assert len(recorded["e0.spikes"]) > 0
+    assert np.isfinite(recorded["activity"]).all()
+    return {name: values.tobytes() for name, values in recorded.items()}
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),  # making an example smaller costs a compilation at every try
+)
+@given(cases())
+def test_partitions_record_the_same_bytes(case: Case) -> None:
+    note(case.text)
+    graph = inprocess.prepared(loads(case.text))
+    whole = data(graph, dealt(graph, 1, 0), case.dtype)
+    for partitions, seed in zip((2, 3), case.deals, strict=True):
+        parts = data(graph, dealt(graph, partitions, seed), case.dtype)
+        differing = [name for name in whole if parts[name] != whole[name]]
+        assert parts.keys() == whole.keys()
+        assert not differing, f"{partitions} partitions record other bytes of {differing}"
