@@ -114,12 +114,12 @@ def _reached(graph: g.Graph, leading: dict[str, int]) -> dict[str, int]:
         batch, work = work, []
         for node in batch:
             waiting.discard(node)
-            bits = _union(leading.get(s, reached.get(s, 0)) for s in graph.inputs(node))
+            bits = _union(leading.get(s, reached.get(s, 0)) for s in graph.nx.pred[node])
             if bits == reached.get(node, 0):
                 continue
             reached[node] = bits
             if node not in leading:
-                work += _new(waiting, (r for r, _ in graph.readers(node)))
+                work += _new(waiting, graph.nx.succ[node])
     return reached
 
 
