@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)  ## compile a real model for 2 partitions, run it, show its plan and a picture of its result
 	$(BIN)/spikec compile models/delay_network.spk -n 2 -o $(DEMO)/model
-	$(BIN)/spike-run $(DEMO)/model/manifest.json --time 4s -o $(DEMO)/run --overwrite --plot $(DEMO)/result.png
+	$(BIN)/spike-run $(DEMO)/model/manifest.json --time 2800ms -o $(DEMO)/run --overwrite --plot $(DEMO)/result.png
 	$(BIN)/spikec inspect $(DEMO)/model/manifest.json $(DEMO)/run --svg $(DEMO)/plan.svg
 	@echo "The result: $(DEMO)/result.png    The plan: $(DEMO)/plan.svg"
 

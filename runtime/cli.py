@@ -75,10 +75,10 @@ def main(
 ) -> None:
     """Run the compiled model of MANIFEST (a file, or the directory it is in) and record its probes."""
     from spike_runtime import launch
-    from spike_runtime.manifest import ManifestError
+    from spike_runtime.manifest import ManifestError, find
     from spike_runtime.runfile import RunError
 
-    path = manifest / "manifest.json" if manifest.is_dir() else manifest
+    path = find(manifest)
     try:
         _check_picture(plot)
         with _bar(show=not quiet) as progress:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SCHEMA = 1
+NAME = "manifest.json"
 
 T = TypeVar("T")
 
@@ -127,6 +128,11 @@ class Manifest:
     plan: dict[str, Any] = field(default_factory=dict)
     compiler: str = ""
     schema: int = SCHEMA
+
+
+def find(path: Path) -> Path:
+    """The manifest's file, given that or the folder that it is in."""
+    return path / NAME if path.is_dir() else path
 
 
 def sha256(path: Path) -> str:

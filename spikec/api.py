@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spike_runtime.manifest import Manifest, load
+from spike_runtime.manifest import NAME, Manifest, find, load
 
 from spikec import frontend
 from spikec.errors import model_error
 from spikec.pipeline import Options, Progress, compile_graph
-
-NAME = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,21 @@ def compile_text(
     output: Path | str | None = None,
     *,
     precision: str = "float32",
+    transport: str = "ring",
+    host_profile: str | None = None,
+    jobs: int | None = None,
+    cache: bool = True,
+    progress: Progress | None = None,
     **model: Any,
 ) -> Compiled:
-    """As `compile`, for a model given as text."""
-    return _compiled(frontend.loads(text, **model), output, Options(partitions, precision), None)
+    """As `compile`, for a model given as text; `model` are keyword arguments of `spikec.frontend.loads`."""
+    options = Options(partitions, precision, transport, host_profile, jobs, cache)
+    return _compiled(frontend.loads(text, **model), output, options, progress)
 
 
 def open_manifest(path: Path | str) -> Compiled:
     """A model that was compiled before, by its manifest or its folder.  Raises `ManifestError`."""
-    path = Path(path)
-    path = path / NAME if path.is_dir() else path
+    path = find(Path(path))
     return Compiled(path.parent, load(path))
 
 

@@ -31,7 +31,9 @@ def main() -> None:
 
 def _model_options(command: Any) -> Any:
     for option in (
-        click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param of the model (times in s)."),
+        click.option(
+            "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param (times in s)."
+        ),
         click.option("--seed", type=int, help="Replace the model's seed."),
         click.option("--dt", metavar="TIME", help="Replace the model's time step, for example 1ms."),
         click.option("--allow-outside", is_flag=True, help="Let the model read files outside of its folder."),
@@ -92,6 +94,7 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
 def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
     from spikec import frontend, pipeline
     from spikec.dump import dump
+    from spikec.passes.drop import unobserved
     from spikec.report import report
 
     if given["verbose"]:
@@ -116,6 +119,9 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
         manifest = pipeline.compile_graph(graph, folder, options, progress, look)
     if manifest is None or given["quiet"]:
         return
+    if left_out := unobserved(graph):
+        names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+        click.echo(f"note: no probe depends on {names}; left out", err=True)
     made = report(manifest)
     path = folder / "manifest.json"
     click.echo(
@@ -183,7 +189,9 @@ def check(model: Path, as_json: bool, **options: Any) -> None:
             "probes": len(list(graph.nodes(g.Probe))),
             "dt_s": graph.dt,
         }
-        text = "{model}: {neurons} neurons in {ensembles} ensembles, {probes} probes, dt {dt_s:g} s; no mistakes found"
+        text = (
+            "{model}: {neurons} neurons in {ensembles} ensembles, {probes} probes, dt {dt_s:g} s; no mistakes"
+        )
         click.echo(json.dumps(found) if as_json else text.format(**found))
 
 
@@ -214,7 +222,7 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
 
 
 @main.command()
-@click.argument("manifest", type=MODEL)
+@click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option(
@@ -229,11 +237,11 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
     """
     with _errors():
-        from spike_runtime.manifest import load
+        from spike_runtime.manifest import find, load
 
         from spikec.report import report
 
-        loaded = load(manifest)
+        loaded = load(find(manifest))
         results = None
         if run is not None:
             from spike_runtime.results import open_run
@@ -259,6 +267,10 @@ def _errors() -> Iterator[None]:
         yield
     except (ManifestError, RunError, UnitError) as error:
         _fail(f"error: {error}", 2)
+    except BrokenPipeError:
+        # Who reads the output has had enough: nothing to say, and nowhere to say it.
+        sys.stderr.close()
+        sys.exit(1)
     except OSError as error:
         _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)
     except MemoryError:

@@ -21,8 +21,6 @@ from spikec.codegen import program
 from spikec.expressions import to_pytensor
 from spikec.schedule import Recorded
 
-NAME = "manifest.json"
-
 
 def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Constant arrays and state of a partition, by the names that its program uses."""
@@ -69,7 +67,7 @@ def emit(
             plan=plan,
             compiler=compiler,
         )
-        (draft / NAME).write_text(mf.dump(manifest), encoding="utf-8")
+        (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
         draft.chmod(0o755)
         _replace(draft, folder)
     except BaseException:

@@ -312,8 +312,8 @@ class Signal:
 class Graph:
     """A networkx multigraph of operators.  Node names are paths of the model and sort deterministically.
 
-    Passes over 200,000 operators go through here, so it reads networkx's tables (`_node`, `_pred`, `_succ`) and
-    not the views over them, which take most of the time.
+    Passes over 200,000 operators go through here, so it reads networkx's tables (`_node`, `_pred`, `_succ`)
+    and not the views over them, which take most of the time.
     """
 
     name: str

@@ -29,7 +29,7 @@ class TooDeep(Exception):  # noqa: N818 - becomes a diagnostic
 
 
 @v_args(meta=True)
-class Builder(Transformer_NonRecursive):  # type: ignore[misc]
+class Builder(Transformer_NonRecursive):
     def __init__(self, file: str) -> None:
         super().__init__()
         self.file = file

@@ -13,7 +13,8 @@ from spike_runtime.manifest import Manifest
 
 from spikec import emit, frontend, plan, profile
 from spikec.cache import Cache
-from spikec.graph import Graph
+from spikec.errors import model_error
+from spikec.graph import Graph, Probe
 from spikec.nef.build import build
 from spikec.passes.advance import advance
 from spikec.passes.drop import drop
@@ -69,6 +70,10 @@ def compile_graph(
 def _compile(
     model: Graph, output: Path, options: Options, progress: Progress | None, look: Inspect
 ) -> Manifest | None:
+    if not any(True for _ in model.nodes(Probe)):
+        raise model_error(
+            "the model records nothing: it has no probe", "add one, for example: probe NAME synapse 10ms"
+        )
     graph = verify(model)
     if not look("lower", graph):
         return None
@@ -87,7 +92,9 @@ def _compile(
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Keep Python's cycle collector from walking the graph again and again: 28 % of the time of a compilation."""
+    """Keep Python's cycle collector from walking the graph again and again: 28 % of the time of a
+    compilation.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,6 +1,7 @@
 """Nengo as oracle: the same network with the same encoders, gains, biases and decoders.
 
-Nengo draws nothing itself here: its ensembles and solvers are given what the compiler built, and its neurons begin at rest, as ours do.
+Nengo draws nothing itself here: its ensembles and solvers are given what the compiler built, and its
+neurons begin at rest, as ours do.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Model:
 
     @cached_property
     def built(self) -> g.Graph:
-        """Neurons and decoders under the names that the language gives them: no pass has merged anything yet."""
+        """Neurons and decoders under the names that the language gives them: no pass has merged anything
+        yet.
+        """
         return build(self.lowered)
 
     def neurons(self, path: str) -> g.Neurons:
@@ -120,7 +123,9 @@ def simulate(network: nengo.Network, steps: int, dt: float = DT) -> dict[str, Ar
 
 
 def assert_equal(ours: Array, nengos: Array, tolerance: float = 1e-9) -> None:
-    """Equal shape, some signal at all, and no difference above `tolerance` (of the largest value, at least 1)."""
+    """Equal shape, some signal at all, and no difference above `tolerance` (of the largest value, at least
+    1).
+    """
     assert ours.shape == nengos.shape
     assert np.abs(nengos).max() > 0, "nothing to compare: the signal is 0 throughout"
     scale = max(1.0, float(np.abs(nengos).max()))

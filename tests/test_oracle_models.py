@@ -123,11 +123,22 @@ def circular_convolution(m: oracle.Model) -> None:
 
 
 def basal_ganglia(m: oracle.Model) -> None:
-    values = {0: [0.8, 0.4, 0.5, 0.3], 0.4: [0.6, 0.5, 0.9, 0.4], 0.8: [0.3, 0.8, 0.5, 0.6], 1.2: [0.5, 0.4, 0.3, 0.8]}
+    values = {
+        0: [0.8, 0.4, 0.5, 0.3],
+        0.4: [0.6, 0.5, 0.9, 0.4],
+        0.8: [0.3, 0.8, 0.5, 0.6],
+        1.2: [0.5, 0.4, 0.3, 0.8],
+    }
     salience = nengo.Node(nengo.processes.Piecewise(values))
     ganglia = nengo.networks.BasalGanglia(4, 100)
     thalamus = nengo.networks.Thalamus(4, 100)
-    arrays = {"d1": ganglia.strD1, "d2": ganglia.strD2, "stn": ganglia.stn, "gpi": ganglia.gpi, "gpe": ganglia.gpe}
+    arrays = {
+        "d1": ganglia.strD1,
+        "d2": ganglia.strD2,
+        "stn": ganglia.stn,
+        "gpi": ganglia.gpi,
+        "gpe": ganglia.gpe,
+    }
     functions = {"d1": "func_str", "d2": "func_str", "stn": "func_stn", "gpi": "func_gpi", "gpe": "func_gpe"}
     targets = {"d1": "gpi", "d2": "gpe", "stn": "gpi", "gpi": "out", "gpe": "gpi"}
     for name, array in arrays.items():

@@ -82,7 +82,7 @@ def test_a_cycle_needs_delay() -> None:
     graph.add("again", g.Product(size=1, matrix=np.ones((1, 1))))
     graph.connect("s", "again")
     graph.connect("again", "s")
-    with pytest.raises(InvalidGraph, match="a cycle without delay: (s -> again -> s|again -> s -> again)"):
+    with pytest.raises(InvalidGraph, match=r"a cycle without delay: (s -> again -> s|again -> s -> again)"):
         verify(graph)
 
 

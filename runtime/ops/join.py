@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
-
 from spike_runtime.ops.kernel import KernelOp, vector
 
 
 class Join(KernelOp):
     """(vectors, ...) -> all of them in one.
 
-    PyTensor's own takes 92 ns for three short vectors, where this takes 22 ns: as much as the memory for the result.
+    PyTensor's own takes 92 ns for three short vectors, where this takes 22 ns: as much as the memory for
+    the result.
     """
 
     __props__ = ("count",)
@@ -32,7 +32,11 @@ class Join(KernelOp):
         lines = [f"def join({', '.join(names)}):"]
         lines += [f"    y = np.empty({' + '.join(f'{x}.shape[0]' for x in names)}, x0.dtype)", "    k = 0"]
         for x in names:
-            lines += [f"    for i in range({x}.shape[0]):", f"        y[k + i] = {x}[i]", f"    k += {x}.shape[0]"]
+            lines += [
+                f"    for i in range({x}.shape[0]):",
+                f"        y[k + i] = {x}[i]",
+                f"    k += {x}.shape[0]",
+            ]
         lines.append("    return y")
         space: dict[str, Any] = {"np": np}
         exec("\n".join(lines), space)

@@ -55,8 +55,8 @@ class Neurons(KernelOp):
 
     __props__ = ("kind", "dtype", "exact")
     inplace: ClassVar[dict[int, int]] = {0: 1, 1: 2, 2: 3}
-    # No reordering: the compiler may make other choices in another program.  (It would gain nothing: 1.19 ns a
-    # neuron-step with all liberties, 1.20 with this one.)
+    # No reordering: the compiler may make other choices in another program.  (It would gain nothing: 1.19
+    # ns a neuron-step with all liberties, 1.20 with this one.)
     fastmath = frozenset({"contract"})
 
     def __init__(self, kind: str, dtype: str, exact: bool = False) -> None:

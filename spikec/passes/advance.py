@@ -2,9 +2,9 @@
 
     filter(sum of M_i x_i) = sum of M_i filter(x_i)
 
-Both sides are equal because a synapse is linear and begins at 0.  What is decoded then meets its step of delay first, so that
-ensembles whose values are summed without a synapse (the products of a circular convolution, the coefficients of a delay network) can
-still be in different partitions.
+Both sides are equal because a synapse is linear and begins at 0.  What is decoded then meets its step of
+delay first, so that ensembles whose values are summed without a synapse (the products of a circular
+convolution, the coefficients of a delay network) can still be in different partitions.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def _decoded(graph: g.Graph) -> set[str]:
 
 
 def _move(graph: g.Graph, name: str, source: str) -> list[str]:
-    """memory(linear(x_i)) becomes linear(memory(x_i)) under the name of the memory; returns the new memories."""
+    """memory(linear(x_i)) becomes linear(memory(x_i)) under the name of the memory; returns the new
+    memories.
+    """
     memory, linear = graph.op(name), graph.op(source)
     terms = graph.inputs(source)
     readers = graph.readers(name)

@@ -96,7 +96,7 @@ def _ratio(row: dict[str, Any], peer: str, spike: dict[str, Any]) -> str:
 def _summary(rows: list[dict[str, Any]]) -> str:
     errors = [abs(s["predicted_us"] / s["step_us"] - 1) for row in rows for s in row["spike"]]
     lines = [
-        f"Prediction: median error {statistics.median(errors):.0%} over {len(errors)} runs (float32, N = 1, 2)."
+        f"Prediction: median error {statistics.median(errors):.0%} over {len(errors)} runs (N = 1 and 2)."
     ]
     for peer in ("nengo64", "nengo32"):
         ratios = [row[peer]["step_us"] / row["spike"][0]["step_us"] for row in rows if peer in row]
