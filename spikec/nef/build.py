@@ -50,7 +50,7 @@ def build(
 
 
 def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
-    """Multiply what is connected to neurons by their gains, as in Nengo: J = gain (e . x + current) + bias."""
+    """Multiply currents into neurons by their gains, as in Nengo: J = gain (e . x + current) + bias."""
     for k, source in enumerate(graph.inputs(name, "J")):
         gains = Product(
             size=neurons.size, span=neurons.span, matrix=sp.diags_array(neurons.gain, format="csr")

@@ -1,0 +1,51 @@
+"""The cut and the transport do not change the answer: real models, with worker processes, on every transport."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from spike_runtime.results import Run
+
+import spikec
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+# Few neurons, so that many workers on few cores are done soon; still several atoms of some ensembles.
+CASES = {
+    "matrix_multiplication": {"neurons": 300},
+    "delay_network": {"neurons": 400},
+}
+STEPS = 40
+
+
+def same(one: Run, other: Run) -> None:
+    """Every probe of both runs is equal to the byte."""
+    assert one.names == other.names
+    for name in one.names:
+        a, b = one.dataset(name), other.dataset(name)
+        xr.testing.assert_identical(a, b)
+        for variable in a.variables:
+            assert np.asarray(a[variable]).tobytes() == np.asarray(b[variable]).tobytes()
+
+
+@pytest.mark.usefixtures("reference_host")
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", CASES)
+def test_partitions_and_transports_give_the_same_bytes(tmp_path: Path, model: str, precision: str) -> None:
+    path, parameters = MODELS / f"{model}.spk", CASES[model]
+    runs = {}
+    for partitions in (1, 5, 16):
+        compiled = spikec.compile(
+            path, partitions, tmp_path / f"n{partitions}", precision=precision, parameters=parameters
+        )
+        assert len(compiled.manifest.partitions) == partitions
+        for transport in ("ring", "ipc", "tcp") if partitions > 1 else ("ring",):
+            output = tmp_path / f"run-{partitions}-{transport}"
+            runs[partitions, transport] = compiled.run(STEPS * 1e-3, output, transport)
+    reference = runs[1, "ring"]
+    assert all(reference.dataset(name).sizes["time"] == STEPS for name in reference.names)
+    assert any(np.ptp(reference.probe(name).values) > 0 for name in reference.names)
+    for run in runs.values():
+        same(reference, run)
