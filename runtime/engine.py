@@ -31,7 +31,7 @@ from spike_runtime.ops.record import event_capacity
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.atomics import load_acquire, store_release
-from spike_runtime.wires.layout import PROGRESS, STOP
+from spike_runtime.wires.layout import COLUMNS, PROGRESS, STOP
 
 # Functions of signals must mean the same arithmetic in every program: no liberties for PyTensor's own loops.
 pytensor.config.numba__fastmath = False
@@ -97,7 +97,16 @@ class Engine:
         self._loop, self._arguments = _compile(
             _load(folder / part.program), self.constants, self.state, segment
         )
+        # Compile this now too: others would wait for it, and take its message for lost.
+        self._publish(0, wires=0)
         self._last = self._drained = 0
+        self._begun = False
+
+    def _publish(self, step: int, wires: int) -> None:
+        """Send the partial sums on the first `wires` of the outgoing wires as those of `step`."""
+        table = self.constants.get("send_wires", np.zeros((0, COLUMNS), np.int64))[:wires]
+        rows = self.constants.get("send_rows", np.zeros(0, np.int64))
+        ring.publish(self.segment, table, rows, self.state["sums"], step)
 
     def _chunk_length(self) -> int:
         """Steps per call: as many as the recording buffers may hold."""
@@ -125,15 +134,10 @@ class Engine:
         Fewer than `count` are completed where the run was stopped, or a buffer must be drained first.
         Raises `EngineError` where a decoded value is not a number or out of range.
         """
-        if "send_rows" in self.constants and self._last == 0:
-            # What the first step collects: the sums of the step before it.
-            ring.publish(
-                self.segment,
-                self.constants["send_wires"],
-                self.constants["send_rows"],
-                self.state["sums"],
-                first - 1,
-            )
+        if not self._begun:
+            # What the first step of the others collects: the sums of the step before it.
+            self._begun = True
+            self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
         done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
         self._last = first + done - 1 if done else max(self._last, first - 1)
         code, detail = (int(v) for v in self.state["status"])

@@ -175,7 +175,7 @@ class Solver:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ensemble(Operator):
     """A population as described: `size` neurons representing `dims` dimensions.  Ports "x" (dims) and "J"
-    (size).
+    (size): the current of neuron i is gain[i] (encoder[i] . x / radius + J[i]) + bias[i].
 
     `path` keys its random numbers, with `seed` where the model gives one (else the model's seed).
     Explicit gains and biases override max_rates and intercepts.

@@ -141,6 +141,33 @@ def test_signals_travel_through_the_networks_of_the_benchmarks(model: str) -> No
         assert 0 < np.abs(values[100:]).max() < 1.0, f"{name} reaches {np.abs(values[100:]).max():.4f}"
 
 
+# ---------------------------------------------------------------------------------------- the benchmarks
+
+
+@pytest.mark.parametrize(
+    ("model", "neurons"),
+    [
+        ("stream", 8 * 8 * 200),
+        ("random_graph", 128 * 100),
+        ("circular_convolution", (3 * 64 + 4 * 33) * 200),
+        ("lorenz", 2000),
+        ("big_ensembles", 16 * 4000),
+        ("small_ensembles", 1000 * 100),
+    ],
+)
+def test_benchmarks_have_the_published_size(model: str, neurons: int) -> None:
+    graph = load(MODELS / "bench" / f"{model}.spk")
+    assert sum(op.size for _, op in graph.nodes(g.Ensemble)) == neurons
+
+
+def test_data_of_the_benchmarks_are_what_their_comments_say() -> None:
+    pairs = np.argwhere(np.random.RandomState(1).rand(128, 128) < 0.05)
+    edges = np.loadtxt(MODELS / "bench" / "random_graph.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(edges, pairs)
+    vectors = np.loadtxt(MODELS / "bench" / "circular_convolution.csv", delimiter=",")
+    np.testing.assert_array_equal(vectors, np.random.RandomState(1).randn(2, 64) / 8)
+
+
 # ---------------------------------------------------------------------------------------- how they are cut
 
 SHORT = {"bench/big_ensembles": 20, "bench/small_ensembles": 20, "bench/circular_convolution": 20}
@@ -148,7 +175,7 @@ EVERY = sorted(str(p.relative_to(MODELS).with_suffix("")) for p in MODELS.rglob(
 
 
 def assigned(graph: g.Graph, partitions: int) -> Assignment:
-    """What the partitioner makes of costs in proportion to neurons and dimensions; every partition has atoms."""
+    """What the partitioner makes of costs in proportion to neurons and dimensions."""
     costs = {name: float(op.size * (1 + op.neurons.dims)) for name, op in graph.nodes(g.Atom)}
     who = hypergraph.reads(graph)
     assignment = place(graph, partitions, who, hypergraph.hypergraph(graph, who, costs), 1.0)

@@ -1,4 +1,4 @@
-"""Connections and probes against Nengo: from and to neurons, slices, direct mode, arrays, nodes, sample intervals."""
+"""Connections and probes against Nengo: neurons, slices, direct mode, arrays, nodes, sample intervals."""
 
 from __future__ import annotations
 

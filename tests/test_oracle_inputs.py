@@ -1,4 +1,4 @@
-"""Inputs: functions of time, pieces, recordings and white signals sample by sample, white noise by its statistics."""
+"""Inputs: functions of time, pieces, recordings, white signals by sample; white noise by its statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oracle import nengo
 STEPS = 2000
 FOLDER = Path(__file__).parent.parent / "models"
 TEXT = """
-input waves(t) = [sin(3*t) * exp(-t), abs(cos(7*t)) ^ 1.5, floor(4*t) % 3, sqrt(t) / (1 + t*t), sign(sin(5*t))]
+input waves(t) = [sin(3*t) * exp(-t), abs(cos(7*t))^1.5, floor(4*t) % 3, sqrt(t) / (1+t*t), sign(sin(5*t))]
 input choice(t) = select(t < 0.25, max(t, 0.1), min(2*t, atan2(1, t)))
 input pieces = piecewise(0.05s: [1, 0], 0.1004s: [0.5, -1], 0.1005s: [0.25, 2], 0.3s: [0, -0.5], 0.7s: [2, 3])
 input held from "data/ecg.csv" every 3ms
@@ -58,9 +58,12 @@ def ecg() -> oracle.Array:
 
 def waves(t: float) -> list[float]:
     return [
-        np.sin(3 * t) * np.exp(-t), np.abs(np.cos(7 * t)) ** 1.5, np.floor(4 * t) % 3, np.sqrt(t) / (1 + t * t),
+        np.sin(3 * t) * np.exp(-t),
+        np.abs(np.cos(7 * t)) ** 1.5,
+        np.floor(4 * t) % 3,
+        np.sqrt(t) / (1 + t * t),
         np.sign(np.sin(5 * t)),
-    ]  # fmt: skip
+    ]
 
 
 def choice(t: float) -> float:

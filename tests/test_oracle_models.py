@@ -1,4 +1,4 @@
-"""Whole models against Nengo: the shipped ones, and Nengo's own networks beside those of the standard library."""
+"""Whole models against Nengo: the shipped ones, and Nengo's networks beside those of the standard library."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _decode(m: oracle.Model, array: nengo.networks.EnsembleArray, output: str, l
 def _squares(m: oracle.Model, array: nengo.networks.EnsembleArray, name: str, sign: int) -> None:
     """One of the two arrays of the product in Nengo's circular convolution of 8 dimensions.
 
-    Nengo also multiplies the imaginary parts of frequencies 0 and 4, which are 0; here nothing is decoded of those.
+    Nengo also multiplies the imaginary parts of frequencies 0 and 4, which are 0: they are given no decoders.
     Nengo decodes the square and halves it afterwards, the standard library decodes the half.
     """
     kept = [0, *range(4, 17)]

@@ -1,11 +1,16 @@
 """Wires over ZeroMQ: from a worker's rings into frames, from frames into the rings of another.
 
-The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket for
-each partition that this one sends to), one receives (PULL, one socket, bound before any program starts).
-Queues are bounded by the rings and by high-water marks.
+The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket
+for each partition that this one sends to), one receives (PULL, one socket, bound before any program
+starts). All wires of a partition share its PULL socket, so what cannot be used yet is taken off it all the
+same: else a partition that waits for nobody, and runs ahead, would stand in the way of one that is waited
+for.  It may run ahead by a window of steps: the receiver acknowledges, with frames the other way, what the
+program has taken.
 
     frame:  magic (4 bytes), run (16), wire (int32), step (int64), CRC-32 of the words (uint32), the words
     (int64 each)
+
+    step -1 is a greeting, step -2 - n acknowledges step n
 
 A frame that was lost, repeated, damaged or sent by another run ends the run: it would change the answer.
 """
@@ -15,6 +20,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +30,7 @@ import zmq
 from numpy.typing import NDArray
 from spike_runtime.manifest import Manifest, Wire
 from spike_runtime.wires import ring
-from spike_runtime.wires.layout import FIRST, OWN, PEER, STOP, WIRE, SegmentLayout
+from spike_runtime.wires.layout import FIRST, HEAD, OWN, PEER, SLOTS, STOP, TAIL, WIRE, SegmentLayout
 
 MAGIC = b"SPK1"
 HEADER = struct.Struct("<4s16siqI")
@@ -32,6 +38,8 @@ HELLO = -1
 
 _HIGH_WATER = 4
 _POLL_MS = 50
+# What may be on its way or waiting on one wire, in bytes and in steps.
+_WINDOW_BYTES, _LEAST_WINDOW, _LARGEST_WINDOW = 1 << 20, 8, 256
 
 
 class WireError(Exception):
@@ -41,6 +49,11 @@ class WireError(Exception):
 def wire_name(wire: Wire, number: int) -> str:
     """How messages call a wire."""
     return f"wire {number} (partition {wire.source} to partition {wire.target})"
+
+
+def window(wire: Wire) -> int:
+    """Steps by which the writer of a wire may be ahead of its reader."""
+    return max(_LEAST_WINDOW, min(_LARGEST_WINDOW, _WINDOW_BYTES // (8 * wire.words)))
 
 
 def pack(run: bytes, wire: int, step: int, words: bytes) -> bytes:
@@ -68,23 +81,29 @@ class Checker:
                 f"partition {self.partition} received a foreign frame: it is not Spike's; {_ADVICE}"
             )
         _, run, number, step, checksum = HEADER.unpack_from(frame)
-        if run != self.run or number not in self._last:
+        if run != self.run or not self._expected(number, step):
             raise WireError(
                 f"partition {self.partition} received a foreign frame: it claims to be of wire {number}, "
                 f"step {step}, of another run; {_ADVICE}"
             )
         words = frame[HEADER.size :]
         name = wire_name(self.wires[number], number)
-        size = 0 if step == HELLO else 8 * self.wires[number].words
+        size = 0 if step <= HELLO else 8 * self.wires[number].words
         if len(words) != size or zlib.crc32(words) != checksum:
             raise WireError(f"{name}: the frame of step {step} is damaged; {_ADVICE}")
         self._in_order(number, step, name)
         return number, step, np.frombuffer(words, np.int64).copy()
 
+    def _expected(self, number: int, step: int) -> bool:
+        """Acknowledgements come for wires that begin here, everything else on those that end here."""
+        if step < HELLO:
+            return 0 <= number < len(self.wires) and self.wires[number].source == self.partition
+        return number in self._last
+
     def _in_order(self, number: int, step: int, name: str) -> None:
-        last = self._last[number]
-        if step == HELLO:
+        if step <= HELLO:
             return
+        last = self._last[number]
         if last is not None and step <= last:
             raise WireError(
                 f"{name}: the frame of step {step} came again, after that of step {last}; {_ADVICE}"
@@ -123,35 +142,43 @@ class Pump:
         self._pull = self._socket(zmq.PULL)
         self._pull.bind(bind)
         self.endpoint = self._pull.getsockopt_string(zmq.LAST_ENDPOINT)
+        # Sockets are not shared between threads: one set for the sender, one for the receiver's answers.
         self._push: dict[int, zmq.Socket[bytes]] = {}
+        self._back: dict[int, zmq.Socket[bytes]] = {}
+        self._pending: dict[int, deque[tuple[int, NDArray[np.int64]]]] = {
+            int(row[WIRE]): deque() for row in self._in
+        }
+        self._acknowledged: dict[int, int] = {}
+        self._credit = threading.Event()
         self._threads: list[threading.Thread] = []
         self._closing = False
 
     def connect(self, endpoints: list[str], timeout: float = 20.0) -> None:
-        """Connect to the partitions that this one sends to; wait for a greeting on every wire that ends here.
+        """Connect to the partitions on the other ends of wires; wait for a greeting on every wire that ends
+        here.
 
         Raises `WireError`, naming the wire, where none came.
         """
         self._warm_up()
+        wires = self._manifest.wires
         for row in self._out:
             number = int(row[WIRE])
-            socket = self._socket(zmq.PUSH)
-            socket.connect(endpoints[self._manifest.wires[number].target])
-            self._push[number] = socket
-            socket.send(pack(self._run, number, HELLO, b""))
-        missing = {int(row[WIRE]) for row in self._in}
+            self._push[number] = self._connected(endpoints[wires[number].target])
+            self._push[number].send(pack(self._run, number, HELLO, b""))
+        for number in self._pending:
+            self._back[number] = self._connected(endpoints[wires[number].source])
+        missing = set(self._pending)
         while missing:
             if not self._pull.poll(int(timeout * 1000)):
                 number = min(missing)
-                raise WireError(
-                    f"{wire_name(self._manifest.wires[number], number)}: no connection in {timeout} s"
-                )
-            missing.discard(self._checker.check(self._pull.recv())[0])
+                raise WireError(f"{wire_name(wires[number], number)}: no connection in {timeout} s")
+            # A partition that has all its greetings begins, while this one still waits for others.
+            missing.discard(self._take_frame())
 
     def start(self) -> None:
         """Begin to move messages."""
-        for loop, table in ((self._send, self._out), (self._receive, self._in)):
-            if len(table):
+        for loop, needed in ((self._send, self._out), (self._receive, (*self._out, *self._in))):
+            if len(needed):
                 thread = threading.Thread(target=self._guarded, args=(loop,), name=loop.__name__, daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -191,26 +218,67 @@ class Pump:
     def _stopped(self) -> bool:
         return self._closing or bool(self._segment[STOP])
 
+    def _connected(self, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self._socket(zmq.PUSH)
+        socket.connect(endpoint)
+        return socket
+
     def _send(self) -> None:
-        sizes = [self._manifest.wires[int(row[WIRE])].words for row in self._out]
+        wires = self._manifest.wires
+        sizes = [wires[int(row[WIRE])].words for row in self._out]
         message = np.zeros(1 + max(sizes), np.int64)
         while (k := int(ring.take(self._segment, self._out, message))) != ring.STOPPED:
-            number = int(self._out[k, WIRE])
-            frame = pack(self._run, number, int(message[0]), message[1 : 1 + sizes[k]].tobytes())
-            socket = self._push[number]
-            while not socket.poll(_POLL_MS, zmq.POLLOUT):
+            number, step = int(self._out[k, WIRE]), int(message[0])
+            self._acknowledged.setdefault(number, step - 1)
+            # Waiting here holds up all wires of this partition, but only while it is ahead on all of them.
+            while step - self._acknowledged[number] > window(wires[number]):
+                self._credit.clear()
+                self._credit.wait(_POLL_MS / 1000)
                 if self._stopped():
                     return
-            socket.send(frame)
+            if not self._pushed(
+                self._push[number], pack(self._run, number, step, message[1 : 1 + sizes[k]].tobytes())
+            ):
+                return
+
+    def _pushed(self, socket: zmq.Socket[bytes], frame: bytes) -> bool:
+        """Send when there is room; False where the run was stopped before."""
+        while not socket.poll(_POLL_MS, zmq.POLLOUT):
+            if self._stopped():
+                return False
+        socket.send(frame)
+        return True
 
     def _receive(self) -> None:
-        place = {int(row[WIRE]): k for k, row in enumerate(self._in)}
-        rows = np.arange(max(w.words for w in self._manifest.wires), dtype=np.int64)
         while not self._stopped():
-            if self._pull.poll(_POLL_MS):
-                number, step, words = self._checker.check(self._pull.recv())
-                k = place[number]
-                ring.publish(self._segment, self._in[k : k + 1], rows, words, step)
+            held = any(self._pending.values())
+            # What is held waits for room in a ring, which nothing announces here.
+            if self._pull.poll(1 if held else _POLL_MS):
+                self._take_frame()
+            for k, row in enumerate(self._in):
+                self._deliver(k, self._pending[int(row[WIRE])])
+
+    def _take_frame(self) -> int | None:
+        """Take one frame off the socket; the wire's number where it is a greeting."""
+        number, step, words = self._checker.check(self._pull.recv())
+        if step == HELLO:
+            return number
+        if step < HELLO:
+            self._acknowledged[number] = max(self._acknowledged.get(number, -1), -2 - step)
+            self._credit.set()
+        else:
+            self._pending[number].append((step, words))
+        return None
+
+    def _deliver(self, k: int, pending: deque[tuple[int, NDArray[np.int64]]]) -> None:
+        """Put what is pending on wire k into its ring, as far as there is room, and acknowledge it."""
+        row = self._in[k]
+        number = int(row[WIRE])
+        while pending and self._segment[row[TAIL]] - self._segment[row[HEAD]] < row[SLOTS]:
+            step, words = pending.popleft()
+            ring.publish(self._segment, self._in[k : k + 1], np.arange(len(words)), words, step)
+            if step % (window(self._manifest.wires[number]) // 4) == 0:
+                self._pushed(self._back[number], pack(self._run, number, -2 - step, b""))
 
 
 def _reversed(table: NDArray[np.int64]) -> NDArray[np.int64]:
