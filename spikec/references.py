@@ -31,6 +31,9 @@ def resolve(reference: s.Reference, frame: Frame, as_target: bool = False) -> Vi
     return view
 
 
+# A name that lists more subscripts than this would be long in every message and file.
+_MOST_NAMED = 6
+
 Trailers = tuple[s.Attribute | s.Subscript, ...]
 
 
@@ -137,6 +140,8 @@ def _brackets(taken: range | list[int]) -> str:
             if taken.step == 1
             else f"[{taken.start}:{taken.stop}:{taken.step}]"
         )
+    if len(taken) > _MOST_NAMED:
+        return f"[{taken[0]},{taken[1]},..,{taken[-1]}]"
     return "[" + ",".join(map(str, taken)) + "]"
 
 
