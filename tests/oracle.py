@@ -26,6 +26,9 @@ with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprec
     warnings.simplefilter("ignore")
     import nengo
 
+# Decoders are given, so there is nothing to cache; and two test processes would meet at the cache's lock.
+nengo.rc.set("decoder_cache", "enabled", "False")
+
 Array = NDArray[np.float64]
 DT = 0.001  # s
 

@@ -102,7 +102,7 @@ def data(graph: g.Graph, assignment: Assignment, dtype: str) -> dict[str, bytes]
 
 
 @settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
