@@ -30,13 +30,13 @@ class Compiled:
 
     def inspect(self, run: Any = None) -> Any:
         """The plan, and with a run what it took: a `Report` with `to_text()` and `to_json()`."""
-        from spikec.report import report
+        from spikec.views.report import report
 
         return report(self.manifest, run)
 
     def draw(self, path: Path | str) -> None:
         """Write an SVG picture of the graph, coloured by partition."""
-        from spikec.draw import draw
+        from spikec.views.draw import draw
 
         draw(self.manifest, Path(path))
 
@@ -58,7 +58,7 @@ class Compiled:
         return result
 
     def _repr_html_(self) -> str:
-        from spikec.draw import svg
+        from spikec.views.draw import svg
 
         return svg(self.manifest)
 

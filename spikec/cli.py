@@ -95,7 +95,7 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
     from spikec import frontend, pipeline
     from spikec.dump import dump
     from spikec.passes.drop import unobserved
-    from spikec.report import report
+    from spikec.views.report import report
 
     if given["verbose"]:
         _log_passes()
@@ -207,8 +207,8 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
     spikec fmt models/*.spk
     """
     with _errors():
-        from spikec.files import read_text
-        from spikec.format import format_text
+        from spikec.language.files import read_text
+        from spikec.language.format import format_text
 
         texts = {path: read_text(path, str(path), None) for path in files}
         formatted = {path: format_text(text, str(path)) for path, text in texts.items()}
@@ -239,7 +239,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
     with _errors():
         from spike_runtime.manifest import find, load
 
-        from spikec.report import report
+        from spikec.views.report import report
 
         loaded = load(find(manifest))
         results = None
@@ -250,7 +250,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
         made = report(loaded, results)
         click.echo(made.to_json() if as_json else made.to_text())
         if svg is not None:
-            from spikec.draw import draw
+            from spikec.views.draw import draw
 
             draw(loaded, svg)
             click.echo(f"Written: {svg}", err=as_json)

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikec import graph as g
-from spikec.codegen import program
 from spikec.expressions import Expression, to_pytensor
-from spikec.plan import Plan
+from spikec.planning.plan import Plan
+from spikec.program.codegen import program
 
 
 def dump(stage: str, made: Any) -> str:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import psutil
 
-from spikec.check import check as check_model
-from spikec.context import Context
-from spikec.elements import CheckedModel
 from spikec.errors import ModelError
-from spikec.files import read_text
 from spikec.graph import Graph
-from spikec.loops import refuse_loops
-from spikec.lower import lower
-from spikec.parser import parse
-from spikec.values import Mistake
+from spikec.language.check import check as check_model
+from spikec.language.context import Context
+from spikec.language.elements import CheckedModel
+from spikec.language.files import read_text
+from spikec.language.loops import refuse_loops
+from spikec.language.lower import lower
+from spikec.language.parser import parse
+from spikec.language.values import Mistake
 
 
 def load(

@@ -11,7 +11,7 @@ from typing import Any
 
 from spike_runtime.manifest import Manifest
 
-from spikec import emit, frontend, plan, profile
+from spikec import frontend
 from spikec.cache import Cache
 from spikec.errors import model_error
 from spikec.graph import Graph, Probe
@@ -22,6 +22,8 @@ from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
 from spikec.passes.share import share
 from spikec.passes.split import split
+from spikec.planning import plan, profile
+from spikec.program import emit
 from spikec.verify import verify
 
 VERSION = "0.1.0"

@@ -13,7 +13,7 @@ import pytest
 from spike_runtime.results import Run
 
 import spikec
-from spikec import profile
+from spikec.planning import profile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,7 +49,7 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 def measured_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that holds a host profile, the reference: nothing is measured for the tests."""
     folder = tmp_path_factory.mktemp("cache")
-    shutil.copy(ROOT / "spikec" / "reference_profile.json", folder / profile.FILE)
+    shutil.copy(ROOT / "spikec" / "planning" / "reference_profile.json", folder / profile.FILE)
     profile.read(folder / profile.FILE)  # else it would be measured, which takes a minute
     return folder
 

@@ -12,9 +12,9 @@ from spike_runtime.engine import Engine
 from spike_runtime.wires import ring
 
 from spikec import graph as g
-from spikec.emit import emit
 from spikec.pipeline import Options, passes
-from spikec.schedule import Assignment, schedule
+from spikec.program.emit import emit
+from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
 
 

@@ -10,9 +10,9 @@ import pytest
 from partition_models import populations
 from spike_runtime import calibrate_neurons, calibrate_program, calibrate_stages, calibrate_timing
 
-from spikec import cost, plan, profile
 from spikec import graph as g
 from spikec.errors import ModelError
+from spikec.planning import cost, plan, profile
 
 REFERENCE = profile.load("reference")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spikec import graph as g
 from spikec.frontend import loads
-from spikec.schedule import Assignment
+from spikec.program.schedule import Assignment
 
 STEPS = 60
 # An atom has 256 neurons: sizes on both sides of a border, and of at least three atoms.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from spikec.builtins import CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.expressions import FUNCTIONS
-from spikec.format import format_text
 from spikec.frontend import loads
-from spikec.imports import standard_texts
-from spikec.parser import parse
-from spikec.parser_messages import STATEMENT_WORDS
+from spikec.language.builtins import CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
+from spikec.language.format import format_text
+from spikec.language.imports import standard_texts
+from spikec.language.parser import parse
+from spikec.language.parser_messages import STATEMENT_WORDS
 from spikec.verify import verify
 
 PAGE = (Path(__file__).parent.parent / "docs" / "language.md").read_text(encoding="utf-8")

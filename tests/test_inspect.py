@@ -13,11 +13,13 @@ from spike_runtime import manifest as mf
 from spike_runtime.results import Run
 from spike_runtime.runfile import RunFile, Times
 
-from spikec import draw, draw_place, emit, picture, plan, profile
 from spikec import graph as g
 from spikec.errors import ModelError
-from spikec.report import report
-from spikec.report_parts import short
+from spikec.planning import picture, plan, profile
+from spikec.program import emit
+from spikec.views import draw, draw_place
+from spikec.views.report import report
+from spikec.views.report_parts import short
 
 REFERENCE = profile.load("reference")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.errors import ModelError
-from spikec.format import format_text
-from spikec.parser import parse
+from spikec.language.format import format_text
+from spikec.language.parser import parse
 
 ROOT = Path(__file__).parent.parent
 MODELS = sorted([*ROOT.glob("models/**/*.spk"), *ROOT.glob("grammar/*.spk")])

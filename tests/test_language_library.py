@@ -10,7 +10,7 @@ from inprocess import run
 from spikec import graph as g
 from spikec.expressions import evaluate_all
 from spikec.frontend import loads
-from spikec.imports import standard_texts
+from spikec.language.imports import standard_texts
 
 DIRECT = "defaults ensemble { neuron = direct }\ndefaults connection { synapse = none }\n"
 

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from spikec import graph as g
-from spikec import hypergraph
 from spikec.expressions import evaluate
 from spikec.frontend import load
-from spikec.partition import place
-from spikec.schedule import Assignment
+from spikec.planning import hypergraph
+from spikec.planning.partition import place
+from spikec.program.schedule import Assignment
 
 MODELS = Path(__file__).parent.parent / "models"
 DT = 0.001  # s

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from partition_models import populations
 
 from spikec import graph as g
-from spikec import hypergraph as hg
-from spikec import layout as la
-from spikec import partition as pt
-from spikec import plan, predict, profile
 from spikec.errors import ModelError
-from spikec.schedule import schedule
+from spikec.planning import hypergraph as hg
+from spikec.planning import partition as pt
+from spikec.planning import plan, predict, profile
+from spikec.program import layout as la
+from spikec.program.schedule import schedule
 
 REFERENCE = profile.load("reference")
 
@@ -138,7 +138,7 @@ import os, sys
 os.cpu_count = lambda: int(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 from partition_models import populations
-from spikec import partition, profile
+from spikec.planning import partition, profile
 links = [(k, 7 * k * k % 60) for k in range(60)] + [(k, (k + 1) % 60) for k in range(60)]
 graph = populations(count=60, neurons=40, links=links)
 print(list(partition.assign(graph, 4, profile.load("reference"), "float32").atoms.values()))

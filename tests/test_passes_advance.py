@@ -6,11 +6,11 @@ import inprocess
 import numpy as np
 
 from spikec import graph as g
-from spikec import hypergraph
 from spikec.frontend import loads
 from spikec.nef.build import build
 from spikec.passes.advance import advance
 from spikec.passes.split import split
+from spikec.planning import hypergraph
 from spikec.verify import verify
 
 TEXT = """

@@ -1,4 +1,4 @@
-"""The cut and the transport do not change the answer: real models, with worker processes, on every transport."""
+"""The cut and the transport do not change the answer: real models and workers, on every transport."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def spike(model: Path, partitions: int, precision: str) -> Spike:
 
 def _host_profile() -> Path:
     """The profile of this host, measured now where it was not before."""
-    from spikec import profile
+    from spikec.planning import profile
 
     profile.load(None, None)
     return profile.default_folder() / profile.FILE

@@ -1,0 +1,169 @@
+"""Syntax to the checked model: names, shapes and units; all mistakes of a file are reported together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from spikec.errors import Diagnostic, ModelError
+from spikec.language import syntax as s
+from spikec.language.context import Context, Enough
+from spikec.language.elements import CheckedModel, Connection, Recorded
+from spikec.language.evaluate import evaluate
+from spikec.language.expand import Expander, define_value, set_parameter, setting
+from spikec.language.frame import Frame
+from spikec.language.imports import Library
+from spikec.language.links import connection
+from spikec.language.probes import probe
+from spikec.language.scope import Scope, duplicate, suggestion
+from spikec.language.values import Mistake
+
+DEFAULT_DT = 0.001
+SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
+
+T = TypeVar("T")
+
+
+def check(
+    model: s.Model,
+    context: Context,
+    parameters: dict[str, float] | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+) -> CheckedModel:
+    """The model with everything resolved and expanded.
+
+    `parameters` override `param` statements; `seed` and `dt` override the settings of the model.
+    Raises `ModelError` with all mistakes.
+    """
+    checker = _Checker(model, context)
+    try:
+        checked = checker.run(parameters or {}, seed, dt)
+    except Enough:
+        checked = None
+    if context.diagnostics or checked is None:
+        raise ModelError(_in_order(context.diagnostics), context.sources)
+    return checked
+
+
+def _in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    def place(d: Diagnostic) -> tuple[str, int, int]:
+        return (d.span.file, d.span.line, d.span.column) if d.span else ("", 0, 0)
+
+    return sorted(diagnostics, key=place)
+
+
+class _Checker:
+    def __init__(self, model: s.Model, context: Context) -> None:
+        self.model = model
+        self.context = context
+        self.frame = Frame(context, "", Scope(context, context.folder), {}, 0)
+        self.name = Path(model.file).stem
+        self.dt = DEFAULT_DT
+        self.library = Library(context)
+        if context.folder is not None:
+            self.library.reading.append((context.folder / Path(model.file).name).resolve())
+
+    def run(self, parameters: dict[str, float], seed: int | None, dt: float | None) -> CheckedModel | None:
+        self._imports()
+        self._override(parameters)
+        self._settings(seed, dt)
+        expander = Expander(self.context, self.library, self.dt)
+        expander.block(self.model.statements, self.frame)
+        connections = self._connections(expander)
+        probes = self._probes(expander)
+        if self.context.diagnostics:
+            return None
+        return CheckedModel(
+            self.name,
+            self.dt,
+            self.frame.seed,
+            tuple(expander.elements),
+            connections,
+            probes,
+            self.context.sources,
+        )
+
+    def _imports(self) -> None:
+        for statement in self.model.statements:
+            if isinstance(statement, s.Import):
+                self.context.attempt(self.library.include, statement, self.frame)
+
+    def _override(self, parameters: dict[str, float]) -> None:
+        """Give parameters set from outside the unit of what the model writes for them."""
+        declared = {p.name: p for p in self.model.statements if isinstance(p, s.Param)}
+        overridden: dict[str, float] = {}
+        for name, value in parameters.items():
+            if name not in declared:
+                hint = suggestion(name, list(declared))
+                self.context.report(Mistake(f"the model has no parameter {name!r}", None, hint))
+                continue
+            overridden[name] = value
+        scope = self.frame.scope
+        for name, value in overridden.items():
+            self.context.attempt(self._set, name, value, declared[name], scope)
+
+    def _set(self, name: str, value: float, statement: s.Param, scope: Scope) -> None:
+        scope.overrides[name] = lambda: set_parameter(value, name, evaluate(statement.value, scope))
+
+    def _settings(self, seed: int | None, dt: float | None) -> None:
+        """`model`, `seed` and `dt` hold for the whole model, wherever they stand."""
+        # They may use parameters, which are defined again, with everything else, when the block is expanded.
+        scope = Scope(self.context, self.context.folder, self.frame.scope)
+        scope.overrides = self.frame.scope.overrides
+        for statement in self.model.statements:
+            if isinstance(statement, s.Param | s.Let):
+                self.context.attempt(define_value, statement, scope)
+        seen: dict[str, s.Statement] = {}
+        for statement in self.model.statements:
+            if isinstance(statement, s.Setting | s.ModelName):
+                self.context.attempt(self._setting, statement, scope, seen)
+        if seed is not None:
+            self.frame.seed = seed
+        if dt is not None:
+            self.dt = dt
+        if not 0 <= self.frame.seed < 2**63:
+            self.context.report(
+                Mistake(f"the seed {seed} is not in 0 .. 2^63 - 1", None, "give a seed such as 7")
+            )
+        if not SHORTEST_DT <= self.dt <= LONGEST_DT:
+            hint = "give a step such as 0.001 (s)"
+            self.context.report(Mistake(f"a step of {self.dt:g} s is not between 1e-9 s and 1 s", None, hint))
+            self.dt = DEFAULT_DT
+
+    def _setting(
+        self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]
+    ) -> None:
+        word = "model" if isinstance(statement, s.ModelName) else statement.name
+        if word in seen:
+            mistake = duplicate(word, statement.span, seen[word].span).diagnostic
+            raise Mistake(f"{word!r} is written twice", statement.span, "remove one of them", mistake.notes)
+        seen[word] = statement
+        if isinstance(statement, s.ModelName):
+            self.name = statement.name
+        elif statement.name == "seed":
+            self.frame.seed = int(setting(statement, scope))
+        else:
+            self.dt = setting(statement, scope)
+
+    def _connections(self, expander: Expander) -> tuple[Connection, ...]:
+        counts: dict[str, int] = {}
+
+        def unique(name: str) -> str:
+            counts[name] = counts.get(name, 0) + 1
+            return name if counts[name] == 1 else f"{name}#{counts[name]}"
+
+        made = []
+        for statement, frame in expander.connects:
+            link = self.context.attempt(connection, statement, frame, self.dt, unique)
+            if link is not None:
+                made.append(link)
+        return tuple(made)
+
+    def _probes(self, expander: Expander) -> tuple[Recorded, ...]:
+        made: list[Recorded] = []
+        taken: dict[str, s.Probe] = {}
+        for statement, frame in expander.probes:
+            found = self.context.attempt(probe, statement, frame, self.dt, taken)
+            made += found or []
+        return tuple(made)

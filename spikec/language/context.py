@@ -1,0 +1,100 @@
+"""What one compilation shares: the files read, the mistakes found, and bounds, so that it ends and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from spikec.errors import Diagnostic, Span
+from spikec.language.values import AlreadyReported, Mistake
+
+# Numbers in matrices and recordings; what loops, lists and functions evaluate; mistakes worth reading.
+MAX_ITEMS = 50_000_000
+MAX_ROUNDS = 1_000_000
+MAX_MISTAKES = 50
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Enough(Exception):  # noqa: N818 - no mistake of its own
+    """So many mistakes are in the list that it is not worth going on."""
+
+
+@dataclass
+class Context:
+    """`items`, `rounds` and `bytes_planned` count what the model has asked for so far."""
+
+    folder: Path | None
+    allow_outside: bool
+    memory_limit: int
+    sources: dict[str, str] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    bytes_planned: float = 0.0
+    items: float = 0.0
+    rounds: float = 0.0
+    calls: int = 0
+
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `action` gives; None where it raises a mistake, which is put in the list."""
+        try:
+            return action(*args, **kwargs)
+        except AlreadyReported:
+            return None
+        except Mistake as mistake:
+            self.report(mistake)
+            return None
+
+    def report(self, mistake: Mistake) -> None:
+        """Put a mistake in the list, once.  Raises `Enough` where the list is full."""
+        if mistake.diagnostic not in self.diagnostics:
+            self.diagnostics.append(mistake.diagnostic)
+        if len(self.diagnostics) >= MAX_MISTAKES:
+            raise Enough
+
+    def reserve(self, count: float, what: str, span: Span) -> None:
+        """Count the numbers of a matrix before it is made.  Raises `Mistake` above the bound."""
+        limit = min(MAX_ITEMS, self.memory_limit // 8)
+        if self.items + count > limit:
+            raise Mistake(
+                f"{what} makes {readable(count)} items; a model may make at most {limit} in all",
+                span,
+                "make it smaller; large matrices belong in .npy files",
+            )
+        self.items += count
+
+    def spend(self, count: float, what: str, span: Span) -> None:
+        """Count what loops, lists and functions evaluate, beforehand.  Raises `Mistake` above the bound."""
+        if self.rounds + count > MAX_ROUNDS:
+            raise Mistake(
+                f"{what}; a model may evaluate at most {MAX_ROUNDS} in all",
+                span,
+                "make it smaller; many equal ensembles are an `array`, large matrices belong in .npy files",
+            )
+        self.rounds += count
+
+    def plan(self, size: float, span: Span) -> None:
+        """Count memory before it is allocated.  Raises `Mistake` with the size where it does not fit."""
+        planned = self.bytes_planned + size
+        if planned > self.memory_limit:
+            raise Mistake(
+                f"the model needs about {_bytes(planned)} of memory up to here; "
+                f"the limit is {_bytes(self.memory_limit)}",
+                span,
+                "use fewer neurons or dimensions, or raise the memory limit",
+            )
+        self.bytes_planned = planned
+
+
+def readable(count: float) -> str:
+    """A whole number, short where it is very large."""
+    return f"{count:.0f}" if count < 1e15 else f"{count:g}"
+
+
+def _bytes(size: float) -> str:
+    units = ["bytes", "kB", "MB", "GB", "TB", "PB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"

@@ -1,0 +1,200 @@
+"""The checked model: every object and connection by itself, with paths, sizes and numbers.
+
+`check` makes it of syntax, `lower` makes the graph of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikec.errors import Span
+from spikec.expressions import Expression
+from spikec.graph import Distribution, Ensemble, Solver
+from spikec.language.vocabulary import Synapse
+
+FloatArray = NDArray[np.float64]
+
+# ---------------------------------------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True)
+class ConstantSource:
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TimeSource:
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Rows of `samples`, one every `every` steps; held, or interpolated where `linear`."""
+
+    samples: FloatArray
+    every: float
+    linear: bool
+    repeat: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Row k of `values` from `times[k]` (s) on."""
+
+    times: tuple[float, ...]
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class WhiteSignal:
+    """Noise of equal power up to `high` (Hz), repeating every `period` (s), of root mean square `rms`."""
+
+    period: float
+    high: float
+    rms: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class WhiteNoise:
+    """Independent samples: gaussian(a = mean, b = std) or uniform(a = low, b = high)."""
+
+    distribution: str
+    a: float
+    b: float
+    scale: bool
+    seed: int
+
+
+Source = ConstantSource | TimeSource | Recording | Steps | WhiteSignal | WhiteNoise
+
+
+# --------------------------------------------------------------------------------------------- elements
+
+
+@dataclass(frozen=True, eq=False)
+class Element:
+    """One object of the model: its value is a vector of `size`."""
+
+    path: str
+    size: int
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Element):
+    source: Source
+
+
+@dataclass(frozen=True, eq=False)
+class Population(Element):
+    """`ensemble` is None in direct mode, where the value is the input; `noise` is added to the currents."""
+
+    neurons: int
+    ensemble: Ensemble | None
+    noise: WhiteNoise | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionNode(Element):
+    """y = expressions(x, t), x of length `arguments`."""
+
+    arguments: int
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Relay(Element):
+    """Passes its input on: y = x."""
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """Ensembles side by side; their values one after the other are its value."""
+
+    path: str
+    elements: tuple[Population, ...]
+    span: Span
+
+    @property
+    def size(self) -> int:
+        return sum(e.size for e in self.elements)
+
+
+# ------------------------------------------------------------------------------------------ connections
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Components of one element's value, or of its neurons."""
+
+    element: Element
+    components: range | tuple[int, ...]
+    total: int
+
+    @property
+    def whole(self) -> bool:
+        return self.components == range(self.total)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a reference means: pieces side by side.  `attribute`: "value", "neurons" or a state variable."""
+
+    name: str
+    pieces: tuple[Piece, ...]
+    attribute: str
+    span: Span
+
+    @property
+    def size(self) -> int:
+        return sum(len(p.components) for p in self.pieces)
+
+
+Transform = float | FloatArray | Distribution | None
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """source -> functions (one tuple per piece, or None) -> synapse -> delay -> transform -> target."""
+
+    name: str
+    source: View
+    target: View
+    functions: tuple[tuple[Expression, ...], ...] | None
+    synapse: Synapse | None
+    transform: Transform
+    delay: int
+    solver: Solver
+    eval_points: Distribution | None
+    seed: int
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A probe: `source` through its function and synapse, every `every` steps."""
+
+    name: str
+    source: View
+    functions: tuple[tuple[Expression, ...], ...] | None
+    synapse: Synapse | None
+    solver: Solver
+    every: int
+    unit: str
+    ideal: tuple[Expression, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedModel:
+    name: str
+    dt: float
+    seed: int
+    elements: tuple[Element, ...]
+    connections: tuple[Connection, ...]
+    probes: tuple[Recorded, ...]
+    sources: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""Files beside a model: imports, matrices and recordings; nothing outside its folder unless allowed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikec.errors import Span
+from spikec.language.context import Context
+from spikec.language.scope import suggestion
+from spikec.language.values import Mistake
+
+
+def locate(name: str, span: Span | None, context: Context, folder: Path | None) -> Path:
+    """The path of a file named in a model, relative to the file that names it.  Raises `Mistake`."""
+    if folder is None or context.folder is None:
+        raise Mistake(
+            f"the model is not a file, so it has no folder to read {name!r} from",
+            span,
+            "give the folder, or save it",
+        )
+    path = folder / name
+    root = context.folder.resolve()
+    if not context.allow_outside and not path.resolve().is_relative_to(root):
+        raise Mistake(
+            f"{name!r} is outside of the model's folder",
+            span,
+            "move the file beside the model, or pass --allow-outside",
+        )
+    if not path.is_file():
+        raise Mistake(f"there is no file {name!r} beside the model", span, _nearby(name, path))
+    return path
+
+
+def _nearby(name: str, path: Path) -> str:
+    suffix = path.suffix
+    try:
+        there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix)[:1000]
+    except OSError:
+        return "check the name of the folder"
+    return suggestion(Path(name).name, there) if there else f"the folder holds no {suffix or 'such'} file"
+
+
+def read_text(path: Path, name: str, span: Span | None) -> str:
+    """Text of a UTF-8 file.  Raises `Mistake` that says where another encoding shows."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Mistake(
+            f"cannot read {name!r}: {error.strerror}", span, "check the name and the permissions"
+        ) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        place = Span(name, line, column, line, column + 1)
+        raise Mistake(
+            f"{name!r} is not UTF-8 text (byte {error.start})", place, "save the file as UTF-8"
+        ) from None
+
+
+def read_matrix(name: str, span: Span, context: Context, folder: Path | None) -> NDArray[np.float64]:
+    """Numbers of a `.csv` or `.npy` file: a vector or a matrix.  Raises `Mistake`."""
+    path = locate(name, span, context, folder)
+    size = path.stat().st_size
+    if size * 2 > context.memory_limit:
+        raise Mistake(f"{name!r} has {size} bytes, too many for the memory", span, "use a smaller file")
+    if path.suffix == ".npy":
+        values = _read_npy(path, name, span)
+    elif path.suffix == ".csv":
+        values = _read_csv(path, name, span)
+    else:
+        raise Mistake(f"{name!r} is neither .csv nor .npy", span, "save the numbers as .csv or .npy")
+    if values.ndim not in (1, 2) or not values.size:
+        raise Mistake(
+            f"{name!r} has shape {values.shape}, not that of a vector or matrix", span, "save one or two axes"
+        )
+    if not np.isfinite(values).all():
+        raise Mistake(
+            f"{name!r} holds values that are not finite", span, "remove NaN and infinity from the file"
+        )
+    return values
+
+
+def _read_npy(path: Path, name: str, span: Span) -> NDArray[np.float64]:
+    try:
+        values = np.load(path, allow_pickle=False)
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            raise ValueError("it does not hold real numbers")
+    except (OSError, ValueError, EOFError) as error:
+        raise Mistake(
+            f"cannot read {name!r}: {error}", span, "save it with numpy.save, without pickle"
+        ) from None
+    return values.astype(np.float64)
+
+
+def _read_csv(path: Path, name: str, span: Span) -> NDArray[np.float64]:
+    rows: list[list[float]] = []
+    lines = read_text(path, name, span).splitlines()
+    for line, row in enumerate(csv.reader(lines), 1):
+        if not row or row[0].lstrip().startswith("#"):
+            continue
+        try:
+            rows.append([float(cell) for cell in row])
+        except ValueError:
+            # The first row may hold the names of the columns.
+            if line == 1:
+                continue
+            raise Mistake(
+                f"line {line} of {name!r} is not numbers separated by commas", span, "mend the file"
+            ) from None
+        if len(rows[-1]) != len(rows[0]):
+            raise Mistake(
+                f"line {line} of {name!r} has {len(row)} columns, not {len(rows[0])}", span, "mend the file"
+            )
+    return np.array(rows, dtype=np.float64)

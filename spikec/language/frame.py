@@ -1,0 +1,105 @@
+"""Frames: the objects of one module instance (or of the whole model), by their names in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spikec.errors import Span
+from spikec.language import syntax as s
+from spikec.language.context import Context
+from spikec.language.elements import Array, Element
+from spikec.language.evaluate import integer
+from spikec.language.scope import Scope, duplicate
+from spikec.language.values import AlreadyReported, Mistake
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An object whose declaration holds a mistake that is reported already."""
+
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleValue:
+    """A module with the scope of the file that defines it."""
+
+    definition: s.Module
+    scope: Scope
+    modules: dict[str, ModuleValue]
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A module in use: its frame, and where it is used."""
+
+    frame: Frame
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Default:
+    """One argument or clause that `defaults` gives, with the scope it is read in."""
+
+    argument: s.Argument
+    scope: Scope
+
+
+Object = Element | Array | Instance | Broken
+
+
+@dataclass(eq=False)
+class Frame:
+    """`path` is what stands before the names of its objects ("position."); `seed` keys their randomness."""
+
+    context: Context
+    path: str
+    scope: Scope
+    modules: dict[str, ModuleValue]
+    seed: int
+    depth: int = 0
+    objects: dict[str, Object] = field(default_factory=dict)
+    families: dict[str, Span] = field(default_factory=dict)
+    defaults: dict[str, dict[str, Default]] = field(default_factory=dict)
+    ports: list[str] = field(default_factory=list)
+    in_module: bool = False
+
+    def inner(self, scope: Scope) -> Frame:
+        """The same frame with more names of values: the body of a loop."""
+        return Frame(
+            self.context, self.path, scope, self.modules, self.seed, self.depth, self.objects,
+            self.families, self.defaults, self.ports, self.in_module,
+        )  # fmt: skip
+
+    def local_name(self, declared: s.Declared) -> str:
+        """The name with the values of its indices: `e[3]`."""
+        indices = [integer(i, self.scope, "the index of a name") for i in declared.indices]
+        return declared.name + "".join(f"[{i}]" for i in indices)
+
+    def declare(self, declared: s.Declared, local: str, obj: Object) -> None:
+        """Enter an object.  Raises `Mistake` if its name is taken."""
+        taken = self.objects.get(local)
+        if taken is not None:
+            mistake = duplicate(local, declared.span, taken.span)
+            if taken.span == obj.span and isinstance(taken, Broken):
+                raise AlreadyReported
+            if taken.span == obj.span:
+                raise Mistake(
+                    f"the name {local!r} is declared in every round of a loop",
+                    declared.span,
+                    f"number it with the loop's variable, such as {declared.name}[i]",
+                )
+            raise mistake
+        if (declared.name in self.families) != bool(declared.indices) and (
+            declared.name in self.families or declared.name in self.objects
+        ):
+            first = self.families.get(declared.name) or self.objects[declared.name].span
+            raise duplicate(declared.name, declared.span, first)
+        self.objects[local] = obj
+        if declared.indices:
+            self.families.setdefault(declared.name, declared.span)
+
+    def names(self) -> list[str]:
+        """Names of objects, for suggestions."""
+        plain = [n for n in self.objects if "[" not in n]
+        return plain + list(self.families)

@@ -1,0 +1,150 @@
+"""`input` statements to sources: constants, functions of time, recordings, white signals, noise, steps."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from spikec.errors import Span
+from spikec.language import elements as e
+from spikec.language import syntax as s
+from spikec.language.evaluate import evaluate, kind_of, number
+from spikec.language.files import read_matrix
+from spikec.language.frame import Frame
+from spikec.language.noise import dims_of, seed_in, white_noise
+from spikec.language.outputs import vector
+from spikec.language.populate import time_function
+from spikec.language.signatures import Parameter, bind, check_unit
+from spikec.language.values import FREQUENCY, TIME, Mistake, Record, Value
+
+_WHITE_SIGNAL = (
+    Parameter("period", TIME, required=True, positive=True),
+    Parameter("high", FREQUENCY, required=True, positive=True),
+    Parameter("rms", positive=True),
+    Parameter("dims", least=1.0),
+    Parameter("seed", least=0.0),
+)
+
+
+def declared(statement: s.Input, frame: Frame, path: str, dt: float) -> e.Input:
+    """`input name = value`, `input name(t) = value`."""
+    if statement.argument is not None:
+        outputs = time_function(statement.argument, statement.value, frame)
+        return e.Input(path, len(outputs), statement.span, e.TimeSource(outputs))
+    value = evaluate(statement.value, frame.scope)
+    if isinstance(value, Record):
+        size, source = _process(value, frame, dt)
+        return e.Input(path, size, statement.span, source)
+    if not isinstance(value, Value):
+        raise Mistake(
+            f"an input cannot be {kind_of(value)}",
+            statement.value.span,
+            "write numbers or a process such as white_signal",
+        )
+    constant = vector(value, statement.value.span)
+    values = tuple(float(c) for c in constant)
+    return e.Input(path, len(values), statement.span, e.ConstantSource(values))
+
+
+def from_file(statement: s.InputFile, frame: Frame, path: str, dt: float) -> e.Input:
+    """`input name from "file" every interval [linear] [repeat]`: rows are samples, columns dimensions."""
+    every = number(statement.every, frame.scope)
+    check_unit(every, TIME, "the interval of a recording", statement.every.span)
+    if every.shape or every.data < dt * (1 - 1e-9):
+        raise Mistake(
+            f"the interval of a recording must be at least the step of {dt:g} s",
+            statement.every.span,
+            "write a longer interval, or make dt smaller",
+        )
+    samples = read_matrix(statement.file.value, statement.file.span, frame.context, frame.scope.folder)
+    samples = samples[:, None] if samples.ndim == 1 else samples
+    linear, repeat = ("linear" in statement.options), ("repeat" in statement.options)
+    if repeat:
+        whole_steps(len(samples) * every.data, dt, "the length of a repeated recording", statement.every.span)
+    rows = len(samples) * every.data / dt if linear else len(samples)
+    frame.context.reserve(rows * samples.shape[1], "the recording", statement.span)
+    source = e.Recording(samples, float(every.data), linear, repeat)
+    return e.Input(path, samples.shape[1], statement.span, source)
+
+
+def whole_steps(duration: float, dt: float, what: str, span: Span) -> int:
+    """A time in steps.  Raises `Mistake` where it is not a whole number of them, or none."""
+    steps = round(min(duration / dt, 2.0**53))
+    if steps < 1 or steps >= 2**53 or abs(duration / dt - steps) > 1e-6 * max(1.0, steps):
+        raise Mistake(
+            f"{what} must be a multiple of the step of {dt:g} s, not {duration:g} s",
+            span,
+            f"write {max(1, steps) * dt * 1000:g}ms, or change dt"
+            if steps < 2**53
+            else "write a shorter time",
+        )
+    return steps
+
+
+def _process(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
+    processes = {"white_signal": _white_signal, "white_noise": _white_noise, "piecewise": _piecewise}
+    if record.name not in processes:
+        raise Mistake(
+            f"{record.name!r} is not a process",
+            record.span,
+            "write one of white_signal, white_noise or piecewise",
+        )
+    return processes[record.name](record, frame, dt)
+
+
+def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
+    given = bind(record, _WHITE_SIGNAL)
+    size = dims_of(given, record.span)
+    steps = whole_steps(given["period"], dt, "the period of a white signal", record.span)
+    if given["high"] * given["period"] < 1:
+        raise Mistake(
+            f"no frequency up to {given['high']:g} Hz fits the period of {given['period']:g} s",
+            record.span,
+            f"write a period of at least {1 / given['high']:g}s",
+        )
+    if given["high"] > 0.5 / dt:
+        raise Mistake(
+            f"a white signal up to {given['high']:g} Hz needs a step shorter than {dt:g} s",
+            record.span,
+            f"write high={0.5 / dt:g}Hz or less",
+        )
+    frame.context.reserve(steps * size, "the white signal", record.span)
+    return size, e.WhiteSignal(
+        given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, frame.seed)
+    )
+
+
+def _white_noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
+    return white_noise(record, frame.seed)
+
+
+def _piecewise(record: Record, frame: Frame, _dt: float) -> tuple[int, e.Source]:
+    """`piecewise(0s: 1, 0.5s: 0)`: each value holds from its time to the next; 0 before the first."""
+    if not record.entries:
+        raise Mistake("piecewise has no values", record.span, "write piecewise(0s: 1, 0.5s: 0)")
+    rows: list[tuple[float, Any, Span]] = []
+    for entry in record.entries:
+        if not isinstance(entry.key, Value) or not isinstance(entry.value, Value) or entry.value.symbolic:
+            raise Mistake(
+                "piecewise takes pairs of a time and a value", entry.span, "write piecewise(0s: 1, 0.5s: 0)"
+            )
+        check_unit(entry.key, TIME, "a time of piecewise", entry.whole or entry.span)
+        if entry.key.shape or not 0 <= entry.key.data < 1e9:
+            raise Mistake(
+                "a time of piecewise is one time, 0s or later", entry.span, "write piecewise(0s: 1)"
+            )
+        rows.append((float(entry.key.data), vector(entry.value, entry.span), entry.span))
+    for (before, first, _), (after, then, place) in pairwise(rows):
+        if after <= before:
+            raise Mistake("the times of piecewise do not increase", place, "put them in order")
+        if len(then) != len(first):
+            raise Mistake(
+                f"the values of piecewise differ in size: {len(first)} and {len(then)}",
+                place,
+                "give all of them one size",
+            )
+    values = np.array([value for _, value, _ in rows], dtype=np.float64)
+    frame.context.reserve(values.size, "piecewise", record.span)
+    return values.shape[1], e.Steps(tuple(time for time, _, _ in rows), values)

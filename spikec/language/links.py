@@ -1,0 +1,282 @@
+"""Connections with everything resolved: views, functions, transforms; and that their sizes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikec.errors import Span
+from spikec.expressions import Expression, Time, uses_time
+from spikec.graph import Distribution, Solver
+from spikec.language import elements as e
+from spikec.language import syntax as s
+from spikec.language import vocabulary as v
+from spikec.language.evaluate import call_function, evaluate, kind_of
+from spikec.language.frame import Default, Frame
+from spikec.language.inputs import whole_steps
+from spikec.language.outputs import expressions
+from spikec.language.populate import components
+from spikec.language.references import resolve
+from spikec.language.scope import FunctionValue, Scope
+from spikec.language.signatures import check_unit
+from spikec.language.values import TIME, AlreadyReported, Mistake, Record, Value
+
+Functions = tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A clause with the scope it is read in: written at the connection, or given by `defaults`."""
+
+    value: s.Expr | None
+    span: Span
+    scope: Scope
+
+
+def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str, Given]:
+    """Clauses by name.  Raises `Mistake` where one is written twice."""
+    found: dict[str, Given] = {}
+    for clause in written:
+        if clause.name in found:
+            raise Mistake(f"{clause.name!r} is written twice", clause.span, "remove one of them")
+        value = clause.values[0] if clause.values else None
+        found[clause.name] = Given(value, clause.span, frame.scope)
+    defaults: dict[str, Default] = frame.defaults.get(kind, {})
+    for name, default in defaults.items():
+        if name not in found:
+            argument = default.argument
+            found[name] = Given(argument.value, argument.span, default.scope)
+    return found
+
+
+def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
+    """A connection whose sizes agree.  Raises `Mistake`."""
+    attempt = frame.context.attempt
+    given = clauses(statement.clauses, frame, "connection")
+    source = attempt(_source, statement, frame)
+    target = attempt(_target, statement, frame)
+    parts = attempt(_parts, given, dt)
+    if source is None or target is None or parts is None:
+        raise AlreadyReported
+    if parts.delay:
+        frame.context.plan(8.0 * parts.delay * source.size, given["delay"].span)
+    link = e.Connection(
+        name=unique(f"{source.name}->{target.name}"),
+        source=source,
+        target=target,
+        functions=functions(given.get("via"), source),
+        synapse=parts.synapse,
+        transform=parts.transform,
+        delay=parts.delay,
+        solver=parts.solver,
+        eval_points=_eval_points(given.get("eval_points"), source),
+        seed=frame.seed,
+        span=statement.span,
+    )
+    _check_sizes(link, statement, given.get("transform"))
+    return link
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """The clauses of a connection that do not depend on its ends."""
+
+    synapse: v.Synapse | None
+    transform: e.Transform
+    delay: int
+    solver: Solver
+
+
+def _parts(given: dict[str, Given], dt: float) -> _Parts:
+    return _Parts(
+        synapse(given.get("synapse"), v.DEFAULT_SYNAPSE),
+        _transform(given.get("transform")),
+        steps(given["delay"], dt, "a delay") if "delay" in given else 0,
+        solver(given.get("solver")),
+    )
+
+
+def _source(statement: s.Connect, frame: Frame) -> e.View:
+    view = resolve(statement.source, frame)
+    if view.attribute not in ("value", "neurons"):
+        raise Mistake(
+            f"{view.name!r} cannot be connected from", view.span, "connect from a value or from .neurons"
+        )
+    return view
+
+
+def _target(statement: s.Connect, frame: Frame) -> e.View:
+    """The view of a target.  Raises `Mistake` for what takes no input."""
+    view = resolve(statement.target, frame, as_target=True)
+    if view.attribute not in ("value", "neurons"):
+        raise Mistake(f"{view.name!r} cannot be connected to", view.span, "connect to a value or to .neurons")
+    for piece in view.pieces:
+        element = piece.element
+        if isinstance(element, e.Input) or (isinstance(element, e.FunctionNode) and not element.arguments):
+            raise Mistake(
+                f"{view.name!r} takes no input",
+                view.span,
+                "connect to an ensemble, relay, port or node with arguments",
+                ((f"{element.path} is declared here", element.span),),
+            )
+    return view
+
+
+# ---------------------------------------------------------------------------------------------- clauses
+
+
+def functions(given: Given | None, source: e.View) -> Functions | None:
+    """Expressions of each piece of the source, of its own components x[i]."""
+    if given is None:
+        return None
+    assert given.value is not None
+    if source.attribute != "value":
+        raise Mistake("neurons have no function", given.span, "leave `via` out, and use a transform")
+    cache: dict[tuple[Any, bool], tuple[Expression, ...]] = {}
+    out = []
+    for piece in source.pieces:
+        neural = isinstance(piece.element, e.Population) and piece.element.ensemble is not None
+        key = (tuple(piece.components), neural)
+        if key not in cache:
+            cache[key] = _function(given, piece, neural)
+        out.append(cache[key])
+    return tuple(out)
+
+
+def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, ...]:
+    assert given.value is not None
+    scope = given.scope.child()
+    count = len(piece.components)
+    scope.context.spend(count, f"the function has {count} arguments", given.span)
+    x = Value(components(tuple(piece.components)))
+    scope.bind("x", x)
+    if scope.find("t") is None:
+        scope.bind("t", Value(Time()))
+    value = evaluate(given.value, scope)
+    if isinstance(value, FunctionValue):
+        value = call_function(value, _spread(value, x), given.value.span)
+    if not isinstance(value, Value):
+        raise Mistake(
+            f"via takes a function of x, not {kind_of(value)}", given.value.span, "write via x[0]*x[1]"
+        )
+    outputs = expressions(value, given.value.span)
+    if neural and any(uses_time(o) for o in outputs):
+        raise Mistake(
+            "a function decoded from neurons cannot use the time t",
+            given.value.span,
+            "connect to a node that takes x and t, and from there on",
+        )
+    return outputs
+
+
+def _spread(function: FunctionValue, x: Value) -> list[Value]:
+    """x as one argument, or its components as one argument each, whichever the function takes."""
+    count = len(function.definition.arguments)
+    if count > 1 and count == x.shape[0]:
+        return [Value(item) for item in x.data]
+    return [x]
+
+
+def synapse(given: Given | None, default: v.Synapse | None) -> v.Synapse | None:
+    if given is None:
+        return default
+    assert given.value is not None
+    return v.synapse(evaluate(given.value, given.scope), given.value.span)
+
+
+def _transform(given: Given | None) -> e.Transform:
+    if given is None:
+        return None
+    assert given.value is not None
+    value, span = evaluate(given.value, given.scope), given.value.span
+    if isinstance(value, Record):
+        return None if value.name == "identity" else v.distribution(value, span, "the transform")
+    if not isinstance(value, Value) or value.symbolic:
+        raise Mistake(f"a transform cannot be {kind_of(value)}", span, "write a number or a matrix")
+    if len(value.shape) == 1:
+        raise Mistake(
+            f"a transform is a number or a matrix, not a vector of {value.shape[0]}",
+            span,
+            "write diag([...]) to scale each dimension, or [[...]] for a matrix of one row",
+        )
+    return float(value.data) if not value.shape else value.array
+
+
+def steps(given: Given, dt: float, what: str) -> int:
+    assert given.value is not None
+    value = evaluate(given.value, given.scope)
+    if not isinstance(value, Value) or value.symbolic or value.shape:
+        raise Mistake(f"{what} is one time", given.value.span, "write a time such as 3ms")
+    check_unit(value, TIME, what, given.value.span)
+    return whole_steps(float(value.data), dt, what, given.value.span)
+
+
+def solver(given: Given | None) -> Solver:
+    if given is None:
+        return Solver()
+    assert given.value is not None
+    return v.solver(evaluate(given.value, given.scope), given.value.span)
+
+
+def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
+    if given is None:
+        return None
+    assert given.value is not None
+    value = evaluate(given.value, given.scope)
+    points = v.distribution(value, given.value.span, "the evaluation points")
+    if isinstance(value, Value):
+        dims = {p.element.size for p in source.pieces}
+        width = value.array.shape[1] if value.array.ndim == 2 else 1
+        if dims != {width}:
+            raise Mistake(
+                f"the evaluation points have {width} column(s); {source.name!r} has {min(dims)} dimension(s)",
+                given.value.span,
+                "give one column per dimension",
+            )
+    return points
+
+
+# ------------------------------------------------------------------------------------------------ sizes
+
+
+def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
+    """What arrives must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
+    have = link.source.size if link.functions is None else sum(map(len, link.functions))
+    want = link.target.size
+    if link.functions is None:
+        what = f"{link.source.name!r} has {_dimensions(have)}"
+    else:
+        what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
+    notes = (_origin(link.source), _origin(link.target))
+    if isinstance(link.transform, np.ndarray):
+        rows, columns = link.transform.shape
+        if (rows, columns) != (want, have):
+            span = given.value.span if given and given.value else statement.span
+            raise Mistake(
+                f"the transform has shape {rows} x {columns}; {what} and {link.target.name!r} takes {want}",
+                span,
+                f"give a matrix of shape {want} x {have}",
+                notes,
+            )
+        return
+    if have != want and not isinstance(link.transform, Distribution):
+        raise Mistake(
+            f"{what}, but {link.target.name!r} takes {want}",
+            statement.span,
+            f"connect a part such as [0:{min(have, want)}], or give a transform of shape {want} x {have}",
+            notes,
+        )
+
+
+def _dimensions(size: int) -> str:
+    return f"{size} dimension" + "s" * (size != 1)
+
+
+def _origin(view: e.View) -> tuple[str, Span]:
+    element = view.pieces[0].element
+    size = f"{element.size}" if len(view.pieces) == 1 else f"{view.size}"
+    what = f"of {_dimensions(element.size)}" if len(view.pieces) == 1 else f"of {size} dimensions in all"
+    return f"{view.name.split('[')[0]!r} {what} is declared here", element.span

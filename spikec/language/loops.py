@@ -1,0 +1,42 @@
+"""Algebraic loops: circles of connections none of which holds a step of delay."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from spikec.errors import Diagnostic, ModelError
+from spikec.language.elements import CheckedModel, Connection
+from spikec.language.lower import Lowering
+
+
+def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
+    """Raise `ModelError` with a mistake per circle: its connections, and which of them needs a synapse."""
+    undelayed = lowering.graph.undelayed()
+    if nx.is_directed_acyclic_graph(undelayed):
+        return
+    diagnostics = []
+    for component in nx.strongly_connected_components(undelayed):
+        part = undelayed.subgraph(sorted(component))
+        if len(component) > 1 or nx.number_of_selfloops(part):
+            diagnostics.append(_diagnostic(nx.find_cycle(part, source=min(component)), lowering))
+    diagnostics.sort(key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
+    raise ModelError(diagnostics, model.sources)
+
+
+def _diagnostic(cycle: list[tuple[str, str]], lowering: Lowering) -> Diagnostic:
+    links: list[Connection] = []
+    for source, target in cycle:
+        link = lowering.links.get((source, target))
+        if link is not None and link not in links:
+            links.append(link)
+    links.sort(key=lambda link: (link.span.file, link.span.line, link.span.column))
+    # The last one written closes the circle.
+    last = links[-1]
+    names = ", ".join(repr(link.name) for link in links)
+    notes = tuple((f"{link.name!r} has no synapse", link.span) for link in links[:-1])
+    return Diagnostic(
+        f"algebraic loop: {names}; each needs the value of the others in the same step",
+        last.span,
+        f"give {last.name!r} a synapse or a delay, such as synapse lowpass(5ms)",
+        notes,
+    )

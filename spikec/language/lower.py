@@ -1,0 +1,249 @@
+"""The checked model to the dataflow graph.
+
+A connection becomes   source -> Decoding or Function -> Filter -> Delay -> Product -> Sum of the target.   An
+ensemble `a` is the node `a`, its input vector the sum `a.in`, currents into its neurons `a.neurons.in`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from spikec import graph as g
+from spikec.expressions import Expression, identity
+from spikec.language import elements as e
+from spikec.language.lower_matrices import Part, gather, route
+from spikec.language.lower_sources import noise, source
+from spikec.language.values import Mistake
+from spikec.language.vocabulary import Synapse
+from spikec.nef.distributions import DistributionError, sample
+from spikec.nef.sampling import generator
+
+
+@dataclass
+class Lowering:
+    """The graph under construction; `links` says which connection made an edge, for errors about loops."""
+
+    graph: g.Graph
+    links: dict[tuple[str, str], e.Connection] = field(default_factory=dict)
+
+
+def lower(model: e.CheckedModel) -> Lowering:
+    """The graph of a checked model, and the connection behind each of its edges."""
+    lowering = Lowering(g.Graph(model.name, model.dt, model.seed))
+    for element in model.elements:
+        _element(element, lowering.graph)
+    for link in model.connections:
+        _connection(link, lowering)
+    for probe in model.probes:
+        _probe(probe, lowering.graph)
+    return lowering
+
+
+# --------------------------------------------------------------------------------------------- elements
+
+
+def _element(element: e.Element, graph: g.Graph) -> None:
+    path = element.path
+    match element:
+        case e.Input():
+            graph.add(path, source(element, graph.dt))
+        case e.Population():
+            graph.add(f"{path}.in", g.Sum(size=element.size, span=element.span))
+            if element.ensemble is not None:
+                graph.add(path, element.ensemble)
+                graph.connect(f"{path}.in", path)
+                _noise(element, graph)
+        case e.FunctionNode():
+            op = g.Function(
+                size=element.size,
+                span=element.span,
+                expressions=element.expressions,
+                arguments=element.arguments,
+            )
+            if element.arguments:
+                graph.add(f"{path}.in", g.Sum(size=element.arguments, span=element.span))
+            graph.add(path, op)
+            if element.arguments:
+                graph.connect(f"{path}.in", path)
+        case e.Relay():
+            graph.add(path, g.Sum(size=element.size, span=element.span))
+
+
+def _noise(element: e.Population, graph: g.Graph) -> None:
+    """Noise enters as a current of every neuron."""
+    if element.noise is not None:
+        name = f"{element.path}.noise"
+        graph.add(name, noise(element.noise, name, element.neurons, element.span))
+        whole = e.Piece(element, range(element.neurons), element.neurons)
+        graph.connect(name, _entry(whole, "neurons", graph))
+
+
+def _neural(element: e.Element) -> bool:
+    return isinstance(element, e.Population) and element.ensemble is not None
+
+
+def _value(element: e.Element) -> str:
+    """The node that holds the value of an element without neurons."""
+    return f"{element.path}.in" if isinstance(element, e.Population) else element.path
+
+
+def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
+    """The sum that a connection to a piece ends in."""
+    element = piece.element
+    if attribute == "neurons":
+        name = f"{element.path}.neurons.in"
+        if name not in graph.nx:
+            graph.add(name, g.Sum(size=piece.total, span=element.span))
+            graph.connect(name, element.path, "J")
+        return name
+    return element.path if isinstance(element, e.Relay) else f"{element.path}.in"
+
+
+# ------------------------------------------------------------------------------------------ connections
+
+
+@dataclass(frozen=True)
+class _Path:
+    """How each piece of a source is read: its functions, and what follows."""
+
+    name: str
+    view: e.View
+    functions: tuple[tuple[Expression, ...], ...] | None
+    synapse: Synapse | None
+    delay: int
+    solver: g.Solver
+    eval_points: g.Distribution | None
+
+
+def _connection(link: e.Connection, lowering: Lowering) -> None:
+    graph = lowering.graph
+    path = _Path(
+        link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points
+    )
+    sources = _sources(path, graph, link)
+    targets = [
+        Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces
+    ]
+    ends = route(graph, link.name, sources, targets, _matrix(link), link.span)
+    for edge in ends:
+        lowering.links[edge] = link
+
+
+def _matrix(link: e.Connection) -> float | e.FloatArray | None:
+    """The transform as a number or matrix; random ones are drawn here, keyed by the connection's name."""
+    if not isinstance(link.transform, g.Distribution):
+        return link.transform
+    columns = link.source.size if link.functions is None else sum(map(len, link.functions))
+    rng = generator(link.seed, link.name, "transform")
+    try:
+        return sample(link.transform.kind, link.transform.parameters, link.target.size, columns, rng)
+    except DistributionError as error:
+        raise Mistake(str(error), link.span, error.hint) from None
+
+
+def _sources(path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded) -> list[Part]:
+    """The filtered signals of each piece, with the components of them that are taken."""
+    parts = []
+    several = len(path.view.pieces) > 1
+    for i, piece in enumerate(path.view.pieces):
+        name = f"{path.name}.{i}" if several else path.name
+        functions = None if path.functions is None else path.functions[i]
+        node = _read(name, piece, functions, path, graph, owner)
+        size = graph.op(node).size
+        node = _remember(name, node, size, path, graph, owner)
+        taken = piece.components if functions is None else range(size)
+        parts.append(Part(node, taken, size))
+    return parts
+
+
+def _read(
+    name: str,
+    piece: e.Piece,
+    functions: tuple[Expression, ...] | None,
+    path: _Path,
+    graph: g.Graph,
+    owner: e.Connection | e.Recorded,
+) -> str:
+    """The node of a piece's value, activity, or function of its value."""
+    element = piece.element
+    if path.view.attribute == "neurons":
+        node = graph.add(f"{name}.activity", g.Decoding(size=piece.total, span=owner.span, expressions=()))
+        graph.connect(element.path, node, "activity")
+        return node
+    if _neural(element):
+        # Without a function all of x is decoded, and sliced afterwards, so that connections share it.
+        expressions = identity(element.size) if functions is None else functions
+        op = g.Decoding(
+            size=len(expressions), span=owner.span, expressions=expressions, solver=path.solver,
+            eval_points=path.eval_points,
+        )  # fmt: skip
+        node = graph.add(f"{name}.decode", op)
+        graph.connect(element.path, node, "activity")
+        return node
+    value = _value(element)
+    if functions is None:
+        return value
+    function = g.Function(size=len(functions), span=owner.span, expressions=functions, arguments=element.size)
+    node = graph.add(f"{name}.function", function)
+    graph.connect(value, node)
+    return node
+
+
+def _remember(
+    name: str, node: str, size: int, path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded
+) -> str:
+    """The synapse and the delay after a node."""
+    chain: Sequence[tuple[str, g.Operator]] = []
+    if path.synapse is not None:
+        s = path.synapse
+        synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog)
+        chain = [("filter", synapse)]
+    if path.delay:
+        chain = [*chain, ("delay", g.Delay(size=size, span=owner.span, steps=path.delay))]
+    for suffix, op in chain:
+        added = graph.add(f"{name}.{suffix}", op)
+        graph.connect(node, added)
+        node = added
+    return node
+
+
+# ----------------------------------------------------------------------------------------------- probes
+
+
+def _probe(probe: e.Recorded, graph: g.Graph) -> None:
+    view = probe.source
+    name = f"probe {probe.name}"
+    if view.attribute not in ("value", "neurons", "input"):
+        piece = view.pieces[0]
+        _add_probe(probe, graph, piece.element.path, piece.total, view.attribute, "neurons")
+        return
+    if view.attribute == "input":
+        attribute = "input"
+        parts = [Part(_input_of(p.element), p.components, p.total) for p in view.pieces]
+        parts = [
+            Part(_remember(name, x.node, x.size, _probe_path(name, probe), graph, probe), x.taken, x.size)
+            for x in parts
+        ]
+    else:
+        attribute = "value"
+        parts = _sources(_probe_path(name, probe), graph, probe)
+    node, size = gather(graph, name, parts, probe.span)
+    _add_probe(probe, graph, node, size, attribute, "x")
+
+
+def _input_of(element: e.Element) -> str:
+    return element.path if isinstance(element, e.Relay) else f"{element.path}.in"
+
+
+def _probe_path(name: str, probe: e.Recorded) -> _Path:
+    return _Path(name, probe.source, probe.functions, probe.synapse, 0, probe.solver, None)
+
+
+def _add_probe(probe: e.Recorded, graph: g.Graph, node: str, size: int, attribute: str, port: str) -> None:
+    op = g.Probe(
+        size=size, span=probe.span, name=probe.name, attribute=attribute, every=probe.every, unit=probe.unit,
+        ideal=probe.ideal,
+    )  # fmt: skip
+    graph.add(f"probe {probe.name}", op)
+    graph.connect(node, f"probe {probe.name}", port)

@@ -1,0 +1,150 @@
+"""`probe` statements: what is recorded, of what, how often, and in which unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from spikec.expressions import Expression, Time
+from spikec.language import elements as e
+from spikec.language import syntax as s
+from spikec.language.evaluate import evaluate, kind_of
+from spikec.language.frame import Frame
+from spikec.language.links import Given, clauses, functions, solver, steps, synapse
+from spikec.language.outputs import expressions
+from spikec.language.references import resolve
+from spikec.language.scope import duplicate, suggestion
+from spikec.language.values import Mistake, Value
+
+STATES = ("spikes", "voltage", "refractory_time", "adaptation")
+_UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
+
+
+def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]) -> list[e.Recorded]:
+    """A probe; one per ensemble where neurons of an array are recorded.  Raises `Mistake`."""
+    given = clauses(statement.clauses, frame, "probe")
+    view = _with_attribute(resolve(statement.target, frame), given)
+    name = view.name if statement.name is None else frame.path + frame.local_name(statement.name)
+    if name in taken:
+        mistake = duplicate(name, statement.span, taken[name].span)
+        raise Mistake(
+            f"two probes are named {name!r}",
+            statement.span,
+            "name one of them: probe ... as name",
+            mistake.diagnostic.notes,
+        )
+    taken[name] = statement
+    recorded = e.Recorded(
+        name=name,
+        source=view,
+        functions=functions(given.get("via"), view),
+        synapse=synapse(given.get("synapse"), None),
+        solver=solver(given.get("solver")),
+        every=steps(given["every"], dt, "the interval of a probe") if "every" in given else 1,
+        unit=_UNITS.get(view.attribute, ""),
+        ideal=_ideal(given.get("ideal")),
+        span=statement.span,
+    )
+    _check_ideal(recorded, given.get("ideal"))
+    return _per_ensemble(recorded, statement.clauses)
+
+
+def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
+    """The view with the state variable that a word such as `spikes` names; `.neurons` is what they send."""
+    word = next((name for name in STATES if name in given), None)
+    if word is not None:
+        if view.attribute == "value":
+            neural = all(
+                isinstance(p.element, e.Population) and p.element.ensemble is not None for p in view.pieces
+            )
+            if not neural or not all(p.whole for p in view.pieces):
+                raise Mistake(
+                    f"{view.name!r} has no {word}", view.span, "name an ensemble that is not in direct mode"
+                )
+            view = replace(view, pieces=tuple(_neurons(p) for p in view.pieces))
+        elif view.attribute != "neurons":
+            raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
+        view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
+    if view.attribute == "neurons" and all(_spiking(p) and p.whole for p in view.pieces):
+        return replace(view, attribute="spikes")
+    return view
+
+
+def _neurons(piece: e.Piece) -> e.Piece:
+    """All neurons of the ensemble that a piece is of."""
+    assert isinstance(piece.element, e.Population)
+    count = piece.element.neurons
+    return e.Piece(piece.element, range(count), count)
+
+
+def _spiking(piece: e.Piece) -> bool:
+    element = piece.element
+    return (
+        isinstance(element, e.Population) and element.ensemble is not None and element.ensemble.neuron.spiking
+    )
+
+
+def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
+    if given is None:
+        return None
+    assert given.value is not None
+    scope = given.scope.child()
+    scope.bind("t", Value(Time()))
+    value = evaluate(given.value, scope)
+    if not isinstance(value, Value):
+        raise Mistake(
+            f"ideal takes expressions of t, not {kind_of(value)}",
+            given.value.span,
+            "write ideal [sin(t), cos(t)]",
+        )
+    return expressions(value, given.value.span)
+
+
+def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:
+    if recorded.ideal is None or given is None:
+        return
+    size = recorded.source.size if recorded.functions is None else sum(map(len, recorded.functions))
+    if len(recorded.ideal) != size:
+        raise Mistake(
+            f"ideal has {len(recorded.ideal)} value(s), but the probe records {size}",
+            given.span,
+            "give one per dimension",
+        )
+
+
+def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e.Recorded]:
+    view = recorded.source
+    if view.attribute not in STATES:
+        return [recorded]
+    for piece in view.pieces:
+        _check_state(piece, view)
+    for clause in written:
+        if clause.name in ("synapse", "via"):
+            raise Mistake(f"a probe of {view.attribute} takes no {clause.name}", clause.span, "leave it out")
+    recorded = replace(recorded, synapse=None)
+    if len(view.pieces) == 1:
+        return [recorded]
+    name: Callable[[int], str] = lambda i: f"{recorded.name}[{i}]"  # noqa: E731
+    return [
+        replace(recorded, name=name(i), source=replace(view, pieces=(piece,)))
+        for i, piece in enumerate(view.pieces)
+    ]
+
+
+def _check_state(piece: e.Piece, view: e.View) -> None:
+    element = piece.element
+    assert isinstance(element, e.Population)
+    assert element.ensemble is not None
+    neuron = element.ensemble.neuron
+    known = [*(("spikes",) if neuron.spiking else ()), *neuron.state]
+    if view.attribute not in known:
+        hint = (
+            suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
+        )
+        raise Mistake(f"neurons of type {type(neuron).__name__} have no {view.attribute}", view.span, hint)
+    if not piece.whole:
+        raise Mistake(
+            f"{view.attribute} is recorded of all neurons of an ensemble",
+            view.span,
+            "take the part after the run",
+        )

@@ -1,0 +1,101 @@
+"""Scopes: which names mean what, resolved on demand so that statements may stand in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from spikec.errors import Span
+from spikec.language import syntax as s
+from spikec.language.context import Context
+from spikec.language.values import AlreadyReported, Mistake
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionValue:
+    """A named function with the scope its body is read in."""
+
+    definition: s.FunctionDefinition
+    scope: Scope
+
+
+@dataclass(eq=False)
+class Binding:
+    """A name whose value is computed when first asked for."""
+
+    compute: Callable[[], Any]
+    span: Span | None
+    state: str = "new"
+    value: Any = None
+
+    def get(self, name: str) -> Any:
+        if self.state == "done":
+            return self.value
+        if self.state == "failed":
+            raise AlreadyReported
+        if self.state == "running":
+            raise Mistake(
+                f"the value of {name!r} depends on itself", self.span, "break the circle of definitions"
+            )
+        self.state = "running"
+        try:
+            self.value = self.compute()
+        except BaseException:
+            self.state = "failed"
+            raise
+        self.state = "done"
+        return self.value
+
+
+@dataclass(eq=False)
+class Scope:
+    """Names of values (parameters, constants, functions, loop variables) at one place of a model."""
+
+    context: Context
+    folder: Path | None
+    parent: Scope | None = None
+    bindings: dict[str, Binding] = field(default_factory=dict)
+    overrides: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+    def child(self) -> Scope:
+        return Scope(self.context, self.folder, self)
+
+    def bind(self, name: str, value: Any, span: Span | None = None) -> None:
+        self.bindings[name] = Binding(lambda: value, span, "done", value)
+
+    def define(self, name: str, compute: Callable[[], Any], span: Span) -> None:
+        """Bind `name` to what `compute` will give.  Raises `Mistake` if the name is taken here."""
+        if name in self.bindings:
+            raise duplicate(name, span, self.bindings[name].span)
+        self.bindings[name] = Binding(self.overrides.get(name, compute), span)
+
+    def find(self, name: str) -> Binding | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.bindings:
+                return scope.bindings[name]
+            scope = scope.parent
+        return None
+
+    def names(self) -> list[str]:
+        own = list(self.bindings)
+        return own + (self.parent.names() if self.parent else [])
+
+
+def duplicate(name: str, span: Span, first: Span | None) -> Mistake:
+    notes = (("it is declared here first", first),) if first else ()
+    return Mistake(f"the name {name!r} is declared twice", span, "give one of them another name", notes)
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """A remedy for an unknown name: the nearest one, or the list of what there is."""
+    close = get_close_matches(name, known[:2000], n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if not known:
+        return "declare it first"
+    listed = sorted(set(known))
+    return "known names: " + ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")

@@ -1,0 +1,149 @@
+"""The arguments that each word of the vocabulary takes, with their units, bounds and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikec.errors import Span
+from spikec.language.scope import suggestion
+from spikec.language.values import FREQUENCY, PLAIN, TIME, Entry, Mistake, Record, Text, Value
+
+_REMEDIES = {
+    TIME: "write a time with its unit, such as {0}ms or {1}s",
+    FREQUENCY: "write a frequency with its unit, such as {0}Hz",
+    PLAIN: "write a plain number, without a unit",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument: `power` None takes any unit; `kind` "number", "vector", "matrix" or "any"."""
+
+    name: str
+    power: int | None = PLAIN
+    kind: str = "number"
+    required: bool = False
+    positive: bool = False
+    least: float | None = None
+
+
+def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
+    """The arguments of a record by name: floats, arrays or, for kind "any", what was evaluated.
+
+    Raises `Mistake` for arguments that are unknown, missing, given twice, of a wrong unit or out of bounds.
+    """
+    found = assign(record.name, record.entries, tuple(p.name for p in parameters))
+    missing = [p.name for p in parameters if p.required and p.name not in found]
+    if missing:
+        raise Mistake(
+            f"{record.name} needs {missing[0]}", record.span, f"write {record.name}({missing[0]}=...)"
+        )
+    known = {p.name: p for p in parameters}
+    return {name: convert(entry, known[name], record.name) for name, entry in found.items()}
+
+
+def assign(what: str, entries: tuple[Entry, ...], names: tuple[str, ...]) -> dict[str, Entry]:
+    """Entries by the name of the parameter they give.  Raises `Mistake`."""
+    found: dict[str, Entry] = {}
+    for position, entry in enumerate(entries):
+        name = entry.name
+        if entry.key is not None:
+            raise Mistake(f"{what} takes no `key: value` pairs", entry.span, "write name=value")
+        if name is None:
+            if position >= len(names):
+                raise Mistake(f"{what} takes at most {len(names)} argument(s)", entry.span, "remove this one")
+            name = names[position]
+        if name not in names:
+            raise Mistake(
+                f"{what} has no argument {name!r}", entry.whole or entry.span, suggestion(name, list(names))
+            )
+        if name in found:
+            raise Mistake(f"{what} is given {name} twice", entry.whole or entry.span, "remove one of them")
+        found[name] = entry
+    return found
+
+
+def convert(entry: Entry, parameter: Parameter, what: str) -> Any:
+    """The value of one argument as a float, an array, or as it is.  Raises `Mistake`."""
+    if parameter.kind == "any":
+        return entry
+    value = entry.value
+    label = f"{parameter.name} of {what}"
+    if not isinstance(value, Value) or value.symbolic:
+        raise Mistake(f"{label} must be {_wanted(parameter)}", entry.span, _remedy(parameter, 5.0))
+    check_unit(value, parameter.power, label, entry.span)
+    if parameter.kind == "vector":
+        return np.atleast_1d(value.array)
+    if parameter.kind == "matrix":
+        return value.array
+    if value.shape:
+        raise Mistake(
+            f"{label} must be one number, not {value.describe()}", entry.span, _remedy(parameter, 5.0)
+        )
+    _check_bounds(float(value.data), parameter, label, entry.span)
+    return float(value.data)
+
+
+def check_unit(value: Value, power: int | None, label: str, span: Span) -> None:
+    """Raise `Mistake` unless `value` has the dimension `power`: a bare number is no time."""
+    if power is None or value.power == power:
+        return
+    example = float(value.array.flat[0]) if value.array.size else 5.0
+    wanted = {TIME: "a time", FREQUENCY: "a frequency", PLAIN: "a plain number"}[power]
+    raise Mistake(
+        f"{label} must be {wanted}, not {value.describe()}", span, remedy(power, example, value.power)
+    )
+
+
+def remedy(power: int, example: float, given: int = PLAIN) -> str:
+    """How to write a quantity of a dimension: "write 5ms or 0.005s"."""
+    if power == TIME and given == PLAIN and 0 < example < 10:
+        # What is below a tenth was most likely meant in seconds, what is above in milliseconds.
+        ms = example * 1000 if example < 0.5 else example
+        return f"write {ms:g}ms or {ms / 1000:g}s"
+    if power == TIME and given == PLAIN and example >= 10:
+        return f"write {example:g}ms or {example / 1000:g}s"
+    if power == FREQUENCY and given == PLAIN and example > 0:
+        return f"write {example:g}Hz"
+    return _REMEDIES[power].format("5", "0.005")
+
+
+def _wanted(parameter: Parameter) -> str:
+    return {TIME: "a time", FREQUENCY: "a frequency"}.get(parameter.power or 0, "a number")
+
+
+def _remedy(parameter: Parameter, example: float) -> str:
+    return _REMEDIES[PLAIN] if parameter.power is None else remedy(parameter.power, example)
+
+
+def _check_bounds(number: float, parameter: Parameter, label: str, span: Span) -> None:
+    unit = {TIME: " s", FREQUENCY: " Hz"}.get(parameter.power or 0, "")
+    if parameter.positive and number <= 0:
+        raise Mistake(f"{label} must be above 0, not {number:g}{unit}", span, _above_zero(parameter))
+    if parameter.least is not None and number < parameter.least:
+        raise Mistake(
+            f"{label} must be at least {parameter.least:g}, not {number:g}{unit}",
+            span,
+            "write a larger number",
+        )
+
+
+def _above_zero(parameter: Parameter) -> str:
+    if parameter.power == TIME and parameter.name.startswith("tau"):
+        return "write a time such as 5ms; a connection without a filter is `synapse none`"
+    return "write a larger number"
+
+
+def text_of(value: Any) -> str | None:
+    return value.value if isinstance(value, Text) else None
+
+
+def seed_of(entry: Entry) -> int:
+    """A seed: a whole number from 0 to 2^63 - 1."""
+    value = convert(entry, Parameter("seed", least=0.0), "the model")
+    if value != int(value) or value >= 2**63:
+        raise Mistake("a seed is a whole number of at least 0", entry.span, "write a number such as 7")
+    return int(value)

@@ -1,0 +1,229 @@
+"""Records to what they stand for: neuron types, distributions, synapses, solvers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikec.errors import Span
+from spikec.graph import Distribution, Solver
+from spikec.language.scope import suggestion
+from spikec.language.signatures import Parameter, bind, check_unit
+from spikec.language.values import PLAIN, TIME, Mistake, Record, Value
+from spikec.nef.neurons import (
+    LIF,
+    AdaptiveLIF,
+    LIFRate,
+    NeuronType,
+    RectifiedLinear,
+    Sigmoid,
+    SpikingRectifiedLinear,
+    Tanh,
+)
+
+P = Parameter
+
+_LIF = (
+    P("tau_rc", TIME, positive=True),
+    P("tau_ref", TIME, least=0.0),
+    P("min_voltage"),
+    P("amplitude", positive=True),
+)
+_RATE = (_LIF[0], _LIF[1], _LIF[3])
+_SATURATING = (P("tau_ref", TIME, positive=True),)
+_ADAPTIVE = (P("tau_n", TIME, positive=True), P("inc_n", least=0.0), *_LIF)
+
+NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
+    "lif": (LIF, _LIF),
+    "lif_rate": (LIFRate, _RATE),
+    "adaptive_lif": (AdaptiveLIF, _ADAPTIVE),
+    "rectified_linear": (RectifiedLinear, _LIF[3:]),
+    "spiking_rectified_linear": (SpikingRectifiedLinear, _LIF[3:]),
+    "sigmoid": (Sigmoid, _SATURATING),
+    "tanh": (Tanh, _SATURATING),
+    "direct": (None, ()),
+}
+
+# The default of the regularisation; 0 where the solver has none.
+SOLVERS: dict[str, float] = {
+    "lstsq_l2": 0.1,
+    "lstsq": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """H(s) = num(s) / den(s), highest power first (in z where `analog` is False)."""
+
+    num: tuple[float, ...]
+    den: tuple[float, ...]
+    analog: bool = True
+
+
+# As in Nengo: what no one says otherwise is filtered by 5 ms.
+DEFAULT_SYNAPSE = Synapse((1.0,), (0.005, 1.0))
+
+
+def _record(value: Any, table: Any, what: str, span: Span) -> Record:
+    if isinstance(value, Record) and value.name in table:
+        return value
+    if isinstance(value, Record):
+        raise Mistake(f"{value.name!r} is not {what}", span, suggestion(value.name, list(table)))
+    raise Mistake(f"{what} is expected here", span, "write one of " + ", ".join(table))
+
+
+def neuron_type(value: Any, span: Span) -> NeuronType | None:
+    """A neuron type, None for direct mode.  Raises `Mistake`."""
+    record = _record(value, NEURONS, "a neuron type", span)
+    kind, parameters = NEURONS[record.name]
+    arguments = bind(record, parameters)
+    return None if kind is None else kind(**arguments)
+
+
+def solver(value: Any, span: Span) -> Solver:
+    """A decoder solver with its regularisation.  Raises `Mistake`."""
+    record = _record(value, SOLVERS, "a solver", span)
+    parameters = (P("reg", positive=True),) if SOLVERS[record.name] else ()
+    return Solver(record.name, bind(record, parameters).get("reg", SOLVERS[record.name]))
+
+
+SYNAPSES = ("lowpass", "alpha", "double_exp", "linear_filter", "none")
+
+
+def synapse(value: Any, span: Span) -> Synapse | None:
+    """A synapse; a time alone is a lowpass filter; `none` is None.  Raises `Mistake`."""
+    if isinstance(value, Value):
+        tau = _tau(value, span)
+        return Synapse((1.0,), (tau, 1.0))
+    record = _record(value, SYNAPSES, "a synapse", span)
+    match record.name:
+        case "lowpass":
+            tau = bind(record, (P("tau", TIME, required=True, positive=True),))["tau"]
+            return Synapse((1.0,), (tau, 1.0))
+        case "alpha":
+            tau = bind(record, (P("tau", TIME, required=True, positive=True),))["tau"]
+            return Synapse((1.0,), (tau * tau, 2 * tau, 1.0))
+        case "double_exp":
+            taus = bind(record, tuple(P(n, TIME, required=True, positive=True) for n in ("tau1", "tau2")))
+            return Synapse((1.0,), (taus["tau1"] * taus["tau2"], taus["tau1"] + taus["tau2"], 1.0))
+        case "linear_filter":
+            return _linear_filter(record)
+    bind(record, ())
+    return None
+
+
+def _tau(value: Value, span: Span) -> float:
+    if value.symbolic or value.shape:
+        raise Mistake("a synapse is expected here", span, "write one of " + ", ".join(SYNAPSES))
+    check_unit(value, TIME, "the time constant of a synapse", span)
+    if value.data <= 0:
+        raise Mistake(
+            f"the time constant of a synapse must be above 0, not {value.data:g} s",
+            span,
+            "write a time such as 5ms; a connection without a filter is `synapse none`",
+        )
+    return float(value.data)
+
+
+def _linear_filter(record: Record) -> Synapse:
+    given = bind(
+        record,
+        (P("num", kind="vector", required=True), P("den", kind="vector", required=True), P("analog")),
+    )
+    num, den = (np.trim_zeros(given[name], "f") for name in ("num", "den"))
+    if not len(den):
+        raise Mistake(
+            "the denominator of a filter is 0", record.span, "write den=[0.005, 1] for a lowpass of 5ms"
+        )
+    if len(num) > len(den):
+        raise Mistake(
+            "the numerator of a filter has a higher order than its denominator",
+            record.span,
+            "a filter that can be computed has num no longer than den",
+        )
+    return Synapse(tuple(map(float, num)) or (0.0,), tuple(map(float, den)), bool(given.get("analog", 1.0)))
+
+
+# ----------------------------------------------------------------------------------------- distributions
+
+
+def _distributions(power: int) -> dict[str, tuple[Parameter, ...]]:
+    return {
+        "uniform": (P("low", power, required=True), P("high", power, required=True)),
+        "gaussian": (P("mean", power, required=True), P("std", power, required=True, least=0.0)),
+        "exponential": (
+            P("scale", power, required=True, positive=True),
+            P("shift", power),
+            P("high", power),
+        ),
+        "choice": (P("options", power, kind="matrix", required=True), P("weights", kind="vector")),
+        "hypersphere": (P("surface"), P("min_magnitude", least=0.0)),
+        "sphere": (),
+        "ball": (P("min_magnitude", least=0.0),),
+        "scattered_sphere": (),
+        "scattered_ball": (P("min_magnitude", least=0.0),),
+        "cosine_similarity": (P("dims", required=True, least=1.0),),
+        "sqrt_beta": (P("n", required=True, least=1.0), P("m", least=1.0)),
+    }
+
+
+def distribution(value: Any, span: Span, label: str, power: int = PLAIN) -> Distribution:
+    """A distribution, or explicit samples from numbers, vectors or matrices.  Raises `Mistake`."""
+    if isinstance(value, Value) and not value.symbolic:
+        check_unit(value, power, label, span)
+        return Distribution("samples", (_nested(value.array),))
+    table = _distributions(power)
+    record = _record(value, table, "a distribution", span)
+    given = bind(record, table[record.name])
+    if record.name == "uniform" and given["low"] > given["high"]:
+        raise Mistake(
+            "uniform has low above high", span, f"write uniform({given['high']:g}, {given['low']:g})"
+        )
+    return _SHAPES.get(record.name, _as_written)(record.name, given)
+
+
+def _nested(array: Any) -> Any:
+    """An array of samples as nested tuples if small (compared by value), as an array if large."""
+    if array.size > 4096:
+        array = array.copy()
+        array.flags.writeable = False
+        return array
+    return _tuples(array.tolist())
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _as_written(name: str, given: dict[str, Any]) -> Distribution:
+    return Distribution(name, tuple(given.values()))
+
+
+def _choice(_: str, given: dict[str, Any]) -> Distribution:
+    options = np.atleast_1d(given["options"])
+    weights = (tuple(given["weights"].tolist()),) if "weights" in given else ()
+    return Distribution("choice", (_tuples(options.tolist()), *weights))
+
+
+def _exponential(_: str, given: dict[str, Any]) -> Distribution:
+    return Distribution("exponential", (given["scale"], given.get("shift", 0.0), given.get("high", np.inf)))
+
+
+def _sphere(name: str, given: dict[str, Any]) -> Distribution:
+    kind = "sobol" if name.startswith("scattered") else "hypersphere"
+    surface = int(given.get("surface", 0.0)) if name == "hypersphere" else int(name.endswith("sphere"))
+    return Distribution(kind, (surface, given.get("min_magnitude", 0.0)))
+
+
+def _sqrt_beta(_: str, given: dict[str, Any]) -> Distribution:
+    return Distribution("sqrt_beta", (given["n"], given.get("m", 1.0)))
+
+
+_SHAPES = {
+    "choice": _choice,
+    "exponential": _exponential,
+    "sqrt_beta": _sqrt_beta,
+    **dict.fromkeys(("hypersphere", "sphere", "ball", "scattered_sphere", "scattered_ball"), _sphere),
+}

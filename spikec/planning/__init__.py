@@ -1,0 +1,1 @@
+"""The plan: what things cost on a host, and which atom goes to which partition."""

@@ -1,0 +1,298 @@
+"""The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
+
+neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes,
+where
+            rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
+others      per element, entry or function, by kind of stage; plus every call of an Op
+exchange    per message and word sent or received, plus the latency of the wires
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime import manifest as mf
+
+from spikec import graph as g
+from spikec.planning.profile import HostProfile, Kernels
+from spikec.program import layout as la
+from spikec.program.atoms import GATHER_ROWS, needs_library, parameters
+
+# Columns of the table of atoms (see `atoms.neuron_group`).
+COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
+# Neurons left over after whole vectors of so many are computed one by one (as in
+# `spike_runtime.calibrate_neurons`).
+VECTOR = 8
+# Stages with one cost per element of an array; and the array that has one element for every output.
+_PER_ELEMENT: dict[type[la.Stage], tuple[str, str]] = {
+    la.Decoded: ("decoded", "rows"),
+    la.Lowpass: ("lowpass", "source"),
+    la.Delays: ("delay", "sources"),
+    la.NoiseSources: ("noise", "keys"),
+    la.Events: ("events", "sources"),
+}
+_OUTPUTS: dict[type[la.Stage], str] = {
+    **{kind: array for kind, (_, array) in _PER_ELEMENT.items() if kind is not la.Events},
+    la.StateSpace: "sources",
+    la.Constants: "value",
+    la.Tables: "columns",
+}
+_TRANSCENDENTAL = frozenset(
+    [
+        "sqrt",
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+    ]
+)
+
+
+def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) -> float:
+    """ns per step of one atom, while its arrays are in the cache."""
+    neuron = atom.neurons.neuron
+    kind = f"{neuron.kind}_exact" if needs_library(neuron, graph.dt) else neuron.kind
+    rows = sum(len(m) for m in atom.decoders if m is not None)
+    gather = rows >= GATHER_ROWS and neuron.spiking
+    activity = any(m is None for m in atom.decoders)
+    table = np.array([[atom.size, atom.neurons.dims, rows, gather, activity]])
+    spikes = np.zeros(1)
+    if gather:
+        bias = atom.neurons.bias[atom.start : atom.start + atom.size]
+        spikes[0] = _spikes(neuron.kind, bias, np.array(parameters(neuron, graph.dt))[None]).sum()
+    return _neurons(table, spikes, _kind(profile.kernels[dtype], kind))
+
+
+def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
+    """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
+    known = kernels.neurons.get(kind)
+    return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
+
+
+def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
+    """Spikes per step of neurons with input current J, the bias, that is while the ensemble represents 0.
+
+    p: rows of (dt, tau_rc, tau_ref, ...), one for each neuron or one for all.
+    """
+    if kind == "spiking_rectified_linear":
+        return np.asarray(np.maximum(J, 0.0) * p[:, 0], np.float64)
+    excess = np.maximum(J - 1.0, 1e-12)
+    rate = 1.0 / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess))
+    return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)
+
+
+def _neurons(table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mapping[str, float]) -> float:
+    """ns of atoms given as rows of (count, dims, rows, gather, activity), with the spikes in each per
+    step.
+    """
+    count, dims, rows, gather, activity = table.T.astype(np.float64)
+    dense = (1 - gather) * rows
+    ns = (
+        cost["atom"] * len(table)
+        + cost["neuron"] * count.sum()
+        + cost["rest"] * (count % VECTOR).sum()
+        + cost["dimension"] * (count * dims).sum()
+        + cost["input"] * dims.sum()
+        + cost["row"] * (count * dense).sum()
+        + cost["sum"] * rows.sum()
+        + cost["scan"] * (count * gather).sum()
+        + cost["gathered"] * (spikes * rows).sum()
+        + cost["activity"] * (count * activity).sum()
+    )
+    return float(ns)
+
+
+def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring") -> mf.Cost:
+    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency."""
+    kernels = profile.kernels[layout.dtype]
+    compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
+    for stage in layout.stages:
+        kind = type(stage).__name__
+        compute[kind] = compute.get(kind, 0.0) + stage_cost(stage, kernels)
+    compute["NeuronGroup"] = compute.get("NeuronGroup", 0.0) + _far(layout, profile)
+    compute["Join"] = _joins(layout, kernels)
+    return mf.Cost(
+        {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
+        round(exchange_cost([len(w) for w in layout.send.values()], [len(w) for w in layout.receive.values()],
+                            layout.sums, profile, layout.dtype, transport), 1),
+    )  # fmt: skip
+
+
+def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) -> float:
+    """ns per step of all partitions together on one host.
+
+    With a core for each, that of the slowest; with fewer cores, all work in turn, with a change of process
+    for each.
+    """
+    slowest = max(c.total for c in costs)
+    if len(costs) <= profile.cores:
+        return slowest
+    switches = profile.wires[transport]["process"] * len(costs)
+    return max(slowest, (sum(c.total for c in costs) + switches) / profile.cores)
+
+
+def exchange_cost(
+    sent: list[int], received: list[int], sums: int, profile: HostProfile, dtype: str, transport: str
+) -> float:
+    """ns per step of the messages with so many words each, and of waiting for the slowest to arrive."""
+    if not sent and not received:
+        return 0.0
+    wire = profile.wires[transport]
+    words, messages = sum(sent) + sum(received), len(sent) + len(received)
+    copied = profile.kernels[dtype].stages["sum"] * sums if received else 0.0
+    return wire["latency"] + wire["message"] * messages + wire["word"] * words + copied
+
+
+def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
+    """ns per step of one stage, with the call of its Op; neurons as if all was in the cache."""
+    if isinstance(stage, la.Constants):
+        return 0.0
+    if isinstance(stage, la.NeuronGroup):
+        kind = f"{stage.kind}_exact" if stage.exact else stage.kind
+        work = _neurons(_atom_table(stage), _atom_spikes(stage), _kind(kernels, kind))
+    elif isinstance(stage, la.Expressions):
+        work = _expressions(stage, kernels.stages)
+    else:
+        work = sum(kernels.stages[name] * count for name, count in _counts(stage).items())
+    return float(kernels.stages["op"] + work)
+
+
+def _counts(stage: la.Stage) -> dict[str, float]:
+    """How often a stage has each cost of `STAGE_COSTS`."""
+    a = stage.arrays
+    match stage:
+        case la.StateSpace():
+            orders, sizes = a["filters"][:, 0], a["filters"][:, 1]
+            multiply = float((sizes * orders**2).sum())
+            return {"filter": len(orders), "filter_element": float(sizes.sum()), "filter_multiply": multiply}
+        case la.Tables():
+            return {"table": len(a["tables"]), "table_element": len(a["columns"])}
+        case la.Linear():
+            return {"linear_row": len(a["pointers"]) - 1, "linear_entry": len(a["columns"])}
+        case la.Recording():
+            elements = a["columns"] if "columns" in a else a["neurons"]
+            return {"record": len(elements) / int(a["every"][0])}
+    for kind, (cost, array) in _PER_ELEMENT.items():
+        if isinstance(stage, kind):
+            return {cost: len(a[array])}
+    return {}
+
+
+def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
+    arithmetic, transcendental = np.sum([operations(e) for e in stage.outputs], axis=0)
+    each = cost["arithmetic"] * arithmetic + cost["transcendental"] * transcendental
+    each += cost["argument"] * stage.arguments + cost["output"] * len(stage.outputs)
+    # Gathering the arguments is a call of its own.
+    return float(cost["op"] * (stage.arguments > 0) + each * stage.operators)
+
+
+@lru_cache(maxsize=4096)
+def operations(source: str) -> tuple[int, int]:
+    """How many arithmetic and how many transcendental operations an expression in PyTensor source takes."""
+    arithmetic = transcendental = 0
+    for node in ast.walk(ast.parse(source, mode="eval")):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            transcendental += name in _TRANSCENDENTAL
+            arithmetic += name not in _TRANSCENDENTAL
+        elif isinstance(node, ast.BinOp):
+            costly = isinstance(node.op, ast.Pow) and not _small_power(node.right)
+            transcendental += costly
+            arithmetic += not costly
+        elif isinstance(node, ast.UnaryOp):
+            arithmetic += 1
+    return arithmetic, transcendental
+
+
+def _small_power(exponent: ast.expr) -> bool:
+    return isinstance(exponent, ast.Constant) and exponent.value in (0, 1, 2, 3, 4)
+
+
+def _atom_table(stage: la.NeuronGroup) -> NDArray[np.int64]:
+    table = stage.arrays["atoms"][:, [COUNT, DIMS, ROWS, GATHER, ACTIVITY]]
+    table[:, 4] = table[:, 4] >= 0
+    return table
+
+
+def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
+    """Spikes per step of every atom whose decoders are gathered, 0 for the others."""
+    atoms = stage.arrays["atoms"]
+    if not atoms[:, GATHER].any():
+        return np.zeros(len(atoms))
+    p = np.repeat(stage.arrays["parameters"][:, 1:4].astype(np.float64), atoms[:, COUNT], axis=0)
+    spikes = _spikes(stage.kind, stage.arrays["bias"].astype(np.float64), p)
+    return np.asarray(np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER], np.float64)
+
+
+def _far(layout: la.Layout, profile: HostProfile) -> float:
+    """ns of bringing the neurons' arrays from outside the cache, where they do not fit it."""
+    outside = missing(footprint(layout), profile.cache)
+    return profile.kernels[layout.dtype].far * streamed_bytes(layout) * outside
+
+
+def missing(size: float, cache: float) -> float:
+    """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed
+    again.
+    """
+    return float(np.clip(2.0 * (size - cache) / cache, 0.0, 1.0))
+
+
+def footprint(layout: la.Layout) -> float:
+    """Bytes of all neurons' arrays; of decoders that are gathered any row may be next."""
+    groups = [s for s in layout.stages if isinstance(s, la.NeuronGroup)]
+    return float(sum(v.nbytes for s in groups for v in (*s.arrays.values(), *s.state.values())))
+
+
+def streamed_bytes(layout: la.Layout) -> float:
+    """Bytes of neurons' arrays that a step walks through."""
+    total = 0.0
+    for stage in layout.stages:
+        if isinstance(stage, la.NeuronGroup):
+            arrays = [v for name, v in stage.arrays.items() if name != "decoders"]
+            total += sum(v.nbytes for v in (*arrays, *stage.state.values())) + _decoder_bytes(stage)
+    return total
+
+
+def _decoder_bytes(stage: la.NeuronGroup) -> float:
+    """Bytes of decoders that are read: all, or the rows of neurons that spike."""
+    table = _atom_table(stage)
+    neurons = np.where(table[:, 3] > 0, _atom_spikes(stage), table[:, 0])
+    return float((neurons * table[:, 2]).sum() * stage.arrays["decoders"].itemsize)
+
+
+def _joins(layout: la.Layout, kernels: Kernels) -> float:
+    """Joining vectors into `before` and `values`, the latter once more at every level."""
+    cost = kernels.stages
+    before = (len(layout.decoded.arrays["rows"]) if layout.decoded else 0) + len(layout.carried)
+    ns = cost["op"] + cost["join"] * before if before else 0.0
+    size = sum(outputs(s) for s in (*layout.memory, *layout.sources))
+    for level in (*layout.levels, ()):
+        ns += cost["op"] + cost["join"] * size if size else 0.0
+        size += sum(outputs(s) for s in level)
+    return ns + (cost["op"] + cost["join"] * len(layout.carried) if len(layout.carried) else 0.0)
+
+
+def outputs(stage: la.Stage) -> int:
+    """How many numbers a stage adds to the vector of signals."""
+    match stage:
+        case la.Linear():
+            return len(stage.arrays["pointers"]) - 1
+        case la.Expressions():
+            return stage.operators * len(stage.outputs)
+        case la.NeuronGroup():
+            return 0
+    array = _OUTPUTS.get(type(stage))
+    return len(stage.arrays[array]) if array else 0

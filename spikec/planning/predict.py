@@ -1,0 +1,70 @@
+"""Predictions for other numbers of partitions than the one planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from spike_runtime import manifest as mf
+
+from spikec.planning.cost import footprint, missing, step_time, streamed_bytes
+from spikec.planning.profile import HostProfile
+from spikec.program import layout as la
+
+
+class Placed(Protocol):
+    """What a number of partitions came to."""
+
+    @property
+    def layouts(self) -> tuple[la.Layout, ...]: ...
+
+    @property
+    def costs(self) -> tuple[mf.Cost, ...]: ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """ns per step with so many partitions; `exact`: planned in full, not estimated from another number."""
+
+    partitions: int
+    step: float
+    exact: bool
+
+    def entry(self) -> dict[str, Any]:
+        return {"partitions": self.partitions, "us": round(self.step / 1e3, 3), "exact": self.exact}
+
+
+def candidates(n: int, cores: int, limit: int) -> list[int]:
+    """Numbers of partitions worth comparing: n, the cores, and powers of 2 up to twice the cores."""
+    powers = [2**k for k in range(11) if 2**k <= max(2 * cores, min(n, 16))]
+    return sorted({k for k in (*powers, cores, n) if k <= limit} | {1, n})
+
+
+def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> float:
+    """ns per step with k partitions, from the plan for another number.
+
+    Neurons divide evenly, with what then fits the cache; of the rest half divides and half is needed
+    everywhere; every partition
+    exchanges with every other one, and the words it needs stay about the same.
+    """
+    n = len(placed.costs)
+    neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
+    rest = sum(sum(c.compute.values()) for c in placed.costs) / n - neurons / n
+    far = profile.kernels[placed.layouts[0].dtype].far * sum(streamed_bytes(x) for x in placed.layouts)
+    size = sum(footprint(x) for x in placed.layouts)
+    neurons += far * (missing(size / k, profile.cache) - missing(size / n, profile.cache))
+    compute = {"NeuronGroup": max(neurons, 0.0) / k, "other": rest * (0.5 + 0.5 * n / k)}
+    cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))
+    return step_time([cost] * k, profile, transport)
+
+
+def _exchange(layouts: Sequence[la.Layout], k: int, profile: HostProfile, transport: str) -> float:
+    if k == 1:
+        return 0.0
+    wire = profile.wires[transport]
+    received = [sum(len(rows) for rows in layout.receive.values()) for layout in layouts]
+    if len(layouts) == 1:
+        # Nothing crosses yet: take it that a partition needs half of all sums of the others.
+        received = [layouts[0].sums // 2]
+    return wire["latency"] + 2 * wire["message"] * (k - 1) + 2 * wire["word"] * max(received)

@@ -1,0 +1,122 @@
+"""The arrays of a group of atoms: tables of offsets, parameters, encoders and decoders of a neuron type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from spikec import graph as g
+from spikec.errors import InvalidGraph
+from spikec.nef import neurons as nt
+from spikec.program import layout as la
+from spikec.program.stages import ints, joined
+
+# From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
+# by zeros (4000 LIF of 64 dimensions: 27 ns per neuron-step gathered, 48 dense).
+GATHER_ROWS = 16
+# dt / tau_rc up to which the kernels' short series hold to rounding.
+SERIES_BOUND = 0.06
+
+
+def needs_library(neuron: nt.NeuronType, dt: float) -> bool:
+    """Whether a spiking kernel must call the library's exp and log: dt / tau_rc is beyond its series."""
+    return isinstance(neuron, nt.LIF) and dt / neuron.tau_rc > SERIES_BOUND
+
+
+def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
+    """Parameters p[1], p[2], ... of the kernel of a neuron type (p[0] is set for each atom)."""
+    match neuron:
+        case nt.AdaptiveLIF():
+            step = neuron.inc_n * neuron.amplitude / dt
+            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage, neuron.tau_n, step)
+        case nt.LIF():
+            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage)
+        case nt.LIFRate():
+            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.amplitude)
+        case nt.SpikingRectifiedLinear():
+            return (dt,)
+        case nt.RectifiedLinear():
+            return (dt, neuron.amplitude)
+        case nt.Sigmoid() | nt.Tanh():
+            return (dt, neuron.tau_ref)
+    raise InvalidGraph(f"no kernel for neurons of type {type(neuron).__name__}")
+
+
+def unit(neuron: nt.NeuronType, dt: float) -> float:
+    """Activity in Hz of one unit of the kernel's activity: amplitude / dt per spike, 1 for rates."""
+    return neuron.amplitude / dt if neuron.spiking else 1.0  # type: ignore[attr-defined]
+
+
+def neuron_group(
+    name: str,
+    atoms: Sequence[tuple[str, g.Atom]],
+    graph: g.Graph,
+    places: Callable[[str], np.ndarray],
+    sum_rows: dict[str, int],
+    dtype: str,
+) -> la.NeuronGroup:
+    """The stage of all `atoms`, which are of one neuron type (parameters may differ)."""
+    rows, scales = [], []
+    encoders, bias, decoders = [], [], []
+    n = e = d = 0
+    for path, atom in atoms:
+        ports = {port: source for source, port in graph.input_ports(path)}
+        block, count, gather = _decoders(atom, graph)
+        x = int(places(ports["x"])[0]) if "x" in ports else 0
+        current = int(places(ports["J"])[atom.start]) if "J" in ports else -1
+        dense = [t for t, matrix in zip(atom.targets, atom.decoders, strict=True) if matrix is not None]
+        activity, scale = _activity(atom, graph, sum_rows)
+        first = sum_rows[dense[0]] if dense else 0
+        dims = atom.neurons.dims if "x" in ports else 0
+        rows.append((n, atom.size, dims, x, e, count, d, first, gather, current, activity))
+        scales.append((scale, *parameters(atom.neurons.neuron, graph.dt)))
+        stop = atom.start + atom.size
+        if dims:
+            gains = atom.neurons.gain[atom.start : stop] / atom.neurons.radius
+            encoders.append((atom.neurons.encoders[atom.start : stop] * gains[:, None]).T)
+        bias.append(atom.neurons.bias[atom.start : stop])
+        decoders.append(block)
+        n, e, d = n + atom.size, e + atom.size * dims, d + block.size
+    neuron = atoms[0][1].neurons.neuron
+    arrays = {
+        "atoms": ints(rows),
+        "parameters": np.array(scales, dtype),
+        "encoders": joined(encoders, dtype),
+        "bias": joined(bias, dtype),
+        "decoders": joined(decoders, dtype),
+    }
+    state = {"neurons": np.zeros((len(neuron.state), n), dtype)}
+    members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
+    return la.NeuronGroup(
+        name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members
+    )
+
+
+def _decoders(atom: g.Atom, graph: g.Graph) -> tuple[np.ndarray, int, bool]:
+    """Decoders of an atom in units of their sums, how many rows they are, and whether they are stored for
+    gathering.
+    """
+    factor = unit(atom.neurons.neuron, graph.dt)
+    blocks = [
+        matrix * (factor * 2.0 ** graph.op(target).exponent)
+        for target, matrix in zip(atom.targets, atom.decoders, strict=True)
+        if matrix is not None
+    ]
+    if not blocks:
+        return np.zeros((0, atom.size)), 0, False
+    block = np.concatenate(blocks)
+    gather = len(block) >= GATHER_ROWS and atom.neurons.neuron.spiking
+    return (block.T if gather else block), len(block), gather
+
+
+def _activity(atom: g.Atom, graph: g.Graph, sum_rows: dict[str, int]) -> tuple[int, float]:
+    """Row of the sum that takes this atom's activity itself (-1: none), and its units of activity."""
+    targets = [t for t, matrix in zip(atom.targets, atom.decoders, strict=True) if matrix is None]
+    if not targets:
+        return -1, 0.0
+    if len(targets) > 1:
+        raise InvalidGraph(f"the activity of {atom.neurons.path} is summed twice: {targets}")
+    return sum_rows[targets[0]] + atom.start, unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(
+        targets[0]
+    ).exponent

@@ -1,0 +1,230 @@
+"""Programs: the layout of a partition as readable PyTensor source.
+
+A program defines `step(n, a, s)`: one step as PyTensor expressions of its number `n`, the constant arrays `a`
+and the state `s`; it returns what every state becomes.  `a` and `s` give each array by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from spikec.program import layout as la
+
+HEADER = '''"""Partition {index} of {count} of model "{model}": {neurons} neurons in {atoms} atoms.
+
+Written by spikec.  `step` builds step n from the constant arrays `a` and the state `s`, and
+returns the new state.
+"""
+
+import pytensor.tensor as pt
+from spike_runtime.ops import {ops}
+
+DT = {dt!r}  # s
+REAL = "{dtype}"
+
+
+def step(n, a, s):
+'''
+
+
+def program(layout: la.Layout, model: str, count: int, neurons: int, atoms: int) -> str:
+    """Source of the program of one of `count` partitions."""
+    writer = _Writer(layout)
+    writer.step()
+    body = "\n".join(f"    {line}" if line else "" for line in writer.lines)
+    used = sorted(writer.ops)
+    header = HEADER.format(
+        index=layout.partition, count=count, model=model, neurons=neurons, atoms=atoms,
+        ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
+    )  # fmt: skip
+    source = header + body + "\n"
+    return source if "pt." in body else source.replace("import pytensor.tensor as pt\n", "")
+
+
+class _Writer:
+    """Writes the lines of one step; `values` and `before` are lists of vectors not joined yet."""
+
+    def __init__(self, layout: la.Layout) -> None:
+        self.layout = layout
+        self.lines: list[str] = []
+        self.ops: set[str] = set()
+        self.updates: list[tuple[str, str]] = []
+        self.vectors: list[str] = []
+
+    def op(self, name: str) -> str:
+        self.ops.add(name)
+        return name
+
+    def say(self, line: str = "") -> None:
+        self.lines.append(line)
+
+    def step(self) -> None:
+        layout = self.layout
+        self.say("t = n * DT")
+        self.say("status = s.status")
+        self._collect()
+        for stage in (*layout.memory, *layout.sources):
+            self._stage(stage)
+        self.say()
+        if layout.sums:
+            self.say("# Partial sums of this step: whole numbers, added to by every atom.")
+            self.say("sums = pt.zeros_like(s.sums)")
+        if layout.levels and not self.vectors:
+            # Sums whose terms are all 0 read nothing.
+            self.say("values = pt.zeros(0, dtype=REAL)")
+            self.vectors = ["values"]
+        for level in layout.levels:
+            self._join("values")
+            for stage in level:
+                self._stage(stage)
+        self._join("values")
+        for stage in layout.neurons:
+            self._stage(stage)
+        self._publish()
+        self._record()
+        self._finish()
+
+    def _join(self, name: str) -> None:
+        if len(self.vectors) > 1 or (self.vectors and self.vectors[0] != name):
+            self.say(f"{name} = {self.op('join')}({', '.join(self.vectors)})")
+            self.vectors = [name]
+
+    def _collect(self) -> None:
+        layout = self.layout
+        self.say()
+        totals = "s.sums"
+        if layout.receive:
+            self.say("# Partial sums of the step before, from all partitions; exact in any order.")
+            totals = "totals"
+            arguments = "s.sums.copy(), status, s.segment, a.receive_wires, a.receive_rows, n"
+            self.say(f"totals, status = {self.op('collect')}({arguments})")
+        vectors = []
+        if layout.decoded:
+            self.say(self._decoded(layout.decoded, totals))
+            vectors.append("decoded")
+        if len(layout.carried):
+            vectors.append("s.carried")
+        if layout.memory:
+            self.say("# Synapses and delays: what they give now depends on signals of the step before.")
+            self.say(f"before = {self.op('join')}({', '.join(vectors)})")
+
+    def _decoded(self, stage: la.Decoded, sums: str) -> str:
+        return f"{stage.name} = ({sums}[{stage.reference('rows')}] * {stage.reference('scale')}).astype(REAL)"
+
+    def _stage(self, stage: la.Stage) -> None:
+        for line in self._statement(stage):
+            self.say(line)
+        if not isinstance(stage, la.NeuronGroup):
+            self.vectors.append(stage.name)
+
+    def _statement(self, stage: la.Stage) -> Iterator[str]:
+        writers: dict[type[la.Stage], Callable[[Any], Iterator[str]]] = {
+            la.Decoded: self._decoded_now,
+            la.Lowpass: self._lowpass,
+            la.StateSpace: self._state_space,
+            la.Delays: self._delays,
+            la.Constants: self._constants,
+            la.Tables: self._tables,
+            la.NoiseSources: self._noise,
+            la.Linear: self._linear,
+            la.Expressions: self._expressions,
+            la.NeuronGroup: self._neurons,
+        }
+        return writers[type(stage)](stage)
+
+    def _decoded_now(self, stage: la.Decoded) -> Iterator[str]:
+        yield self._decoded(stage, "sums")
+
+    def _lowpass(self, stage: la.Lowpass) -> Iterator[str]:
+        r = stage.reference
+        yield f"{stage.name} = {r('decay')} * {r('value')} + {r('gain')} * before[{r('source')}]"
+        self.updates.append((r("value"), stage.name))
+
+    def _state_space(self, stage: la.StateSpace) -> Iterator[str]:
+        name, listed = stage.name, self._listed(stage, "sources", "filters", "coefficients")
+        state = stage.reference("x")
+        yield f"{name}_x, {name} = {self.op('state_space')}({state}, before, {listed})"
+        self.updates.append((state, f"{name}_x"))
+
+    def _delays(self, stage: la.Delays) -> Iterator[str]:
+        name, listed = stage.name, self._listed(stage, "sources", "lengths")
+        state = stage.reference("buffer")
+        yield f"{name}_buffer, {name} = {self.op('delay')}({state}, before, {listed}, n)"
+        self.updates.append((state, f"{name}_buffer"))
+
+    def _constants(self, stage: la.Constants) -> Iterator[str]:
+        yield f"{stage.name} = {stage.reference('value')}"
+
+    def _tables(self, stage: la.Tables) -> Iterator[str]:
+        listed = self._listed(stage, "samples", "starts", "tables", "columns")
+        yield f"{stage.name} = {self.op('lookup')}({listed}, n)"
+
+    def _noise(self, stage: la.NoiseSources) -> Iterator[str]:
+        yield f"{stage.name} = {self.op('noise')}({self._listed(stage, 'parameters', 'keys')}, n)"
+
+    def _linear(self, stage: la.Linear) -> Iterator[str]:
+        listed = self._listed(stage, "values", "pointers", "columns")
+        yield f"{stage.name} = {self.op('sparse_product')}({listed}, values)"
+
+    def _listed(self, stage: la.Stage, *arrays: str) -> str:
+        return ", ".join(stage.reference(array) for array in arrays)
+
+    def _expressions(self, stage: la.Expressions) -> Iterator[str]:
+        like = "t.reshape((1,))"
+        if "constants" in stage.arrays:
+            yield f"c = {stage.reference('constants')}"
+            like = "c[0]"
+        if stage.arguments:
+            places = stage.reference("arguments")
+            yield f"x = values[{places}].reshape(({stage.arguments}, -1)).astype('float64')"
+            like = "x[0]"
+        listed = ", ".join(stage.outputs)
+        yield f"{stage.name} = {self.op('outputs')}([{listed}], {like}, REAL)"
+
+    def _neurons(self, stage: la.NeuronGroup) -> Iterator[str]:
+        r, exact = stage.reference, ", exact=True" if stage.exact else ""
+        values = "values" if self.vectors else "s.status.astype(REAL)"
+        yield f'update = {self.op("neurons")}("{stage.kind}", REAL{exact})'
+        yield f"sums, {stage.name}, status = update("
+        yield f"    {values}, sums, {r('neurons')}, status, {r('atoms')}, {r('parameters')},"
+        yield f"    {r('encoders')}, {r('bias')}, {r('decoders')},"
+        yield ")"
+        self.updates.append((r("neurons"), stage.name))
+
+    def _publish(self) -> None:
+        if self.layout.send:
+            self.say(f"status = {self.op('publish')}(status, s.segment, a.send_wires, a.send_rows, sums, n)")
+
+    def _record(self) -> None:
+        if self.layout.recordings:
+            self.say()
+            self.say("# Probes.")
+        for stage in self.layout.recordings:
+            r, name = stage.reference, stage.name
+            if isinstance(stage, la.Events):
+                arguments = f"s.events_buffer, s.events_count, status, sums, {r('sources')}, n"
+                self.say(f"events, count, status = {self.op('record_events')}({arguments})")
+                self.updates += [("s.events_buffer", "events"), ("s.events_count", "count")]
+                continue
+            assert isinstance(stage, la.Recording)
+            if stage.of in ("values", "sums"):
+                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, n, {r('every')}"
+                self.say(f"{name} = {self.op('record')}({arguments})")
+            else:
+                group = stage.of.removesuffix("_neurons")
+                arguments = f"s.{name}_buffer, {group}, {r('variables')}, {r('neurons')}, n, {r('every')}"
+                self.say(f"{name} = {self.op('record_state')}({arguments})")
+            self.updates.append((f"s.{name}_buffer", name))
+
+    def _finish(self) -> None:
+        if self.layout.sums:
+            self.updates.append(("s.sums", "sums"))
+        if len(self.layout.carried):
+            self.updates.append(("s.carried", "values[a.carried]"))
+        self.updates.append(("s.status", "status"))
+        self.say()
+        self.say("return {")
+        for state, value in self.updates:
+            self.say(f"    {state}: {value},")
+        self.say("}")

@@ -1,0 +1,165 @@
+"""Write a compiled model: programs, arrays and the manifest, all in place at once or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime import manifest as mf
+
+from spikec import graph as g
+from spikec.expressions import to_pytensor
+from spikec.program import layout as la
+from spikec.program.codegen import program
+from spikec.program.schedule import Recorded
+
+
+def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Constant arrays and state of a partition, by the names that its program uses."""
+    constant: dict[str, NDArray[Any]] = {}
+    state: dict[str, NDArray[Any]] = {"sums": np.zeros(layout.sums, np.int64)}
+    for stage in layout.stages:
+        constant.update({f"{stage.name}_{k}": v for k, v in stage.arrays.items()})
+        state.update({f"{stage.name}_{k}": v for k, v in stage.state.items()})
+    if len(layout.carried):
+        constant["carried"] = layout.carried
+        state["carried"] = np.zeros(len(layout.carried), layout.dtype)
+    for name, wires in (("send", layout.send), ("receive", layout.receive)):
+        if wires:
+            constant[f"{name}_rows"] = np.concatenate([wires[k] for k in sorted(wires)])
+    return constant, state
+
+
+def emit(
+    graph: g.Graph,
+    layouts: Sequence[la.Layout],
+    recorded: Sequence[Recorded],
+    plan: dict[str, Any],
+    costs: Sequence[mf.Cost],
+    folder: Path,
+    compiler: str,
+) -> mf.Manifest:
+    """Write everything into `folder` (made new, replacing an older compilation) and return the manifest."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        partitions = tuple(
+            _partition(graph, layout, len(layouts), cost, draft)
+            for layout, cost in zip(layouts, costs, strict=True)
+        )
+        manifest = mf.Manifest(
+            model=graph.name,
+            seed=graph.seed,
+            dt=graph.dt,
+            precision=layouts[0].dtype,
+            neurons=sum(p.neurons for p in partitions),
+            partitions=partitions,
+            wires=_wires(layouts),
+            probes=_probes(graph, recorded),
+            plan=plan,
+            compiler=compiler,
+        )
+        (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
+        draft.chmod(0o755)
+        _replace(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return manifest
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Put `draft` where `folder` is; the older one goes only when the new one is whole."""
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+        os.replace(folder, old / folder.name)
+        os.replace(draft, folder)
+        shutil.rmtree(old)
+    else:
+        os.replace(draft, folder)
+
+
+def _partition(graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, folder: Path) -> mf.Partition:
+    atoms = sum(len(s.arrays["atoms"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
+    neurons = sum(len(s.arrays["bias"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
+    source = program(layout, graph.name, count, neurons, atoms)
+    name = f"partition_{layout.partition}"
+    (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    (folder / name).mkdir()
+    constant, state = arrays(layout)
+    files = [_array(folder, f"{name}/{k}.npy", k, v) for k, v in sorted(constant.items())]
+    # All state begins at 0: no file is needed to say so.
+    files += [mf.ArrayFile(k, "", v.dtype.name, v.shape, "", state=True) for k, v in sorted(state.items())]
+    kinds: dict[str, int] = {}
+    for stage in layout.stages:
+        kinds[type(stage).__name__] = kinds.get(type(stage).__name__, 0) + stage.operators
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    return mf.Partition(
+        layout.partition,
+        "localhost",
+        f"{name}.py",
+        digest,
+        tuple(files),
+        neurons,
+        atoms,
+        dict(sorted(kinds.items())),
+        cost,
+    )
+
+
+def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(value), allow_pickle=False)
+    data = buffer.getbuffer()
+    (folder / file).write_bytes(data)
+    return mf.ArrayFile(name, file, value.dtype.name, value.shape, hashlib.sha256(data).hexdigest())
+
+
+def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
+    wires = []
+    for layout in layouts:
+        starts = sorted((row, name) for name, row in layout.sum_rows.items())
+        firsts = np.array([row for row, _ in starts])
+        for target, rows in sorted(layout.send.items()):
+            owners, counts = np.unique(np.searchsorted(firsts, rows, side="right") - 1, return_counts=True)
+            signals = tuple((starts[o][1], int(c)) for o, c in zip(owners, counts, strict=True))
+            wires.append(mf.Wire(layout.partition, target, len(rows), signals))
+    return tuple(wires)
+
+
+def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...]:
+    probes = []
+    for name, op in graph.nodes(g.Probe):
+        parts = tuple(
+            mf.ProbePart(r.partition, r.slot, _ranges(r.columns)) for r in recorded if r.probe == name
+        )
+        source = (graph.inputs(name, "x") or graph.inputs(name, "neurons"))[0]
+        operator = graph.op(source)
+        kind = "value"
+        if op.attribute == "spikes":
+            kind = "events"
+        elif isinstance(operator, g.ExactSum):
+            kind = "sum"
+        exponent = operator.exponent if isinstance(operator, g.ExactSum) else 0
+        ideal = tuple(to_pytensor(e, "x[{}]".format) for e in op.ideal or ())
+        target = operator.neurons.path if isinstance(operator, g.Atom) else source
+        probes.append(
+            mf.Probe(op.name, target, kind, op.attribute, op.size, op.every, op.unit, exponent, parts, ideal)
+        )
+    return tuple(probes)
+
+
+def _ranges(columns: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Columns as ranges (start, stop) of consecutive ones."""
+    if not len(columns):
+        return ()
+    breaks = np.flatnonzero(np.diff(columns) != 1) + 1
+    return tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(columns, breaks))

@@ -1,0 +1,87 @@
+"""Which partition records what of each probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from spikec import graph as g
+from spikec.program import layout as la
+from spikec.program.atoms import unit
+from spikec.program.stages import Ints, ints
+
+
+class Recorder:
+    """Makes the recording stages of one partition; `recorded` lists (probe, slot, columns) of each."""
+
+    def __init__(self, graph: g.Graph, now: Mapping[str, Ints], sum_rows: Mapping[str, int]) -> None:
+        self.graph, self.now, self.sum_rows = graph, now, sum_rows
+        self.recorded: list[tuple[str, int, Ints]] = []
+        self.made: list[la.Stage] = []
+        self.spikes: list[tuple[int, int, int, int]] = []
+
+    def record(
+        self,
+        owned: Iterable[str],
+        local: set[str],
+        produced: Mapping[str, None],
+        groups: Sequence[la.NeuronGroup],
+    ) -> tuple[la.Stage, ...]:
+        """Stages for `owned` probes of values, and for this partition's share of all others.
+
+        local: atoms of the partition; produced: exact sums that they add to.
+        """
+        owned = set(owned)
+        for name, probe in self.graph.nodes(g.Probe):
+            if probe.attribute == "spikes":
+                self._events(name, local)
+            elif sources := self.graph.inputs(name, "x"):
+                if isinstance(self.graph.op(sources[0]), g.ExactSum):
+                    self._sum(name, probe, sources[0], produced)
+                elif name in owned:
+                    self._add(name, probe, "values", {"columns": self.now[sources[0]]}, np.arange(probe.size))
+            else:
+                self._state(name, probe, local, groups)
+        if self.spikes:
+            self.made.append(la.Events("events", {"sources": ints(self.spikes)}, {}, 1))
+        return tuple(self.made)
+
+    def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
+        slot = len(self.recorded)
+        arrays = {**arrays, "every": ints([probe.every])}
+        self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot))
+        self.recorded.append((name, slot, columns))
+
+    def _sum(self, name: str, probe: g.Probe, source: str, produced: Mapping[str, None]) -> None:
+        if source in produced:
+            columns = np.arange(probe.size)
+            self._add(name, probe, "sums", {"columns": self.sum_rows[source] + columns}, columns)
+
+    def _events(self, name: str, local: set[str]) -> None:
+        source = self.graph.inputs(name, "x")[0]
+        atoms = [a for a in self.graph.inputs(source, "activity") if a in local]
+        if not atoms:
+            return
+        slot = len(self.recorded)
+        exponent = self.graph.op(source).exponent
+        columns: list[int] = []
+        for atom in atoms:
+            op = self.graph.op(atom)
+            units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**exponent)
+            numbers = range(op.start, op.start + op.size)
+            self.spikes += [(self.sum_rows[source] + i, units, slot, i) for i in numbers]
+            columns += numbers
+        self.recorded.append((name, slot, ints(columns)))
+
+    def _state(self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup]) -> None:
+        """A state variable of the atoms that are here; all atoms of one population are in one group."""
+        atoms = [a for a in self.graph.inputs(name, "neurons") if a in local]
+        if not atoms:
+            return
+        group = next(s for s in groups if atoms[0] in s.members)
+        variable = self.graph.op(atoms[0]).neurons.neuron.state.index(probe.attribute)
+        columns = np.concatenate([np.arange(self.graph.op(a).size) + self.graph.op(a).start for a in atoms])
+        neurons = np.concatenate([np.arange(self.graph.op(a).size) + group.members[a] for a in atoms])
+        arrays = {"variables": np.full(len(columns), variable), "neurons": neurons}
+        self._add(name, probe, f"{group.name}_neurons", arrays, columns)

@@ -1,0 +1,361 @@
+"""From the graph and an assignment of atoms to the layout of every partition.
+
+demand      which components of which signals each partition needs
+sums        where every exact sum stands in a partition's vector of partial sums
+stages      one for each kind of operator (and level of undelayed operators), with the places they read
+wires       rows of partial sums that one partition has and another needs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from spikec import graph as g
+from spikec.program import layout as la
+from spikec.program import stages, synapses
+from spikec.program.atoms import needs_library, neuron_group
+from spikec.program.demand import Demand, demand
+from spikec.program.forms import Form, forms
+from spikec.program.recordings import Recorder
+from spikec.program.stages import Ints, ints
+
+SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
+MEMORY = (g.Filter, g.Delay)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A probe's part in one partition: its slot there and, by component, the columns it holds."""
+
+    probe: str
+    partition: int
+    slot: int
+    columns: Ints
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Partition of every atom, and of every probe that records a value."""
+
+    partitions: int
+    atoms: dict[str, int]
+    probes: dict[str, int]
+
+
+def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[la.Layout], list[Recorded]]:
+    """Layouts of all partitions, and which of them records what."""
+    order = list(nx.lexicographical_topological_sort(graph.undelayed(), key=_position(graph)))
+    shared = _Model(graph, dtype, forms(graph), order, _absorbed(graph))
+    members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
+    wires = _wires(members)
+    return [m.layout(wires) for m in members], [r for m in members for r in m.recorded]
+
+
+def _position(graph: g.Graph) -> Callable[[str], int]:
+    places = {name: k for k, name in enumerate(graph.nx)}
+    return places.__getitem__
+
+
+def _absorbed(graph: g.Graph) -> frozenset[str]:
+    """Products that are a term of one sum and nothing else: they need no signal of their own."""
+    return frozenset(
+        name
+        for name, _ in graph.nodes(g.Product)
+        if len(readers := graph.readers(name)) == 1 and isinstance(graph.op(readers[0][0]), g.Sum)
+    )
+
+
+def _wires(members: list[_Partition]) -> dict[tuple[int, int], list[tuple[str, Ints]]]:
+    """For (source, target): the exact sums, with the components, that cross from one to the other."""
+    wires: dict[tuple[int, int], list[tuple[str, Ints]]] = {}
+    for target in members:
+        for name in target.needed_sums:
+            for source in members:
+                if source is not target and name in source.produced:
+                    wires.setdefault((source.index, target.index), []).append((name, target.rows(name)))
+    return wires
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What all partitions share."""
+
+    graph: g.Graph
+    dtype: str
+    forms: dict[str, Form]
+    order: list[str]
+    absorbed: frozenset[str]
+
+
+@dataclass
+class _Places:
+    """Places of signals in one vector: a place for every component, -1 where it is not there."""
+
+    length: int = 0
+    of: dict[str, Ints] = field(default_factory=dict)
+
+    def append(self, name: str, rows: Ints, size: int, places: Ints | None = None) -> None:
+        """Put the components `rows` of a signal at the end, or at `places` counted from the end."""
+        where = np.full(size, -1, np.int64)
+        where[rows] = self.length + (np.arange(len(rows)) if places is None else places)
+        self.of[name] = where
+        self.length += len(rows) if places is None else 0
+
+
+class _Partition:
+    """Builds the layout of one partition."""
+
+    def __init__(self, model: _Model, assignment: Assignment, index: int) -> None:
+        self.model, self.graph, self.index = model, model.graph, index
+        self.atoms = {name for name, p in assignment.atoms.items() if p == index}
+        self.probes = [n for n, p in assignment.probes.items() if p == index]
+        self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
+        self.produced = dict.fromkeys(
+            t
+            for n in model.order
+            if n in self.atoms
+            for t in sorted(self.op(n).targets, key=self._is_activity)
+        )
+        self.needed_sums = [n for n in self.demand.masks if isinstance(self.op(n), g.ExactSum)]
+        self.sum_rows: dict[str, int] = {}
+        self.sums = 0
+        for name in (*self.produced, *(n for n in self.needed_sums if n not in self.produced)):
+            self.sum_rows[name] = self.sums
+            self.sums += self.op(name).size
+        self.now, self.before = _Places(), _Places()
+        self.recorded: list[Recorded] = []
+
+    def op(self, name: str) -> Any:
+        return self.graph.op(name)
+
+    def rows(self, name: str) -> Ints:
+        """Components of a signal that this partition needs."""
+        return np.flatnonzero(self.demand.masks[name])
+
+    def _is_activity(self, target: str) -> bool:
+        """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
+        atom = self.op(self.graph.inputs(target, "activity")[0])
+        return atom.decoders[atom.targets.index(target)] is None
+
+    def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
+        """Nodes of a kind that are needed, in an order that respects undelayed edges."""
+        return [n for n in self.model.order if n in self.demand and isinstance(self.op(n), kinds)]
+
+    # ------------------------------------------------------------------------------------------ layout
+
+    def layout(self, wires: dict[tuple[int, int], list[tuple[str, Ints]]]) -> la.Layout:
+        decoded = self._decoded_before()
+        carried = self._carried_names()
+        for name in carried:
+            self.before.append(name, self.rows(name), self.op(name).size)
+        memory, sources = self._memory(), self._sources()
+        levels, neurons = self._levels()
+        return la.Layout(
+            partition=self.index,
+            dtype=self.model.dtype,
+            dt=self.graph.dt,
+            sums=self.sums,
+            sum_rows=self.sum_rows,
+            decoded=decoded,
+            memory=memory,
+            sources=sources,
+            levels=levels,
+            neurons=neurons,
+            carried=stages.joined([self.now.of[n][self.rows(n)] for n in carried], np.int64),
+            recordings=self._recordings(neurons, levels),
+            send={t: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if s == self.index},
+            receive={s: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if t == self.index},
+        )
+
+    def _wire_rows(self, wire: list[tuple[str, Ints]]) -> Ints:
+        return stages.joined([self.sum_rows[name] + rows for name, rows in wire], np.int64)
+
+    def _readers(self, name: str, delayed: bool) -> bool:
+        """Whether something needed reads `name` in the step after (`delayed`) or in the same step."""
+        return any(
+            r in self.demand and isinstance(self.op(r), MEMORY) == delayed
+            for r, _ in self.graph.readers(name)
+        )
+
+    def _decoded_before(self) -> la.Decoded | None:
+        names = [n for n in self.needed_sums if self._readers(n, delayed=True)]
+        return self._decoded("decoded", names, self.before) if names else None
+
+    def _decoded(self, name: str, sums: list[str], places: _Places) -> la.Decoded:
+        rows = [self.sum_rows[n] + self.rows(n) for n in sums]
+        scale = [np.full(len(self.rows(n)), 2.0 ** -self.op(n).exponent) for n in sums]
+        for n in sums:
+            places.append(n, self.rows(n), self.op(n).size)
+        return la.Decoded(
+            name,
+            {"rows": stages.joined(rows, np.int64), "scale": stages.joined(scale, np.float64)},
+            {},
+            len(sums),
+        )
+
+    def _carried_names(self) -> list[str]:
+        """Signals other than exact sums that a filter or delay reads."""
+        read = dict.fromkeys(self.graph.inputs(n)[0] for n in self.needed(MEMORY))
+        return [n for n in read if not isinstance(self.op(n), g.ExactSum)]
+
+    def _memory(self) -> tuple[la.Stage, ...]:
+        low: list[tuple[str, synapses.Discrete, Ints]] = []
+        general: list[tuple[str, synapses.Discrete, Ints]] = []
+        late: list[tuple[str, int, Ints]] = []
+        for name in self.needed(MEMORY):
+            op, source = self.op(name), self.before.of[self.graph.inputs(name)[0]][self.rows(name)]
+            if isinstance(op, g.Delay):
+                late.append((name, op.steps, source))
+                continue
+            synapse = synapses.of(op, self.graph.dt)
+            if synapse.plain:
+                late.append((name, 1, source))
+            else:
+                (low if synapse.order == 1 and not synapse.direct else general).append(
+                    (name, synapse, source)
+                )
+        made: list[la.Stage] = []
+        dtype = self.model.dtype
+        if low:
+            made.append(stages.lowpass([entry[1:] for entry in low], dtype))
+        if general:
+            made.append(stages.state_space([entry[1:] for entry in general], dtype))
+        if late:
+            made.append(stages.delays([entry[1:] for entry in late], dtype))
+        self._append([entry[0] for entry in (*low, *general, *late)])
+        return tuple(made)
+
+    def _append(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.now.append(name, self.rows(name), self.op(name).size)
+
+    def _sources(self) -> tuple[la.Stage, ...]:
+        made: list[la.Stage] = []
+        dtype = self.model.dtype
+        if names := self.needed(g.Constant):
+            made.append(stages.constants([(self.op(n), self.rows(n)) for n in names], dtype))
+            self._append(names)
+        if names := self.needed(g.Table):
+            made.append(stages.tables([(self.op(n), self.rows(n)) for n in names], dtype))
+            self._append(names)
+        if names := self.needed(g.Noise):
+            made.append(stages.noise([(self.op(n), self.rows(n)) for n in names], self.graph.dt, dtype))
+            self._append(names)
+        return (*made, *self._expressions("input", self.needed(g.TimeFunction)))
+
+    def _expressions(self, prefix: str, names: list[str]) -> list[la.Stage]:
+        groups: dict[tuple[object, ...], list[str]] = {}
+        for name in names:
+            form = self.model.forms[name]
+            groups.setdefault(
+                (form.outputs, form.reads, len(form.constants), self._arguments(name)), []
+            ).append(name)
+        made: list[la.Stage] = []
+        for k, members in enumerate(groups.values()):
+            form = self.model.forms[members[0]]
+            # Functions of time alone without constants of their own are one function.
+            computed = members if form.reads or form.constants else members[:1]
+            entries = [(self.model.forms[n], self._argument_places(n)) for n in computed]
+            made.append(stages.expressions(f"{prefix}_{k}", entries))
+            count, size = len(computed), self.op(members[0]).size
+            for j, name in enumerate(members):
+                self.now.append(name, np.arange(size), size, min(j, count - 1) + count * np.arange(size))
+            self.now.length += count * size
+        return made
+
+    def _arguments(self, name: str) -> int:
+        return getattr(self.op(name), "arguments", 0)
+
+    def _argument_places(self, name: str) -> Ints:
+        return self.now.of[self.graph.inputs(name, "x")[0]] if self._arguments(name) else ints([])
+
+    # ------------------------------------------------------------------------------------------ levels
+
+    def _level_of(self) -> dict[str, int]:
+        """How many undelayed operators lead to each needed node; an absorbed product is part of its sum."""
+        level: dict[str, int] = {}
+        for name in self.model.order:
+            if name not in self.demand and name not in self.atoms:
+                continue
+            op = self.op(name)
+            inputs = [level[s] for s in self.graph.inputs(name) if s in level]
+            depth = max(inputs, default=0)
+            level[name] = (
+                0 if isinstance(op, (*SOURCES, *MEMORY)) else depth + (name not in self.model.absorbed)
+            )
+        return level
+
+    def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], tuple[la.NeuronGroup, ...]]:
+        level = self._level_of()
+        immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
+        early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
+        levels = []
+        for k in range(1, max(level.values(), default=0) + 1):
+            names = [n for n in self.model.order if level.get(n) == k and n not in self.model.absorbed]
+            made: list[la.Stage] = []
+            if members := [n for n in names if isinstance(self.op(n), (g.Sum, g.Product))]:
+                made.append(self._linear(f"linear_{k}", members))
+            made += self._expressions(
+                f"function_{k}", [n for n in names if isinstance(self.op(n), g.Function)]
+            )
+            made += self._neurons(f"level_{k}", [n for n in names if n in self.atoms and n in early])
+            if members := [n for n in names if n in immediate]:
+                made.append(self._decoded(f"decoded_{k}", members, self.now))
+            if made:
+                levels.append(tuple(made))
+        last = self._neurons("last", [n for n in self.model.order if n in self.atoms and n not in early])
+        return tuple(levels), tuple(last)
+
+    def _linear(self, name: str, members: list[str]) -> la.Linear:
+        rows = [self._terms(n) for n in members]
+        made = stages.linear(name, rows, [self.rows(n) for n in members], self.model.dtype)
+        self._append(members)
+        return made
+
+    def _terms(self, name: str) -> list[tuple[g.Matrix | None, Ints]]:
+        """Matrix (None: the identity) and places of the argument, for every term of a sum or product.
+
+        A term of which no component is needed, its matrix being 0 there, has no place and is left out.
+        """
+        found = []
+        for source in [name] if isinstance(self.op(name), g.Product) else self.graph.inputs(name):
+            absorbed = source == name or source in self.model.absorbed
+            argument = self.graph.inputs(source)[0] if absorbed else source
+            if argument in self.now.of:
+                found.append((self.op(source).matrix if absorbed else None, self.now.of[argument]))
+        return found
+
+    def _neurons(self, prefix: str, names: list[str]) -> list[la.NeuronGroup]:
+        groups: dict[tuple[str, bool], list[str]] = {}
+        for name in names:
+            neuron = self.op(name).neurons.neuron
+            groups.setdefault((neuron.kind, needs_library(neuron, self.graph.dt)), []).append(name)
+        return [
+            neuron_group(
+                f"{kind}_{'exact_' if exact else ''}{prefix}",
+                [(n, self.op(n)) for n in members],
+                self.graph,
+                self.now.of.__getitem__,
+                self.sum_rows,
+                self.model.dtype,
+            )
+            for (kind, exact), members in sorted(groups.items())
+        ]
+
+    # -------------------------------------------------------------------------------------- recordings
+
+    def _recordings(
+        self, neurons: tuple[la.NeuronGroup, ...], levels: tuple[tuple[la.Stage, ...], ...]
+    ) -> tuple[la.Stage, ...]:
+        groups = [s for level in levels for s in level if isinstance(s, la.NeuronGroup)] + list(neurons)
+        recorder = Recorder(self.graph, self.now.of, self.sum_rows)
+        made = recorder.record(self.probes, self.atoms, self.produced, groups)
+        self.recorded += [
+            Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded
+        ]
+        return made

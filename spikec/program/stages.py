@@ -1,0 +1,156 @@
+"""Stages from operators: the ragged arrays of each kind.
+
+`at(name)` gives the places (in `values` or `before`) of the needed components of a signal; every builder
+takes the operators of its stage as (name, operator) pairs in the order of the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from spikec import graph as g
+from spikec.program import layout as la
+from spikec.program.forms import Form
+from spikec.program.synapses import Discrete
+
+Ints = NDArray[np.int64]
+Places = Callable[[str], Ints]
+
+
+def ints(values: Sequence[Any]) -> Ints:
+    return np.asarray(values, dtype=np.int64)
+
+
+def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    """One vector of all `parts`; empty where there are none."""
+    return np.concatenate([np.ravel(p) for p in parts]).astype(dtype) if parts else np.zeros(0, dtype)
+
+
+def lowpass(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.Lowpass:
+    """value = decay * value + gain * before[source]; each synapse with the places it reads."""
+    sources = joined([source for _, source in synapses], np.int64)
+    decay = np.repeat([s.A[0] for s, _ in synapses], [len(p) for _, p in synapses])
+    gain = np.repeat([s.B[0] * s.C[0] for s, _ in synapses], [len(p) for _, p in synapses])
+    arrays = {"source": sources, "decay": decay.astype(dtype), "gain": gain.astype(dtype)}
+    return la.Lowpass("lowpass", arrays, {"value": np.zeros(len(sources), dtype)}, len(synapses))
+
+
+def state_space(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.StateSpace:
+    """Filters of any order, for `StateSpace` of the runtime."""
+    rows, coefficients, state = [], [], 0
+    start = 0
+    for s, source in synapses:
+        rows.append((s.order, len(source), state, start, s.direct))
+        block = np.array([*s.A, *s.B, *s.C, s.D])
+        coefficients.append(block)
+        start, state = start + len(block), state + s.order * len(source)
+    arrays = {
+        "sources": joined([source for _, source in synapses], np.int64),
+        "filters": ints(rows).reshape(-1, 5),
+        "coefficients": joined(coefficients, dtype),
+    }
+    return la.StateSpace("synapse", arrays, {"x": np.zeros(state, dtype)}, len(synapses))
+
+
+def delays(operators: Sequence[tuple[int, Ints]], dtype: str) -> la.Delays:
+    """Delays of so many steps of the places given."""
+    lengths = np.repeat(ints([steps - 1 for steps, _ in operators]), [len(p) for _, p in operators])
+    arrays = {"sources": joined([p for _, p in operators], np.int64), "lengths": lengths}
+    return la.Delays("delayed", arrays, {"buffer": np.zeros(int(lengths.sum()), dtype)}, len(operators))
+
+
+def constants(operators: Sequence[tuple[g.Constant, Ints]], dtype: str) -> la.Constants:
+    values = [np.asarray(op.value)[rows] for op, rows in operators]
+    return la.Constants("constant", {"value": joined(values, dtype)}, {}, len(operators))
+
+
+def expressions(name: str, operators: Sequence[tuple[Form, Ints]]) -> la.Expressions:
+    """Functions of one form; each with the places of its argument.  Output i of function j is at i *
+    functions + j.
+    """
+    form = operators[0][0]
+    arrays: dict[str, NDArray[Any]] = {}
+    if form.constants:
+        arrays["constants"] = np.array([f.constants for f, _ in operators], np.float64).T.copy()
+    if form.reads:
+        arrays["arguments"] = np.stack([places for _, places in operators], axis=1).ravel()
+    arguments = len(operators[0][1])
+    return la.Expressions(name, arrays, {}, len(operators), form.outputs, arguments)
+
+
+def tables(operators: Sequence[tuple[g.Table, Ints]], dtype: str) -> la.Tables:
+    """Tables with the components of each that are needed."""
+    rows, first, sample = [], 0, 0
+    for op, chosen in operators:
+        rows.append((first, len(op.starts), op.period, sample, op.size, len(chosen)))
+        first, sample = first + len(op.starts), sample + op.samples.size
+    arrays = {
+        "samples": joined([op.samples for op, _ in operators], dtype),
+        "starts": joined([op.starts for op, _ in operators], np.int64),
+        "tables": ints(rows).reshape(-1, 6),
+        "columns": joined([chosen for _, chosen in operators], np.int64),
+    }
+    return la.Tables("table", arrays, {}, len(operators))
+
+
+def noise(operators: Sequence[tuple[g.Noise, Ints]], dt: float, dtype: str) -> la.NoiseSources:
+    parameters, keys = [], []
+    for op, chosen in operators:
+        scale = dt**-0.5 if op.scale else 1.0
+        parameters += [(op.distribution == "gaussian", op.a * scale, op.b * scale)] * len(chosen)
+        keys += [_key(op, int(component)) for component in chosen]
+    arrays = {"parameters": np.array(parameters, dtype), "keys": np.array(keys, np.uint64)}
+    return la.NoiseSources("random", arrays, {}, len(operators))
+
+
+def _key(op: g.Noise, component: int) -> int:
+    digest = hashlib.sha256(f"{op.seed}\0{op.key}\0{component}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def linear(
+    name: str, rows: Sequence[Sequence[tuple[g.Matrix | None, Ints]]], sizes: Sequence[Ints], dtype: str
+) -> la.Linear:
+    """One sparse matrix for many sums of products.
+
+    rows[k]: the terms (matrix or None for the identity, places of its argument by component) of node k;
+    sizes[k]: the components of node k that are needed.  Terms of a row stay in the order in which they were
+    connected.
+    """
+    row_of, columns, values = [], [], []
+    first = 0
+    for terms, needed in zip(rows, sizes, strict=True):
+        for matrix, places in terms:
+            r, c, v = _entries(matrix, needed)
+            row_of.append(r + first)
+            columns.append(places[c])
+            values.append(v)
+        first += len(needed)
+    all_rows = joined(row_of, np.int64)
+    order = np.argsort(all_rows, kind="stable")
+    pointers = np.zeros(first + 1, np.int64)
+    np.cumsum(np.bincount(all_rows, minlength=first), out=pointers[1:])
+    arrays = {
+        "values": joined(values, dtype)[order],
+        "pointers": pointers,
+        "columns": joined(columns, np.int64)[order],
+    }
+    return la.Linear(name, arrays, {}, len(rows))
+
+
+def _entries(matrix: g.Matrix | None, needed: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Row (among the needed), column and value of every entry that is not 0, row after row."""
+    if matrix is None:
+        return np.arange(len(needed)), needed, np.ones(len(needed))
+    chosen = matrix[needed]
+    if isinstance(chosen, np.ndarray):
+        r, c = np.nonzero(chosen)
+        return r, c, chosen[r, c]
+    coo = sp.csr_array(chosen).tocoo()
+    return coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data

@@ -1,0 +1,143 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+from spikec.views.report_parts import Contents, PartitionReport, short
+
+# Longer lists are cut, with the number of what is left out.
+MOST_ROWS = 16
+KINDS_SHOWN = 12
+
+
+def blocks(report: Contents) -> Iterator[RenderableType]:
+    """Everything that is shown, one table or line after another."""
+    yield _head(report)
+    measured = any(p.measured for p in report.partitions)
+    yield "Partitions (us per step)" + ("; measured without waiting" if measured else "")
+    yield _partitions(report, measured)
+    yield "Predicted us per step by kind (and number of operators)"
+    yield _operators(report)
+    if report.wires:
+        yield "Wires"
+        yield _wires(report)
+    yield _numbers(report)
+    yield "Other numbers of partitions"
+    yield _speedup(report)
+    yield f"Partition {report.slowest} is the slowest:"
+    for reason in report.reasons:
+        yield f"  - {reason}"
+    if report.advice:
+        yield f"Advice: {report.advice}"
+
+
+def _head(report: Contents) -> str:
+    n = len(report.partitions)
+    return (
+        f"{report.model}: {report.neurons:,} neurons in {n} partition{'s' * (n != 1)}, {report.precision}, "
+        f"step {report.dt * 1e3:g} ms\n"
+    )
+
+
+def _table(*columns: str, left: int = 1) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="left" if k < left else "right", overflow="fold")
+    return table
+
+
+def _us(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _partitions(report: Contents, measured: bool) -> Table:
+    taken = ("measured", "compute", "exchange", "waiting", "recording") if measured else ()
+    table = _table("partition", "neurons", "atoms", "predicted", *taken)
+    for p in report.partitions[:MOST_ROWS]:
+        cells = [f"{p.index} {p.host}", f"{p.neurons:,}", f"{p.atoms:,}", _us(p.predicted_total)]
+        if p.measured:
+            cells += [_us(p.measured_work), *(_us(p.measured.get(k)) for k in taken[1:])]
+        table.add_row(*cells)
+    return _rest(table, len(report.partitions))
+
+
+def _operators(report: Contents) -> Table:
+    """Predicted time and number of operators by kind, over the first partitions."""
+    shown = report.partitions[:4]
+    table = _table("kind", *(f"partition {p.index}" for p in shown))
+    spent: dict[str, float] = {}
+    for p in report.partitions:
+        for kind, us in p.predicted.items():
+            spent[kind] = spent.get(kind, 0.0) + us
+    kinds = sorted(spent, key=lambda k: (-spent[k], k))
+    for kind in kinds[:KINDS_SHOWN]:
+        table.add_row(kind, *(_cell(p, kind) for p in shown))
+    return _rest(table, len(kinds), KINDS_SHOWN)
+
+
+def _cell(p: PartitionReport, kind: str) -> str:
+    count = f" ({p.operators[kind]:,})" if kind in p.operators else ""
+    return f"{_us(p.predicted.get(kind, 0.0))}{count}"
+
+
+def _wires(report: Contents) -> Table:
+    table = _table("from", "to", "bytes per step", "signals (numbers)", left=2)
+    table.columns[3].justify = "left"
+    for wire in report.wires[:MOST_ROWS]:
+        listed = ", ".join(f"{short(name, 20)} ({words})" for name, words in wire.signals[:2])
+        more = len(wire.signals) - 2
+        table.add_row(
+            str(wire.source),
+            str(wire.target),
+            f"{wire.bytes:,}",
+            listed + (f", {more} more" if more > 0 else ""),
+        )
+    return _rest(table, len(report.wires))
+
+
+def _rest(table: Table, count: int, most: int = MOST_ROWS) -> Table:
+    if count > most:
+        table.add_row(f"... {count - most} more")
+    return table
+
+
+def _numbers(report: Contents) -> str:
+    measured = ""
+    if report.step_measured:
+        error = report.step_predicted / report.step_measured - 1
+        measured = f", measured {_us(report.step_measured)} us ({error:+.0%})"
+    wires = f"{len(report.wires)} wire{'s' * (len(report.wires) != 1)}"
+    return (
+        f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
+        f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
+        f"Cut: {report.cut_bytes:,} bytes per step on {wires}.  "
+        f"Host profile: {report.profile}\n{_other_transport(report)}"
+    )
+
+
+def _other_transport(report: Contents) -> str:
+    """A warning that the run is not what was predicted."""
+    if report.run_transport in (None, report.transport):
+        return ""
+    return (
+        f"Note: predicted for transport {report.transport}, run over {report.run_transport}; "
+        f"compile with --transport {report.run_transport} to compare.\n"
+    )
+
+
+def _speedup(report: Contents) -> Table:
+    table = _table("partitions", "us per step", "speed-up", "", left=0)
+    table.columns[3].justify = "left"
+    one = next((p["us"] for p in report.predictions if p["partitions"] == 1), None)
+    for p in report.predictions:
+        notes = ["this plan"] * (p["partitions"] == len(report.partitions)) + ["estimated"] * (not p["exact"])
+        speed = f"{one / p['us']:.2f}x" if one and p["us"] else ""
+        table.add_row(str(p["partitions"]), _us(p["us"]), speed, ", ".join(notes))
+    return table
