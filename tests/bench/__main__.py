@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import statistics
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--no-peer", action="store_true", help="do not run Nengo")
     arguments = parser.parse_args()
-    console = Console()
+    # The table needs more room than a file or a pipe is taken to have.
+    console = Console() if sys.stdout.isatty() else Console(width=180)
     rows = []
     for name in arguments.models or MODELS:
         console.print(f"measuring {name} ...", style="dim")
