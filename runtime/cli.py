@@ -46,7 +46,7 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Directory for the results.  [default: run-1, run-2, ... beside the manifest]",
+    help="Directory for the results.  [default: MODEL-run-1, MODEL-run-2, ... beside the compiled MODEL]",
 )
 @click.option(
     "--transport",

@@ -22,6 +22,7 @@ import numpy as np
 import pytensor
 from numpy.typing import NDArray
 from pytensor.compile.io import In, Out
+from pytensor.compile.mode import NUMBA
 from pytensor.link.numba.cache import compile_numba_function_src
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
 from spike_runtime.blocks import Block
@@ -33,8 +34,11 @@ from spike_runtime.wires import ring
 from spike_runtime.wires.atomics import load_acquire, store_release
 from spike_runtime.wires.layout import COLUMNS, PROGRESS, STOP
 
-# Functions of signals must mean the same arithmetic in every program: no liberties for PyTensor's own loops.
+# Functions of signals must mean the same arithmetic in every program, whatever else is in it: no liberties
+# for PyTensor's own loops, and no rewriting of formulas, which looks at who else reads a part of one.
 pytensor.config.numba__fastmath = False
+pytensor.config.floatX = "float64"
+MODE = NUMBA.excluding("canonicalize", "stabilize", "specialize", "add_mul_fusion")
 
 BUFFER_BYTES = 16 << 20
 LONGEST_CHUNK = 1000
@@ -86,7 +90,7 @@ class Engine:
         self.state = {a.name: np.zeros(a.shape, a.dtype) for a in part.arrays if a.state}
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
-        if seed is not None and "random_keys" in self.constants:
+        if seed not in (None, manifest.seed) and "random_keys" in self.constants:
             self.constants["random_keys"] = _reseeded(self.constants["random_keys"], seed)
         if "send_rows" in self.constants:
             self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition)
@@ -138,26 +142,34 @@ class Engine:
             # What the first step of the others collects: the sums of the step before it.
             self._begun = True
             self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
+        self._check()
         done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
         self._last = first + done - 1 if done else max(self._last, first - 1)
-        code, detail = (int(v) for v in self.state["status"])
-        if code == FULL:
+        if self.state["status"][0] == FULL:
             self.state["status"][:] = OK
-        elif code == NOT_FINITE:
-            raise EngineError(self._not_finite(detail, self._last))
-        elif code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
+        if done == 0:
+            # Else the next call raises: what was recorded up to here can be drained first.
+            self._check()
+        return done
+
+    def _check(self) -> None:
+        """Raises `EngineError` where a step failed."""
+        code, detail = (int(v) for v in self.state["status"])
+        if code == NOT_FINITE:
+            raise EngineError(self._not_finite(detail, self._last + 1))
+        if code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
             source, target = self.manifest.wires[wire].source, self.manifest.wires[wire].target
             raise EngineError(
                 f"the wire from partition {source} to partition {target} lost or repeated a message"
             )
-        return done
 
     def _not_finite(self, row: int, step: int) -> str:
         plan = self.manifest.plan.get("sums", {}).get(str(self.partition), [])
         name = next((n for n, start, size in plan if start <= row < start + size), f"sum {row}")
+        what = f"the decoded value {name}" if row >= 0 else "what an ensemble represents"
         time = step * self.manifest.dt
         return (
-            f"the decoded value {name} is not a number or is out of range at {time:g} s, step {step}; "
+            f"{what} is not a number or is out of range at {time:g} s, step {step}; "
             "look for functions that divide by 0 or feedback that grows without bound"
         )
 
@@ -228,7 +240,7 @@ def _compile(
             *(In(v, mutable=True, borrow=True) for v in s.values()),
         ],
         [Out(updates[s[name]], borrow=True) for name in names],
-        mode="NUMBA",
+        mode=MODE,
         accept_inplace=True,
         on_unused_input="ignore",
     )

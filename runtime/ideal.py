@@ -74,6 +74,8 @@ def _value(node: ast.expr, t: Floats) -> Any:
             return _OPERATORS[type(op)](_number(left, t), _number(right, t))
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_number(operand, t))
+        case ast.Call(func=func, args=[argument, _]) if ast.unparse(func) == "pt.cast":
+            return _number(argument, t)
         case ast.Call(func=func, args=arguments) if ast.unparse(func) in _FUNCTIONS:
             # The one keyword that programs write, the mode of `pt.round`, names NumPy's own rule.
             return _call(ast.unparse(func), [_number(argument, t) for argument in arguments])

@@ -60,10 +60,10 @@ def run(
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
-    Results go to the directory `output`, by default `run-1`, `run-2`, ... beside the manifest.  `transport`
-    is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed` replaces the
-    manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or SIGTERM the run
-    stops at a step and is returned with status "stopped".
+    Results go to the directory `output`, by default `MODEL-run-1`, ... beside the compiled MODEL.
+    `transport` is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed`
+    replaces the manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or
+    SIGTERM the run stops at a step and is returned with status "stopped".
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
@@ -236,8 +236,10 @@ def _check_present(model: Manifest, folder: Path) -> None:
                 raise ManifestError(f"{folder / name} is missing; compile the model again")
 
 
-def _free_folder(beside: Path) -> Path:
+def _free_folder(model: Path) -> Path:
+    """A new directory beside that of the model, which the next compilation replaces."""
+    model = model.resolve()
     number = 1
-    while (beside / f"run-{number}").exists():
+    while (free := model.parent / f"{model.name}-run-{number}").exists():
         number += 1
-    return beside / f"run-{number}"
+    return free

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from spike_runtime import crew, frames
 from spike_runtime.crew import Worker
@@ -117,12 +118,17 @@ class Supervisor:
             self._serve(lambda: self._all("connected") or bool(self.signals.count))
         return not self.signals.count
 
+    @property
+    def _chunk(self) -> int:
+        """One chunk for all: who is ahead by some waits, and must not wait for one that waits for it."""
+        return min(worker.chunk for worker in self.workers)
+
     def run(self, recorder: Recorder, steps: int, progress: Callable[[Progress], None] | None) -> None:
         """Let the workers go and record until all are done, or a signal came and all have stopped."""
         self.recorder = recorder
         start = time.monotonic()
         self._moved = (start, [])
-        self._tell("go")
+        self._tell("go", chunk=self._chunk)
         shown = start
 
         def finished() -> bool:
@@ -165,7 +171,7 @@ class Supervisor:
     def _all(self, state: str) -> bool:
         return all(worker.state == state for worker in self.workers)
 
-    def _tell(self, kind: str, **values: list[str]) -> None:
+    def _tell(self, kind: str, **values: Any) -> None:
         for worker in self.workers:
             worker.tell(kind, **values)
 
@@ -188,7 +194,7 @@ class Supervisor:
         running = [worker.complete for worker in self.workers if worker.state != "done"]
         slowest = min(running, default=0)
         open_ = [w for w in self.workers if not w.closed]
-        listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * w.chunk]
+        listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * self._chunk]
         poll = select.poll()
         for worker in listened:
             poll.register(worker.channel, select.POLLIN)

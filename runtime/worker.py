@@ -68,11 +68,15 @@ def main(job: Job, channel_descriptor: int, segment_descriptor: int) -> int:
     except manifest.ManifestError as error:
         return _report(channel, "input", str(error))
     except Exception as error:
+        kind = _EXPECTED.get(type(error).__name__)
+        if kind:  # says itself what is wrong; imported only by the runs that need it
+            return _report(channel, kind, str(error))
         traceback.print_exc()
-        kind = "wire" if type(error).__name__ == "WireError" else "error"
-        text = str(error) if kind == "wire" else f"{type(error).__name__}: {error}"
-        return _report(channel, kind, text)
+        return _report(channel, "error", f"{type(error).__name__}: {error}")
     return 0
+
+
+_EXPECTED = {"WireError": "wire", "EngineError": "error"}
 
 
 def _report(channel: socket.socket, kind: str, cause: str) -> int:
@@ -93,10 +97,10 @@ def _work(job: Job, channel: socket.socket, descriptor: int) -> None:
         if pump:
             pump.connect(_expect(channel, "connect").values["endpoints"])
             frames.send(channel, "connected")
-        _expect(channel, "go")
+        chunk = int(_expect(channel, "go").values["chunk"])
         if pump:
             pump.start()
-        _steps(job, channel, engine, segment, layout.control(job.partition), pump)
+        _steps(job, channel, engine, chunk, segment, layout.control(job.partition), pump)
         _expect(channel, "close")
     finally:
         if pump:
@@ -104,12 +108,18 @@ def _work(job: Job, channel: socket.socket, descriptor: int) -> None:
 
 
 def _steps(
-    job: Job, channel: socket.socket, engine: Engine, segment: NDArray[np.int64], own: int, pump: Pump | None
+    job: Job,
+    channel: socket.socket,
+    engine: Engine,
+    chunk: int,
+    segment: NDArray[np.int64],
+    own: int,
+    pump: Pump | None,
 ) -> None:
     """Run all steps, chunk by chunk; hand over after each what was recorded, at the end the times."""
     done, computing, recording = 0, 0, 0
     while done < job.steps and not segment[STOP]:
-        count = min(engine.chunk, job.steps - done)
+        count = min(chunk, job.steps - done)
         start = time.perf_counter_ns()
         ran = engine.run(done + 1, count)
         computing += (middle := time.perf_counter_ns()) - start

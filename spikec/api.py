@@ -128,5 +128,13 @@ def check_output(folder: Path) -> None:
             f"the folder {folder} exists and holds no compiled model",
             "name another folder with -o, or empty it first",
         )
+    others = [
+        p.name for p in sorted(folder.glob("*")) if p.name != NAME and not p.name.startswith("partition_")
+    ]
+    if others:
+        raise model_error(
+            f"the folder {folder} also holds {', '.join(others[:3])}, which compiling into it would remove",
+            "move that away, or name another folder with -o",
+        )
     if folder.exists() and not folder.is_dir():
         raise model_error(f"{folder} is a file", "name a folder with -o")

@@ -64,6 +64,7 @@ def _truth(compare: Callable[..., object]) -> Callable[..., NDArray[np.float64]]
     return lambda a, b: np.asarray(compare(a, b), dtype=np.float64)
 
 
+# Truth is 1 or 0, and whole numbers are not taken for float32: hence the casts.
 FUNCTIONS: dict[str, Function] = {
     "+": Function(2, np.add, "({} + {})"),
     "-": Function(2, np.subtract, "({} - {})"),
@@ -72,13 +73,13 @@ FUNCTIONS: dict[str, Function] = {
     "^": Function(2, np.power, "({} ** {})"),
     "%": Function(2, np.mod, "({} % {})"),
     "neg": Function(1, np.negative, "(-{})"),
-    "<": Function(2, _truth(np.less), "pt.lt({}, {})"),
-    "<=": Function(2, _truth(np.less_equal), "pt.le({}, {})"),
-    ">": Function(2, _truth(np.greater), "pt.gt({}, {})"),
-    ">=": Function(2, _truth(np.greater_equal), "pt.ge({}, {})"),
-    "==": Function(2, _truth(np.equal), "pt.eq({}, {})"),
-    "!=": Function(2, _truth(np.not_equal), "pt.neq({}, {})"),
-    "select": Function(3, _select, "pt.switch({}, {}, {})"),
+    "<": Function(2, _truth(np.less), "pt.cast(pt.lt({}, {}), 'float64')"),
+    "<=": Function(2, _truth(np.less_equal), "pt.cast(pt.le({}, {}), 'float64')"),
+    ">": Function(2, _truth(np.greater), "pt.cast(pt.gt({}, {}), 'float64')"),
+    ">=": Function(2, _truth(np.greater_equal), "pt.cast(pt.ge({}, {}), 'float64')"),
+    "==": Function(2, _truth(np.equal), "pt.cast(pt.eq({}, {}), 'float64')"),
+    "!=": Function(2, _truth(np.not_equal), "pt.cast(pt.neq({}, {}), 'float64')"),
+    "select": Function(3, _select, "pt.switch({}, pt.cast({}, 'float64'), pt.cast({}, 'float64'))"),
     "min": Function(2, np.minimum, "pt.minimum({}, {})"),
     "max": Function(2, np.maximum, "pt.maximum({}, {})"),
     "atan2": Function(2, np.arctan2, "pt.arctan2({}, {})"),

@@ -11,7 +11,6 @@ from typing import Any
 
 from spike_runtime.manifest import Manifest
 
-from spikec import frontend
 from spikec.cache import Cache
 from spikec.errors import model_error
 from spikec.graph import Graph, Probe
@@ -32,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 # Called with the name of a stage and what it made; returns False to stop there.
 Inspect = Callable[[str, Any], bool]
 
+PRECISIONS = ("float32", "float64")
+TRANSPORTS = ("ring", "ipc", "tcp")
 STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
@@ -46,11 +47,16 @@ class Options:
     jobs: int | None = None
     cache: bool = True
 
-
-def compile_file(path: Path, output: Path, options: Options, **front: Any) -> Manifest | None:
-    """Compile a `.spk` file; `front` are the keyword arguments of `frontend.load` and of `compile_graph`."""
-    progress, inspect = front.pop("progress", None), front.pop("inspect", None)
-    return compile_graph(frontend.load(path, **front), output, options, progress, inspect)
+    def __post_init__(self) -> None:
+        """Raises `ModelError` where an option has a value that it cannot have."""
+        for name, allowed in (("precision", PRECISIONS), ("transport", TRANSPORTS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise model_error(f"{name} cannot be {value!r}", f"use one of: {', '.join(allowed)}")
+        if self.partitions != "auto" and not (isinstance(self.partitions, int) and self.partitions >= 1):
+            raise model_error(
+                f"{self.partitions!r} is not a number of partitions", 'give 1 or more, or "auto"'
+            )
 
 
 def compile_graph(
@@ -76,6 +82,8 @@ def _compile(
         raise model_error(
             "the model records nothing: it has no probe", "add one, for example: probe NAME synapse 10ms"
         )
+    # A profile that was named is read now: nothing is solved in vain where it is bad.
+    named = profile.load(options.host_profile, progress) if options.host_profile else None
     graph = verify(model)
     if not look("lower", graph):
         return None
@@ -83,7 +91,7 @@ def _compile(
         graph = verify(apply(graph))
         if not look(stage, graph):
             return None
-    host = profile.load(options.host_profile, progress)
+    host = named or profile.load(None, progress)
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None
@@ -112,7 +120,8 @@ def passes(options: Options, progress: Progress | None = None) -> list[tuple[str
     return [
         ("drop", drop),
         ("share", share),
-        ("fold", fold),
+        # Folding leaves operators behind that nothing reads.
+        ("fold", lambda graph: drop(fold(graph))),
         # What advances to one place twice is shared again.
         ("advance", lambda graph: share(advance(graph))),
         ("build", lambda graph: build(graph, cache, options.jobs, progress)),

@@ -72,7 +72,8 @@ def test_run_directory_is_not_replaced(tmp_path: Path) -> None:
 def test_runs_are_numbered(tmp_path: Path) -> None:
     path = write(tmp_path, model(1))
     names = [launch.run(path, 0.01, engine=ENGINE).path.name for _ in range(2)]
-    assert names == ["run-1", "run-2"]
+    assert names == [f"{path.parent.name}-run-1", f"{path.parent.name}-run-2"]
+    assert launch.run(path, 0.01, engine=ENGINE).path.parent == path.parent.parent
 
 
 def test_bad_manifests(tmp_path: Path) -> None:

@@ -47,10 +47,11 @@ class Neurons(KernelOp):
     """(values, sums, state, status, atoms, parameters, encoders, bias, decoders) -> (sums, state, status).
 
     values: the signals of this step, floats.  sums: int64, added to.  state: (state variables) x neurons.
-    status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range. atoms:
-    int64, atoms x len(COLUMNS).  parameters: atoms x parameters of the neuron type.  encoders: dims x count
-    per atom, bias: neurons.  decoders: rows x count per atom, or count x rows where `gather` is set: at
-    many rows it is cheaper to add the rows of the neurons that spiked than to multiply by zeros.
+    status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range, or row
+    -1 where an input is not a number. atoms: int64, atoms x len(COLUMNS).  parameters: atoms x parameters
+    of the neuron type.  encoders: dims x count per atom, bias: neurons.  decoders: rows x count per atom,
+    or count x rows where `gather` is set: at many rows it is cheaper to add the rows of the neurons that
+    spiked than to multiply by zeros.
     """
 
     __props__ = ("kind", "dtype", "exact")
@@ -76,6 +77,7 @@ class Neurons(KernelOp):
 
 
 def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
+    check = _checker(real)
     currents, add, decode = _currents(), _adder(real), _dense(real)
     decode_gathered = _gathered(real)
 
@@ -94,6 +96,7 @@ def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
             if current >= 0:
                 for i in range(m):
                     J[i] += values[current + i]
+            check(J, status)
             update(J, A, state, n, parameters[a])
             if gather:
                 if partial.shape[0] < rows:
@@ -127,6 +130,18 @@ def _currents() -> Any:
                 J[i] += Ek[i] * xk
 
     return currents
+
+
+def _checker(real: type) -> Any:
+    """Notice an input that is not a number: a spiking neuron would be silent for ever after."""
+    infinite = real(np.inf)
+
+    @register_jitable
+    def check(J, status):  # type: ignore[no-untyped-def]
+        if not abs(J[0]) < infinite and status[0] == 0:
+            status[0], status[1] = NOT_FINITE, -1
+
+    return check
 
 
 def _adder(real: type) -> Any:

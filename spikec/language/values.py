@@ -190,7 +190,11 @@ def _apply_symbolic(function: str, arguments: list[Value], span: Span) -> Value:
         raise _shapes_differ(function, arguments, span) from None
     out = np.empty(arrays[0].shape, dtype=object)
     for index in np.ndindex(out.shape):
-        out[index] = call(function, *(a[index] for a in arrays))
+        out[index] = made = call(function, *(a[index] for a in arrays))
+        if isinstance(made, Call) and all(isinstance(a, Number) for a in made.arguments):
+            raise Mistake(
+                "the value is not a finite number", span, "check for a division by zero or an overflow"
+            )
     return Value(out if out.ndim else out[()])
 
 

@@ -37,6 +37,15 @@ def solve_iterative(
     `relative` is the regularisation sigma as a fraction of the largest activity: lambda = m sigma^2.
     Raises `SilentError` where all activities are 0.
     """
+    try:
+        return _solve(system, targets, relative, workspace)
+    except np.linalg.LinAlgError:
+        return None  # the points leave a direction out: no preconditioner of monomials
+
+
+def _solve(
+    system: System, targets: Sequence[Array], relative: float, workspace: Workspace
+) -> list[Solution] | None:
     problem, right_sides = _assemble(system, targets, relative, workspace)
     solutions = []
     for Y, b in zip(targets, right_sides, strict=True):

@@ -56,4 +56,8 @@ def _value(value: Any) -> Any:
         return (value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value).data).digest())
     if isinstance(value, sp.csr_array):
         return (value.shape, *(_value(part) for part in (value.data, value.indices, value.indptr)))
+    if isinstance(value, tuple):
+        return tuple(_value(part) for part in value)
+    if isinstance(value, g.Distribution):
+        return (value.kind, _value(value.parameters))
     return value

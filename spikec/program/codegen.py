@@ -34,6 +34,8 @@ def program(layout: la.Layout, model: str, count: int, neurons: int, atoms: int)
     writer.step()
     body = "\n".join(f"    {line}" if line else "" for line in writer.lines)
     used = sorted(writer.ops)
+    # The name of a model without one is that of its file, which may hold anything.
+    model = "".join(c if c.isalnum() or c in "_-. " else "_" for c in model)
     header = HEADER.format(
         index=layout.partition, count=count, model=model, neurons=neurons, atoms=atoms,
         ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
@@ -67,7 +69,7 @@ class _Writer:
         for stage in (*layout.memory, *layout.sources):
             self._stage(stage)
         self.say()
-        if layout.sums:
+        if layout.sums or layout.neurons:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
             self.say("sums = pt.zeros_like(s.sums)")
         if layout.levels and not self.vectors:

@@ -48,6 +48,7 @@ def emit(
     compiler: str,
 ) -> mf.Manifest:
     """Write everything into `folder` (made new, replacing an older compilation) and return the manifest."""
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -81,8 +82,13 @@ def _replace(draft: Path, folder: Path) -> None:
     if folder.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
         os.replace(folder, old / folder.name)
-        os.replace(draft, folder)
-        shutil.rmtree(old)
+        try:
+            os.replace(draft, folder)
+        except BaseException:
+            os.replace(old / folder.name, folder)
+            raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
     else:
         os.replace(draft, folder)
 

@@ -1,0 +1,115 @@
+"""Failures of real programs: what is said, what is kept, and what is refused before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import inprocess
+import numpy as np
+import pytest
+from spike_runtime.launch import RunFailedError
+
+import spikec
+from spikec import frontend
+from spikec import graph as g
+from spikec.expressions import FUNCTIONS, Call, Component, evaluate
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_a_division_by_zero_is_named_and_what_was_recorded_is_kept(tmp_path: Path) -> None:
+    text = (
+        "model pole\ninput k(t) = 1 / (t - 0.05)\nensemble a(60)\nensemble b(60)\n"
+        "connect k -> a synapse none\nconnect a -> b\nprobe b synapse 10ms as b\n"
+    )
+    compiled = spikec.compile_text(text, 2, tmp_path / "model")
+    with pytest.raises(
+        RunFailedError, match=r"not a number or is out of range at 0.05 s, step 50; look for"
+    ) as caught:
+        compiled.run(0.1, tmp_path / "run")
+    assert caught.value.run is not None
+    assert caught.value.run.status == "failed"
+    assert caught.value.run.probe("b").sizes["time"] == 49
+
+
+def test_every_function_means_the_same_in_a_program_as_when_solved() -> None:
+    """Comparisons and select inside of arithmetic, too: true is 1, and numbers have 64 bits."""
+    graph = g.Graph("functions", 1e-3, 0)
+    graph.add(
+        "x",
+        g.Table(size=3, samples=np.random.default_rng(0).uniform(0.1, 0.9, (50, 3)), starts=np.arange(50)),
+    )
+    calls = []
+    for name, function in FUNCTIONS.items():
+        call = Call(name, tuple(Component(i) for i in range(function.arity)))
+        calls += [call, Call("-", (Call("/", (call, Component(0))), call))]
+    graph.add("f", g.Function(size=len(calls), expressions=tuple(calls), arguments=3))
+    graph.connect("x", "f")
+    graph.add("out", g.Probe(size=len(calls), name="out"))
+    graph.connect("f", "out")
+    found = inprocess.run_split(graph, 1, "float64", 40)["out"]
+    x = graph.op("x").samples[1:41]
+    for k, call in enumerate(calls):
+        np.testing.assert_allclose(found[:, k], evaluate(call, x), rtol=1e-13, err_msg=str(call))
+
+
+def test_functions_of_time_do_not_depend_on_their_neighbours() -> None:
+    """1 - sigmoid(t) is what it says, whether or not the partition also computes sigmoid(t)."""
+    text = (
+        "model m\ninput up(t) = 1 / (1 + exp(-20 * t))\ninput down(t) = 1 - 1 / (1 + exp(-20 * t))\n"
+        "ensemble a(60)\nensemble b(60)\nconnect up -> a\nconnect down -> b\n"
+        "probe a voltage\nprobe b voltage\nprobe down\n"
+    )
+    graph = inprocess.prepared(frontend.loads(text))
+    one, two = (inprocess.run_split(graph, n, "float64", 200) for n in (1, 2))
+    assert all(one[name].tobytes() == two[name].tobytes() for name in one)
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_compiling_does_not_remove_what_else_is_in_the_folder(tmp_path: Path) -> None:
+    text = "model m\ninput u(t) = t\nprobe u\n"
+    spikec.compile_text(text, 1, tmp_path / "model")
+    (tmp_path / "model" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(
+        spikec.ModelError, match=r"also holds notes.txt, which compiling into it would remove"
+    ):
+        spikec.compile_text(text, 1, tmp_path / "model")
+    assert (tmp_path / "model" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.usefixtures("reference_host")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "double"}, "precision cannot be 'double'"),
+        ({"transport": "shm"}, "transport cannot be 'shm'"),
+        ({"partitions": "two"}, "'two' is not a number of partitions"),
+        ({"partitions": 0}, "0 is not a number of partitions"),
+    ],
+)
+def test_options_are_checked_before_anything_is_built(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(spikec.ModelError, match=message):
+        spikec.compile_text("model m\ninput u(t) = t\nprobe u\n", output=tmp_path / "model", **options)
+    assert not (tmp_path / "model").exists()
+
+
+def test_relays_that_lose_a_reader_leave_nothing_behind() -> None:
+    """A filter of which a relay passed on only zeros is gone, and decoders behind it can still be narrowed."""
+    text = (
+        "ensemble a(50, dims=2)\nensemble b(50, dims=2)\nensemble c(50, dims=2)\n"
+        "ensemble d(50)\nrelay r[4]\n"
+        "connect a -> r[0:2] synapse 10ms\nconnect b -> r[2:4] synapse 10ms\n"
+        "connect r[2:4] -> c synapse none\n"
+        "connect a[0] -> d synapse 5ms\nprobe c\nprobe d\n"
+    )
+    assert sorted(op.name for _, op in inprocess.prepared(frontend.loads(text)).nodes(g.Probe)) == ["c", "d"]
+
+
+def test_many_evaluation_points_are_compared_by_value() -> None:
+    text = "ensemble a(50)\nensemble b(50)\nconnect a -> b eval_points [k / 5000 for k in 0..5000]\nprobe b\n"
+    assert list(inprocess.prepared(frontend.loads(text)).nodes(g.Probe))
+
+
+def test_points_that_leave_a_dimension_out_are_solved_directly() -> None:
+    text = "ensemble a(1100, dims=2, eval_points=choice([[1, 0], [-1, 0]]))\nprobe a synapse 10ms\n"
+    (total,) = (op for _, op in inprocess.prepared(frontend.loads(text)).nodes(g.ExactSum))
+    assert total.size == 2
