@@ -97,7 +97,8 @@ def test_relays_that_lose_a_reader_leave_nothing_behind() -> None:
     text = (
         "ensemble a(50, dims=2)\nensemble b(50, dims=2)\nensemble c(50, dims=2)\n"
         "ensemble d(50)\nrelay r[4]\n"
-        "connect a -> r[0:2] synapse 10ms\nconnect b -> r[2:4] synapse 10ms\n"
+        "connect a -> r[0:2] synapse 10ms\n"
+        "connect b -> r[2:4] synapse 10ms\n"
         "connect r[2:4] -> c synapse none\n"
         "connect a[0] -> d synapse 5ms\nprobe c\nprobe d\n"
     )
