@@ -93,7 +93,7 @@ def test_options_are_checked_before_anything_is_built(tmp_path: Path, options: d
 
 
 def test_relays_that_lose_a_reader_leave_nothing_behind() -> None:
-    """A filter of which a relay passed on only zeros is gone, and decoders behind it can still be narrowed."""
+    """A filter that only zeros were read of is gone; decoders behind it can still be narrowed."""
     text = (
         "ensemble a(50, dims=2)\nensemble b(50, dims=2)\nensemble c(50, dims=2)\n"
         "ensemble d(50)\nrelay r[4]\n"
