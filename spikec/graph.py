@@ -320,6 +320,8 @@ class Graph:
     dt: float
     seed: int
     nx: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+    # Texts of the files that it comes from, for errors that are found later than by the checker.
+    sources: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, op: Operator) -> str:
         if name in self.nx:
@@ -374,7 +376,7 @@ class Graph:
         for source, targets in self.nx._succ.items():
             for target in targets:
                 made._succ[source][target] = made._pred[target][source]
-        return Graph(self.name, self.dt, self.seed, made)
+        return Graph(self.name, self.dt, self.seed, made, self.sources)
 
     def undelayed(self) -> nx.DiGraph:
         """The edges whose value is read in the step that sets it; acyclic in a valid graph."""

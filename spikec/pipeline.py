@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 from spike_runtime.manifest import Manifest
 
 from spikec.cache import Cache
-from spikec.errors import model_error
+from spikec.errors import ModelError, model_error
+from spikec.frontend import collector_paused
 from spikec.graph import Graph, Probe
 from spikec.nef.build import build
 from spikec.passes.advance import advance
@@ -71,8 +70,11 @@ def compile_graph(
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
-    with _no_collector():
-        return _compile(model, output, options, progress, inspect or (lambda *_: True))
+    try:
+        with collector_paused():
+            return _compile(model, output, options, progress, inspect or (lambda *_: True))
+    except ModelError as error:
+        raise ModelError(error.diagnostics, model.sources | error.sources) from None
 
 
 def _compile(
@@ -98,20 +100,6 @@ def _compile(
     return emit.emit(
         graph, made.layouts, made.recorded, made.summary(), made.costs, output, f"spikec {VERSION}"
     )
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep Python's cycle collector from walking the graph again and again: 28 % of the time of a
-    compilation.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def passes(options: Options, progress: Progress | None = None) -> list[tuple[str, Callable[[Graph], Graph]]]:

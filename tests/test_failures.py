@@ -114,3 +114,14 @@ def test_points_that_leave_a_dimension_out_are_solved_directly() -> None:
     text = "ensemble a(1100, dims=2, eval_points=choice([[1, 0], [-1, 0]]))\nprobe a synapse 10ms\n"
     (total,) = (op for _, op in inprocess.prepared(frontend.loads(text)).nodes(g.ExactSum))
     assert total.size == 2
+
+
+def test_errors_of_the_builder_show_the_line(tmp_path: Path) -> None:
+    text = "model m\nensemble a(50, max_rates=uniform(900Hz, 1000Hz))\nprobe a\n"
+    with pytest.raises(spikec.ModelError) as caught:
+        spikec.compile_text(text, name="m.spk", output=tmp_path / "model", host_profile="reference")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("m.spk:2:1: error: ensemble a: a maximum rate of 9")
+    assert lines[1] == "  2 | ensemble a(50, max_rates=uniform(900Hz, 1000Hz))"
+    assert lines[2].lstrip(" |").startswith("^")
+    assert not (tmp_path / "model").exists()

@@ -73,7 +73,8 @@ def check_count(n: int, hyper: hg.Hypergraph) -> None:
     atoms = sum(len(names) for names in hyper.groups)
     parts = f"{atoms} atom{'s' * (atoms != 1)} (runs of at most 256 neurons)"
     if atoms > limit:
-        parts += f" in {limit} group{'s' * (limit != 1)} that must stay together (no synapse between them)"
+        parts += f" in {limit} group{'s' * (limit != 1)} that must stay together"
+        parts += " (no synapse between them, or a probe reads several without a synapse)"
     raise model_error(
         f"{n} partitions are more than the model can be cut into: it has {parts}",
         f"use -n {limit}{' or less' * (limit > 1)}, or -n auto",
