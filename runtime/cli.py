@@ -33,11 +33,13 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
 
 
 @click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""Example: spike-run build/manifest.json --time 2s -o results --plot results.png
 
     Exit code: 0 complete, 1 failed, 2 bad input, 130 stopped by Ctrl-C (143 by SIGTERM); what was recorded
-    until then is kept."""
+    until then is kept.""",
 )
+@click.version_option(package_name="spike-compiler", message="spike-run %(version)s")
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option(
     "--time", "-t", "time", type=Time(), required=True, help="Simulated time, with its unit: 2s, 500ms."

@@ -157,6 +157,8 @@ def load(path: Path) -> Manifest:
     except OSError as error:
         raise ManifestError(f"cannot read {path}: {error.strerror}; compile a model first") from None
     except ValueError as error:
+        if path.suffix == ".spk":
+            raise ManifestError(f"{path} is a model; compile it first: spikec compile {path}") from None
         raise ManifestError(f"{path} is not a manifest: {error}; compile the model again") from None
     if not isinstance(body, dict) or "schema" not in body:
         raise ManifestError(f"{path} is not a manifest; compile the model again")

@@ -152,9 +152,16 @@ class _Samples:
             dimension_names=("time", "column"),
             attributes={"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"},
         )
-        times = np.arange(1, samples + 1) * probe.every * manifest.dt
         self._time = _vector(group, "time", np.float64, TIME_CHUNK, "time", {"units": "s"}, samples)
-        self._time[:] = times
+        self._timed, self._samples, self._interval = 0, samples, (probe.every, manifest.dt)
+
+    def _write_times(self, stop: int) -> None:
+        """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
+        every, dt = self._interval
+        while self._timed < stop:
+            end = min(self._timed + TIME_CHUNK, self._samples)
+            self._time[self._timed : end] = np.arange(self._timed + 1, end + 1) * every * dt
+            self._timed = end
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:
         for start, stop in _spans(first, first + len(data), self._chunk):
@@ -199,6 +206,7 @@ class _Samples:
         data = self._buffer(number)[: stop - start]
         if self._probe.kind == "sum":
             data = np.ldexp(data.astype(np.float64), -self._probe.exponent).astype(self._dtype)
+        self._write_times(stop)
         self._value[start:stop] = data
         del self._pending[number]
 

@@ -16,12 +16,19 @@ from spikec.errors import model_error
 from spikec.pipeline import Options, Progress, compile_graph
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compiled:
     """A compiled model in the folder `folder`; in a notebook it draws itself."""
 
     folder: Path
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        about = self.manifest
+        return (
+            f"Compiled({str(self.folder)!r}: {about.model}, {about.neurons:,} neurons in "
+            f"{len(about.partitions)} partition{'s' * (len(about.partitions) > 1)}, {about.precision})"
+        )
 
     @property
     def path(self) -> Path:

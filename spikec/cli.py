@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad input.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Any
 import click
 
 MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
+# Units of --param; a bare number is plain, or in s or Hz.
+UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "Hz": 1.0, "kHz": 1e3}
 STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
@@ -32,7 +35,7 @@ def main() -> None:
 def _model_options(command: Any) -> Any:
     for option in (
         click.option(
-            "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param (times in s)."
+            "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param: tau=20ms."
         ),
         click.option("--seed", type=int, help="Replace the model's seed."),
         click.option("--dt", metavar="TIME", help="Replace the model's time step, for example 1ms."),
@@ -148,12 +151,14 @@ def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
     parameters: dict[str, float] = {}
     for text in given["parameters"]:
-        name, _, value = text.partition("=")
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*([^\s=a-zA-Z]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*", text)
         try:
-            parameters[name.strip()] = float(value)
-        except ValueError:
+            name, value, unit = match.groups() if match else ("", "", "")
+            parameters[name] = float(value) * UNITS[unit]
+        except (ValueError, KeyError):
             raise model_error(
-                f"--param {text} is not NAME=VALUE with a number", "for example --param n=200"
+                f"--param {text} is not NAME=VALUE with a number",
+                "for example --param n=200 --param tau=20ms",
             ) from None
     dt = seconds(given["dt"]) if given["dt"] else None
     return {
