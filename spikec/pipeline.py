@@ -32,7 +32,6 @@ Inspect = Callable[[str, Any], bool]
 
 PRECISIONS = ("float32", "float64")
 TRANSPORTS = ("ring", "ipc", "tcp")
-STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from spike_runtime import manifest as mf
 from spike_runtime.results import open_run
 
 from spikec import cli
-from spikec.pipeline import STAGES
+from spikec.frontend import load
+from spikec.pipeline import Options, compile_graph
 
 Command = Callable[..., Result]
 
@@ -106,7 +107,16 @@ def test_auto_chooses_a_number(tiny, spikec: Command, tmp_path: Path) -> None:
     assert predicted[len(manifest.partitions)] <= min(predicted.values()) * 1.02
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.usefixtures("reference_host")
+def test_the_stages_that_can_be_dumped_are_those_of_the_pipeline(tiny, tmp_path: Path) -> None:
+    visited: list[str] = []
+    compile_graph(
+        load(tiny.source), tmp_path / "out", Options(), None, lambda stage, _: not visited.append(stage)
+    )
+    assert tuple(visited) == cli.STAGES
+
+
+@pytest.mark.parametrize("stage", cli.STAGES)
 def test_every_stage_can_be_dumped_and_nothing_is_written(
     tiny, spikec: Command, tmp_path: Path, stage: str
 ) -> None:

@@ -6,6 +6,7 @@ Nengo.  `J` is input current (dimensionless, threshold 1), rates are in Hz, time
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class NeuronType:
+class NeuronType(ABC):
     """Base: a frozen set of parameters with a response curve.
 
     `kind` names the kernel; `spiking` says that the output is amplitude / dt at a spike and 0 otherwise;
@@ -27,28 +28,28 @@ class NeuronType:
     spiking: ClassVar[bool] = False
     state: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def rates(self, J: Array, out: Array | None = None) -> Array:
         """Steady-state firing rate (Hz, or activity for rate neurons) for input current J, of the shape of J.
 
         With `out` (which may be J itself) it is written there and no memory is allocated for it.  A float32
         `out` takes the distance from threshold in float64 and the rest of the curve in float32.
         """
-        raise NotImplementedError(type(self).__name__)
 
+    @abstractmethod
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         """Gain and bias: rates(gain + bias) = max_rates at amplitude 1, and J at threshold at x = intercept.
 
         Raises `TuningError` where no neuron of this type can have them.
         """
-        raise NotImplementedError(type(self).__name__)
 
+    @abstractmethod
     def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
         """Maximum rates (at amplitude 1) and intercepts of gains and biases: the inverse of `gain_bias`."""
-        raise NotImplementedError(type(self).__name__)
 
+    @abstractmethod
     def max_activity(self, dt: float, J_max: Array) -> Array:
         """Bound of |activity| in one step of dt seconds, in Hz, for input currents up to J_max."""
-        raise NotImplementedError(type(self).__name__)
 
 
 class TuningError(ValueError):
