@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from spikec import frontend
 from spikec import graph as g
-from spikec.expressions import Call, Number, Time, identity
+from spikec.expressions import Call, Component, Number, Time, identity
 from spikec.nef.build import build
 from spikec.passes.advance import advance
 from spikec.passes.drop import drop, unobserved
@@ -152,6 +152,69 @@ def test_fold_keeps_a_relay_that_would_become_a_square() -> None:
         wire(graph, f"u{k}", f"v{k}", f"s{k}")
         probed(graph, f"out{k}", f"s{k}")
     assert "relay" in fold(verify(graph)).nx
+
+
+def wide_relay(terms: int, readers: int, dims: int = 1) -> g.Graph:
+    """`terms` signals of `dims` through one relay into `readers` sums, every matrix full."""
+    graph = empty()
+    graph.add("relay", g.Sum(size=dims))
+    full = np.ones((dims, dims))
+    for k in range(terms):
+        graph.add(f"u{k}", g.TimeFunction(size=dims, expressions=(Time(),) * dims))
+        graph.add(f"into{k}", g.Product(size=dims, matrix=full))
+        wire(graph, f"u{k}", f"into{k}", "relay")
+    for k in range(readers):
+        graph.add(f"from{k}", g.Product(size=dims, matrix=full))
+        graph.add(f"s{k}", g.Sum(size=dims))
+        wire(graph, "relay", f"from{k}", f"s{k}")
+    return graph
+
+
+def test_fold_keeps_a_wide_relay_without_making_the_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terms x readers products would be half a million; that the relay stays is known without any."""
+    made = []
+
+    def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
+        made.append(left.shape)
+        return left @ right
+
+    monkeypatch.setattr("spikec.passes.fold.multiply", multiply)
+    folded = fold(wide_relay(512, 1024))
+    assert "relay" in folded.nx
+    assert made == []
+    assert "relay" not in fold(wide_relay(1, 8, dims=3)).nx
+    assert len(made) == 8
+
+
+def test_fold_declines_an_outer_product_before_it_is_made() -> None:
+    """(n x 1) (1 x n) has n x n entries: with n = 200,000 they would be 320 GB."""
+    graph = empty()
+    count = 200_000
+    ones = sp.csr_array(np.ones((count, 1)))
+    graph.add("u", g.Table(size=count, samples=np.zeros((1, count)), starts=np.zeros(1, np.int64)))
+    graph.add("inner", g.Product(size=1, matrix=sp.csr_array(ones.T)))
+    graph.add("outer", g.Product(size=count, matrix=ones))
+    wire(graph, "u", "inner", "outer")
+    assert set(fold(graph).nx) == {"u", "inner", "outer"}
+
+
+def test_fold_goes_on_until_nothing_changes() -> None:
+    """What becomes constant in a relay's place is folded further: relay after relay, in any order."""
+    graph = empty()
+    graph.add("out", g.Sum(size=1))
+    graph.add("c", g.Constant(size=1, value=(3.0,)))
+    stages = 6
+    for k in range(stages):
+        # Written from the last to the first, so that one sweep meets each before what it depends on.
+        graph.add(
+            f"f{k}", g.Function(size=1, arguments=1, expressions=(Call("+", (Component(0), Number(1.0))),))
+        )
+    for k in range(stages - 1):
+        wire(graph, f"f{k + 1}", f"f{k}")
+    wire(graph, "c", f"f{stages - 1}")
+    wire(graph, "f0", "out")
+    folded = fold(graph)
+    assert folded.op("f0").value == (3.0 + stages,)
 
 
 # --------------------------------------------------------------------------------------------- advance

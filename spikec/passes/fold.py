@@ -7,16 +7,18 @@
     sum of products into products    ->  products past the sum, unless that has more entries
 
 The last two remove relays.  A sum of m terms into n readers stays, where removing it would make m x n
-products of so many.
+products of so many; that is seen from the numbers of entries, before any product is made.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.expressions import evaluate_all, uses_time
@@ -25,21 +27,57 @@ log = logging.getLogger(__name__)
 
 # Signals of these stand in one piece and in order, as neurons need their input.
 IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)
+# What one rule leaves may be another's: sweeps end when nothing changes, long before this.
+MAX_SWEEPS = 32
+
+Counts = NDArray[np.int64]
 
 
 def fold(graph: g.Graph) -> g.Graph:
     """Apply the rules above until none applies."""
     result = graph.copy()
-    for rule in (_constants, _products, _single_terms, _relays):
-        count = sum(rule(result, name) for name in list(result.nx) if name in result.nx)
-        if count:
-            log.info("fold: %s applied %d times", rule.__name__.strip("_"), count)
+    for _ in range(MAX_SWEEPS):
+        changes = 0
+        for rule in (_constants, _products, _single_terms, _relays):
+            count = sum(rule(result, name) for name in list(result.nx) if name in result.nx)
+            if count:
+                log.info("fold: %s applied %d times", rule.__name__.strip("_"), count)
+            changes += count
+        if not changes:
+            break
     return result
 
 
 def entries(matrix: g.Matrix) -> int:
     """Entries of a matrix that are not 0."""
     return int(matrix.nnz if isinstance(matrix, sp.csr_array) else np.count_nonzero(matrix))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The rows or columns of a matrix that are not 0, and how many entries each has."""
+
+    places: Counts
+    counts: Counts
+
+
+def columns(matrix: g.Matrix) -> Filled:
+    """The columns of a matrix that are not 0."""
+    if isinstance(matrix, np.ndarray):
+        return _filled(np.count_nonzero(matrix, axis=0))
+    return Filled(*np.unique(matrix.indices, return_counts=True))
+
+
+def rows(matrix: g.Matrix) -> Filled:
+    """The rows of a matrix that are not 0."""
+    return _filled(
+        np.count_nonzero(matrix, axis=1) if isinstance(matrix, np.ndarray) else np.diff(matrix.indptr)
+    )
+
+
+def _filled(counts: Counts) -> Filled:
+    places = np.flatnonzero(counts)
+    return Filled(places, counts[places])
 
 
 def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
@@ -75,14 +113,30 @@ def _products(graph: g.Graph, name: str) -> bool:
     inner = graph.op(source)
     if not isinstance(inner, g.Product) or len(graph.readers(source)) > 1:
         return False
+    most = entries(op.matrix) + entries(inner.matrix)
+    if _at_least([columns(op.matrix)], [rows(inner.matrix)], inner.size) > most:
+        log.info("fold: %s stays apart from %s: together they have more entries", name, source)
+        return False
     matrix = multiply(op.matrix, inner.matrix)
-    if entries(matrix) > entries(op.matrix) + entries(inner.matrix):
+    if entries(matrix) > most:
         log.info("fold: %s stays apart from %s: together they have %d entries", name, source, entries(matrix))
         return False
     _reconnect(graph, name, [(graph.inputs(source)[0], "x")])
     graph.replace(name, g.Product(size=op.size, span=op.span, matrix=matrix))
     graph.remove(source)
     return True
+
+
+def _at_least(left: list[Filled], right: list[Filled], inner: int) -> int:
+    """Entries that all products left[i] right[j] have together at the least.
+
+    Column k of every left matrix by row k of every right one fills that many places, for any k below `inner`.
+    """
+    totals = [
+        np.bincount(np.concatenate([f.places for f in side]), np.concatenate([f.counts for f in side]), inner)
+        for side in (left, right)
+    ]
+    return int((totals[0] * totals[1]).max(initial=0))
 
 
 def _single_terms(graph: g.Graph, name: str) -> bool:
@@ -110,22 +164,42 @@ def _relays(graph: g.Graph, name: str) -> bool:
     if not all(isinstance(graph.op(graph.readers(r)[0][0]), g.Sum) for r, _ in readers):
         return False
     terms = [_term(graph, s) for s in graph.inputs(name)]
-    products = [[multiply(graph.op(r).matrix, matrix) for matrix, _ in terms] for r, _ in readers]
-    before = sum(entries(m) for m, _ in terms) + sum(entries(graph.op(r).matrix) for r, _ in readers)
-    after = sum(entries(m) for row in products for m in row)
+    matrices = [graph.op(r).matrix for r, _ in readers]
+    before = sum(entries(m) for m, _ in terms) + sum(map(entries, matrices))
+    needed, given = [columns(m) for m in matrices], [rows(m) for m, _ in terms]
+    if _at_least(needed, given, op.size) > before:
+        log.info("fold: relay %s stays: %d entries with it, more without", name, before)
+        return False
+    products = {(r, k): multiply(matrices[r], terms[k][0]) for r, k in _that_meet(needed, given, op.size)}
+    after = sum(map(entries, products.values()))
     if after > before:
         log.info("fold: relay %s stays: %d entries with it, %d without", name, before, after)
         return False
-    for (reader, _), row in zip(readers, products, strict=True):
-        target, span = graph.readers(reader)[0][0], graph.op(reader).span
-        for k, (matrix, (_, source)) in enumerate(zip(row, terms, strict=True)):
-            if entries(matrix):
-                made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
-                graph.connect(source, made)
-                graph.connect(made, target)
+    for (r, k), matrix in products.items():
+        reader, source = readers[r][0], terms[k][1]
+        if entries(matrix):
+            span = graph.op(reader).span
+            made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
+            graph.connect(source, made)
+            graph.connect(made, graph.readers(reader)[0][0])
+    for reader, _ in readers:
         graph.remove(reader)
     _remove_with_terms(graph, name)
     return True
+
+
+def _that_meet(left: list[Filled], right: list[Filled], inner: int) -> list[tuple[int, int]]:
+    """The pairs (i, j), in order, for which left[i] right[j] is not 0."""
+    masks = [
+        sp.csr_array(
+            (np.ones(sum(len(f.places) for f in side), np.int64), np.concatenate([f.places for f in side]),
+             np.cumsum([0, *(len(f.places) for f in side)])),
+            shape=(len(side), inner),
+        )
+        for side in (left, right)
+    ]  # fmt: skip
+    pairs = masks[0] @ masks[1].T
+    return sorted(zip(*(axis.tolist() for axis in pairs.nonzero()), strict=True))
 
 
 def _term(graph: g.Graph, source: str) -> tuple[g.Matrix, str]:
