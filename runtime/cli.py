@@ -80,8 +80,8 @@ def main(
     from spike_runtime.manifest import ManifestError, find
     from spike_runtime.runfile import RunError
 
-    path = find(manifest)
     try:
+        path = find(manifest)
         _check_picture(plot)
         with _bar(show=not quiet) as progress:
             run = launch.run(path, time, output, transport, seed, progress, overwrite)

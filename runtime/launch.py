@@ -111,8 +111,9 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     except (PartitionError, RecordError, OSError) as error:
         _fail(plan, supervisor, recorder, record, error)
     except BaseException as error:  # of the caller's `progress`, or an interrupt in another thread
-        ended = replace(record, status="failed", cause=f"{type(error).__name__}: {error}")
-        runfile.save(ended, plan.folder)
+        recorded = _keep(supervisor, recorder, disk_works=True) if recorder else 0
+        cause = f"{type(error).__name__}: {error}"
+        runfile.save(replace(record, status="failed", cause=cause, recorded=recorded), plan.folder)
         raise
     supervisor.close()
     status = "stopped" if supervisor.signals.count and recorded < plan.steps else "complete"
@@ -129,7 +130,7 @@ def _fail(
     runfile.release_reserve(plan.folder)
     recorded = 0
     if recorder:
-        recorded = _keep(supervisor, recorder, isinstance(error, PartitionError))
+        recorded = _keep(supervisor, recorder, not isinstance(error, RecordError))
     partition = getattr(error, "partition", None)
     ended = replace(record, status="failed", cause=str(error), partition=partition, recorded=recorded)
     with contextlib.suppress(OSError):  # a full disk may refuse even this; the message below says it all

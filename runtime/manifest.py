@@ -131,8 +131,11 @@ class Manifest:
 
 
 def find(path: Path) -> Path:
-    """The manifest's file, given that or the folder that it is in."""
-    return path / NAME if path.is_dir() else path
+    """The manifest's file, given that or the folder that it is in; raises `ManifestError`."""
+    try:
+        return path / NAME if path.is_dir() else path
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}; compile a model first") from None
 
 
 def sha256(path: Path) -> str:

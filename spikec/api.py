@@ -58,10 +58,16 @@ class Compiled:
         from spike_runtime.launch import run
         from spike_runtime.units import seconds
 
-        kept = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="spike-run-")) / "run"
-        result = run(self.path, seconds(time), kept, transport=transport, **options)
-        if output is None:
-            weakref.finalize(result, shutil.rmtree, kept.parent, ignore_errors=True)
+        duration = seconds(time)
+        if output is not None:
+            return run(self.path, duration, output, transport=transport, **options)
+        home = Path(tempfile.mkdtemp(prefix="spike-run-"))
+        try:
+            result = run(self.path, duration, home / "run", transport=transport, **options)
+        except BaseException as error:
+            _remove_with(getattr(error, "run", None), home)  # a run that failed holds what it recorded
+            raise
+        _remove_with(result, home)
         return result
 
     def _repr_html_(self) -> str:
@@ -118,14 +124,31 @@ def open_manifest(path: Path | str) -> Compiled:
 
 
 def _compiled(graph: Any, output: Path | str | None, options: Options, progress: Progress | None) -> Compiled:
-    home = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="spikec-")) / "model"
-    check_output(home)
+    if output is not None:
+        check_output(Path(output))
+        return _written(graph, Path(output), options, progress)
+    home = Path(tempfile.mkdtemp(prefix="spikec-"))
+    try:
+        made = _written(graph, home / "model", options, progress)
+    except BaseException:
+        _remove_with(None, home)
+        raise
+    _remove_with(made, home)
+    return made
+
+
+def _written(graph: Any, home: Path, options: Options, progress: Progress | None) -> Compiled:
     manifest = compile_graph(graph, home, options, progress)
     assert manifest is not None
-    made = Compiled(home, manifest)
-    if output is None:
-        weakref.finalize(made, shutil.rmtree, home.parent, ignore_errors=True)
-    return made
+    return Compiled(home, manifest)
+
+
+def _remove_with(owner: Any, folder: Path) -> None:
+    """Remove a temporary folder when `owner` is gone: now, where there is none."""
+    if owner is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
 
 
 def check_output(folder: Path) -> None:

@@ -6,10 +6,12 @@ import gc
 import hashlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from spike_runtime.launch import RunFailedError
 from spike_runtime.manifest import ManifestError
 from spike_runtime.runfile import RunError
 
@@ -43,6 +45,30 @@ def test_a_folder_that_was_not_asked_for_goes_with_the_model(text: str) -> None:
     del made
     gc.collect()
     assert not folder.parent.exists()
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_what_fails_leaves_no_folder(
+    tmp_path: Path, tiny, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that failed is kept as long as its error holds it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(spikec.ModelError, match="more than the model can be cut into"):
+        spikec.compile_text(text, partitions=1000)
+    with pytest.raises(KeyboardInterrupt):
+        spikec.compile_text(text, partitions=2, progress=interrupted)
+    with pytest.raises(RunError, match="less than one step"):
+        tiny.compiled.run("1us")
+    with pytest.raises(KeyboardInterrupt):
+        tiny.compiled.run("100s", progress=interrupted)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(RunFailedError) as caught:
+        tiny.compiled.run("1s", engine="spike_runtime.engine:NoSuchEngine")
+    assert (caught.value.run, list(tmp_path.iterdir())) == (None, [])
 
 
 @pytest.mark.usefixtures("reference_host")

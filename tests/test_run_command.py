@@ -118,6 +118,17 @@ def test_bad_options(tmp_path: Path, options: list[str], message: str) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_manifest_that_cannot_be_looked_for(tmp_path: Path) -> None:
+    """Whatever the system says of the path: one line, no traceback."""
+    for module, options in (("spike_runtime.cli", ["--time", "1s"]), ("spikec.cli", [])):
+        command = [*([] if options else ["inspect"]), str(tmp_path / ("x" * 300)), *options]
+        done = subprocess.run(
+            [sys.executable, "-m", module, *command], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert "File name too long; compile a model first" in done.stderr
+
+
 def test_help_is_quick_and_has_an_example() -> None:
     begin = os.times().children_user
     done = subprocess.run(

@@ -59,6 +59,21 @@ def test_fault_is_named_and_results_kept(
         assert "in _misbehave" in caught.value.details
 
 
+def test_an_error_of_the_callers_progress_loses_nothing(tmp_path: Path) -> None:
+    """What was recorded until then is kept, also what does not fill a chunk."""
+
+    def fails(progress: Any) -> None:
+        if progress.step > 1500:
+            raise ZeroDivisionError("no such luck")
+
+    with pytest.raises(ZeroDivisionError):
+        go(tmp_path, 2, 60.0, progress=fails)
+    run = open_run(tmp_path / "run")
+    assert (run.status, run.about.cause) == ("failed", "ZeroDivisionError: no such luck")
+    assert run.about.recorded > 1400
+    check(run, 2, run.about.recorded)
+
+
 def test_fault_before_the_first_step(tmp_path: Path) -> None:
     path = write(tmp_path / "build", model(2))
     with pytest.raises(launch.RunFailedError, match=r"partition \d failed: AttributeError"):
