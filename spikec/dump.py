@@ -25,7 +25,7 @@ def dump(stage: str, made: Any) -> str:
 
 def graph_text(graph: g.Graph) -> str:
     """One line for each operator, in the order of the graph: name, kind, size, parameters, inputs."""
-    lines = [f"# {graph.name}: dt {graph.dt:g} s, seed {graph.seed}, {len(graph.nx)} operators"]
+    lines = [f"# {graph.name}: dt {graph.dt:g} s, seed {graph.seed}, {len(graph)} operators"]
     for name, op in graph.nodes():
         inputs = [f"{port}: {source}" for source, port in graph.input_ports(name)]
         parameters = ", ".join(_parameters(op))

@@ -16,33 +16,20 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from spikec.errors import InvalidGraph, Span
+from spikec.dataflow import Graph as Graph
+from spikec.dataflow import Operator as Operator
 from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
 
 Array = NDArray[np.float64]
 Matrix: TypeAlias = Array | sp.csr_array
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Operator:
-    """Base: `size` is the length of the signal it sets, `delay` the least steps from any input to it."""
-
-    size: int
-    span: Span | None = None
-
-    @property
-    def delay(self) -> int:
-        return 0
 
 
 # ------------------------------------------------------------------------------------------------ sources
@@ -293,94 +280,3 @@ class Probe(Operator):
     every: int = 1
     unit: str = ""
     ideal: tuple[Expression, ...] | None = None
-
-
-# -------------------------------------------------------------------------------------------------- graph
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What an edge carries: the vector that `name` sets, `delay` steps old at the least when it is read."""
-
-    name: str
-    size: int
-    delay: int
-    dtype: str = "float"
-
-
-@dataclass
-class Graph:
-    """A networkx multigraph of operators.  Node names are paths of the model and sort deterministically.
-
-    Passes over 200,000 operators go through here, so it reads networkx's tables (`_node`, `_pred`, `_succ`)
-    and not the views over them, which take most of the time.
-    """
-
-    name: str
-    dt: float
-    seed: int
-    nx: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
-    # Texts of the files that it comes from, for errors that are found later than by the checker.
-    sources: dict[str, str] = field(default_factory=dict)
-
-    def add(self, name: str, op: Operator) -> str:
-        if name in self.nx:
-            raise InvalidGraph(f"two operators are named {name!r}")
-        self.nx.add_node(name, op=op)
-        return name
-
-    def connect(self, source: str, target: str, port: str = "x") -> None:
-        op = self.op(source)
-        self.nx.add_edge(source, target, port=port, signal=Signal(source, op.size, op.delay))
-
-    def op(self, name: str) -> Any:
-        """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
-        return self.nx._node[name]["op"]
-
-    def replace(self, name: str, op: Operator) -> None:
-        """Give node `name` another operator with a signal of the same size."""
-        self.nx.nodes[name]["op"] = op
-
-    def remove(self, name: str) -> None:
-        self.nx.remove_node(name)
-
-    def nodes(
-        self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
-    ) -> Iterator[tuple[str, Any]]:
-        """(name, operator) of every node of a kind, in the order in which they were added."""
-        return ((name, op) for name, op in self.nx.nodes(data="op") if isinstance(op, kind))
-
-    def inputs(self, name: str, port: str | None = None) -> list[str]:
-        """Sources of the edges into `name` (on `port`), in the order in which they were connected."""
-        return [source for source, p in self.input_ports(name) if port is None or p == port]
-
-    def input_ports(self, name: str) -> list[tuple[str, str]]:
-        """(source, port) of every edge into `name`, in the order in which they were connected."""
-        pred = self.nx._pred[name].items()
-        return [(source, edge["port"]) for source, edges in pred for edge in edges.values()]
-
-    def readers(self, name: str) -> list[tuple[str, str]]:
-        """(reader, port) of every edge out of `name`."""
-        succ = self.nx._succ[name].items()
-        return [(target, edge["port"]) for target, edges in succ for edge in edges.values()]
-
-    def copy(self) -> Graph:
-        """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
-        made = nx.MultiDiGraph()
-        made._node.update((name, dict(data)) for name, data in self.nx._node.items())
-        for tables in (made._pred, made._succ):
-            tables.update((name, {}) for name in made._node)
-        for target, sources in self.nx._pred.items():
-            for source, edges in sources.items():
-                made._pred[target][source] = dict(edges)
-        for source, targets in self.nx._succ.items():
-            for target in targets:
-                made._succ[source][target] = made._pred[target][source]
-        return Graph(self.name, self.dt, self.seed, made, self.sources)
-
-    def undelayed(self) -> nx.DiGraph:
-        """The edges whose value is read in the step that sets it; acyclic in a valid graph."""
-        view = nx.DiGraph()
-        view.add_nodes_from(self.nx)
-        view.add_edges_from((s, t) for s, t, signal in self.nx.edges(data="signal") if signal.delay == 0)
-        return view

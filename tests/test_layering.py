@@ -18,7 +18,7 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 # The compiler in the order in which data passes it.  A file imports from its own layer and those above.
 LAYERS = {
     "words": "errors expressions cache nef.neurons",
-    "graph": "graph",
+    "graph": "dataflow graph",
     "neural engineering": "nef.*",
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
@@ -37,8 +37,7 @@ LAYERS = {
 # Third-party packages that few files may import: patterns of their modules.
 ONLY_IN = {
     "lark": "spikec.language.parser*",
-    "networkx": "spikec.graph spikec.verify spikec.passes.* spikec.language.loops spikec.program.schedule "
-    "spikec.planning.partition spikec.planning.hypergraph spikec.planning.picture spikec.planning.refine",
+    "networkx": "spikec.dataflow spikec.verify spikec.language.loops",
     "mtkahypar": "spikec.planning.partition",
     "zmq": "spike_runtime.wires.*",
     "zarr": "spike_runtime.record",

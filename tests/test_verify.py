@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx
 import numpy as np
 import pytest
 
@@ -37,7 +38,7 @@ def test_two_inputs_on_a_port_for_one() -> None:
 
 def test_a_missing_input() -> None:
     graph = chain()
-    graph.nx.remove_edge("u", "f")
+    graph.disconnect("u", "f")
     with pytest.raises(InvalidGraph, match="f: port 'x' of Filter has no input"):
         verify(graph)
 
@@ -70,11 +71,21 @@ def test_a_matrix_that_is_not_finite() -> None:
         verify(graph)
 
 
-def test_a_stale_signal_on_an_edge() -> None:
+def test_a_replaced_operator_sets_a_signal_of_the_same_size() -> None:
     graph = chain()
-    graph.replace("u", g.Constant(size=3, value=(1.0, 2.0, 3.0)))
-    with pytest.raises(InvalidGraph, match="f: the signal on its edge from u is not what u sets"):
-        verify(graph)
+    with pytest.raises(InvalidGraph, match="u sets 2 numbers, what replaces it 3"):
+        graph.replace("u", g.Constant(size=3, value=(1.0, 2.0, 3.0)))
+
+
+def test_networkx_sees_the_graph_but_cannot_change_it() -> None:
+    graph = chain()
+    seen = graph.nx
+    assert list(seen.edges(data="port")) == [
+        (source, name, port) for source in graph for name, port in graph.readers(source)
+    ]
+    assert [op for _, op in seen.nodes(data="op")] == [op for _, op in graph.nodes()]
+    with pytest.raises(networkx.NetworkXError, match="Frozen"):
+        seen.remove_node("u")
 
 
 def test_a_cycle_needs_delay() -> None:

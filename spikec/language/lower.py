@@ -93,7 +93,7 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
     element = piece.element
     if attribute == "neurons":
         name = f"{element.path}.neurons.in"
-        if name not in graph.nx:
+        if name not in graph:
             graph.add(name, g.Sum(size=piece.total, span=element.span))
             graph.connect(name, element.path, "J")
         return name

@@ -57,9 +57,10 @@ def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
         )
         scaled = graph.add(f"{name}.neurons.current" + f".{k}" * (k > 0), gains)
         graph.connect(source, scaled)
-        graph.nx.remove_edges_from(
-            [(source, name, key) for key, d in graph.nx[source][name].items() if d["port"] == "J"]
-        )
+        ports = [port for other, port in graph.input_ports(name) if other == source and port != "J"]
+        graph.disconnect(source, name)
+        for port in ports:
+            graph.connect(source, name, port)
         graph.connect(scaled, name, "J")
 
 

@@ -19,15 +19,16 @@ def drop(graph: g.Graph) -> g.Graph:
             if source not in needed:
                 needed.add(source)
                 work.append(source)
-    dead = [name for name in graph.nx if name not in needed]
+    dead = [name for name in graph if name not in needed]
     if dead:
         log.info("drop: %d operators that no probe depends on", len(dead))
     result = graph.copy()
-    result.nx.remove_nodes_from(dead)
+    for name in dead:
+        result.remove(name)
     return result
 
 
 def unobserved(graph: g.Graph) -> list[str]:
     """Paths of the ensembles that `drop` removes, for a note to the user."""
     kept = drop(graph)
-    return [op.path for name, op in graph.nodes((g.Ensemble, g.Neurons)) if name not in kept.nx]
+    return [op.path for name, op in graph.nodes((g.Ensemble, g.Neurons)) if name not in kept]

@@ -39,7 +39,7 @@ def fold(graph: g.Graph) -> g.Graph:
     for _ in range(MAX_SWEEPS):
         changes = 0
         for rule in (_constants, _products, _single_terms, _relays):
-            count = sum(rule(result, name) for name in list(result.nx) if name in result.nx)
+            count = sum(rule(result, name) for name in list(result) if name in result)
             if count:
                 log.info("fold: %s applied %d times", rule.__name__.strip("_"), count)
             changes += count
@@ -100,7 +100,7 @@ def _constants(graph: g.Graph, name: str) -> bool:
             folded = op.matrix @ values[0]
         case _:
             return False
-    graph.nx.remove_edges_from([(s, name) for s in sources])
+    _reconnect(graph, name, [])
     graph.replace(name, g.Constant(size=op.size, span=op.span, value=tuple(float(v) for v in folded)))
     return True
 
@@ -219,6 +219,7 @@ def _remove_with_terms(graph: g.Graph, name: str) -> None:
 
 
 def _reconnect(graph: g.Graph, name: str, sources: Iterable[tuple[str, str]]) -> None:
-    graph.nx.remove_edges_from(list(graph.nx.in_edges(name, keys=True)))
+    for source in dict.fromkeys(graph.inputs(name)):
+        graph.disconnect(source, name)
     for source, port in sources:
         graph.connect(source, name, port)

@@ -35,7 +35,7 @@ def share(graph: g.Graph) -> g.Graph:
 def _merge_once(graph: g.Graph, identities: dict[str, Any]) -> int:
     first: dict[Any, str] = {}
     merged = 0
-    for name in [n for n in graph.nx if n in identities]:
+    for name in [n for n in graph if n in identities]:
         inputs = tuple(graph.input_ports(name))
         kept = first.setdefault((identities[name], inputs), name)
         if kept != name:

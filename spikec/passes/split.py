@@ -38,7 +38,7 @@ def _record_spikes(graph: g.Graph, name: str) -> None:
         return
     activity = _activity(graph, name)
     for probe in sorted(set(probes)):
-        graph.nx.remove_edges_from([(name, probe, key) for key in list(graph.nx[name][probe])])
+        graph.disconnect(name, probe)
         graph.connect(activity, probe)
 
 

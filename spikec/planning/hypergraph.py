@@ -112,7 +112,7 @@ class _Columns:
             if name not in self.first:
                 continue
             delayed = isinstance(op, MEMORY)
-            for source in graph.nx.pred[name]:
+            for source in dict.fromkeys(graph.inputs(name)):
                 r, c = _pattern(op, graph.op(source).size)
                 rows.append(r + self.first[name])
                 columns.append(c + self.place(source, delayed))

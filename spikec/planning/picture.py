@@ -107,19 +107,19 @@ def _reached(graph: g.Graph, leading: dict[str, int]) -> dict[str, int]:
     """For every node, the union of the bits of what leads to it; nodes are done again when their inputs
     change.
     """
-    work = list(graph.nx)
+    work = list(graph)
     waiting = set(work)
     reached: dict[str, int] = {}
     while work:
         batch, work = work, []
         for node in batch:
             waiting.discard(node)
-            bits = _union(leading.get(s, reached.get(s, 0)) for s in graph.nx.pred[node])
+            bits = _union(leading.get(s, reached.get(s, 0)) for s in graph.inputs(node))
             if bits == reached.get(node, 0):
                 continue
             reached[node] = bits
             if node not in leading:
-                work += _new(waiting, graph.nx.succ[node])
+                work += _new(waiting, (reader for reader, _ in graph.readers(node)))
     return reached
 
 

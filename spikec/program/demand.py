@@ -46,7 +46,7 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
         if not isinstance(graph.op(name), g.ExactSum):
             for source in dict.fromkeys(graph.inputs(name)):
                 want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
-    return Demand({name: masks[name] for name in graph.nx if name in masks})
+    return Demand({name: masks[name] for name in graph if name in masks})
 
 
 def _roots(

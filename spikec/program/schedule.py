@@ -8,11 +8,10 @@ wires       rows of partial sums that one partition has and another needs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 from spikec import graph as g
@@ -49,16 +48,10 @@ class Assignment:
 
 def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[la.Layout], list[Recorded]]:
     """Layouts of all partitions, and which of them records what."""
-    order = list(nx.lexicographical_topological_sort(graph.undelayed(), key=_position(graph)))
-    shared = _Model(graph, dtype, forms(graph), order, _absorbed(graph))
+    shared = _Model(graph, dtype, forms(graph), graph.order(), _absorbed(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     wires = _wires(members)
     return [m.layout(wires) for m in members], [r for m in members for r in m.recorded]
-
-
-def _position(graph: g.Graph) -> Callable[[str], int]:
-    places = {name: k for k, name in enumerate(graph.nx)}
-    return places.__getitem__
 
 
 def _absorbed(graph: g.Graph) -> frozenset[str]:
