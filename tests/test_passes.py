@@ -198,6 +198,23 @@ def test_fold_declines_an_outer_product_before_it_is_made() -> None:
     assert set(fold(graph).nx) == {"u", "inner", "outer"}
 
 
+def test_fold_counts_products_and_not_their_entries_alone() -> None:
+    """30 terms gathered, then the rows of a full 30 x 30 matrix: 900 entries both ways, but 900 operators."""
+    count = 30
+    graph = empty()
+    graph.add("relay", g.Sum(size=count))
+    for k in range(count):
+        graph.add(f"u{k}", g.TimeFunction(size=1, expressions=(Time(),)))
+        graph.add(f"into{k}", g.Product(size=count, matrix=sp.csr_array(np.eye(count)[:, [k]])))
+        wire(graph, f"u{k}", f"into{k}", "relay")
+        graph.add(f"from{k}", g.Product(size=1, matrix=np.ones((1, count))))
+        graph.add(f"s{k}", g.Sum(size=1))
+        wire(graph, "relay", f"from{k}", f"s{k}")
+    folded = fold(graph)
+    assert "relay" in folded.nx
+    assert kinds(folded)["Product"] == 2 * count
+
+
 def test_fold_goes_on_until_nothing_changes() -> None:
     """What becomes constant in a relay's place is folded further: relay after relay, in any order."""
     graph = empty()

@@ -118,10 +118,7 @@ def _dense(
     """A matrix over all sources and targets: block by block where few hold anything, else gathered first."""
     row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
     column_ends = np.cumsum([0, *(len(s.taken) for s in sources)])
-    rows, columns = np.nonzero(m)
-    t_of = np.searchsorted(row_ends, rows, side="right") - 1
-    s_of = np.searchsorted(column_ends, columns, side="right") - 1
-    blocks = sorted(set(zip(s_of.tolist(), t_of.tolist(), strict=True)))
+    blocks = _blocks_filled(m, row_ends[:-1], column_ends[:-1])
     if len(blocks) > len(sources) + len(targets):
         node, _ = gather(graph, f"{name}.gathered", sources, span)
         product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
@@ -138,6 +135,15 @@ def _dense(
         graph.connect(node, targets[t].node)
         edges.append((node, targets[t].node))
     return edges
+
+
+def _blocks_filled(m: g.Array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """(column block, row block), in order, of the blocks that hold anything; `rows`, `columns`: their starts.
+
+    A byte for each entry is all that it takes: a matrix between neurons may be most of the memory there is.
+    """
+    filled = np.logical_or.reduceat(np.logical_or.reduceat(m != 0, rows, axis=0), columns, axis=1)
+    return [(int(s), int(t)) for s, t in np.argwhere(filled.T)]
 
 
 def _placed(block: g.Array, source: Part, target: Part) -> g.Matrix:

@@ -170,7 +170,11 @@ def _relays(graph: g.Graph, name: str) -> bool:
     if _at_least(needed, given, op.size) > before:
         log.info("fold: relay %s stays: %d entries with it, more without", name, before)
         return False
-    products = {(r, k): multiply(matrices[r], terms[k][0]) for r, k in _that_meet(needed, given, op.size)}
+    pairs = _that_meet(needed, given, op.size)
+    if len(pairs) > len(terms) + len(readers):
+        log.info("fold: relay %s stays: %d products would take its place", name, len(pairs))
+        return False
+    products = {(r, k): multiply(matrices[r], terms[k][0]) for r, k in pairs}
     after = sum(map(entries, products.values()))
     if after > before:
         log.info("fold: relay %s stays: %d entries with it, %d without", name, before, after)

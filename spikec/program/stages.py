@@ -114,6 +114,10 @@ def _key(op: g.Noise, component: int) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
+# Entries of a matrix that are looked at together: what is made of them for a moment stays small.
+BLOCK_ENTRIES = 1 << 18
+
+
 def linear(
     name: str, rows: Sequence[Sequence[tuple[g.Matrix | None, Ints]]], sizes: Sequence[Ints], dtype: str
 ) -> la.Linear:
@@ -121,27 +125,45 @@ def linear(
 
     rows[k]: the terms (matrix or None for the identity, places of its argument by component) of node k;
     sizes[k]: the components of node k that are needed.  Terms of a row stay in the order in which they were
-    connected.
+    connected.  An entry takes 8 bytes, 4 of them for its column, in float32, and little more on the way.
     """
-    row_of, columns, values = [], [], []
-    first = 0
+    counts, columns, values = [], [], []
     for terms, needed in zip(rows, sizes, strict=True):
-        for matrix, places in terms:
-            r, c, v = _entries(matrix, needed)
-            row_of.append(r + first)
-            columns.append(places[c])
-            values.append(v)
-        first += len(needed)
-    all_rows = joined(row_of, np.int64)
-    order = np.argsort(all_rows, kind="stable")
-    pointers = np.zeros(first + 1, np.int64)
-    np.cumsum(np.bincount(all_rows, minlength=first), out=pointers[1:])
+        entries = sum(_count(matrix, len(needed)) for matrix, _ in terms)
+        height = max(1, BLOCK_ENTRIES * len(needed) // max(1, entries))
+        for first in range(0, len(needed), height):
+            block = needed[first : first + height]
+            r, c, v = _block(terms, block)
+            counts.append(np.bincount(r, minlength=len(block)))
+            columns.append(c.astype(np.int32))
+            values.append(v.astype(dtype))
     arrays = {
-        "values": joined(values, dtype)[order],
-        "pointers": pointers,
-        "columns": joined(columns, np.int64)[order],
+        "values": joined(values, dtype),
+        "pointers": np.concatenate([[0], np.cumsum(joined(counts, np.int64))]),
+        "columns": joined(columns, np.int32),
     }
     return la.Linear(name, arrays, {}, len(rows))
+
+
+def _count(matrix: g.Matrix | None, rows: int) -> int:
+    """Entries stored of a matrix, or of the identity of so many rows."""
+    if matrix is None:
+        return rows
+    return matrix.size if isinstance(matrix, np.ndarray) else matrix.nnz
+
+
+def _block(
+    terms: Sequence[tuple[g.Matrix | None, Ints]], needed: Ints
+) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Row (among the needed), place and value of every entry of all `terms`, row after row."""
+    found = [(places, *_entries(matrix, needed)) for matrix, places in terms]
+    r = joined([rows for _, rows, _, _ in found], np.int64)
+    c = joined([places[columns] for places, _, columns, _ in found], np.int64)
+    v = joined([values for _, _, _, values in found], np.float64)
+    if len(terms) < 2:
+        return r, c, v
+    order = np.argsort(r, kind="stable")
+    return r[order], c[order], v[order]
 
 
 def _entries(matrix: g.Matrix | None, needed: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
