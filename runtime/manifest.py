@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "manifest.json"
 
 T = TypeVar("T")
@@ -70,14 +70,16 @@ class Partition:
 
 @dataclass(frozen=True)
 class Wire:
-    """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in
-    order.
+    """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in order.
+
+    One message holds those of `window` steps: what is read of them is at least so many steps late.
     """
 
     source: int
     target: int
     words: int
     signals: tuple[tuple[str, int], ...] = ()
+    window: int = 1
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def test_decoded_connection_is_a_chain() -> None:
     assert path_from(graph, "a", "b") == [
         "Ensemble",
         "Decoding",
-        "Filter",
         "Delay",
+        "Filter",
         "Product",
         "Sum",
         "Ensemble",

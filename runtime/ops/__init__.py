@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytensor.tensor as pt
-from spike_runtime.ops.exchange import Collect, Publish
+from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.join import Join
 from spike_runtime.ops.linear import SparseProduct
@@ -18,6 +18,7 @@ __all__ = [
     "collect",
     "delay",
     "join",
+    "late",
     "lookup",
     "neurons",
     "noise",
@@ -32,6 +33,7 @@ __all__ = [
 
 collect = Collect()
 delay = Delay()
+late = Late()
 lookup = Tables()
 noise = Noise()
 publish = Publish()

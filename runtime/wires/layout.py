@@ -6,7 +6,7 @@ lines apart, as processors fetch lines in pairs).
     line 0        words that the supervisor sets: STOP, SPIN, YIELD, TIMEOUT
     per member    one line that its peers write (ARRIVALS, TARGET, BELL, SPACE), one that it writes itself
     per wire      a line for the head (next message to read), one for the tail (next to write), the slots,
-                  each the step's number and `words` numbers
+                  each a step's number and `words` numbers for every step of the window that ends there
 
 Members are the partitions; a private segment (ZeroMQ) has two more, the threads that send and receive for it.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime.manifest import Manifest
+from spike_runtime.manifest import Manifest, Wire
 
 LINE = 16
 
@@ -27,7 +27,7 @@ ARRIVALS, TARGET, BELL, SPACE = 0, 1, 2, 3
 PROGRESS, WAITING_NS, EXCHANGE_NS, WAIT_WIRE, WAIT_STEP, GRUDGE, CLOCK = (LINE + i for i in range(7))
 MEMBER = 2 * LINE
 
-HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, COLUMNS = range(10)
+HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, WINDOW, COLUMNS = range(11)
 
 SLEEP_NS = 10_000_000
 # Where every partition has a core of its own, spinning is the fastest; where not, others need the core, and
@@ -72,6 +72,11 @@ class SegmentLayout:
         return next(ring for ring in self.rings if ring.wire == wire)
 
 
+def message_words(wire: Wire) -> int:
+    """64-bit numbers in one message: those of all steps of a window."""
+    return wire.window * wire.words
+
+
 def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentLayout:
     """Layout of the segment that all partitions share, or of the private one of `partition`."""
     members = len(manifest.partitions) + (0 if partition is None else 2)
@@ -81,9 +86,9 @@ def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentL
         if partition is not None and partition not in (wire.source, wire.target):
             continue
         # A deeper ring lets who waits for nobody run ahead; large messages would leave the cache.
-        slots = 8 if wire.words <= _SMALL else 4
+        slots = 8 if message_words(wire) <= _SMALL else 4
         rings.append(Ring(number, place, place + LINE, place + 2 * LINE, slots))
-        place = _align(place + 2 * LINE + slots * (1 + wire.words))
+        place = _align(place + 2 * LINE + slots * (1 + message_words(wire)))
     return SegmentLayout(members, tuple(rings), place, partition)
 
 
@@ -118,11 +123,12 @@ def _table(
     for row, (other, number) in zip(table, wires, strict=True):
         ring = layout.ring(number)
         row[[HEAD, TAIL, PAYLOAD, SLOTS]] = ring.head, ring.tail, ring.payload, ring.slots
-        row[[WORDS, FIRST, WIRE]] = manifest.wires[number].words, first, number
+        wire = manifest.wires[number]
+        row[[WORDS, FIRST, WIRE, WINDOW]] = wire.words, first, number, wire.window
         # In a private segment the peer is the thread that stands for the other partition.
         peer = other if layout.partition is None else pump
         row[[OWN, PEER]] = layout.control(partition), layout.control(peer)
-        first += manifest.wires[number].words
+        first += wire.words
     return table
 
 

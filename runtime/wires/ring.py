@@ -1,7 +1,9 @@
 """Rings in shared memory: lock-free queues of one writer and one reader, called from compiled code.
 
-A message holds the number of its step and the wire's words.  The writer fills the slot at `tail`, then stores
-tail + 1 (release); the reader sees tail (acquire), adds the words to its totals, then stores head + 1.
+A message holds the wire's words for every step of a window of W steps (WINDOW), and the number of the last
+of them, a multiple of W.  The writer fills a part of the slot at `tail` in every step, and with the last one
+stores tail + 1 (release).  The reader waits once in a window, adds a part of the message to its totals in
+every step, and with the last one stores head + 1.  So what is read at a step was sent W steps before.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from spike_runtime.wires.layout import (
     STOP,
     TAIL,
     WAITING_NS,
+    WINDOW,
     WIRE,
     WORDS,
     Ring,
@@ -57,6 +60,7 @@ __all__ = [
     "out_wire_table",
     "prepare",
     "publish",
+    "put",
     "segment_layout",
     "take",
     "wrong_wire",
@@ -74,27 +78,30 @@ def wrong_wire(status: int) -> int | None:
 
 @compiled
 def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -> int:
-    """Send sums[rows[FIRST : FIRST + WORDS]] on every wire (row of the table) as the message of `step`.
+    """Put sums[rows[FIRST : FIRST + WORDS]] of `step` into the message of every wire (row of the table).
 
-    Waits where a ring is full.  Gives 0, or `STOPPED`.
+    Sends the messages where `step` is the last of its window.  Waits where a ring is full.  Gives 0, or
+    `STOPPED`.
     """
     if wires.shape[0] == 0:
         return 0
-    own = wires[0, OWN]
+    own, window = wires[0, OWN], wires[0, WINDOW]
+    part = (step - 1) % window
     start, waited = now(segment, own + CLOCK), segment[own + WAITING_NS]
     for w in range(wires.shape[0]):
         wire = wires[w]
         tail = segment[wire[TAIL]]
-        if tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS] and wait_for_space(
-            segment, wire, tail, step
-        ):
+        full = tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
+        if full and wait_for_space(segment, wire, tail, step):
             return STOPPED
-        place = wire[PAYLOAD] + (tail & (wire[SLOTS] - 1)) * (1 + wire[WORDS])
-        segment[place] = step
+        place = _slot(wire, tail)
+        first = place + 1 + part * wire[WORDS]
         for i in range(wire[WORDS]):
-            segment[place + 1 + i] = sums[rows[wire[FIRST] + i]]
-        store_release(segment, wire[TAIL], tail + 1)
-        announce(segment, wire[PEER])
+            segment[first + i] = sums[rows[wire[FIRST] + i]]
+        if part == window - 1:
+            segment[place] = step
+            store_release(segment, wire[TAIL], tail + 1)
+            announce(segment, wire[PEER])
     spent = now(segment, own + CLOCK) - start
     segment[own + EXCHANGE_NS] += spent - (segment[own + WAITING_NS] - waited)
     return 0
@@ -102,27 +109,32 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
 
 @compiled
 def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int) -> int:
-    """totals[rows[FIRST : FIRST + WORDS]] += the message of `step`, for every wire (row of the table).
+    """totals[rows[FIRST : FIRST + WORDS]] += what was sent in step `step` + 1 - W, for every wire (row of the
+    table).
 
-    Waits until all have arrived.  Gives 0, or `STOPPED`, or a status that `wrong_wire` explains.
+    Waits, once in a window, until all messages have arrived.  Gives 0, or `STOPPED`, or a status that
+    `wrong_wire` explains.
     """
     if load_acquire(segment, STOP) != 0:
         return STOPPED
     if wires.shape[0] == 0:
         return 0
-    own = wires[0, OWN]
-    if missing(segment, wires) > 0 and wait_for_messages(segment, wires, step):
+    own, window = wires[0, OWN], wires[0, WINDOW]
+    part = step % window
+    if part == 0 and missing(segment, wires) > 0 and wait_for_messages(segment, wires, step):
         return STOPPED
     start = now(segment, own + CLOCK)
     for w in range(wires.shape[0]):
         wire = wires[w]
         head = segment[wire[HEAD]]
-        place = wire[PAYLOAD] + (head & (wire[SLOTS] - 1)) * (1 + wire[WORDS])
-        if segment[place] != step:
+        place = _slot(wire, head)
+        if segment[place] != step - part:
             return int(_WRONG - wire[WIRE])
+        first = place + 1 + part * wire[WORDS]
         for i in range(wire[WORDS]):
-            totals[rows[wire[FIRST] + i]] += segment[place + 1 + i]
-        _release(segment, wire, head)
+            totals[rows[wire[FIRST] + i]] += segment[first + i]
+        if part == window - 1:
+            _release(segment, wire, head)
     segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
     store_release(segment, own + PROGRESS, step)
     return 0
@@ -130,7 +142,7 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
 
 @compiled
 def take(segment: Words, wires: Words, message: Words) -> int:
-    """Move the next message of any of `wires` into `message` (step, words ...), waiting for it.
+    """Move the next message of any of `wires` into `message` (its last step, words ...), waiting for it.
 
     Gives the row of the table that it came from, or `STOPPED`, also where there are no wires.
     """
@@ -141,13 +153,30 @@ def take(segment: Words, wires: Words, message: Words) -> int:
             wire = wires[w]
             head = segment[wire[HEAD]]
             if load_acquire(segment, wire[TAIL]) > head:
-                size = 1 + wire[WORDS]
-                place = wire[PAYLOAD] + (head & (wire[SLOTS] - 1)) * size
+                place, size = _slot(wire, head), 1 + wire[WINDOW] * wire[WORDS]
                 message[:size] = segment[place : place + size]
                 _release(segment, wire, head)
                 return w
         sleep_for_messages(segment, wires, 1)
     return STOPPED
+
+
+@compiled
+def put(segment: Words, wires: Words, message: Words) -> None:
+    """Send a whole `message` (its last step, words ...) on wires (rows of the table) with room for it."""
+    for w in range(wires.shape[0]):
+        wire = wires[w]
+        tail = segment[wire[TAIL]]
+        place = _slot(wire, tail)
+        segment[place : place + message.shape[0]] = message
+        store_release(segment, wire[TAIL], tail + 1)
+        announce(segment, wire[PEER])
+
+
+@compiled
+def _slot(wire: Words, number: int) -> int:
+    """Where the slot of message `number` begins."""
+    return int(wire[PAYLOAD] + (number & (wire[SLOTS] - 1)) * (1 + wire[WINDOW] * wire[WORDS]))
 
 
 @compiled

@@ -10,6 +10,7 @@ program has taken.
     frame:  magic (4 bytes), run (16), wire (int32), step (int64), CRC-32 of the words (uint32), the words
     (int64 each)
 
+    step: the last of those whose words the frame holds (see `ring`)
     step -1 is a greeting, step -2 - n acknowledges step n
 
 A frame that was lost, repeated, damaged or sent by another run ends the run: it would change the answer.
@@ -30,7 +31,18 @@ import zmq
 from numpy.typing import NDArray
 from spike_runtime.manifest import Manifest, Wire
 from spike_runtime.wires import ring
-from spike_runtime.wires.layout import FIRST, HEAD, OWN, PEER, SLOTS, STOP, TAIL, WIRE, SegmentLayout
+from spike_runtime.wires.layout import (
+    FIRST,
+    HEAD,
+    OWN,
+    PEER,
+    SLOTS,
+    STOP,
+    TAIL,
+    WIRE,
+    SegmentLayout,
+    message_words,
+)
 
 MAGIC = b"SPK1"
 HEADER = struct.Struct("<4s16siqI")
@@ -38,8 +50,8 @@ HELLO = -1
 
 _HIGH_WATER = 4
 _POLL_MS = 50
-# What may be on its way or waiting on one wire, in bytes and in steps.
-_WINDOW_BYTES, _LEAST_WINDOW, _LARGEST_WINDOW = 1 << 20, 8, 256
+# What may be on its way or waiting on one wire, in bytes and in messages.
+_CREDIT_BYTES, _LEAST_CREDIT, _LARGEST_CREDIT = 1 << 20, 8, 256
 
 
 class WireError(Exception):
@@ -51,9 +63,9 @@ def wire_name(wire: Wire, number: int) -> str:
     return f"wire {number} (partition {wire.source} to partition {wire.target})"
 
 
-def window(wire: Wire) -> int:
-    """Steps by which the writer of a wire may be ahead of its reader."""
-    return max(_LEAST_WINDOW, min(_LARGEST_WINDOW, _WINDOW_BYTES // (8 * wire.words)))
+def credit(wire: Wire) -> int:
+    """Messages by which the writer of a wire may be ahead of its reader."""
+    return max(_LEAST_CREDIT, min(_LARGEST_CREDIT, _CREDIT_BYTES // (8 * message_words(wire))))
 
 
 def pack(run: bytes, wire: int, step: int, words: bytes) -> bytes:
@@ -88,7 +100,7 @@ class Checker:
             )
         words = frame[HEADER.size :]
         name = wire_name(self.wires[number], number)
-        size = 0 if step <= HELLO else 8 * self.wires[number].words
+        size = 0 if step <= HELLO else 8 * message_words(self.wires[number])
         if len(words) != size or zlib.crc32(words) != checksum:
             raise WireError(f"{name}: the frame of step {step} is damaged; {_ADVICE}")
         self._in_order(number, step, name)
@@ -108,9 +120,10 @@ class Checker:
             raise WireError(
                 f"{name}: the frame of step {step} came again, after that of step {last}; {_ADVICE}"
             )
-        if last is not None and step > last + 1:
+        following = step if last is None else last + self.wires[number].window
+        if step > following:
             raise WireError(
-                f"{name}: the frame of step {last + 1} was lost, that of step {step} came; {_ADVICE}"
+                f"{name}: the frame of step {following} was lost, that of step {step} came; {_ADVICE}"
             )
         self._last[number] = step
 
@@ -195,7 +208,7 @@ class Pump:
         """Compile what the threads call, or load it from disk: the first message must not wait for that."""
         none = np.zeros(0, np.int64)
         ring.take(self._segment, self._out[:0], none)
-        ring.publish(self._segment, self._in[:0], none, none, 0)
+        ring.put(self._segment, self._in[:0], none)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
@@ -225,13 +238,14 @@ class Pump:
 
     def _send(self) -> None:
         wires = self._manifest.wires
-        sizes = [wires[int(row[WIRE])].words for row in self._out]
+        sizes = [message_words(wires[int(row[WIRE])]) for row in self._out]
         message = np.zeros(1 + max(sizes), np.int64)
         while (k := int(ring.take(self._segment, self._out, message))) != ring.STOPPED:
             number, step = int(self._out[k, WIRE]), int(message[0])
-            self._acknowledged.setdefault(number, step - 1)
+            wire = wires[number]
+            self._acknowledged.setdefault(number, step - wire.window)
             # Waiting here holds up all wires of this partition, but only while it is ahead on all of them.
-            while step - self._acknowledged[number] > window(wires[number]):
+            while step - self._acknowledged[number] > credit(wire) * wire.window:
                 self._credit.clear()
                 self._credit.wait(_POLL_MS / 1000)
                 if self._stopped():
@@ -276,8 +290,9 @@ class Pump:
         number = int(row[WIRE])
         while pending and self._segment[row[TAIL]] - self._segment[row[HEAD]] < row[SLOTS]:
             step, words = pending.popleft()
-            ring.publish(self._segment, self._in[k : k + 1], np.arange(len(words)), words, step)
-            if step % (window(self._manifest.wires[number]) // 4) == 0:
+            ring.put(self._segment, self._in[k : k + 1], np.concatenate([[step], words]))
+            wire = self._manifest.wires[number]
+            if step // wire.window % (credit(wire) // 4) == 0:
                 self._pushed(self._back[number], pack(self._run, number, -2 - step, b""))
 
 

@@ -1,6 +1,6 @@
 """The checked model to the dataflow graph.
 
-A connection becomes   source -> Decoding or Function -> Filter -> Delay -> Product -> Sum of the target.   An
+A connection becomes   source -> Decoding or Function -> Delay -> Filter -> Product -> Sum of the target.   An
 ensemble `a` is the node `a`, its input vector the sum `a.in`, currents into its neurons `a.neurons.in`.
 """
 
@@ -193,14 +193,17 @@ def _read(
 def _remember(
     name: str, node: str, size: int, path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded
 ) -> str:
-    """The synapse and the delay after a node."""
+    """The delay and the synapse after a node.
+
+    Both orders are equal; in this one what crosses a cut may be as late as the delay.
+    """
     chain: Sequence[tuple[str, g.Operator]] = []
     if path.synapse is not None:
         s = path.synapse
         synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog)
         chain = [("filter", synapse)]
     if path.delay:
-        chain = [*chain, ("delay", g.Delay(size=size, span=owner.span, steps=path.delay))]
+        chain = [("delay", g.Delay(size=size, span=owner.span, steps=path.delay)), *chain]
     for suffix, op in chain:
         added = graph.add(f"{name}.{suffix}", op)
         graph.connect(node, added)

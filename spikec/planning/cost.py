@@ -126,9 +126,8 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring"
     compute["Join"] = _joins(layout, kernels)
     return mf.Cost(
         {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
-        round(exchange_cost([len(w) for w in layout.send.values()], [len(w) for w in layout.receive.values()],
-                            layout.sums, profile, layout.dtype, transport), 1),
-    )  # fmt: skip
+        round(exchange_cost(layout, profile, transport), 1),
+    )
 
 
 def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) -> float:
@@ -144,16 +143,15 @@ def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) ->
     return max(slowest, (sum(c.total for c in costs) + switches) / profile.cores)
 
 
-def exchange_cost(
-    sent: list[int], received: list[int], sums: int, profile: HostProfile, dtype: str, transport: str
-) -> float:
-    """ns per step of the messages with so many words each, and of waiting for the slowest to arrive."""
-    if not sent and not received:
+def exchange_cost(layout: la.Layout, profile: HostProfile, transport: str) -> float:
+    """ns per step of a partition's messages, one for every window, and of waiting for the last to arrive."""
+    wires = [len(rows) for rows in (*layout.send.values(), *layout.receive.values())]
+    if not wires:
         return 0.0
     wire = profile.wires[transport]
-    words, messages = sum(sent) + sum(received), len(sent) + len(received)
-    copied = profile.kernels[dtype].stages["sum"] * sums if received else 0.0
-    return wire["latency"] + wire["message"] * messages + wire["word"] * words + copied
+    copied = layout.sums + len(layout.late) if layout.receive else 0
+    messages = (wire["latency"] + wire["message"] * len(wires)) / layout.window
+    return messages + wire["word"] * sum(wires) + profile.kernels[layout.dtype].stages["sum"] * copied
 
 
 def stage_cost(stage: la.Stage, kernels: Kernels) -> float:

@@ -97,10 +97,16 @@ class _Writer:
         self.say()
         totals = "s.sums"
         if layout.receive:
-            self.say("# Partial sums of the step before, from all partitions; exact in any order.")
+            late = f"; what others send is {layout.window} steps old" if layout.window > 1 else ""
+            self.say(f"# Partial sums of the step before, from all partitions{late}; exact in any order.")
             totals = "totals"
-            arguments = "s.sums.copy(), status, s.segment, a.receive_wires, a.receive_rows, n"
-            self.say(f"totals, status = {self.op('collect')}({arguments})")
+            own = "s.sums.copy()"
+            if len(layout.late):
+                self.say(f"history, {totals} = {self.op('late')}(s.history, s.sums, a.late, n)")
+                self.updates.append(("s.history", "history"))
+                own = totals
+            arguments = f"{own}, status, s.segment, a.receive_wires, a.receive_rows, n"
+            self.say(f"{totals}, status = {self.op('collect')}({arguments})")
         vectors = []
         if layout.decoded:
             self.say(self._decoded(layout.decoded, totals))

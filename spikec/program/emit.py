@@ -32,6 +32,9 @@ def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArra
     if len(layout.carried):
         constant["carried"] = layout.carried
         state["carried"] = np.zeros(len(layout.carried), layout.dtype)
+    if len(layout.late):
+        constant["late"] = layout.late
+        state["history"] = np.zeros((layout.window - 1, len(layout.late)), np.int64)
     for name, wires in (("send", layout.send), ("receive", layout.receive)):
         if wires:
             constant[f"{name}_rows"] = np.concatenate([wires[k] for k in sorted(wires)])
@@ -137,7 +140,7 @@ def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
         for target, rows in sorted(layout.send.items()):
             owners, counts = np.unique(np.searchsorted(firsts, rows, side="right") - 1, return_counts=True)
             signals = tuple((starts[o][1], int(c)) for o, c in zip(owners, counts, strict=True))
-            wires.append(mf.Wire(layout.partition, target, len(rows), signals))
+            wires.append(mf.Wire(layout.partition, target, len(rows), signals, layout.window))
     return tuple(wires)
 
 

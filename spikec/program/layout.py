@@ -109,7 +109,8 @@ class Layout:
 
     `sums`: length of the vector of partial sums.  `sum_rows` tells where each exact sum starts in it.
     `carried`: places in `values` of what filters will read in the next step.  `send`, `receive`: rows of
-    sums for each wire, by partition.
+    sums for each wire, by partition.  `window`: steps that one message holds, which is how late received sums
+    are; `late`: rows of sums that this partition and others add to, and that it must read as late.
     """
 
     partition: int
@@ -126,6 +127,8 @@ class Layout:
     recordings: tuple[Stage, ...]
     send: dict[int, NDArray[np.int64]]
     receive: dict[int, NDArray[np.int64]]
+    window: int
+    late: NDArray[np.int64]
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -4,6 +4,7 @@ demand      which components of which signals each partition needs
 sums        where every exact sum stands in a partition's vector of partial sums
 stages      one for each kind of operator (and level of undelayed operators), with the places they read
 wires       rows of partial sums that one partition has and another needs
+window      steps that one message holds: the least delay with which what crosses is read
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from spikec.program.stages import Ints, ints
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)
+# In steps, and in numbers of 64 bits: beyond, an exchange costs little, and messages leave the cache.
+LONGEST_WINDOW, LONGEST_MESSAGE = 64, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[l
     shared = _Model(graph, dtype, forms(graph), graph.order(), _absorbed(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     wires = _wires(members)
-    return [m.layout(wires) for m in members], [r for m in members for r in m.recorded]
+    window = _window(members, wires)
+    return [m.layout(wires, window) for m in members], [r for m in members for r in m.recorded]
 
 
 def _absorbed(graph: g.Graph) -> frozenset[str]:
@@ -72,6 +76,13 @@ def _wires(members: list[_Partition]) -> dict[tuple[int, int], list[tuple[str, I
                 if source is not target and name in source.produced:
                     wires.setdefault((source.index, target.index), []).append((name, target.rows(name)))
     return wires
+
+
+def _window(members: list[_Partition], wires: dict[tuple[int, int], list[tuple[str, Ints]]]) -> int:
+    """The least delay of what reads sums that cross, in steps; less where messages would become too long."""
+    delays = [members[target].least_delay(name) for (_, target), sums in wires.items() for name, _ in sums]
+    words = max((sum(len(rows) for _, rows in sums) for sums in wires.values()), default=1)
+    return max(1, min(*delays, LONGEST_WINDOW, LONGEST_MESSAGE // words)) if delays else 1
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,8 @@ class _Partition:
             self.sums += self.op(name).size
         self.now, self.before = _Places(), _Places()
         self.recorded: list[Recorded] = []
+        # By how many steps more than one a sum is late, where it is at all.
+        self.lag: dict[str, int] = {}
 
     def op(self, name: str) -> Any:
         return self.graph.op(name)
@@ -141,7 +154,10 @@ class _Partition:
 
     # ------------------------------------------------------------------------------------------ layout
 
-    def layout(self, wires: dict[tuple[int, int], list[tuple[str, Ints]]]) -> la.Layout:
+    def layout(self, wires: dict[tuple[int, int], list[tuple[str, Ints]]], window: int) -> la.Layout:
+        received = {name for (_, t), sums in wires.items() if t == self.index for name, _ in sums}
+        if window > 1:
+            self.lag = dict.fromkeys(received, window - 1)
         decoded = self._decoded_before()
         carried = self._carried_names()
         for name in carried:
@@ -163,6 +179,10 @@ class _Partition:
             recordings=self._recordings(neurons, levels),
             send={t: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if s == self.index},
             receive={s: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if t == self.index},
+            window=window,
+            late=self._wire_rows(
+                [(n, self.rows(n)) for n in self.needed_sums if n in self.lag and n in self.produced]
+            ),
         )
 
     def _wire_rows(self, wire: list[tuple[str, Ints]]) -> Ints:
@@ -174,6 +194,11 @@ class _Partition:
             r in self.demand and isinstance(self.op(r), MEMORY) == delayed
             for r, _ in self.graph.readers(name)
         )
+
+    def least_delay(self, name: str) -> int:
+        """The least delay, in steps, of the needed filters and delays that read a signal."""
+        delays = [self.op(r).delay for r, _ in self.graph.readers(name) if r in self.demand]
+        return min(delays, default=LONGEST_WINDOW)
 
     def _decoded_before(self) -> la.Decoded | None:
         names = [n for n in self.needed_sums if self._readers(n, delayed=True)]
@@ -201,9 +226,10 @@ class _Partition:
         general: list[tuple[str, synapses.Discrete, Ints]] = []
         late: list[tuple[str, int, Ints]] = []
         for name in self.needed(MEMORY):
-            op, source = self.op(name), self.before.of[self.graph.inputs(name)[0]][self.rows(name)]
+            op, read = self.op(name), self.graph.inputs(name)[0]
+            source = self.before.of[read][self.rows(name)]
             if isinstance(op, g.Delay):
-                late.append((name, op.steps, source))
+                late.append((name, op.steps - self.lag.get(read, 0), source))
                 continue
             synapse = synapses.of(op, self.graph.dt)
             if synapse.plain:

@@ -84,6 +84,7 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         dt=manifest.dt,
         partitions=partitions,
         wires=wires,
+        window=max((w.window for w in manifest.wires), default=1),
         step_predicted=plan.get("step_us", round(longest, 3)),
         step_measured=_wall(run),
         balance=plan.get("balance", 1.0),

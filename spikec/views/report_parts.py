@@ -51,6 +51,7 @@ class Contents:
     dt: float
     partitions: tuple[PartitionReport, ...]
     wires: tuple[WireReport, ...]
+    window: int
     step_predicted: float
     step_measured: float | None
     balance: float

@@ -114,6 +114,8 @@ def _numbers(report: Contents) -> str:
         error = report.step_predicted / report.step_measured - 1
         measured = f", measured {_us(report.step_measured)} us ({error:+.0%})"
     wires = f"{len(report.wires)} wire{'s' * (len(report.wires) != 1)}"
+    if report.window > 1:
+        wires += f", exchanged every {report.window} steps"
     return (
         f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
         f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
