@@ -52,6 +52,8 @@ class Graph:
     seed: int
     # Texts of the files that it comes from, for errors that are found later than by the checker.
     sources: dict[str, str] = field(default_factory=dict)
+    # Bytes that compiling it takes at the peak, about, where the front end knows.
+    memory: float = 0.0
     _ops: dict[str, Operator] = field(default_factory=dict, repr=False)
     _into: dict[str, Neighbours] = field(default_factory=dict, repr=False)
     _from: dict[str, Neighbours] = field(default_factory=dict, repr=False)
@@ -119,7 +121,7 @@ class Graph:
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
         into, out = ({n: t.copy() for n, t in table.items()} for table in (self._into, self._from))
-        return Graph(self.name, self.dt, self.seed, self.sources, self._ops.copy(), into, out)
+        return Graph(self.name, self.dt, self.seed, self.sources, self.memory, self._ops.copy(), into, out)
 
     def order(self) -> list[str]:
         """Names in an order that puts undelayed inputs before their readers; of several that may come next,

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from spikec.errors import ModelError
 from spikec.graph import Graph
 from spikec.language.check import check as check_model
 from spikec.language.context import Context
-from spikec.language.elements import CheckedModel
 from spikec.language.files import read_text
 from spikec.language.loops import refuse_loops
 from spikec.language.lower import lower
+from spikec.language.memory import available
 from spikec.language.parser import parse
 from spikec.language.values import Mistake
 
@@ -51,13 +49,16 @@ def loads(
 ) -> Graph:
     """The graph of a model given as text, with its files in `folder`.  Otherwise as `load`."""
     with collector_paused():
-        model = _checked(text, name, folder, parameters, seed, dt, allow_outside, memory_limit)
+        limit = available() if memory_limit is None else memory_limit
+        context = Context(folder, allow_outside, limit, {name: text})
+        model = check_model(parse(text, name), context, parameters, seed, dt)
         try:
             lowering = lower(model)
         except Mistake as mistake:
             raise ModelError([mistake.diagnostic], model.sources) from None
         refuse_loops(lowering, model)
         lowering.graph.sources.update(model.sources)
+        lowering.graph.memory = context.bytes_needed
         return lowering.graph
 
 
@@ -93,18 +94,3 @@ def _read(path: Path) -> str:
         return read_text(path, str(path), None)
     except Mistake as mistake:
         raise ModelError([mistake.diagnostic]) from None
-
-
-def _checked(
-    text: str,
-    name: str,
-    folder: Path | None,
-    parameters: dict[str, float] | None,
-    seed: int | None,
-    dt: float | None,
-    allow_outside: bool,
-    memory_limit: int | None,
-) -> CheckedModel:
-    limit = psutil.virtual_memory().total if memory_limit is None else memory_limit
-    context = Context(folder, allow_outside, limit, {name: text})
-    return check_model(parse(text, name), context, parameters, seed, dt)

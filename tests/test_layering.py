@@ -23,8 +23,9 @@ LAYERS = {
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.builtins language.evaluate language.vocabulary",
-    "checking": "language.elements language.frame language.references language.populate language.inputs "
-    "language.noise language.links language.imports language.probes language.expand language.check",
+    "checking": "language.elements language.frame language.references language.memory language.populate "
+    "language.inputs language.noise language.links language.imports language.probes language.expand "
+    "language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "

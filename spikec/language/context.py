@@ -25,7 +25,11 @@ class Enough(Exception):  # noqa: N818 - no mistake of its own
 
 @dataclass
 class Context:
-    """`items`, `rounds` and `bytes_planned` count what the model has asked for so far."""
+    """`items`, `rounds` and `bytes_planned` count what the model has asked for so far.
+
+    `bytes_moment` is the most that one step of the compilation takes and gives back; `decoded` are paths of
+    ensembles whose plain value is counted already.
+    """
 
     folder: Path | None
     allow_outside: bool
@@ -33,6 +37,8 @@ class Context:
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bytes_planned: float = 0.0
+    bytes_moment: float = 0.0
+    decoded: set[str] = field(default_factory=set)
     items: float = 0.0
     rounds: float = 0.0
     calls: int = 0
@@ -75,17 +81,25 @@ class Context:
             )
         self.rounds += count
 
-    def plan(self, size: float, span: Span) -> None:
-        """Count memory before it is allocated.  Raises `Mistake` with the size where it does not fit."""
-        planned = self.bytes_planned + size
-        if planned > self.memory_limit:
+    def plan(self, size: float, span: Span, moment: float = 0.0) -> None:
+        """Count memory before it is allocated: `size` to the end, `moment` for a while.
+
+        Raises `Mistake` with the size where it does not fit.
+        """
+        planned, largest = self.bytes_planned + size, max(self.bytes_moment, moment)
+        if planned + largest > self.memory_limit:
             raise Mistake(
-                f"the model needs about {_bytes(planned)} of memory up to here; "
-                f"the limit is {_bytes(self.memory_limit)}",
+                f"the model needs about {readable_bytes(planned + largest)} of memory up to here; "
+                f"the limit is {readable_bytes(self.memory_limit)}",
                 span,
-                "use fewer neurons or dimensions, or raise the memory limit",
+                "use fewer neurons or dimensions, smaller or sparser matrices, or --memory-limit",
             )
-        self.bytes_planned = planned
+        self.bytes_planned, self.bytes_moment = planned, largest
+
+    @property
+    def bytes_needed(self) -> float:
+        """What compiling the model takes at the peak, about."""
+        return self.bytes_planned + self.bytes_moment
 
 
 def readable(count: float) -> str:
@@ -93,7 +107,7 @@ def readable(count: float) -> str:
     return f"{count:.0f}" if count < 1e15 else f"{count:g}"
 
 
-def _bytes(size: float) -> str:
+def readable_bytes(size: float) -> str:
     units = ["bytes", "kB", "MB", "GB", "TB", "PB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]

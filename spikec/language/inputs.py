@@ -9,6 +9,7 @@ import numpy as np
 
 from spikec.errors import Span
 from spikec.language import elements as e
+from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language.evaluate import evaluate, kind_of, number
 from spikec.language.files import read_matrix
@@ -65,6 +66,7 @@ def from_file(statement: s.InputFile, frame: Frame, path: str, dt: float) -> e.I
         whole_steps(len(samples) * every.data, dt, "the length of a repeated recording", statement.every.span)
     rows = len(samples) * every.data / dt if linear else len(samples)
     frame.context.reserve(rows * samples.shape[1], "the recording", statement.span)
+    frame.context.plan(memory.SAMPLE * rows * samples.shape[1], statement.span)
     source = e.Recording(samples, float(every.data), linear, repeat)
     return e.Input(path, samples.shape[1], statement.span, source)
 
@@ -111,6 +113,7 @@ def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Sourc
             f"write high={0.5 / dt:g}Hz or less",
         )
     frame.context.reserve(steps * size, "the white signal", record.span)
+    frame.context.plan(memory.SAMPLE * float(steps) * size, record.span)
     return size, e.WhiteSignal(
         given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, frame.seed)
     )

@@ -12,6 +12,7 @@ from spikec.errors import Span
 from spikec.expressions import Expression, Time, uses_time
 from spikec.graph import Distribution, Solver
 from spikec.language import elements as e
+from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.evaluate import call_function, evaluate, kind_of
@@ -77,7 +78,25 @@ def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[
         span=statement.span,
     )
     _check_sizes(link, statement, given.get("transform"))
+    _plan_memory(link, given, frame)
     return link
+
+
+def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> None:
+    """Count decoders and matrix before any is made.  Raises `Mistake` where they do not fit."""
+    memory.plan_reading(link.source, link.functions, frame.context, link.span)
+    pieces = len(link.source.pieces) + len(link.target.pieces)
+    size = float(memory.OPERATOR * pieces)
+    written = given["transform"].value if "transform" in given else None
+    span = written.span if written else link.span
+    if isinstance(link.transform, Distribution):
+        columns = link.source.size if link.functions is None else sum(map(len, link.functions))
+        size += memory.matrix(float(link.target.size) * columns)
+    elif isinstance(link.transform, np.ndarray):
+        size += memory.matrix(link.transform.size, int(np.count_nonzero(link.transform)))
+    else:
+        size += memory.SPARSE_ENTRY * float(link.target.size)
+    frame.context.plan(size, span)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 from spikec.errors import Span
 from spikec.expressions import Component, Expression, Time
 from spikec.graph import Ensemble
+from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.elements import Array, FunctionNode, Population, Relay, WhiteNoise
@@ -21,6 +22,7 @@ from spikec.language.scope import Scope
 from spikec.language.signatures import Parameter, assign, convert, seed_of
 from spikec.language.values import FREQUENCY, Entry, Mistake, Record, Value
 from spikec.nef.neurons import LIF
+from spikec.nef.solvers import memory as solve_memory
 
 ENSEMBLE_ARGUMENTS = (
     "neurons", "dims", "radius", "neuron", "encoders", "max_rates", "intercepts", "gain", "bias",
@@ -36,9 +38,6 @@ _DISTRIBUTIONS = {
     "bias": 0,
     "eval_points": 0,
 }
-
-# What one represented dimension of an ensemble takes in the compiler.
-DIMENSION_BYTES = 300
 
 Entries = dict[str, Entry]
 
@@ -94,15 +93,13 @@ def _sizes(entries: Entries) -> tuple[int, int]:
 
 
 def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None:
-    """Refuse what would not fit before anything of it is allocated.
-
-    A neuron takes 8 bytes each for its encoder and decoder per dimension, and for gain, bias, and state.
-    """
+    """Refuse what would not fit before anything of it is allocated."""
     neurons, dims = _sizes(entries)
     given = entries.get("n_eval_points")
     points = _whole(given, "n_eval_points", "ensemble") if given else 0
-    built = float(neurons) * (2.0 * dims + 8) * 8 + DIMENSION_BYTES * dims
-    frame.context.plan(count * built + 8.0 * points * (neurons + dims), span)
+    # Who asks for many points wants to decode from them.
+    solve = float(solve_memory(neurons, points))
+    frame.context.plan(memory.populations(neurons, dims, count, points), span, solve)
 
 
 def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Population:

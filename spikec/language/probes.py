@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from spikec.expressions import Expression, Time
 from spikec.language import elements as e
+from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language.evaluate import evaluate, kind_of
 from spikec.language.frame import Frame
@@ -46,6 +47,7 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
         span=statement.span,
     )
     _check_ideal(recorded, given.get("ideal"))
+    memory.plan_reading(view, recorded.functions, frame.context, statement.span)
     return _per_ensemble(recorded, statement.clauses)
 
 

@@ -1,0 +1,87 @@
+"""What a model takes in memory while it is compiled, known before anything of it is allocated.
+
+Bytes at the peak, above those of the compiler itself.  The figures were measured, kind by kind, as slopes
+over the size of a model; a test compares their sum with the peak of whole compilations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from spikec.errors import Span
+from spikec.expressions import Expression
+from spikec.graph import Ensemble
+from spikec.language.context import Context
+from spikec.language.elements import Population, View
+from spikec.nef.solvers import memory as solve_memory
+from spikec.nef.tuning import point_count
+
+ATOM_NEURONS = 256
+
+# Objects of the graph, of the plan and of the manifest: for each ensemble, and for each run of 256 neurons.
+ENSEMBLE = 60_000
+ATOM = 12_000
+# For each neuron: encoder and evaluation points (for each dimension), gain, bias, state.
+NEURON_DIMENSION = 60
+NEURON = 60
+# For each number decoded and neuron: decoders, their atoms' blocks, and those of the program.
+DECODER = 30
+# For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.
+FULL_ENTRY = 60
+SPARSE_ENTRY = 150
+# For each operator of a connection, and for each sample of a recording or process.
+OPERATOR = 6_000
+SAMPLE = 52
+
+
+def available() -> int:
+    """Bytes of this machine's memory, or those that its control group may take where they are fewer."""
+    total = int(psutil.virtual_memory().total)
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(file).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return total
+
+
+def populations(neurons: float, dims: float, count: float, points: float) -> float:
+    """`count` ensembles of so many neurons and dimensions, with evaluation points (0: the default number)."""
+    points = points or max(750.0, 2.0 * neurons)
+    one = ENSEMBLE + ATOM * neurons / ATOM_NEURONS + neurons * (NEURON + NEURON_DIMENSION * dims)
+    return count * (one + 8.0 * points * dims)
+
+
+def matrix(entries: float, filled: float | None = None) -> float:
+    """A matrix of so many entries, of which `filled` (None: all) are not 0."""
+    if filled is None or 4 * filled >= entries:
+        return FULL_ENTRY * entries
+    return 8.0 * entries + SPARSE_ENTRY * filled
+
+
+def plan_reading(
+    view: View, functions: tuple[tuple[Expression, ...], ...] | None, context: Context, span: Span
+) -> None:
+    """Count what is decoded for a connection or probe: decoders, and for a moment the solve for them.
+
+    The plain value of an ensemble is decoded once, whoever reads it.  Raises `Mistake` where it does not fit.
+    """
+    if view.attribute != "value":
+        return
+    for k, piece in enumerate(view.pieces):
+        element = piece.element
+        if not isinstance(element, Population) or element.ensemble is None:
+            continue
+        outputs = element.size if functions is None else len(functions[k])
+        size = float(OPERATOR)
+        if functions is not None or element.path not in context.decoded:
+            size += DECODER * float(outputs) * element.neurons
+        if functions is None:
+            context.decoded.add(element.path)
+        context.plan(size, span, _solve(element.ensemble))
+
+
+def _solve(op: Ensemble) -> float:
+    return float(solve_memory(op.size, point_count(op, op.eval_points)))
