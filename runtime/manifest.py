@@ -69,6 +69,18 @@ class Partition:
 
 
 @dataclass(frozen=True)
+class Host:
+    """One host of a model that is spread over several (see `hosts` for what the fields mean)."""
+
+    name: str
+    address: str
+    cores: int
+    launch: tuple[str, ...] = ()
+    folder: str = ""
+    python: str = ""
+
+
+@dataclass(frozen=True)
 class Wire:
     """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in order.
 
@@ -117,7 +129,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows."""
+    """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows.
+
+    `hosts`: those that partitions name; none where all are on the host that runs the model.
+    """
 
     model: str
     seed: int
@@ -127,6 +142,7 @@ class Manifest:
     partitions: tuple[Partition, ...]
     wires: tuple[Wire, ...]
     probes: tuple[Probe, ...]
+    hosts: tuple[Host, ...] = ()
     plan: dict[str, Any] = field(default_factory=dict)
     compiler: str = ""
     schema: int = SCHEMA
@@ -204,6 +220,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         )
         for p in body["partitions"]
     )
+    body["hosts"] = tuple(_make(Host, h, launch=tuple(h["launch"])) for h in body.get("hosts", ()))
     body["wires"] = tuple(_make(Wire, w, signals=tuple(map(tuple, w["signals"]))) for w in body["wires"])
     body["probes"] = tuple(
         _make(

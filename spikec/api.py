@@ -86,16 +86,17 @@ def compile(
     host_profile: str | None = None,
     jobs: int | None = None,
     cache: bool = True,
+    hosts: Path | str | None = None,
     progress: Progress | None = None,
     **model: Any,
 ) -> Compiled:
     """Compile a `.spk` file for `partitions` (a number or "auto").
 
     `output` is the folder to write (a temporary one where it is not given, kept as long as the result
-    lives); `model` are keyword arguments of `spikec.frontend.load`: parameters, seed, dt (s),
-    allow_outside.  Raises `ModelError`.
+    lives); `hosts` a file that names several hosts (docs/hosts.md); `model` are keyword arguments of
+    `spikec.frontend.load`: parameters, seed, dt (s), allow_outside.  Raises `ModelError`.
     """
-    options = Options(partitions, precision, transport, host_profile, jobs, cache)
+    options = Options(partitions, precision, transport, host_profile, jobs, cache, hosts)
     return _compiled(frontend.load(Path(path), **model), output, options, progress)
 
 
@@ -109,11 +110,12 @@ def compile_text(
     host_profile: str | None = None,
     jobs: int | None = None,
     cache: bool = True,
+    hosts: Path | str | None = None,
     progress: Progress | None = None,
     **model: Any,
 ) -> Compiled:
     """As `compile`, for a model given as text; `model` are keyword arguments of `spikec.frontend.loads`."""
-    options = Options(partitions, precision, transport, host_profile, jobs, cache)
+    options = Options(partitions, precision, transport, host_profile, jobs, cache, hosts)
     return _compiled(frontend.loads(text, **model), output, options, progress)
 
 

@@ -68,6 +68,9 @@ def _model_options(command: Any) -> Any:
     metavar="FILE",
     help="Costs of a host measured before; reference: those shipped with Spike.",
 )
+@click.option(
+    "--hosts", metavar="FILE", help="Spread the model over the hosts of this file (see docs/hosts.md)."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Cores to use for solving decoders [all].")
 @click.option("--no-cache", is_flag=True, help="Solve all decoders again.")
 @click.option(
@@ -109,6 +112,7 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
         host_profile=given["host_profile"],
         jobs=given["jobs"],
         cache=not given["no_cache"],
+        hosts=given["hosts"],
     )
 
     def look(stage: str, made: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
 from spikec.passes.share import share
 from spikec.passes.split import split
-from spikec.planning import plan, profile
+from spikec.planning import plan, profile, sites
 from spikec.program import emit
 from spikec.verify import verify
 
@@ -44,6 +45,7 @@ class Options:
     host_profile: str | None = None
     jobs: int | None = None
     cache: bool = True
+    hosts: str | Path | None = None
 
     def __post_init__(self) -> None:
         """Raises `ModelError` where an option has a value that it cannot have."""
@@ -54,6 +56,10 @@ class Options:
         if self.partitions != "auto" and not (isinstance(self.partitions, int) and self.partitions >= 1):
             raise model_error(
                 f"{self.partitions!r} is not a number of partitions", 'give 1 or more, or "auto"'
+            )
+        if self.hosts and self.transport == "ipc":
+            raise model_error(
+                "transport ipc joins partitions of one host only", "with several hosts, use ring or tcp"
             )
 
 
@@ -83,8 +89,10 @@ def _compile(
         raise model_error(
             "the model records nothing: it has no probe", "add one, for example: probe NAME synapse 10ms"
         )
-    # A profile that was named is read now: nothing is solved in vain where it is bad.
-    named = profile.load(options.host_profile, progress) if options.host_profile else None
+    # What was named is read now: nothing is solved in vain where it is bad.
+    own = cache(lambda: profile.load(options.host_profile, progress))
+    named = own() if options.host_profile else None
+    spread = sites.load(Path(options.hosts), own) if options.hosts else None
     graph = verify(model)
     if not look("lower", graph):
         return None
@@ -92,18 +100,26 @@ def _compile(
         graph = verify(apply(graph))
         if not look(stage, graph):
             return None
-    host = named or profile.load(None, progress)
+    host = spread or named or own()
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None
     return emit.emit(
-        graph, made.layouts, made.recorded, made.summary(), made.costs, output, f"spikec {VERSION}"
+        graph,
+        made.layouts,
+        made.recorded,
+        made.summary(),
+        made.costs,
+        output,
+        f"spikec {VERSION}",
+        made.spread.places,
+        made.spread.hosts,
     )
 
 
 def passes(options: Options, progress: Progress | None = None) -> list[tuple[str, Callable[[Graph], Graph]]]:
     """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`."""
-    cache = Cache() if options.cache else None
+    decoders = Cache() if options.cache else None
     return [
         ("drop", drop),
         ("share", share),
@@ -111,7 +127,7 @@ def passes(options: Options, progress: Progress | None = None) -> list[tuple[str
         ("fold", lambda graph: drop(fold(graph))),
         # What advances to one place twice is shared again.
         ("advance", lambda graph: share(advance(graph))),
-        ("build", lambda graph: build(graph, cache, options.jobs, progress)),
+        ("build", lambda graph: build(graph, decoders, options.jobs, progress)),
         ("narrow", narrow),
         ("split", split),
     ]

@@ -51,6 +51,7 @@ ONLY_IN = {
 # The compiler knows the manifest; its thin layers for people also know runs.
 EDGES = {
     "spike_runtime.manifest": "spikec.*",
+    "spike_runtime.hosts": "spikec.planning.sites",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",

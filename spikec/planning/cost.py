@@ -10,7 +10,7 @@ exchange    per message and word sent or received, plus the latency of the wires
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -115,7 +115,11 @@ def _neurons(table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mappin
     return float(ns)
 
 
-def layout_cost(layout: la.Layout, profile: HostProfile, transport: str = "ring") -> mf.Cost:
+# Name of the transport of all wires, or of those between a partition and the one of that number.
+Transport = str | Callable[[int], str]
+
+
+def layout_cost(layout: la.Layout, profile: HostProfile, transport: Transport = "ring") -> mf.Cost:
     """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency."""
     kernels = profile.kernels[layout.dtype]
     compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
@@ -143,15 +147,19 @@ def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) ->
     return max(slowest, (sum(c.total for c in costs) + switches) / profile.cores)
 
 
-def exchange_cost(layout: la.Layout, profile: HostProfile, transport: str) -> float:
+def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport) -> float:
     """ns per step of a partition's messages, one for every window, and of waiting for the last to arrive."""
-    wires = [len(rows) for rows in (*layout.send.values(), *layout.receive.values())]
+    wires: dict[str, list[int]] = {}
+    for other, rows in (*layout.send.items(), *layout.receive.items()):
+        name = transport if isinstance(transport, str) else transport(other)
+        wires.setdefault(name, []).append(len(rows))
     if not wires:
         return 0.0
-    wire = profile.wires[transport]
     copied = layout.sums + len(layout.late) if layout.receive else 0
-    messages = (wire["latency"] + wire["message"] * len(wires)) / layout.window
-    return messages + wire["word"] * sum(wires) + profile.kernels[layout.dtype].stages["sum"] * copied
+    messages = max(profile.wires[name]["latency"] for name in wires)
+    messages += sum(profile.wires[name]["message"] * len(words) for name, words in wires.items())
+    moved = sum(profile.wires[name]["word"] * sum(words) for name, words in wires.items())
+    return messages / layout.window + moved + profile.kernels[layout.dtype].stages["sum"] * copied
 
 
 def stage_cost(stage: la.Stage, kernels: Kernels) -> float:

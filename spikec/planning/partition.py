@@ -1,13 +1,18 @@
 """The partitioner: which partition every atom is in.
 
 The hypergraph goes to Mt-KaHyPar (deterministic: the same result for any number of threads); blocks are
-then numbered
-by their first atom.
+then numbered by their first atom.
+
+Several hosts come first: atoms are dealt to hosts, as much to each as its partitions can do, with few words
+between hosts; then those of each host to its partitions.  So what is joined by much stays on one host.
 """
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -54,10 +59,28 @@ def _recorded_with_atoms(probe: g.Probe) -> bool:
     return probe.attribute not in ("value", "input")
 
 
-def place(graph: g.Graph, n: int, who: hg.Reads, hyper: hg.Hypergraph, word: float) -> Assignment:
-    """`assign` for a hypergraph that is there already; `word`: ns of a number on a wire."""
+@dataclass(frozen=True)
+class Share:
+    """What one host takes: so many partitions, each of which does `speed` times the work of speed 1."""
+
+    partitions: int
+    speed: float = 1.0
+
+
+def place(
+    graph: g.Graph,
+    n: int,
+    who: hg.Reads,
+    hyper: hg.Hypergraph,
+    word: float,
+    shares: Sequence[Share] | None = None,
+) -> Assignment:
+    """`assign` for a hypergraph that is there already; `word`: ns of a number on a wire.
+
+    `shares`: what each host takes, n partitions together, where there are several hosts.
+    """
     check_count(n, hyper)
-    blocks = _blocks(hyper, n, word)
+    blocks = _blocks(hyper, shares or [Share(n)], word)
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
     atoms = {name: atoms[name] for name, _ in graph.nodes(g.Atom)}
     return Assignment(n, atoms, probe_owners(graph, who, atoms))
@@ -81,17 +104,45 @@ def check_count(n: int, hyper: hg.Hypergraph) -> None:
     )
 
 
-def _blocks(hyper: hg.Hypergraph, n: int, word: float) -> list[int]:
-    """Block of every vertex, numbered by first vertex; every block has one."""
+def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[int]:
+    """Block of every vertex, numbered host by host and by first vertex; every block has one."""
+    if len(shares) == 1:
+        return renumbered(_dealt(hyper, [Share(1)] * shares[0].partitions, word))
+    host_of = _dealt(hyper, shares, word)
+    blocks, first = [0] * len(host_of), 0
+    for host, share in enumerate(shares):
+        vertices = [v for v, h in enumerate(host_of) if h == host]
+        inside = _blocks(_part(hyper, vertices), [Share(share.partitions)], word)
+        for vertex, block in zip(vertices, inside, strict=True):
+            blocks[vertex] = first + block
+        first += share.partitions
+    return blocks
+
+
+def _part(hyper: hg.Hypergraph, vertices: list[int]) -> hg.Hypergraph:
+    """The hypergraph of some vertices, with what joins them to each other."""
+    number = {v: k for k, v in enumerate(vertices)}
+    edges: dict[tuple[int, ...], int] = {}
+    for pins, words in zip(hyper.pins, hyper.words, strict=True):
+        inside = tuple(number[v] for v in pins if v in number)
+        if len(inside) > 1:
+            edges[inside] = edges.get(inside, 0) + words
+    groups = tuple(hyper.groups[v] for v in vertices)
+    weights = tuple(hyper.weights[v] for v in vertices)
+    return hg.Hypergraph(groups, weights, tuple(edges), tuple(edges.values()))
+
+
+def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[int]:
+    """Number of the share that every vertex belongs to; each has a vertex for every partition of it."""
     count = len(hyper.groups)
-    if n == 1:
+    if len(shares) == 1:
         return [0] * count
-    if n == count:
+    if len(shares) == count:
         return list(range(count))
     unit = max(sum(hyper.weights) / count / RESOLUTION, 1e-9)
     weights = [max(1, round(w / unit)) for w in hyper.weights]
-    blocks = _kahypar(hyper, n, weights, [max(1, round(w * word / unit)) for w in hyper.words])
-    return renumbered(_filled(blocks, weights, n))
+    edges = [max(1, round(w * word / unit)) for w in hyper.words]
+    return _filled(_kahypar(hyper, shares, weights, edges), weights, [s.partitions for s in shares])
 
 
 @cache
@@ -99,34 +150,46 @@ def _initializer() -> Any:
     return mtkahypar.initialize(min(8, os.cpu_count() or 1), False)
 
 
-def _kahypar(hyper: hg.Hypergraph, n: int, weights: list[int], edges: list[int]) -> list[int]:
+def _kahypar(
+    hyper: hg.Hypergraph, shares: Sequence[Share], weights: list[int], edges: list[int]
+) -> list[int]:
     engine = _initializer()
     mtkahypar.set_seed(SEED)
     context = engine.context_from_preset(mtkahypar.PresetType.DETERMINISTIC)
-    context.set_partitioning_parameters(n, EPSILON, mtkahypar.Objective.KM1)
+    context.set_partitioning_parameters(len(shares), EPSILON, mtkahypar.Objective.KM1)
     context.logging = False
+    if len(set(shares)) > 1:
+        able = [share.partitions * share.speed for share in shares]
+        each = [sum(weights) * part / sum(able) for part in able]
+        context.set_individual_target_block_weights([math.ceil((1 + EPSILON) * most) for most in each])
     made = engine.create_hypergraph(context, len(weights), len(hyper.pins), hyper.pins, weights, edges)
     return [int(b) for b in made.partition(context).get_partition()]
 
 
-def _filled(blocks: list[int], weights: list[int], n: int) -> list[int]:
-    """Blocks with none empty: what is missing is taken from the heaviest block with more than one vertex."""
+def _filled(blocks: list[int], weights: list[int], least: Sequence[int]) -> list[int]:
+    """Blocks with at least so many vertices each: what is missing comes from the heaviest that has more."""
+    n = len(least)
     result = np.array(blocks)
     load = np.bincount(result, weights=weights, minlength=n)
-    for empty in np.flatnonzero(np.bincount(result, minlength=n) == 0):
-        counts = np.bincount(result, minlength=n)
-        source = int(np.argmax(np.where(counts > 1, load, -1.0)))
+    counts = np.bincount(result, minlength=n)
+    for short in np.repeat(np.arange(n), np.maximum(np.array(least) - counts, 0)):
+        source = int(np.argmax(np.where(counts > least, load, -1.0)))
         vertex = int(np.flatnonzero(result == source)[-1])
-        result[vertex] = empty
+        result[vertex] = short
         load[source] -= weights[vertex]
-        load[empty] += weights[vertex]
+        load[short] += weights[vertex]
+        counts[source] -= 1
+        counts[short] += 1
     return [int(b) for b in result]
 
 
-def renumbered(blocks: list[int]) -> list[int]:
-    """The same blocks, numbered in the order in which they first occur."""
-    number: dict[int, int] = {}
-    return [number.setdefault(b, len(number)) for b in blocks]
+def renumbered(blocks: list[int], site_of: Sequence[int] | None = None) -> list[int]:
+    """The same blocks, numbered host by host (`site_of` a block), then in the order in which they occur."""
+    order = list(dict.fromkeys(blocks))
+    if site_of:
+        order.sort(key=lambda block: site_of[block])
+    number = {block: k for k, block in enumerate(order)}
+    return [number[block] for block in blocks]
 
 
 def probe_owners(graph: g.Graph, who: hg.Reads, atoms: dict[str, int]) -> dict[str, int]:

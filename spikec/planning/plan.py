@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,11 @@ from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
-from spikec.planning.cost import layout_cost, step_time
 from spikec.planning.picture import picture
 from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
 from spikec.planning.refine import refine
+from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, Recorded, schedule
 
@@ -29,7 +30,8 @@ class Plan:
     """Where everything is and what it costs.
 
     `costs`: predicted ns per step of each partition; `step`: predicted ns of a step of the whole;
-    `predictions`: the same for other numbers of partitions; `advice`: what to do differently, "" if nothing.
+    `predictions`: the same for other numbers of partitions; `advice`: what to do differently, "" if nothing;
+    `spread`: the hosts and which partitions are on each.
     """
 
     graph: g.Graph
@@ -40,20 +42,16 @@ class Plan:
     step: float
     predictions: tuple[Prediction, ...]
     advice: str
-    profile: HostProfile
-    transport: str
+    spread: Spread
 
     def summary(self) -> dict[str, Any]:
         """What the manifest keeps of the plan: plain values only, the same for the same model and profile."""
         compute = [sum(c.compute.values()) for c in self.costs]
         mean = sum(compute) / len(compute)
         return {
-            "profile": {
-                "name": self.profile.name,
-                "digest": self.profile.digest,
-                "cores": self.profile.cores,
-            },
-            "transport": self.transport,
+            "profile": _profile(self.spread.sites[0]),
+            **({"hosts": [_profile(site) for site in self.spread.sites]} if self.spread.hosts else {}),
+            "transport": self.spread.transport,
             "step_us": round(self.step / 1e3, 3),
             "balance": round(max(compute) / mean, 4) if mean else 1.0,
             "cut_bytes": 8 * sum(len(rows) for layout in self.layouts for rows in layout.send.values()),
@@ -65,18 +63,29 @@ class Plan:
         }
 
 
+def _profile(site: Site) -> dict[str, Any]:
+    about = {"name": site.profile.name, "digest": site.profile.digest, "cores": site.profile.cores}
+    return about | ({"host": site.host.name} if site.host else {})
+
+
 def make_plan(
-    graph: g.Graph, n: int | str, profile: HostProfile, dtype: str, transport: str = "ring"
+    graph: g.Graph,
+    n: int | str,
+    host: HostProfile | Sequence[Site],
+    dtype: str,
+    transport: str = "ring",
 ) -> Plan:
     """The plan of a split graph for `n` partitions, or for the number that is predicted to be fastest
-    ("auto").
+    ("auto"), on one host, given by its profile, or over several.
 
+    n partitions use all hosts, "auto" the first so many as are predicted to be fastest.
     Raises `ModelError` where the model cannot be cut into n.
     """
-    planner = _Planner(graph, profile, dtype, transport)
+    sites = (Site(host),) if isinstance(host, HostProfile) else tuple(host)
+    planner = _Planner(graph, sites, dtype, transport)
     if n == "auto":
         return planner.best()
-    return planner.plan(int(n))
+    return planner.plan(int(n), len(sites))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,20 +98,30 @@ class _Placed:
 
 
 class _Planner:
-    """Plans one graph for several numbers of partitions."""
+    """Plans one graph for several numbers of partitions, and of hosts: the first so many of `sites`."""
 
-    def __init__(self, graph: g.Graph, profile: HostProfile, dtype: str, transport: str) -> None:
-        self.graph, self.profile, self.dtype, self.transport = graph, profile, dtype, transport
+    def __init__(self, graph: g.Graph, sites: tuple[Site, ...], dtype: str, transport: str) -> None:
+        self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
         self.reads = hg.reads(graph)
-        self.hypergraph = hg.hypergraph(graph, self.reads, pt.vertex_costs(graph, profile, dtype))
+        weights = [pt.vertex_costs(graph, site.profile, dtype) for site in sites]
+        self.speeds = [sum(weights[0].values()) / max(sum(w.values()), 1e-9) for w in weights]
+        self.hypergraph = hg.hypergraph(graph, self.reads, weights[0])
         self.atoms = sum(len(names) for names in self.hypergraph.groups)
-        self.placed: dict[int, _Placed] = {}
+        self.placed: dict[tuple[int, int], _Placed] = {}
 
-    def plan(self, n: int) -> Plan:
-        placed = refine(self._place(n), self._schedule, self.graph, self.hypergraph, self.reads)
-        self.placed[n] = placed
-        wanted = candidates(n, self.profile.cores, len(self.hypergraph.groups))
-        predictions = tuple(self._prediction(k, n) for k in wanted)
+    def plan(self, n: int, hosts: int) -> Plan:
+        hosts = min(hosts, max(1, n))
+        made = spread(n, self.sites[:hosts], self.transport)
+        placed = refine(
+            self._place(n, hosts),
+            lambda assignment: self._schedule(assignment, made),
+            self.graph,
+            self.hypergraph,
+            self.reads,
+            made.site_of if hosts > 1 else None,
+        )
+        self.placed[n, hosts] = placed
+        predictions = tuple(self._prediction(k, m, n, hosts) for k, m in self._wanted(n, hosts))
         return Plan(
             self.graph,
             placed.assignment,
@@ -111,52 +130,69 @@ class _Planner:
             placed.costs,
             placed.step,
             predictions,
-            _advice(n, predictions),
-            self.profile,
-            self.transport,
+            _advice(n, hosts, predictions),
+            made,
         )
 
     def best(self) -> Plan:
-        """The plan for the number predicted to be fastest, up to the number of cores."""
-        limit = min(self.profile.cores, max(1, len(self.hypergraph.groups)))
-        numbers = [k for k in candidates(limit, self.profile.cores, limit) if k <= limit]
-        predictions = [self._prediction(k, limit) for k in numbers]
-        return self.plan(_fastest(predictions).partitions)
+        """The plan for the number predicted to be fastest, up to the number of cores of the hosts used."""
+        groups = max(1, len(self.hypergraph.groups))
+        limit = min(self.sites[0].profile.cores, groups)
+        numbers = [(k, m) for k, m in self._wanted(limit, 1) if m > 1 or k <= limit]
+        best = _fastest([self._prediction(k, m, limit, 1) for k, m in numbers])
+        return self.plan(best.partitions, best.hosts)
 
-    def _place(self, n: int) -> _Placed:
-        if n not in self.placed:
-            word = self.profile.wires[self.transport]["word"]
-            self.placed[n] = self._schedule(pt.place(self.graph, n, self.reads, self.hypergraph, word))
-        return self.placed[n]
+    def _wanted(self, n: int, hosts: int) -> list[tuple[int, int]]:
+        """(partitions, hosts) worth comparing with n on so many hosts: see `candidates`; all cores of more
+        hosts.
+        """
+        groups, cores = len(self.hypergraph.groups), [site.profile.cores for site in self.sites]
+        one = [(k, 1) for k in candidates(n if hosts == 1 else 1, cores[0], groups)]
+        more = [(min(sum(cores[:m]), groups), m) for m in range(2, len(cores) + 1) if m <= groups]
+        return sorted({*one, *more, (n, hosts)})
 
-    def _schedule(self, assignment: Assignment) -> _Placed:
+    def _place(self, n: int, hosts: int) -> _Placed:
+        if (n, hosts) not in self.placed:
+            made = spread(n, self.sites[:hosts], self.transport)
+            word = self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
+            shares = [pt.Share(count, self.speeds[k]) for k, count in enumerate(made.counts)]
+            assignment = pt.place(self.graph, n, self.reads, self.hypergraph, word, shares)
+            self.placed[n, hosts] = self._schedule(assignment, made)
+        return self.placed[n, hosts]
+
+    def _schedule(self, assignment: Assignment, made: Spread) -> _Placed:
         layouts, recorded = schedule(self.graph, assignment, self.dtype)
-        costs = tuple(layout_cost(layout, self.profile, self.transport) for layout in layouts)
-        step = step_time(costs, self.profile, self.transport)
-        return _Placed(assignment, tuple(layouts), tuple(recorded), costs, step)
+        costs = made.costs(layouts)
+        return _Placed(assignment, tuple(layouts), tuple(recorded), costs, made.step(costs))
 
-    def _prediction(self, k: int, planned: int) -> Prediction:
-        if k == planned or self.atoms <= EXACT_ATOMS:
-            return Prediction(k, self._place(k).step, exact=True)
-        return Prediction(k, estimate(self._place(planned), k, self.profile, self.transport), exact=False)
+    def _prediction(self, k: int, m: int, planned: int, hosts: int) -> Prediction:
+        if m > 1 or (k, m) == (planned, hosts) or self.atoms <= EXACT_ATOMS:
+            return Prediction(k, self._place(k, m).step, exact=True, hosts=m)
+        made = self._place(planned, hosts)
+        return Prediction(k, estimate(made, k, self.sites[0].profile, self.transport), exact=False)
 
 
-def _fastest(predictions: list[Prediction] | tuple[Prediction, ...]) -> Prediction:
-    """The least number of partitions that is about as fast as the fastest."""
+def _fastest(predictions: Sequence[Prediction]) -> Prediction:
+    """The least number of partitions, on the fewest hosts, that is about as fast as the fastest."""
     bound = min(p.step for p in predictions) * (1 + INDIFFERENT)
-    return next(p for p in sorted(predictions, key=lambda p: p.partitions) if p.step <= bound)
+    return next(p for p in sorted(predictions, key=_size) if p.step <= bound)
 
 
-def _advice(n: int, predictions: tuple[Prediction, ...]) -> str:
-    asked = next(p for p in predictions if p.partitions == n)
-    fewer = [p for p in predictions if p.partitions <= n]
-    best = _fastest(fewer)
-    if best.partitions == n or best.step >= asked.step * (1 - INDIFFERENT):
+def _size(prediction: Prediction) -> tuple[int, int]:
+    return prediction.partitions, prediction.hosts
+
+
+def _advice(n: int, hosts: int, predictions: tuple[Prediction, ...]) -> str:
+    asked = next(p for p in predictions if _size(p) == (n, hosts))
+    best = _fastest([p for p in predictions if p.partitions <= n and p.hosts <= hosts])
+    if best is asked or best.step >= asked.step * (1 - INDIFFERENT):
         return ""
+    on = f" on {best.hosts} host{'s' * (best.hosts != 1)}" if hosts > 1 else ""
+    remedy = f"-n {best.partitions}" if hosts == 1 else f"the first {best.hosts} of the hosts file"
     return (
-        f"{best.partitions} partition{'s' * (best.partitions != 1)} would be faster than {n}: "
+        f"{best.partitions} partition{'s' * (best.partitions != 1)}{on} would be faster than {n}: "
         f"{best.step / 1e3:.3g} us per step instead of {asked.step / 1e3:.3g}; "
-        f"use -n {best.partitions}, or -n auto"
+        f"use {remedy}, or -n auto"
     )
 
 

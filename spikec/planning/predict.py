@@ -25,14 +25,18 @@ class Placed(Protocol):
 
 @dataclass(frozen=True)
 class Prediction:
-    """ns per step with so many partitions; `exact`: planned in full, not estimated from another number."""
+    """ns per step with so many partitions on so many hosts; `exact`: planned in full, not estimated from
+    another number.
+    """
 
     partitions: int
     step: float
     exact: bool
+    hosts: int = 1
 
     def entry(self) -> dict[str, Any]:
-        return {"partitions": self.partitions, "us": round(self.step / 1e3, 3), "exact": self.exact}
+        made = {"partitions": self.partitions, "us": round(self.step / 1e3, 3), "exact": self.exact}
+        return made | ({"hosts": self.hosts} if self.hosts > 1 else {})
 
 
 def candidates(n: int, cores: int, limit: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -34,11 +34,17 @@ P = TypeVar("P", bound=Placed)
 
 
 def refine(
-    placed: P, again: Callable[[Assignment], P], graph: g.Graph, hyper: hg.Hypergraph, who: hg.Reads
+    placed: P,
+    again: Callable[[Assignment], P],
+    graph: g.Graph,
+    hyper: hg.Hypergraph,
+    who: hg.Reads,
+    site_of: Sequence[int] | None = None,
 ) -> P:
     """`placed`, or a better placement found by moving groups of atoms out of the slowest partition.
 
     `again` schedules an assignment.  The number of tries depends on the size of the model alone.
+    `site_of`: number of the host of every partition, ascending, where there are several.
     """
     tries = min(TRIES, ATOM_BUDGET // max(1, sum(len(names) for names in hyper.groups)))
     n = placed.assignment.partitions
@@ -49,7 +55,7 @@ def refine(
             break
         tried.add(move)
         tries -= 1
-        better = again(_moved(placed.assignment, graph, hyper, who, *move))
+        better = again(_moved(placed.assignment, graph, hyper, who, move, site_of))
         if better.step < placed.step * (1 - LEAST_GAIN):
             placed = better
             tried = set()
@@ -75,10 +81,16 @@ def _move(placed: Placed, hyper: hg.Hypergraph, tried: set[tuple[int, int]]) -> 
 
 
 def _moved(
-    assignment: Assignment, graph: g.Graph, hyper: hg.Hypergraph, who: hg.Reads, group: int, target: int
+    assignment: Assignment,
+    graph: g.Graph,
+    hyper: hg.Hypergraph,
+    who: hg.Reads,
+    move: tuple[int, int],
+    site_of: Sequence[int] | None,
 ) -> Assignment:
+    group, target = move
     atoms = assignment.atoms | dict.fromkeys(hyper.groups[group], target)
-    blocks = renumbered([atoms[names[0]] for names in hyper.groups])
+    blocks = renumbered([atoms[names[0]] for names in hyper.groups], site_of)
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
     atoms = {name: atoms[name] for name in assignment.atoms}
     return replace(assignment, atoms=atoms, probes=probe_owners(graph, who, atoms))

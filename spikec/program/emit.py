@@ -21,6 +21,8 @@ from spikec.program import layout as la
 from spikec.program.codegen import program
 from spikec.program.schedule import Recorded
 
+HERE = "localhost"
+
 
 def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Constant arrays and state of a partition, by the names that its program uses."""
@@ -49,15 +51,20 @@ def emit(
     costs: Sequence[mf.Cost],
     folder: Path,
     compiler: str,
+    places: Sequence[str] | None = None,
+    hosts: tuple[mf.Host, ...] = (),
 ) -> mf.Manifest:
-    """Write everything into `folder` (made new, replacing an older compilation) and return the manifest."""
+    """Write everything into `folder` (made new, replacing an older compilation) and return the manifest.
+
+    `places`: name of the host of every partition, one of `hosts`; all on this host where not given.
+    """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         partitions = tuple(
-            _partition(graph, layout, len(layouts), cost, draft)
-            for layout, cost in zip(layouts, costs, strict=True)
+            _partition(graph, layout, len(layouts), cost, host, draft)
+            for layout, cost, host in zip(layouts, costs, places or [HERE] * len(layouts), strict=True)
         )
         manifest = mf.Manifest(
             model=graph.name,
@@ -68,6 +75,7 @@ def emit(
             partitions=partitions,
             wires=_wires(layouts),
             probes=_probes(graph, recorded),
+            hosts=hosts,
             plan=plan,
             compiler=compiler,
         )
@@ -96,7 +104,9 @@ def _replace(draft: Path, folder: Path) -> None:
         os.replace(draft, folder)
 
 
-def _partition(graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, folder: Path) -> mf.Partition:
+def _partition(
+    graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, host: str, folder: Path
+) -> mf.Partition:
     atoms = sum(len(s.arrays["atoms"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
     neurons = sum(len(s.arrays["bias"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
     source = program(layout, graph.name, count, neurons, atoms)
@@ -113,7 +123,7 @@ def _partition(graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, fol
     digest = hashlib.sha256(source.encode()).hexdigest()
     return mf.Partition(
         layout.partition,
-        "localhost",
+        host,
         f"{name}.py",
         digest,
         tuple(files),

@@ -12,7 +12,7 @@ from rich.console import Console
 from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
-from spikec.views.report_parts import Contents, PartitionReport, WireReport, short
+from spikec.views.report_parts import Contents, HostReport, PartitionReport, WireReport, short
 from spikec.views.tables import blocks
 
 if TYPE_CHECKING:
@@ -96,7 +96,28 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         profile=" ".join(str(profile[k]) for k in ("name", "digest") if k in profile),
         transport=plan.get("transport", "ring"),
         run_transport=run.about.transport if run else None,
+        hosts=_hosts(manifest, partitions, wires),
     )
+
+
+def _hosts(
+    manifest: Manifest, partitions: Sequence[PartitionReport], wires: Sequence[WireReport]
+) -> tuple[HostReport, ...]:
+    """The hosts of a model that is spread over several."""
+    profiles = {p["host"]: p["digest"] for p in manifest.plan.get("hosts", ())}
+    host_of = [p.host for p in partitions]
+    found = []
+    for host in manifest.hosts:
+        own = [p for p in partitions if p.host == host.name]
+        out = [w for w in wires if host_of[w.source] == host.name != host_of[w.target]]
+        found.append(
+            HostReport(
+                host.name, host.cores, profiles.get(host.name, ""), tuple(p.index for p in own),
+                sum(p.neurons for p in own), len(out), sum(w.bytes for w in out),
+                max((p.predicted_total for p in own), default=0.0),
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _predicted(compute: Mapping[str, float], exchange: float) -> dict[str, float]:

@@ -42,6 +42,23 @@ class WireReport:
 
 
 @dataclass(frozen=True)
+class HostReport:
+    """One host of several: its cores and the digest of its profile, its partitions, what it sends to others.
+
+    `bytes` per step on `wires` to other hosts; predicted us per step of its slowest partition.
+    """
+
+    name: str
+    cores: int
+    profile: str
+    partitions: tuple[int, ...]
+    neurons: int
+    wires: int
+    bytes: int
+    predicted: float
+
+
+@dataclass(frozen=True)
 class Contents:
     """The plan of a model, and what a run took where one is given."""
 
@@ -63,6 +80,7 @@ class Contents:
     profile: str
     transport: str
     run_transport: str | None
+    hosts: tuple[HostReport, ...] = ()
 
 
 def short(name: str, letters: int = 28) -> str:

@@ -21,6 +21,9 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
     measured = any(p.measured for p in report.partitions)
     yield "Partitions (us per step)" + ("; measured without waiting" if measured else "")
     yield _partitions(report, measured)
+    if report.hosts:
+        yield "Hosts"
+        yield _hosts(report)
     yield "Predicted us per step by kind (and number of operators)"
     yield _operators(report)
     if report.wires:
@@ -66,6 +69,19 @@ def _partitions(report: Contents, measured: bool) -> Table:
             cells += [_us(p.measured_work), *(_us(p.measured.get(k)) for k in taken[1:])]
         table.add_row(*cells)
     return _rest(table, len(report.partitions))
+
+
+def _hosts(report: Contents) -> Table:
+    table = _table(
+        "host", "cores", "partitions", "neurons", "predicted", "bytes to others", "wires", "profile"
+    )
+    for h in report.hosts[:MOST_ROWS]:
+        first, last = h.partitions[0], h.partitions[-1]
+        numbers = str(first) if first == last else f"{first} to {last}"
+        bytes_, wires = f"{h.bytes:,}", str(h.wires)
+        cells = (str(h.cores), numbers, f"{h.neurons:,}", _us(h.predicted), bytes_, wires, h.profile)
+        table.add_row(h.name, *cells)
+    return _rest(table, len(report.hosts))
 
 
 def _operators(report: Contents) -> Table:
@@ -116,6 +132,8 @@ def _numbers(report: Contents) -> str:
     wires = f"{len(report.wires)} wire{'s' * (len(report.wires) != 1)}"
     if report.window > 1:
         wires += f", exchanged every {report.window} steps"
+    if report.hosts:
+        wires += f", {sum(h.bytes for h in report.hosts):,} of them between hosts"
     return (
         f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
         f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
@@ -138,8 +156,11 @@ def _speedup(report: Contents) -> Table:
     table = _table("partitions", "us per step", "speed-up", "", left=0)
     table.columns[3].justify = "left"
     one = next((p["us"] for p in report.predictions if p["partitions"] == 1), None)
+    planned = len(report.partitions), max(1, len(report.hosts))
     for p in report.predictions:
-        notes = ["this plan"] * (p["partitions"] == len(report.partitions)) + ["estimated"] * (not p["exact"])
+        hosts = p.get("hosts", 1)
+        notes = [f"on {hosts} hosts"] * (hosts > 1) + ["this plan"] * ((p["partitions"], hosts) == planned)
+        notes += ["estimated"] * (not p["exact"])
         speed = f"{one / p['us']:.2f}x" if one and p["us"] else ""
         table.add_row(str(p["partitions"]), _us(p["us"]), speed, ", ".join(notes))
     return table
