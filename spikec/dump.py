@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikec import graph as g
 from spikec.expressions import Expression, to_pytensor
@@ -55,7 +54,7 @@ def _parameters(op: g.Operator) -> Iterator[str]:
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{'x'.join(map(str, value.shape))} array"
-    if isinstance(value, sp.csr_array):
+    if hasattr(value, "indptr"):
         return f"{value.shape[0]}x{value.shape[1]} sparse, {value.nnz} entries"
     if isinstance(value, Expression):
         return to_pytensor(value, "x[{}]".format)

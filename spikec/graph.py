@@ -17,10 +17,9 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec.dataflow import Graph as Graph
@@ -28,8 +27,12 @@ from spikec.dataflow import Operator as Operator
 from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
 
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
 Array = NDArray[np.float64]
-Matrix: TypeAlias = Array | sp.csr_array
+# SciPy's sparse matrices take longer to import than NumPy: only models that have one do it.
+Matrix: TypeAlias = "Array | sp.csr_array"
 
 
 # ------------------------------------------------------------------------------------------------ sources

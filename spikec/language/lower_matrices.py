@@ -7,13 +7,16 @@ one, and where a matrix needs the whole vector it is gathered in a tree.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.errors import Span
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 # Pieces joined by one sum; each costs a sparse matrix with as many rows as the sum.
 FAN_IN = 128
@@ -43,6 +46,8 @@ def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], 
         small = np.zeros((rows, columns))
         np.add.at(small, (i, j), values)
         return small
+    import scipy.sparse as sp
+
     if len(i) == 1 or (np.diff(i) > 0).all():
         # One entry in a row at most, in order: this is CSR already, and there may be very many of these.
         ends = np.searchsorted(i, np.arange(rows + 1)).astype(np.int32)
@@ -57,6 +62,8 @@ def compact(m: sp.csr_array | g.Array) -> g.Matrix:
     rows, columns = m.shape
     if isinstance(m, np.ndarray):
         if m.size >= SMALL and 4 * np.count_nonzero(m) < m.size:
+            import scipy.sparse as sp
+
             return sp.csr_array(m)
         return m
     return m if rows * columns >= SMALL and 4 * m.nnz < rows * columns else m.toarray()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, Span
@@ -51,7 +50,10 @@ def build(
 
 def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
     """Multiply currents into neurons by their gains, as in Nengo: J = gain (e . x + current) + bias."""
-    for k, source in enumerate(graph.inputs(name, "J")):
+    sources = graph.inputs(name, "J")
+    if sources:
+        import scipy.sparse as sp
+    for k, source in enumerate(sources):
         gains = Product(
             size=neurons.size, span=neurons.span, matrix=sp.diags_array(neurons.gain, format="csr")
         )

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -122,6 +121,8 @@ def _hypersphere(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> A
 def _sobol(parameters: tuple[Any, ...], shape: Shape, rng: Generator) -> Array:
     """As hypersphere, scattered evenly: Sobol points, shifted at random modulo 1, by normal quantiles."""
     surface, least = _sphere_parameters(parameters, shape)
+    from scipy.special import ndtri  # as long to import as NumPy
+
     n, dims = shape
     cube = (_sobol_points(n, dims + 1) + rng.random(dims + 1)) % 1.0
     # Half of the grid's spacing away from 0 and 1, where the quantile is infinite.

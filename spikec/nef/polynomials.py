@@ -6,7 +6,6 @@ from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
-import scipy.linalg
 
 from spikec.graph import Array
 
@@ -31,10 +30,7 @@ def orthonormal_polynomials(points: Array, columns: int) -> Array:
 
 def inverse_factor(gram: Array) -> Array:
     """L^-1 of the Cholesky factor L of a small positive definite matrix, for products with wide ones."""
-    factor = np.linalg.cholesky(gram)
-    return np.asarray(
-        scipy.linalg.solve_triangular(factor, np.eye(len(gram)), lower=True, check_finite=False)
-    )
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(gram)))
 
 
 def _monomials(x: Array, degree: int) -> Array:

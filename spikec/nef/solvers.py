@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-from scipy.linalg import lapack
 
 from spikec.graph import Array, Solver
 from spikec.nef.iterative import solve_iterative
@@ -75,6 +74,8 @@ def _penalised(A: Array, targets: Sequence[Array], relative: float, workspace: W
     gram = _array(workspace, "gram", (order, order))
     np.matmul(*((A, A.T) if dual else (A.T, A)), out=gram)
     gram[np.diag_indices(order)] += ridge
+    from scipy.linalg import lapack
+
     # The transpose of a row-major symmetric matrix is the column-major one that LAPACK factors in place.
     upper, info = lapack.dpotrf(gram.T, lower=0, clean=0, overwrite_a=1)
     if info != 0:
@@ -85,6 +86,8 @@ def _penalised(A: Array, targets: Sequence[Array], relative: float, workspace: W
 
 
 def _back(upper: Array, b: Array) -> Array:
+    from scipy.linalg import lapack
+
     return cast(Array, lapack.dpotrs(upper, b, lower=0)[0])
 
 

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
@@ -50,7 +49,7 @@ def fold(graph: g.Graph) -> g.Graph:
 
 def entries(matrix: g.Matrix) -> int:
     """Entries of a matrix that are not 0."""
-    return int(matrix.nnz if isinstance(matrix, sp.csr_array) else np.count_nonzero(matrix))
+    return int(np.count_nonzero(matrix) if isinstance(matrix, np.ndarray) else matrix.nnz)
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ def _filled(counts: Counts) -> Filled:
 
 def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
     """left right, sparse where both are."""
-    product = left @ right
-    return sp.csr_array(product) if sp.issparse(product) else np.asarray(product)
+    return left @ right
 
 
 def _constants(graph: g.Graph, name: str) -> bool:
@@ -194,6 +192,8 @@ def _relays(graph: g.Graph, name: str) -> bool:
 
 def _that_meet(left: list[Filled], right: list[Filled], inner: int) -> list[tuple[int, int]]:
     """The pairs (i, j), in order, for which left[i] right[j] is not 0."""
+    import scipy.sparse as sp
+
     masks = [
         sp.csr_array(
             (np.ones(sum(len(f.places) for f in side), np.int64), np.concatenate([f.places for f in side]),
@@ -211,6 +211,8 @@ def _term(graph: g.Graph, source: str) -> tuple[g.Matrix, str]:
     op = graph.op(source)
     if isinstance(op, g.Product):
         return op.matrix, graph.inputs(source)[0]
+    import scipy.sparse as sp
+
     return sp.eye_array(op.size, format="csr"), source
 
 

@@ -13,7 +13,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikec import graph as g
 
@@ -54,7 +53,7 @@ def _identity(op: g.Operator) -> tuple[Any, ...]:
 def _value(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return (value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value).data).digest())
-    if isinstance(value, sp.csr_array):
+    if hasattr(value, "indptr"):  # a sparse matrix
         return (value.shape, *(_value(part) for part in (value.data, value.indices, value.indptr)))
     if isinstance(value, tuple):
         return tuple(_value(part) for part in value)

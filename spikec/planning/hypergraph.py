@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 Ints = NDArray[np.int64]
 MEMORY = (g.Filter, g.Delay)
@@ -57,20 +60,18 @@ def reads(graph: g.Graph) -> Reads:
     readers = _readers(graph)
     frontier = columns.wanted(readers)
     size = columns.size
-    seen, reached = frontier, sp.csr_array(frontier.shape, dtype=np.int32)
+    reached = frontier
     while frontier.nnz:
-        reached = reached + frontier
         step = _boolean(frontier @ columns.depends)
-        frontier = _boolean(step - step.multiply(seen))
-        seen = _boolean(seen + frontier)
-    reached = _boolean(reached)
-    later = sp.csr_array(reached[:, size : size + columns.sums_size])
-    now = sp.csr_array(reached[:, size + columns.sums_size :])
+        frontier = _boolean(step - step.multiply(reached))
+        reached = _boolean(reached + frontier)
+    later = reached[:, size : size + columns.sums_size]
+    now = reached[:, size + columns.sums_size :]
     return Reads(tuple(names for names, _ in readers), tuple(columns.sums), columns.firsts, later, now)
 
 
-def _boolean(matrix: sp.sparray) -> sp.csr_array:
-    result = sp.csr_array(matrix, dtype=np.int32)
+def _boolean(matrix: sp.csr_array) -> sp.csr_array:
+    result = matrix.astype(np.int32)
     result.eliminate_zeros()
     result.data[:] = 1
     return result
@@ -131,6 +132,8 @@ class _Columns:
 def _matrix(rows: list[Ints], columns: list[Ints], shape: tuple[int, int]) -> sp.csr_array:
     r = np.concatenate(rows) if rows else np.zeros(0, np.int64)
     c = np.concatenate(columns) if columns else np.zeros(0, np.int64)
+    import scipy.sparse as sp
+
     return _boolean(sp.csr_array((np.ones(len(r), np.int32), (r, c)), shape=shape))
 
 
@@ -179,6 +182,15 @@ def value_probes(graph: g.Graph) -> list[str]:
     ]
 
 
+def separable(graph: g.Graph) -> bool:
+    """Whether no exact sum is needed in the step that makes it, so that every atom can be anywhere."""
+    return all(
+        isinstance(graph.op(reader), (*MEMORY, g.Probe))
+        for name, _ in graph.nodes(g.ExactSum)
+        for reader, _ in graph.readers(name)
+    )
+
+
 def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
     """Atoms that must share a partition, as groups in the order of the graph."""
     atoms = [name for name, _ in graph.nodes(g.Atom)]
@@ -191,6 +203,8 @@ def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
         for s in np.unique(owner[columns]):
             together += [number[a] for a in graph.inputs(who.sums[s], "activity")]
         pairs += [(together[0], other) for other in together[1:]]
+    import scipy.sparse as sp
+
     links = np.array(pairs, np.int64).reshape(-1, 2)
     matrix = sp.csr_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(atoms), len(atoms)))
     _, label = sp.csgraph.connected_components(matrix, directed=False)
@@ -211,7 +225,7 @@ def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergrap
     """
     members = groups(graph, who)
     vertex = {name: k for k, names in enumerate(members) for name in names}
-    readers = sp.csc_array(who.later)
+    readers = who.later.tocsc()
     owner = _owner_of_columns(who)
     edges: dict[tuple[int, ...], int] = {}
     pins_of: dict[tuple[int, bytes], tuple[int, ...]] = {}

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import mtkahypar
 import numpy as np
 
 from spikec import graph as g
@@ -86,6 +85,13 @@ def place(
     return Assignment(n, atoms, probe_owners(graph, who, atoms))
 
 
+def whole(graph: g.Graph) -> Assignment:
+    """Everything in one partition."""
+    return Assignment(
+        1, {name: 0 for name, _ in graph.nodes(g.Atom)}, dict.fromkeys(hg.value_probes(graph), 0)
+    )
+
+
 def check_count(n: int, hyper: hg.Hypergraph) -> None:
     """Raises `ModelError` where n is not between 1 and the number of groups."""
     if n < 1:
@@ -147,12 +153,16 @@ def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[i
 
 @cache
 def _initializer() -> Any:
+    import mtkahypar  # nothing is to be divided for one partition
+
     return mtkahypar.initialize(min(8, os.cpu_count() or 1), False)
 
 
 def _kahypar(
     hyper: hg.Hypergraph, shares: Sequence[Share], weights: list[int], edges: list[int]
 ) -> list[int]:
+    import mtkahypar
+
     engine = _initializer()
     mtkahypar.set_seed(SEED)
     context = engine.context_from_preset(mtkahypar.PresetType.DETERMINISTIC)

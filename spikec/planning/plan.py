@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from spike_runtime import manifest as mf
@@ -19,8 +20,8 @@ from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, Recorded, schedule
 
-# Up to this many atoms, every number of partitions in the table is planned in full; beyond, estimated.
-EXACT_ATOMS = 1500
+# Up to this many atoms, fewer partitions are planned in full where the estimate is not this much slower.
+EXACT_ATOMS, CLEARLY_SLOWER = 1500, 1.35
 # Fewer partitions are advised, or chosen, where they are at most this much slower than the best.
 INDIFFERENT = 0.02
 
@@ -102,24 +103,39 @@ class _Planner:
 
     def __init__(self, graph: g.Graph, sites: tuple[Site, ...], dtype: str, transport: str) -> None:
         self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
-        self.reads = hg.reads(graph)
-        weights = [pt.vertex_costs(graph, site.profile, dtype) for site in sites]
-        self.speeds = [sum(weights[0].values()) / max(sum(w.values()), 1e-9) for w in weights]
-        self.hypergraph = hg.hypergraph(graph, self.reads, weights[0])
-        self.atoms = sum(len(names) for names in self.hypergraph.groups)
+        self.atoms = sum(1 for _ in graph.nodes(g.Atom))
         self.placed: dict[tuple[int, int], _Placed] = {}
+
+    @cached_property
+    def reads(self) -> hg.Reads:
+        return hg.reads(self.graph)
+
+    @cached_property
+    def weights(self) -> list[dict[str, float]]:
+        return [pt.vertex_costs(self.graph, site.profile, self.dtype) for site in self.sites]
+
+    @cached_property
+    def hypergraph(self) -> hg.Hypergraph:
+        return hg.hypergraph(self.graph, self.reads, self.weights[0])
+
+    @cached_property
+    def groups(self) -> int:
+        """How many groups of atoms there are: no model can be cut into more partitions."""
+        return self.atoms if hg.separable(self.graph) else len(self.hypergraph.groups)
 
     def plan(self, n: int, hosts: int) -> Plan:
         hosts = min(hosts, max(1, n))
         made = spread(n, self.sites[:hosts], self.transport)
-        placed = refine(
-            self._place(n, hosts),
-            lambda assignment: self._schedule(assignment, made),
-            self.graph,
-            self.hypergraph,
-            self.reads,
-            made.site_of if hosts > 1 else None,
-        )
+        placed = self._place(n, hosts)
+        if n > 1:
+            placed = refine(
+                placed,
+                lambda assignment: self._schedule(assignment, made),
+                self.graph,
+                self.hypergraph,
+                self.reads,
+                made.site_of if hosts > 1 else None,
+            )
         self.placed[n, hosts] = placed
         predictions = tuple(self._prediction(k, m, n, hosts) for k, m in self._wanted(n, hosts))
         return Plan(
@@ -136,17 +152,19 @@ class _Planner:
 
     def best(self) -> Plan:
         """The plan for the number predicted to be fastest, up to the number of cores of the hosts used."""
-        groups = max(1, len(self.hypergraph.groups))
-        limit = min(self.sites[0].profile.cores, groups)
+        limit = min(self.sites[0].profile.cores, max(1, self.groups))
         numbers = [(k, m) for k, m in self._wanted(limit, 1) if m > 1 or k <= limit]
-        best = _fastest([self._prediction(k, m, limit, 1) for k, m in numbers])
+        if self.atoms <= EXACT_ATOMS:
+            best = _fastest([self._planned(k, m) for k, m in numbers])
+        else:
+            best = _fastest([self._prediction(k, m, limit, 1) for k, m in numbers])
         return self.plan(best.partitions, best.hosts)
 
     def _wanted(self, n: int, hosts: int) -> list[tuple[int, int]]:
         """(partitions, hosts) worth comparing with n on so many hosts: see `candidates`; all cores of more
         hosts.
         """
-        groups, cores = len(self.hypergraph.groups), [site.profile.cores for site in self.sites]
+        groups, cores = self.groups, [site.profile.cores for site in self.sites]
         one = [(k, 1) for k in candidates(n if hosts == 1 else 1, cores[0], groups)]
         more = [(min(sum(cores[:m]), groups), m) for m in range(2, len(cores) + 1) if m <= groups]
         return sorted({*one, *more, (n, hosts)})
@@ -154,11 +172,16 @@ class _Planner:
     def _place(self, n: int, hosts: int) -> _Placed:
         if (n, hosts) not in self.placed:
             made = spread(n, self.sites[:hosts], self.transport)
-            word = self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
-            shares = [pt.Share(count, self.speeds[k]) for k, count in enumerate(made.counts)]
-            assignment = pt.place(self.graph, n, self.reads, self.hypergraph, word, shares)
-            self.placed[n, hosts] = self._schedule(assignment, made)
+            self.placed[n, hosts] = self._schedule(self._assignment(n, hosts, made), made)
         return self.placed[n, hosts]
+
+    def _assignment(self, n: int, hosts: int, made: Spread) -> Assignment:
+        if n == 1:
+            return pt.whole(self.graph)
+        word = self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
+        totals = [max(sum(w.values()), 1e-9) for w in self.weights]
+        shares = [pt.Share(count, totals[0] / totals[k]) for k, count in enumerate(made.counts)]
+        return pt.place(self.graph, n, self.reads, self.hypergraph, word, shares)
 
     def _schedule(self, assignment: Assignment, made: Spread) -> _Placed:
         layouts, recorded = schedule(self.graph, assignment, self.dtype)
@@ -166,10 +189,17 @@ class _Planner:
         return _Placed(assignment, tuple(layouts), tuple(recorded), costs, made.step(costs))
 
     def _prediction(self, k: int, m: int, planned: int, hosts: int) -> Prediction:
-        if m > 1 or (k, m) == (planned, hosts) or self.atoms <= EXACT_ATOMS:
-            return Prediction(k, self._place(k, m).step, exact=True, hosts=m)
+        """With k partitions on m hosts: planned in full where that may be the advice, else estimated."""
+        if m > 1 or (k, m) in self.placed:
+            return self._planned(k, m)
         made = self._place(planned, hosts)
-        return Prediction(k, estimate(made, k, self.sites[0].profile, self.transport), exact=False)
+        rough = estimate(made, k, self.sites[0].profile, self.transport)
+        if k < planned and self.atoms <= EXACT_ATOMS and rough < made.step * CLEARLY_SLOWER:
+            return self._planned(k, m)
+        return Prediction(k, rough, exact=False)
+
+    def _planned(self, k: int, m: int) -> Prediction:
+        return Prediction(k, self._place(k, m).step, exact=True, hosts=m)
 
 
 def _fastest(predictions: Sequence[Prediction]) -> Prediction:

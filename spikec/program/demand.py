@@ -30,23 +30,45 @@ class Demand:
 def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Demand:
     """Components needed to compute `atoms` and to record `probes`, back to exact sums and sources."""
     masks: dict[str, Mask] = {}
-    work: list[str] = []
+    changed: set[str] = set()
 
     def want(name: str, mask: Mask) -> None:
-        if not mask.any():
-            return
-        known = masks.setdefault(name, np.zeros(len(mask), bool))
-        if (mask & ~known).any():
+        known = masks.get(name)
+        if known is None and mask.any():
+            masks[name] = mask.copy()
+        elif known is not None and (mask > known).any():
             known |= mask
-            work.append(name)
+        else:
+            return
+        if not isinstance(graph.op(name), g.ExactSum):
+            changed.add(name)
 
     _roots(graph, atoms, probes, want)
-    while work:
-        name = work.pop()
-        if not isinstance(graph.op(name), g.ExactSum):
-            for source in dict.fromkeys(graph.inputs(name)):
-                want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
+    order = _readers_first(graph, list(masks))
+    while changed:  # once, but for loops of filters without neurons
+        for name in order:
+            if name in changed:
+                changed.discard(name)
+                for source in dict.fromkeys(graph.inputs(name)):
+                    want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
     return Demand({name: masks[name] for name in graph if name in masks})
+
+
+def _readers_first(graph: g.Graph, roots: list[str]) -> list[str]:
+    """What leads to `roots`, but exact sums: readers before what they read, except around loops."""
+    found: list[str] = []
+    seen: set[str] = set()
+    work = [(name, False) for name in roots]
+    while work:  # depth first: a name is found after all that it reads
+        name, done = work.pop()
+        if done:
+            found.append(name)
+        elif name not in seen and not isinstance(graph.op(name), g.ExactSum):
+            seen.add(name)
+            work.append((name, True))
+            work += [(source, False) for source in graph.inputs(name)]
+    found.reverse()
+    return found
 
 
 def _roots(
@@ -67,13 +89,10 @@ def _roots(
 def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:
     """Components of an input (of length `size`) that the components `mask` of the output need."""
     if isinstance(op, g.Product):
-        chosen = op.matrix[np.flatnonzero(mask)]
+        if isinstance(op.matrix, np.ndarray):
+            return np.asarray(op.matrix[mask].any(axis=0))
         columns = np.zeros(size, bool)
-        columns[
-            np.unique(chosen.indices)
-            if not isinstance(chosen, np.ndarray)
-            else np.flatnonzero(chosen.any(axis=0))
-        ] = True
+        columns[op.matrix.indices[np.repeat(mask, np.diff(op.matrix.indptr))]] = True
         return columns
     if isinstance(op, g.Function):
         return np.ones(size, bool)

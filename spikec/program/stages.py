@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
@@ -170,9 +169,10 @@ def _entries(matrix: g.Matrix | None, needed: Ints) -> tuple[Ints, Ints, NDArray
     """Row (among the needed), column and value of every entry that is not 0, row after row."""
     if matrix is None:
         return np.arange(len(needed)), needed, np.ones(len(needed))
-    chosen = matrix[needed]
-    if isinstance(chosen, np.ndarray):
+    if isinstance(matrix, np.ndarray):
+        chosen = matrix[needed]
         r, c = np.nonzero(chosen)
         return r, c, chosen[r, c]
-    coo = sp.csr_array(chosen).tocoo()
-    return coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data
+    chosen = matrix if len(needed) == matrix.shape[0] else matrix[needed]
+    r = np.repeat(np.arange(len(needed)), np.diff(chosen.indptr))
+    return r, chosen.indices.astype(np.int64), chosen.data

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from spikec import graph as g
 
@@ -57,11 +56,21 @@ def discretise(num: tuple[float, ...], den: tuple[float, ...], analog: bool, dt:
     A, B, C, D = _state_space(num, den)
     order = len(B)
     if order and analog:
-        block = np.zeros((order + 1, order + 1))
-        block[:order, :order], block[:order, order] = A, B
-        held = expm(dt * block)
-        A, B = held[:order, :order], held[:order, order]
+        A, B = _hold(A, B, dt)
     return Discrete(_flat(A), _flat(B), _flat(C), D)
+
+
+def _hold(A: Array, B: Array, dt: float) -> tuple[Array, Array]:
+    """A', B' of the equation above."""
+    order = len(B)
+    if order == 1 and A[0, 0]:
+        return np.exp(dt * A), np.expm1(dt * A[0]) / A[0] * B
+    from scipy.linalg import expm  # as long to import as NumPy, and most synapses are of the first order
+
+    block = np.zeros((order + 1, order + 1))
+    block[:order, :order], block[:order, order] = A, B
+    held = expm(dt * block)
+    return held[:order, :order], held[:order, order]
 
 
 def _state_space(num: tuple[float, ...], den: tuple[float, ...]) -> tuple[Array, Array, Array, float]:
