@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from spikec import graph as g
@@ -100,10 +101,8 @@ def _check_matrix(name: str, size: int, matrix: g.Matrix) -> Iterator[str]:
 
 
 def _check_cycles(graph: g.Graph) -> list[str]:
-    order = graph.order()
-    if len(order) == len(graph):
+    undelayed = graph.undelayed()
+    if nx.is_directed_acyclic_graph(undelayed):
         return []
-    import networkx as nx  # only to name the cycle
-
-    cycle = nx.find_cycle(graph.undelayed())
+    cycle = nx.find_cycle(undelayed)
     return ["a cycle without delay: " + " -> ".join([*(edge[0] for edge in cycle), cycle[0][0]])]

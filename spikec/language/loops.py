@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import networkx as nx
+
 from spikec.errors import Diagnostic, ModelError
 from spikec.language.elements import CheckedModel, Connection
 from spikec.language.lower import Lowering
@@ -9,11 +11,9 @@ from spikec.language.lower import Lowering
 
 def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
     """Raise `ModelError` with a mistake per circle: its connections, and which of them needs a synapse."""
-    if len(lowering.graph.order()) == len(lowering.graph):
-        return
-    import networkx as nx  # only to name the circles of a model that is refused
-
     undelayed = lowering.graph.undelayed()
+    if nx.is_directed_acyclic_graph(undelayed):
+        return
     diagnostics = []
     for component in nx.strongly_connected_components(undelayed):
         part = undelayed.subgraph(sorted(component))
