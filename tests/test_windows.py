@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fake_engine
 import inprocess
@@ -20,9 +21,11 @@ from test_cut import dealt
 from test_transports import same
 
 import spikec
+import spikec.program.schedule
 from spikec import graph as g
 from spikec.frontend import loads
-from spikec.program.schedule import LONGEST_MESSAGE, LONGEST_WINDOW, schedule
+from spikec.program.schedule import Assignment, schedule
+from spikec.program.wires import LONGEST_MESSAGE, LONGEST_WINDOW
 
 # Nothing is read less than 3 steps later: wherever this is cut, one message holds 3 steps.
 MODEL = """
@@ -149,6 +152,48 @@ def test_windows_are_bounded() -> None:
         atoms = {name: int(name.startswith("b")) for name, _ in graph.nodes(g.Atom)}
         layouts, _ = schedule(graph, replace(dealt(graph, 2, 0), atoms=atoms), "float32")
         assert {layout.window for layout in layouts} == {window}
+
+
+def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+    input wave(t) = sin(30 * t)
+    ensemble a(300)
+    ensemble b(1500)
+    connect wave -> a
+    connect b -> a synapse 5ms
+    connect b -> b synapse 5ms
+    probe b
+    probe a spikes
+    """
+    graph = inprocess.prepared(loads(text))
+    assignment = Assignment(2, {name: int(name == "b#5") for name, _ in graph.nodes(g.Atom)}, {"probe b": 0})
+
+    def groups() -> list[list[str]]:
+        layout = schedule(graph, assignment, "float32")[0][0]
+        return [sorted(atom for s in part for atom in s.members) for part in (layout.neurons, layout.rest)]
+
+    a, b = ["a#0", "a#1"], [f"b#{k}" for k in range(5)]
+    # 300 neurons are not worth a call of their own.
+    assert groups() == [a + b, []]
+    monkeypatch.setattr(spikec.program.schedule, "LEAST_OVERLAP", 300)
+    assert groups() == [b, a]
+    orders: list[list[str]] = []
+    loop = spike_runtime.engine._loop
+
+    def seen(fgraph: Any, *rest: Any) -> Any:
+        orders.append([type(node.op).__name__ for node in fgraph.toposort()])
+        return loop(fgraph, *rest)
+
+    monkeypatch.setattr(spike_runtime.engine, "_loop", seen)
+    whole = data(graph, 1, 0)
+    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS)
+    assert {name: values.tobytes() for name, values in recorded.items()} == whole
+    exchanges = [[op for op in order if op in ("Collect", "Neurons", "Publish")] for order in orders]
+    assert exchanges == [
+        ["Neurons"],
+        ["Collect", "Neurons", "Publish", "Neurons"],
+        ["Collect", "Neurons", "Publish"],
+    ]
 
 
 # --------------------------------------------------------------------------------------------------- wires

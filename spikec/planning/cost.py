@@ -156,10 +156,13 @@ def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport)
     if not wires:
         return 0.0
     copied = layout.sums + len(layout.late) if layout.receive else 0
-    messages = max(profile.wires[name]["latency"] for name in wires)
+    kernels = profile.kernels[layout.dtype]
+    # While the messages travel, a step goes on with neurons that they do not wait for.
+    latency = max(profile.wires[name]["latency"] for name in wires)
+    messages = max(0.0, latency - sum(stage_cost(stage, kernels) for stage in layout.rest))
     messages += sum(profile.wires[name]["message"] * len(words) for name, words in wires.items())
     moved = sum(profile.wires[name]["word"] * sum(words) for name, words in wires.items())
-    return messages / layout.window + moved + profile.kernels[layout.dtype].stages["sum"] * copied
+    return messages / layout.window + moved + kernels.stages["sum"] * copied
 
 
 def stage_cost(stage: la.Stage, kernels: Kernels) -> float:

@@ -69,7 +69,7 @@ class _Writer:
         for stage in (*layout.memory, *layout.sources):
             self._stage(stage)
         self.say()
-        if layout.sums or layout.neurons:
+        if layout.sums or layout.neurons or layout.rest:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
             self.say("sums = pt.zeros_like(s.sums)")
         if layout.levels and not self.vectors:
@@ -84,6 +84,10 @@ class _Writer:
         for stage in layout.neurons:
             self._stage(stage)
         self._publish()
+        if layout.rest:
+            self.say("# What no message waits for.")
+        for stage in layout.rest:
+            self._stage(stage)
         self._record()
         self._finish()
 

@@ -105,7 +105,7 @@ class Events(Stage):
 @dataclass(frozen=True, eq=False)
 class Layout:
     """A whole partition.  `levels` are tuples of stages whose outputs join `values` one level after the
-    other.
+    other.  `rest` are neurons that add to nothing that is sent: they come after the messages.
 
     `sums`: length of the vector of partial sums.  `sum_rows` tells where each exact sum starts in it.
     `carried`: places in `values` of what filters will read in the next step.  `send`, `receive`: rows of
@@ -123,6 +123,7 @@ class Layout:
     sources: tuple[Stage, ...]
     levels: tuple[tuple[Stage, ...], ...]
     neurons: tuple[NeuronGroup, ...]
+    rest: tuple[NeuronGroup, ...]
     carried: NDArray[np.int64]
     recordings: tuple[Stage, ...]
     send: dict[int, NDArray[np.int64]]
@@ -140,5 +141,6 @@ class Layout:
             *self.sources,
             *(s for level in self.levels for s in level),
             *self.neurons,
+            *self.rest,
             *self.recordings,
         )

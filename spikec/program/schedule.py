@@ -3,13 +3,12 @@
 demand      which components of which signals each partition needs
 sums        where every exact sum stands in a partition's vector of partial sums
 stages      one for each kind of operator (and level of undelayed operators), with the places they read
-wires       rows of partial sums that one partition has and another needs
-window      steps that one message holds: the least delay with which what crosses is read
+wires       rows of partial sums that one partition has and another needs; atoms that make them come first
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +22,12 @@ from spikec.program.demand import Demand, demand
 from spikec.program.forms import Form, forms
 from spikec.program.recordings import Recorder
 from spikec.program.stages import Ints, ints
+from spikec.program.wires import LONGEST_WINDOW, Crossing, Wires, wires
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)
-# In steps, and in numbers of 64 bits: beyond, an exchange costs little, and messages leave the cache.
-LONGEST_WINDOW, LONGEST_MESSAGE = 64, 1 << 14
+# Neurons that take as long as a message on a ring: fewer are not worth a call of their own.
+LEAST_OVERLAP = 1000
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,8 @@ def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[l
     """Layouts of all partitions, and which of them records what."""
     shared = _Model(graph, dtype, forms(graph), graph.order(), _absorbed(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
-    wires = _wires(members)
-    window = _window(members, wires)
-    return [m.layout(wires, window) for m in members], [r for m in members for r in m.recorded]
+    crossing = wires(members)
+    return [m.layout(crossing) for m in members], [r for m in members for r in m.recorded]
 
 
 def _absorbed(graph: g.Graph) -> frozenset[str]:
@@ -65,24 +64,6 @@ def _absorbed(graph: g.Graph) -> frozenset[str]:
         for name, _ in graph.nodes(g.Product)
         if len(readers := graph.readers(name)) == 1 and isinstance(graph.op(readers[0][0]), g.Sum)
     )
-
-
-def _wires(members: list[_Partition]) -> dict[tuple[int, int], list[tuple[str, Ints]]]:
-    """For (source, target): the exact sums, with the components, that cross from one to the other."""
-    wires: dict[tuple[int, int], list[tuple[str, Ints]]] = {}
-    for target in members:
-        for name in target.needed_sums:
-            for source in members:
-                if source is not target and name in source.produced:
-                    wires.setdefault((source.index, target.index), []).append((name, target.rows(name)))
-    return wires
-
-
-def _window(members: list[_Partition], wires: dict[tuple[int, int], list[tuple[str, Ints]]]) -> int:
-    """The least delay of what reads sums that cross, in steps; less where messages would become too long."""
-    delays = [members[target].least_delay(name) for (_, target), sums in wires.items() for name, _ in sums]
-    words = max((sum(len(rows) for _, rows in sums) for sums in wires.values()), default=1)
-    return max(1, min(*delays, LONGEST_WINDOW, LONGEST_MESSAGE // words)) if delays else 1
 
 
 @dataclass(frozen=True)
@@ -154,16 +135,17 @@ class _Partition:
 
     # ------------------------------------------------------------------------------------------ layout
 
-    def layout(self, wires: dict[tuple[int, int], list[tuple[str, Ints]]], window: int) -> la.Layout:
-        received = {name for (_, t), sums in wires.items() if t == self.index for name, _ in sums}
-        if window > 1:
-            self.lag = dict.fromkeys(received, window - 1)
+    def layout(self, wires: Wires) -> la.Layout:
+        sent, received = wires.sent(self.index), wires.received(self.index)
+        if wires.window > 1:
+            self.lag = {name: wires.window - 1 for sums in received.values() for name, _ in sums}
         decoded = self._decoded_before()
         carried = self._carried_names()
         for name in carried:
             self.before.append(name, self.rows(name), self.op(name).size)
         memory, sources = self._memory(), self._sources()
-        levels, neurons = self._levels()
+        levels, early = self._levels()
+        neurons, rest = self._overlapped(early, {name for sums in sent.values() for name, _ in sums})
         return la.Layout(
             partition=self.index,
             dtype=self.model.dtype,
@@ -175,17 +157,16 @@ class _Partition:
             sources=sources,
             levels=levels,
             neurons=neurons,
+            rest=rest,
             carried=stages.joined([self.now.of[n][self.rows(n)] for n in carried], np.int64),
-            recordings=self._recordings(neurons, levels),
-            send={t: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if s == self.index},
-            receive={s: self._wire_rows(w) for (s, t), w in sorted(wires.items()) if t == self.index},
-            window=window,
-            late=self._wire_rows(
-                [(n, self.rows(n)) for n in self.needed_sums if n in self.lag and n in self.produced]
-            ),
+            recordings=self._recordings([s for level in levels for s in level] + [*neurons, *rest]),
+            send={target: self._wire_rows(sums) for target, sums in sent.items()},
+            receive={source: self._wire_rows(sums) for source, sums in received.items()},
+            window=wires.window,
+            late=self._wire_rows([(n, self.rows(n)) for n in self.lag if n in self.produced]),
         )
 
-    def _wire_rows(self, wire: list[tuple[str, Ints]]) -> Ints:
+    def _wire_rows(self, wire: Sequence[Crossing]) -> Ints:
         return stages.joined([self.sum_rows[name] + rows for name, rows in wire], np.int64)
 
     def _readers(self, name: str, delayed: bool) -> bool:
@@ -309,7 +290,8 @@ class _Partition:
             )
         return level
 
-    def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], tuple[la.NeuronGroup, ...]]:
+    def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], set[str]]:
+        """Undelayed stages, level after level, and the atoms among them: those read in the same step."""
         level = self._level_of()
         immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
         early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
@@ -327,8 +309,17 @@ class _Partition:
                 made.append(self._decoded(f"decoded_{k}", members, self.now))
             if made:
                 levels.append(tuple(made))
-        last = self._neurons("last", [n for n in self.model.order if n in self.atoms and n not in early])
-        return tuple(levels), tuple(last)
+        return tuple(levels), early
+
+    def _overlapped(
+        self, early: set[str], sent: set[str]
+    ) -> tuple[tuple[la.NeuronGroup, ...], tuple[la.NeuronGroup, ...]]:
+        """Atoms that are not early: those that add to sums that are sent, and what no message waits for."""
+        last = [n for n in self.model.order if n in self.atoms and n not in early]
+        rest = [n for n in last if sent and sent.isdisjoint(self.op(n).targets)]
+        if sum(self.op(n).size for n in rest) < LEAST_OVERLAP:
+            return self._neurons("last", last), ()
+        return self._neurons("sent", [n for n in last if n not in set(rest)]), self._neurons("last", rest)
 
     def _linear(self, name: str, members: list[str]) -> la.Linear:
         rows = [self._terms(n) for n in members]
@@ -349,12 +340,12 @@ class _Partition:
                 found.append((self.op(source).matrix if absorbed else None, self.now.of[argument]))
         return found
 
-    def _neurons(self, prefix: str, names: list[str]) -> list[la.NeuronGroup]:
+    def _neurons(self, prefix: str, names: list[str]) -> tuple[la.NeuronGroup, ...]:
         groups: dict[tuple[str, bool], list[str]] = {}
         for name in names:
             neuron = self.op(name).neurons.neuron
             groups.setdefault((neuron.kind, needs_library(neuron, self.graph.dt)), []).append(name)
-        return [
+        return tuple(
             neuron_group(
                 f"{kind}_{'exact_' if exact else ''}{prefix}",
                 [(n, self.op(n)) for n in members],
@@ -364,14 +355,12 @@ class _Partition:
                 self.model.dtype,
             )
             for (kind, exact), members in sorted(groups.items())
-        ]
+        )
 
     # -------------------------------------------------------------------------------------- recordings
 
-    def _recordings(
-        self, neurons: tuple[la.NeuronGroup, ...], levels: tuple[tuple[la.Stage, ...], ...]
-    ) -> tuple[la.Stage, ...]:
-        groups = [s for level in levels for s in level if isinstance(s, la.NeuronGroup)] + list(neurons)
+    def _recordings(self, made_before: list[la.Stage]) -> tuple[la.Stage, ...]:
+        groups = [stage for stage in made_before if isinstance(stage, la.NeuronGroup)]
         recorder = Recorder(self.graph, self.now.of, self.sum_rows)
         made = recorder.record(self.probes, self.atoms, self.produced, groups)
         self.recorded += [
