@@ -15,7 +15,7 @@ from spikec.language.files import read_text
 from spikec.language.loops import refuse_loops
 from spikec.language.lower import lower
 from spikec.language.memory import available
-from spikec.language.parser import parse
+from spikec.language.parser import read
 from spikec.language.values import Mistake
 
 
@@ -50,8 +50,12 @@ def loads(
     """The graph of a model given as text, with its files in `folder`.  Otherwise as `load`."""
     with collector_paused():
         limit = available() if memory_limit is None else memory_limit
-        context = Context(folder, allow_outside, limit, {name: text})
-        model = check_model(parse(text, name), context, parameters, seed, dt)
+        parsed = read(text, name)
+        context = Context(folder, allow_outside, limit, {name: text}, list(parsed.diagnostics))
+        context.unread = parsed.unread
+        if parsed.model is None:
+            raise ModelError(context.diagnostics, context.sources)
+        model = check_model(parsed.model, context, parameters, seed, dt)
         try:
             lowering = lower(model)
         except Mistake as mistake:

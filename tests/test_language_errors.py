@@ -100,7 +100,7 @@ CASES = {
         "write 5ms or 0.005s",
     ),
     "missing unit of a rate": (
-        "ensemble a(9, max_rates=uniform(200, 400))",
+        "ensemble a(9, max_rates=uniform(200, 400Hz))",
         1,
         33,
         "low of uniform must be a frequency, not the plain number 200",
@@ -244,7 +244,7 @@ CASES = {
         "ensemble a(9, neuron=lif_rate)\nprobe a voltage",
         2,
         7,
-        "neurons of type LIFRate have no voltage",
+        "neurons of type lif_rate have no voltage",
         ".neurons",
     ),
     "time in a decoded function": (

@@ -94,6 +94,8 @@ class _Checker:
         declared = {p.name: p for p in self.model.statements if isinstance(p, s.Param)}
         overridden: dict[str, float] = {}
         for name, value in parameters.items():
+            if name not in declared and ({name, "*"} & self.context.unread):
+                continue
             if name not in declared:
                 hint = suggestion(name, list(declared))
                 self.context.report(Mistake(f"the model has no parameter {name!r}", None, hint))
@@ -155,7 +157,7 @@ class _Checker:
 
         made = []
         for statement, frame in expander.connects:
-            link = self.context.attempt(connection, statement, frame, self.dt, unique)
+            link = frame.attempt(connection, statement, frame, self.dt, unique)
             if link is not None:
                 made.append(link)
         return tuple(made)
@@ -164,6 +166,6 @@ class _Checker:
         made: list[Recorded] = []
         taken: dict[str, s.Probe] = {}
         for statement, frame in expander.probes:
-            found = self.context.attempt(probe, statement, frame, self.dt, taken)
+            found = frame.attempt(probe, statement, frame, self.dt, taken)
             made += found or []
         return tuple(made)

@@ -27,8 +27,9 @@ class Enough(Exception):  # noqa: N818 - no mistake of its own
 class Context:
     """`items`, `rounds` and `bytes_planned` count what the model has asked for so far.
 
-    `bytes_moment` is the most that one step of the compilation takes and gives back; `decoded` are paths of
-    ensembles whose plain value is counted already.
+    `unread` are names whose declarations could not be parsed ("*": any).  `bytes_moment` is the most that one
+    step of the compilation takes and gives back; `decoded` are paths of ensembles whose plain value has been
+    counted.
     """
 
     folder: Path | None
@@ -36,6 +37,7 @@ class Context:
     memory_limit: int
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    unread: frozenset[str] = frozenset()
     bytes_planned: float = 0.0
     bytes_moment: float = 0.0
     decoded: set[str] = field(default_factory=set)
@@ -54,11 +56,19 @@ class Context:
             return None
 
     def report(self, mistake: Mistake) -> None:
-        """Put a mistake in the list, once.  Raises `Enough` where the list is full."""
-        if mistake.diagnostic not in self.diagnostics:
-            self.diagnostics.append(mistake.diagnostic)
+        """Put a mistake, and those found with it, in the list once.  Raises `Enough` where that is full."""
+        d = mistake.diagnostic
+        if (d.message, d.span, d.hint) not in ((x.message, x.span, x.hint) for x in self.diagnostics):
+            self.diagnostics.append(d)
         if len(self.diagnostics) >= MAX_MISTAKES:
             raise Enough
+        for other in mistake.others:
+            self.report(other)
+
+    def refuse_unread(self, name: str) -> None:
+        """Raise `AlreadyReported` for a name whose declaration could not be read."""
+        if name in self.unread or "*" in self.unread:
+            raise AlreadyReported
 
     def reserve(self, count: float, what: str, span: Span) -> None:
         """Count the numbers of a matrix before it is made.  Raises `Mistake` above the bound."""

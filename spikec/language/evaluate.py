@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,19 @@ from spikec.language import syntax as s
 from spikec.language.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.language.context import readable
 from spikec.language.scope import FunctionValue, Scope, suggestion
-from spikec.language.values import PLAIN, Entry, Mistake, Record, Text, Value, apply, literal
+from spikec.language.signatures import assign
+from spikec.language.values import (
+    PLAIN,
+    Entry,
+    Mistake,
+    Mistakes,
+    Record,
+    Text,
+    Value,
+    apply,
+    literal,
+    together,
+)
 
 MAX_CALLS = 40
 
@@ -27,7 +40,8 @@ def evaluate(expr: s.Expr, scope: Scope) -> Any:
         case s.Name():
             return _name(expr, scope)
         case s.List():
-            return _list([(number(item, scope), item.span) for item in expr.items], expr.span)
+            values = together(partial(number, item, scope) for item in expr.items)
+            return _list(list(zip(values, (item.span for item in expr.items), strict=True)), expr.span)
         case s.Comprehension():
             return _comprehension(expr, scope)
         case s.Index():
@@ -94,8 +108,10 @@ def _name(expr: s.Name, scope: Scope) -> Any:
         return Record(expr.name, (), expr.span)
     if expr.name in FUNCTIONS or expr.name in FUNCTIONS_OF_VALUES:
         raise Mistake(f"{expr.name!r} is a function", expr.span, f"give it arguments: {expr.name}(...)")
+    scope.context.refuse_unread(expr.name)
     known = [n for n in (*scope.names(), *CONSTANTS) if n != expr.name]
-    raise Mistake(f"unknown name {expr.name!r}", expr.span, suggestion(expr.name, known))
+    hint = suggestion(expr.name, known, sorted(RECORDS | ALSO_RECORDS))
+    raise Mistake(f"unknown name {expr.name!r}", expr.span, hint)
 
 
 def _binary(expr: s.Binary, scope: Scope) -> Value:
@@ -103,9 +119,9 @@ def _binary(expr: s.Binary, scope: Scope) -> Value:
     chain = [expr]
     while isinstance(chain[-1].left, s.Binary):
         chain.append(chain[-1].left)
-    value = number(chain[-1].left, scope)
-    for node in reversed(chain):
-        right = number(node.right, scope)
+    operands = [chain[-1].left, *(node.right for node in reversed(chain))]
+    value, *rest = together(partial(number, operand, scope) for operand in operands)
+    for node, right in zip(reversed(chain), rest, strict=True):
         if node.operator == "@":
             value = FUNCTIONS_OF_VALUES["dot"]([value, right], node.span, scope)
         else:
@@ -192,18 +208,20 @@ def _index(expr: s.Index, scope: Scope) -> Value:
 def _call(expr: s.Call, scope: Scope) -> Any:
     binding = scope.find(expr.function)
     if binding is not None and isinstance(binding.get(expr.function), FunctionValue):
-        arguments = [number(a.value, scope) for a in _positional(expr)]
+        arguments = together(partial(number, a.value, scope) for a in _positional(expr))
         return call_function(binding.get(expr.function), arguments, expr.span)
     if expr.function in RECORDS or (
         expr.function in ALSO_RECORDS and not any(_is_plain(a) for a in expr.arguments)
     ):
-        return Record(expr.function, tuple(entry(a, scope) for a in expr.arguments), expr.span)
+        return Record(expr.function, entries(expr.arguments, scope), expr.span)
     if expr.function in FUNCTIONS_OF_VALUES:
-        values = [evaluate(a.value, scope) for a in _positional(expr)]
+        values = together(partial(evaluate, a.value, scope) for a in _positional(expr))
         return FUNCTIONS_OF_VALUES[expr.function](values, expr.span, scope)
     if expr.function in FUNCTIONS and expr.function.isidentifier():
-        return _math(expr, [number(a.value, scope) for a in _positional(expr)])
-    known = [n for n in (*scope.names(), *RECORDS, *FUNCTIONS_OF_VALUES, *FUNCTIONS) if n.isidentifier()]
+        return _math(expr, together(partial(number, a.value, scope) for a in _positional(expr)))
+    scope.context.refuse_unread(expr.function)
+    words = (*sorted(RECORDS), *FUNCTIONS_OF_VALUES, *FUNCTIONS)
+    known = [n for n in (*scope.names(), *words) if n.isidentifier()]
     raise Mistake(f"unknown function {expr.function!r}", expr.span, suggestion(expr.function, known))
 
 
@@ -215,6 +233,23 @@ def entry(argument: s.Argument, scope: Scope) -> Entry:
     """One argument with its value."""
     key = None if argument.key is None else number(argument.key, scope)
     return Entry(evaluate(argument.value, scope), argument.value.span, argument.name, key, argument.span)
+
+
+def entries(arguments: tuple[s.Argument, ...], scope: Scope) -> tuple[Entry, ...]:
+    """Arguments with their values.  Raises `Mistake` with those of all of them."""
+    return tuple(together(partial(entry, a, scope) for a in arguments))
+
+
+def arguments(
+    found: Mistakes, written: tuple[s.Argument, ...], scope: Scope, what: str, names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Entries by the name of the parameter that they give, None where one has a mistake, which is kept."""
+    made = [found.attempt(entry, a, scope) for a in written]
+    unread = [
+        e or Entry(None, a.value.span, a.name, None, a.span) for e, a in zip(made, written, strict=True)
+    ]
+    assigned = assign(what, tuple(unread), names, found)
+    return {name: None if e.value is None else e for name, e in assigned.items()}
 
 
 def _positional(expr: s.Call) -> tuple[s.Argument, ...]:

@@ -15,12 +15,12 @@ from spikec.language import inputs, populate
 from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
 from spikec.language.elements import Array, Element
-from spikec.language.evaluate import entry, evaluate, limits, number
-from spikec.language.frame import Broken, Default, Frame, Instance, ModuleValue, Object
+from spikec.language.evaluate import arguments, evaluate, limits, number
+from spikec.language.frame import Broken, Default, Frame, Instance, ModuleValue, Object, Origin
 from spikec.language.imports import Library
 from spikec.language.scope import FunctionValue, Scope, duplicate, suggestion
-from spikec.language.signatures import Parameter, assign, convert, seed_of
-from spikec.language.values import AlreadyReported, Entry, Mistake, Value
+from spikec.language.signatures import Parameter, convert, seed_of
+from spikec.language.values import AlreadyReported, Entry, Mistake, Mistakes, Value
 
 MAX_STATEMENTS = 1_000_000
 MAX_MODULE_DEPTH = 24
@@ -49,10 +49,10 @@ class Expander:
         """Expand a block: definitions first, then everything else in the order written."""
         statements = tuple(statements)
         for statement in statements:
-            self.context.attempt(self._define, statement, frame)
+            frame.attempt(self._define, statement, frame)
         for statement in statements:
             self._count(1, statement)
-            self.context.attempt(self._expand, statement, frame)
+            frame.attempt(self._expand, statement, frame)
 
     def _count(self, n: int, statement: s.Statement) -> None:
         self.statements += n
@@ -214,6 +214,7 @@ class Expander:
     def _module(self, statement: s.Use, frame: Frame) -> ModuleValue:
         found = frame.modules.get(statement.module) or self.library.standard(statement.module)
         if found is None:
+            self.context.refuse_unread(statement.module)
             known = [*frame.modules, *self.library.standard_names()]
             raise Mistake(
                 f"unknown module {statement.module!r}", statement.span, suggestion(statement.module, known)
@@ -231,26 +232,29 @@ class Expander:
         scope = module.scope.child()
         definition = module.definition
         names = tuple(name for name, _ in definition.parameters)
-        entries = [entry(a, frame.scope) for a in statement.arguments]
-        given = assign(definition.name, tuple(entries), names if "seed" in names else (*names, "seed"))
+        takes = names if "seed" in names else (*names, "seed")
+        found = Mistakes()
+        given = arguments(found, statement.arguments, frame.scope, definition.name, takes)
         for name, default in definition.parameters:
             if name in given:
-                scope.bind(name, given[name].value, given[name].span)
+                if given[name] is not None:
+                    scope.bind(name, given[name].value, given[name].span)
             elif default is not None:
                 scope.define(name, partial(evaluate, default, scope), default.span)
             else:
-                raise Mistake(
-                    f"{definition.name} needs {name!r}",
-                    statement.span,
-                    f"write {definition.name}({name}=...)",
-                    ((f"{definition.name} is defined here", definition.span),),
-                )
+                note = (f"{definition.name} is defined here", definition.span)
+                hint = f"write {definition.name}({name}=...)"
+                found.add(Mistake(f"{definition.name} needs {name!r}", statement.span, hint, (note,)))
+        found.finish()
         for name in names:
-            self.context.attempt(scope.bindings[name].get, name)
+            frame.attempt(scope.bindings[name].get, name)
         seed = frame.seed
         if "seed" in given and "seed" not in names:
             seed = seed_of(given["seed"])
-        inner = Frame(self.context, path + ".", scope, module.modules, seed, frame.depth + 1, in_module=True)
+        given_at = {name: entry.span for name, entry in given.items()}
+        origin = Origin(definition, statement.span, given_at, frame)
+        inner = Frame(self.context, path + ".", scope, module.modules, seed, frame.depth + 1)
+        inner.in_module, inner.origin = True, origin
         inner.defaults = {kind: dict(found) for kind, found in frame.defaults.items()}
         self._seed_of_module(definition, inner)
         return Instance(inner, statement.span)

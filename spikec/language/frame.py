@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 from spikec.errors import Span
 from spikec.language import syntax as s
@@ -11,6 +13,9 @@ from spikec.language.elements import Array, Element
 from spikec.language.evaluate import integer
 from spikec.language.scope import Scope, duplicate
 from spikec.language.values import AlreadyReported, Mistake
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,30 @@ class Instance:
 
     frame: Frame
     span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a module is used: the place, those of the arguments given there, and the frame it stands in."""
+
+    definition: s.Module
+    span: Span
+    arguments: dict[str, Span]
+    outer: Frame
+
+    def blame(self, mistake: Mistake) -> Mistake:
+        """A mistake in the text of another file's module, at the argument that it comes from.
+
+        Who uses a module of a library cannot change its text: the place there becomes a note.
+        """
+        span = mistake.diagnostic.span
+        if span is None or span.file != self.definition.span.file or span.file == self.span.file:
+            return mistake
+        used = [n for n in s.names_within(self.definition.body, span) if n in self.arguments]
+        place = self.arguments[used[0]] if used else self.span
+        d = mistake.diagnostic
+        note = (f"{self.definition.name} uses {used[0] if used else 'what it is given'} here", span)
+        return Mistake(d.message, place, d.hint, (note, *d.notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +92,31 @@ class Frame:
     defaults: dict[str, dict[str, Default]] = field(default_factory=dict)
     ports: list[str] = field(default_factory=list)
     in_module: bool = False
+    origin: Origin | None = None
+
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `action` gives; None where it raises a mistake, which goes to whom it belongs."""
+        try:
+            return action(*args, **kwargs)
+        except AlreadyReported:
+            return None
+        except Mistake as found:
+            for mistake in (found, *found.others):
+                self.context.report(self.blame(mistake))
+            return None
+
+    def blame(self, mistake: Mistake) -> Mistake:
+        """A mistake at its place, or at the argument that a module of another file was given."""
+        origin = self.origin
+        while origin is not None:
+            mistake, origin = origin.blame(mistake), origin.outer.origin
+        return mistake
 
     def inner(self, scope: Scope) -> Frame:
         """The same frame with more names of values: the body of a loop."""
         return Frame(
             self.context, self.path, scope, self.modules, self.seed, self.depth, self.objects,
-            self.families, self.defaults, self.ports, self.in_module,
+            self.families, self.defaults, self.ports, self.in_module, self.origin,
         )  # fmt: skip
 
     def local_name(self, declared: s.Declared) -> str:

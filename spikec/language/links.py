@@ -23,7 +23,7 @@ from spikec.language.populate import components
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
 from spikec.language.signatures import check_unit
-from spikec.language.values import TIME, AlreadyReported, Mistake, Record, Value
+from spikec.language.values import TIME, Mistake, Mistakes, Record, Value
 
 Functions = tuple[tuple[Expression, ...], ...]
 
@@ -38,11 +38,13 @@ class Given:
 
 
 def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str, Given]:
-    """Clauses by name.  Raises `Mistake` where one is written twice."""
+    """Clauses by name.  One that is written twice is a mistake that is reported at once; the first counts."""
     found: dict[str, Given] = {}
     for clause in written:
         if clause.name in found:
-            raise Mistake(f"{clause.name!r} is written twice", clause.span, "remove one of them")
+            twice = Mistake(f"{clause.name!r} is written twice", clause.span, "remove one of them")
+            frame.context.report(twice)
+            continue
         value = clause.values[0] if clause.values else None
         found[clause.name] = Given(value, clause.span, frame.scope)
     defaults: dict[str, Default] = frame.defaults.get(kind, {})
@@ -55,25 +57,29 @@ def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str,
 
 def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
     """A connection whose sizes agree.  Raises `Mistake`."""
-    attempt = frame.context.attempt
     given = clauses(statement.clauses, frame, "connection")
-    source = attempt(_source, statement, frame)
-    target = attempt(_target, statement, frame)
-    parts = attempt(_parts, given, dt)
-    if source is None or target is None or parts is None:
-        raise AlreadyReported
-    if parts.delay:
-        frame.context.plan(8.0 * parts.delay * source.size, given["delay"].span)
+    found = Mistakes()
+    source = found.attempt(_source, statement, frame)
+    target = found.attempt(_target, statement, frame)
+    computed = found.attempt(functions, given.get("via"), source) if source else None
+    filtered = found.attempt(synapse, given.get("synapse"), v.DEFAULT_SYNAPSE)
+    transform = found.attempt(_transform, given.get("transform"))
+    delay = found.attempt(steps, given["delay"], dt, "a delay") if "delay" in given else 0
+    solved = found.attempt(solver, given.get("solver"))
+    points = found.attempt(_eval_points, given.get("eval_points"), source) if source else None
+    found.finish()
+    assert source is not None
+    assert target is not None
     link = e.Connection(
         name=unique(f"{source.name}->{target.name}"),
         source=source,
         target=target,
-        functions=functions(given.get("via"), source),
-        synapse=parts.synapse,
-        transform=parts.transform,
-        delay=parts.delay,
-        solver=parts.solver,
-        eval_points=_eval_points(given.get("eval_points"), source),
+        functions=computed,
+        synapse=filtered,
+        transform=transform,
+        delay=delay or 0,
+        solver=solved or Solver(),
+        eval_points=points,
         seed=frame.seed,
         span=statement.span,
     )
@@ -85,6 +91,8 @@ def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[
 def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> None:
     """Count decoders and matrix before any is made.  Raises `Mistake` where they do not fit."""
     memory.plan_reading(link.source, link.functions, frame.context, link.span)
+    if link.delay:
+        frame.context.plan(8.0 * link.delay * link.source.size, given["delay"].span)
     pieces = len(link.source.pieces) + len(link.target.pieces)
     size = float(memory.OPERATOR * pieces)
     written = given["transform"].value if "transform" in given else None
@@ -97,25 +105,6 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
     else:
         size += memory.SPARSE_ENTRY * float(link.target.size)
     frame.context.plan(size, span)
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """The clauses of a connection that do not depend on its ends."""
-
-    synapse: v.Synapse | None
-    transform: e.Transform
-    delay: int
-    solver: Solver
-
-
-def _parts(given: dict[str, Given], dt: float) -> _Parts:
-    return _Parts(
-        synapse(given.get("synapse"), v.DEFAULT_SYNAPSE),
-        _transform(given.get("transform")),
-        steps(given["delay"], dt, "a delay") if "delay" in given else 0,
-        solver(given.get("solver")),
-    )
 
 
 def _source(statement: s.Connect, frame: Frame) -> e.View:

@@ -1,12 +1,14 @@
 """Text to abstract syntax; the only importer of Lark.
 
-The grammar is `spike.lark` of the package `spike_grammar`.  After a syntax error the faulty statement is
-blanked and the rest is read again, so that several mistakes of one file are reported together.
+The grammar is `spike.lark` of the package `spike_grammar`.  After a syntax error a misspelt keyword is put
+right, or else the faulty statement blanked, and the rest is read again, so that all mistakes of a file, also
+those of meaning, are reported together.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -15,8 +17,9 @@ from lark.exceptions import UnexpectedEOF, VisitError
 
 from spikec.errors import Diagnostic, ModelError, Span
 from spikec.language import syntax
+from spikec.language.parser_habits import from_elsewhere
 from spikec.language.parser_messages import STATEMENT_WORDS, describe
-from spikec.language.parser_tree import Builder, TooDeep
+from spikec.language.parser_tree import Builder, Shifts, TooDeep
 
 MAX_CHARACTERS = 4_000_000
 MAX_LINE = 100_000
@@ -28,39 +31,81 @@ _SKIPPED_OR_BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|[()\[\]{}]')
 _STATEMENT = re.compile(rf"[ \t]*(?:({'|'.join(STATEMENT_WORDS)})\b|}})")
 
 
+@dataclass(frozen=True)
+class Parsed:
+    """What could be read of a text: mistakes, and names whose declarations could not be read ("*": any).
+
+    `model` is None where so little is left that looking for mistakes of meaning would only mislead.
+    """
+
+    model: syntax.Model | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+
 def parse(text: str, file: str) -> syntax.Model:
     """The abstract syntax of `text`; `file` names it in spans and messages.
 
     Raises `ModelError` with all syntax errors found (up to 20).
     """
+    parsed = read(text, file)
+    if parsed.diagnostics or parsed.model is None:
+        raise ModelError(list(parsed.diagnostics), {file: text})
+    return parsed.model
+
+
+def read(text: str, file: str) -> Parsed:
+    """As `parse`, with what can be read of a text that has mistakes.
+
+    A misspelt keyword is taken for what it was meant to be; any other statement with a mistake is left out.
+    """
     refused = _too_large(text, file)
     if refused:
-        raise ModelError([refused], {file: text})
+        return Parsed(None, (refused,))
+    rest, shifts = text, Shifts()
     diagnostics: list[Diagnostic] = []
-    rest = text
-    while len(diagnostics) < MAX_ERRORS:
+    unread: set[str] = set()
+    model: syntax.Model | None = None
+    while model is None and len(diagnostics) < MAX_ERRORS:
         try:
-            model = _parse_once(rest, file)
+            model = _parse_once(rest, file, shifts)
         except _SyntaxError as error:
-            if error.diagnostic in diagnostics:
+            found = error.diagnostic
+            place = found.span
+            found = replace(found, span=shifts.original(place))
+            guess_was_wrong = place is not None and shifts.ends_before(place, rest)
+            if found in diagnostics:
                 break
-            diagnostics.append(error.diagnostic)
-            shortened = _without_statement(rest, error.diagnostic.span)
-            if shortened is None:
+            if not guess_was_wrong:
+                diagnostics.append(found)
+            if error.meant and place is not None and not guess_was_wrong:
+                rest = _respelt(rest, place, error.meant, shifts)
+                continue
+            left = _without_statement(rest, place)
+            if left is None:
                 break
-            rest = shortened
-            continue
-        if not diagnostics:
-            return model
-        break
+            rest, removed = left
+            unread |= declared(removed)
     diagnostics.sort(key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
-    raise ModelError(diagnostics, {file: text})
+    return Parsed(model, tuple(diagnostics), frozenset(unread))
 
 
 class _SyntaxError(Exception):
-    def __init__(self, diagnostic: Diagnostic) -> None:
+    """A mistake, at its place in the text that was parsed; `meant`: what a misspelt keyword was to be."""
+
+    def __init__(self, diagnostic: Diagnostic, meant: str = "") -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+        self.meant = meant
+
+
+def _respelt(text: str, place: Span, word: str, shifts: Shifts) -> str:
+    """`text` with `word` in the place of another."""
+    lines = text.split("\n")
+    line = lines[place.line - 1]
+    lines[place.line - 1] = line[: place.column - 1] + word + line[place.end_column - 1 :]
+    shifts.add(place, len(word))
+    return "\n".join(lines)
 
 
 @cache
@@ -69,12 +114,12 @@ def _lark() -> Lark:
     return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=True)
 
 
-def _parse_once(text: str, file: str) -> syntax.Model:
+def _parse_once(text: str, file: str, shifts: Shifts) -> syntax.Model:
     try:
         tree = _lark().parse(text)
-        model: syntax.Model = Builder(file).transform(tree)
+        model: syntax.Model = Builder(file, shifts).transform(tree)
     except UnexpectedInput as error:
-        raise _SyntaxError(_unexpected(error, text, file)) from None
+        raise _unexpected(error, text, file) from None
     except VisitError as error:
         if isinstance(error.orig_exc, TooDeep):
             raise _SyntaxError(error.orig_exc.diagnostic) from None
@@ -82,22 +127,26 @@ def _parse_once(text: str, file: str) -> syntax.Model:
     return model
 
 
-def _unexpected(error: UnexpectedInput, text: str, file: str) -> Diagnostic:
+def _unexpected(error: UnexpectedInput, text: str, file: str) -> _SyntaxError:
     token = getattr(error, "token", None)
     if isinstance(error, UnexpectedEOF) or (isinstance(token, Token) and token.type == "$END"):
         position = len(text.rstrip())
     else:
         position = error.pos_in_stream or 0
     word = _word_at(text, position)
+    expected = _expected(error)
+    if habit := from_elsewhere(text, position, expected):
+        span = _span(text, habit.start, max(1, habit.stop - habit.start), file)
+        return _SyntaxError(Diagnostic(habit.message, span, habit.hint))
     span = _span(text, position, max(1, len(word)), file)
     if (
         isinstance(error, UnexpectedCharacters)
         and not word[:1].isalnum()
         and word[:1] not in KNOWN_CHARACTERS
     ):
-        return Diagnostic(f"unexpected character {word!r}", span, "remove it")
-    message, hint = describe(word, _expected(error))
-    return Diagnostic(message, span, hint)
+        return _SyntaxError(Diagnostic(f"unexpected character {word!r}", span, "remove it"))
+    message, hint, meant = describe(word, expected)
+    return _SyntaxError(Diagnostic(message, span, hint), meant)
 
 
 def _expected(error: UnexpectedInput) -> set[str]:
@@ -152,8 +201,8 @@ def _too_nested(text: str, file: str) -> Diagnostic | None:
     return None
 
 
-def _without_statement(text: str, span: Span | None) -> str | None:
-    """`text` with the statement around `span` blanked, or None where it opens a block."""
+def _without_statement(text: str, span: Span | None) -> tuple[str, str] | None:
+    """`text` with the statement around `span` blanked, and that statement; None where it opens a block."""
     if span is None:
         return None
     lines = text.split("\n")
@@ -174,4 +223,14 @@ def _without_statement(text: str, span: Span | None) -> str | None:
         line.strip() for line in removed
     ):
         return None
-    return "\n".join(lines[:first] + [""] * len(removed) + lines[last + 1 :])
+    return "\n".join(lines[:first] + [""] * len(removed) + lines[last + 1 :]), "\n".join(removed)
+
+
+_DECLARED = re.compile(
+    r"\b(?:param|let|input|ensemble|array|node|relay|port|function|module|as)\s+([A-Za-z_]\w*)"
+)
+
+
+def declared(statement: str) -> set[str]:
+    """Names that a statement which cannot be parsed would have declared; "*" where that cannot be known."""
+    return {*_DECLARED.findall(statement), *(["*"] if re.search(r"\bimport\b", statement) else [])}

@@ -35,24 +35,35 @@ _DESCRIPTIONS = {
     "__ANON_1": '".."',
 }
 
+# Words of Nengo, and others for the same.
+_ALIASES = {
+    "sample_every": "every", "function": "via", "filter": "synapse", "weights": "transform", "name": "as",
+    "record": "probe", "population": "ensemble", "const": "let", "network": "module", "connection": "connect",
+}  # fmt: skip
+
 _OPERATORS = {"ADD", "MULTIPLY", "POWER", "COMPARE", "SIGN", "DOT", "SEMICOLON"}
 
 
-def describe(word: str, expected: set[str]) -> tuple[str, str]:
-    """Message and remedy for `word` ("" at the end of the file) where `expected` terminals may stand."""
+def describe(word: str, expected: set[str]) -> tuple[str, str, str]:
+    """Message and remedy for `word` ("" at the end of the file) where `expected` terminals may stand.
+
+    The third is the keyword that a misspelt one was meant to be, "" where none is near.
+    """
     words = _words(expected)
     wanted = _wanted(expected, words)
     if not word:
-        return f"the file ends in the middle of a statement; expected {wanted}", "complete the last statement"
+        message = f"the file ends in the middle of a statement; expected {wanted}"
+        return message, "complete the last statement", ""
     if _is_word(word) and "NAME" not in expected and words:
-        close = get_close_matches(word, words, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"expected {wanted}"
-        return f"unknown keyword {word!r}", hint
+        meant = _ALIASES.get(word, "")
+        near = [meant] if meant in words else get_close_matches(word, words, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected {wanted}"
+        return f"unknown keyword {word!r}", hint, "".join(near)
     if word in STATEMENT_WORDS and "NAME" in expected:
-        return f"the statement before {word!r} is not complete", f"expected {wanted}"
+        return f"the statement before {word!r} is not complete", f"expected {wanted}", ""
     if word == '"':
-        return "a text is not closed", 'end it with " on the same line'
-    return f"unexpected {word!r}", f"expected {wanted}"
+        return "a text is not closed", 'end it with " on the same line', ""
+    return f"unexpected {word!r}", f"expected {wanted}", ""
 
 
 def _is_word(word: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from lark import Transformer_NonRecursive, v_args
@@ -14,6 +15,38 @@ from spikec.language import syntax as s
 MAX_DEPTH = 150
 
 _NUMBER = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(.*)")
+
+
+@dataclass
+class Shifts:
+    """Words that were put in the place of others: columns after them are not those of the text as written."""
+
+    words: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def add(self, place: Span, length: int) -> None:
+        """The word at `place` has become one of another length."""
+        self.words.append((place.line, place.column, place.end_column - place.column, length))
+
+    def column(self, line: int, column: int) -> int:
+        """The column as it was written."""
+        for at, start, before, now in reversed(self.words):
+            if at == line and column > start:
+                column = column - now + before if column >= start + now else min(column, start + before)
+        return column
+
+    def original(self, span: Span | None) -> Span | None:
+        """The span as it was written."""
+        if span is None or not self.words:
+            return span
+        start, end = self.column(span.line, span.column), self.column(span.end_line, span.end_column)
+        return Span(span.file, span.line, start, span.end_line, max(end, start + 1))
+
+    def ends_before(self, span: Span, text: str) -> bool:
+        """Whether nothing but space lies between the word replaced last and `span`."""
+        if not self.words or self.words[-1][0] != span.line:
+            return False
+        _, start, _, now = self.words[-1]
+        return not text.split("\n")[span.line - 1][start - 1 + now : span.column - 1].strip()
 
 
 class TooDeep(Exception):  # noqa: N818 - becomes a diagnostic
@@ -30,14 +63,16 @@ class TooDeep(Exception):  # noqa: N818 - becomes a diagnostic
 
 @v_args(meta=True)
 class Builder(Transformer_NonRecursive):
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, shifts: Shifts) -> None:
         super().__init__()
         self.file = file
+        self.shifts = shifts
 
     def _span(self, meta: Meta) -> Span:
         if meta.empty:
             return Span(self.file, 1, 1, 1, 1)
-        return Span(self.file, meta.line, meta.column, meta.end_line, meta.end_column)
+        span = Span(self.file, meta.line, meta.column, meta.end_line, meta.end_column)
+        return self.shifts.original(span) or span
 
     def _deeper(self, span: Span, *parts: Any) -> int:
         depth = 1 + max((getattr(p, "depth", 1) for p in parts if p is not None), default=0)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from spikec.errors import Span
 from spikec.expressions import Component, Expression, Time
-from spikec.graph import Ensemble
+from spikec.graph import Distribution, Ensemble
 from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.elements import Array, FunctionNode, Population, Relay, WhiteNoise
-from spikec.language.evaluate import entry, evaluate, integer, number
+from spikec.language.evaluate import arguments, evaluate, integer, number
 from spikec.language.frame import Frame
 from spikec.language.noise import white_noise
 from spikec.language.outputs import expressions
-from spikec.language.scope import Scope
-from spikec.language.signatures import Parameter, assign, convert, seed_of
-from spikec.language.values import FREQUENCY, Entry, Mistake, Record, Value
+from spikec.language.signatures import Parameter, convert, seed_of
+from spikec.language.values import FREQUENCY, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
 from spikec.nef.neurons import LIF
 from spikec.nef.solvers import memory as solve_memory
 
@@ -44,32 +44,41 @@ Entries = dict[str, Entry]
 
 def population(statement: s.Population, frame: Frame, path: str) -> Population | Array:
     """An ensemble, or an array of `count` of them whose paths are `path[0]`, `path[1]`, ..."""
-    names = ARRAY_ARGUMENTS if statement.kind == "array" else ENSEMBLE_ARGUMENTS
-    given = assign(statement.kind, _entries(statement.arguments, frame.scope), names)
-    entries = _defaults(frame, names) | given
-    if "neurons" not in entries:
-        raise Mistake(
-            f"the {statement.kind} {statement.name.name!r} has no number of neurons",
-            statement.span,
-            f"write {statement.kind} {statement.name.name}(100)",
-        )
-    if statement.kind == "ensemble":
-        _plan_memory(entries, 1, statement.span, frame)
-        return _ensemble(entries, frame, path, statement.span)
-    if "count" not in entries:
-        raise Mistake("the array has no count", statement.span, "write array name(100, count=16)")
-    count = _whole(entries["count"], "count", "array")
-    _plan_memory(entries, count, statement.span, frame)
-    return _array(entries, count, frame, path, statement.span)
+    kind = statement.kind
+    found = Mistakes()
+    entries = found.attempt(_defaults, frame, ARRAY_ARGUMENTS) or {}
+    names = ARRAY_ARGUMENTS if kind == "array" else ENSEMBLE_ARGUMENTS
+    entries |= arguments(found, statement.arguments, frame.scope, kind, names)
+    for name in ("neurons", "count") if kind == "array" else ("neurons",):
+        if name not in entries:
+            example = "(100, count=16)" if kind == "array" else "(100)"
+            found.add(
+                Mistake(
+                    f"the {kind} {statement.name.name!r} has no {_MISSING[name]}",
+                    statement.span,
+                    f"write {kind} {statement.name.name}{example}",
+                )
+            )
+    sizes = _sizes(entries, found)
+    options = _options(entries, found)
+    seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
+    noise = found.attempt(_noise, entries, seed or 0)
+    if not found.any:
+        found.attempt(_check_rows, entries, sizes["neurons"], sizes["dims"])
+    found.finish()
+    count, span = sizes["count"], statement.span
+    _plan_memory(sizes, options.get("n_eval_points", 0), span, frame)
+    paths = [path] if kind == "ensemble" else [f"{path}[{i}]" for i in range(count)]
+    made = [_ensemble(p, sizes, options, seed or 0, noise, span) for p in paths]
+    return made[0] if kind == "ensemble" else Array(path, tuple(made), span)
 
 
-def _entries(arguments: tuple[s.Argument, ...], scope: Scope) -> tuple[Entry, ...]:
-    return tuple(entry(a, scope) for a in arguments)
+_MISSING = {"neurons": "number of neurons", "count": "count"}
 
 
 def _defaults(frame: Frame, names: tuple[str, ...]) -> Entries:
     found = frame.defaults.get("ensemble", {})
-    entries = {}
+    entries: Entries = {}
     for name, default in found.items():
         if name in names:
             a = default.argument
@@ -87,45 +96,56 @@ def _whole(entry: Entry, name: str, what: str) -> int:
     return int(value)
 
 
-def _sizes(entries: Entries) -> tuple[int, int]:
-    dims = _whole(entries["dims"], "dims", "ensemble") if "dims" in entries else 1
-    return _whole(entries["neurons"], "neurons", "ensemble"), dims
+def _sizes(entries: Entries, found: Mistakes) -> dict[str, int]:
+    """Neurons, dimensions and count; 1 where none is written."""
+    sizes = {}
+    for name, what in (("neurons", "ensemble"), ("dims", "ensemble"), ("count", "array")):
+        entry = entries.get(name)
+        sizes[name] = (found.attempt(_whole, entry, name, what) if entry else None) or 1
+    return sizes
 
 
-def _plan_memory(entries: Entries, count: int, span: Span, frame: Frame) -> None:
+def _plan_memory(sizes: dict[str, int], points: int, span: Span, frame: Frame) -> None:
     """Refuse what would not fit before anything of it is allocated."""
-    neurons, dims = _sizes(entries)
-    given = entries.get("n_eval_points")
-    points = _whole(given, "n_eval_points", "ensemble") if given else 0
     # Who asks for many points wants to decode from them.
-    solve = float(solve_memory(neurons, points))
-    frame.context.plan(memory.populations(neurons, dims, count, points), span, solve)
-
-
-def _ensemble(entries: Entries, frame: Frame, path: str, span: Span) -> Population:
-    neurons, dims = _sizes(entries)
-    neuron = (
-        LIF() if "neuron" not in entries else v.neuron_type(entries["neuron"].value, entries["neuron"].span)
+    solve = float(solve_memory(sizes["neurons"], points))
+    frame.context.plan(
+        memory.populations(sizes["neurons"], sizes["dims"], sizes["count"], points), span, solve
     )
-    if neuron is None:
-        return Population(path, dims, span, neurons, None)
+
+
+def _options(entries: Entries, found: Mistakes) -> dict[str, Any]:
+    """The arguments of an ensemble but for its sizes and seed, as `Ensemble` takes them."""
     options: dict[str, Any] = {}
+
+    def take(name: str, convert_entry: Callable[[Entry], Any]) -> None:
+        entry = entries.get(name)
+        value = found.attempt(convert_entry, entry) if entry else None
+        if entry and (value is not None or name == "neuron"):
+            options[name] = value
+
+    take("neuron", lambda entry: v.neuron_type(entry.value, entry.span))
     for name, power in _DISTRIBUTIONS.items():
-        if name in entries:
-            options[name] = v.distribution(
-                entries[name].value, entries[name].span, f"{name} of an ensemble", power
-            )
-    _check_rows(entries, neurons, dims)
-    if "radius" in entries:
-        options["radius"] = convert(entries["radius"], Parameter("radius", positive=True), "ensemble")
-    if "n_eval_points" in entries:
-        options["n_eval_points"] = _whole(entries["n_eval_points"], "n_eval_points", "ensemble")
-    if "normalize_encoders" in entries:
-        flag = convert(entries["normalize_encoders"], Parameter("normalize_encoders"), "ensemble")
-        options["normalize_encoders"] = bool(flag)
-    seed = frame.seed if "seed" not in entries else seed_of(entries["seed"])
-    op = Ensemble(size=neurons, span=span, path=path, dims=dims, neuron=neuron, seed=seed, **options)
-    return Population(path, dims, span, neurons, op, _noise(entries, seed))
+        take(name, partial(_distribution, name=name, power=power))
+    take("radius", lambda entry: convert(entry, Parameter("radius", positive=True), "ensemble"))
+    take("n_eval_points", lambda entry: _whole(entry, "n_eval_points", "ensemble"))
+    take("normalize_encoders", lambda e: bool(convert(e, Parameter("normalize_encoders"), "ensemble")))
+    return options
+
+
+def _distribution(entry: Entry, name: str, power: int) -> Distribution:
+    return v.distribution(entry.value, entry.span, f"{name} of an ensemble", power)
+
+
+def _ensemble(
+    path: str, sizes: dict[str, int], options: dict[str, Any], seed: int, noise: WhiteNoise | None, span: Span
+) -> Population:
+    neurons, dims = sizes["neurons"], sizes["dims"]
+    if options.get("neuron", True) is None:
+        return Population(path, dims, span, neurons, None)
+    described = {"neuron": LIF(), **options}
+    op = Ensemble(size=neurons, span=span, path=path, dims=dims, seed=seed, **described)
+    return Population(path, dims, span, neurons, op, noise)
 
 
 def _noise(entries: Entries, seed: int) -> WhiteNoise | None:
@@ -133,6 +153,8 @@ def _noise(entries: Entries, seed: int) -> WhiteNoise | None:
     if "noise" not in entries:
         return None
     entry = entries["noise"]
+    if entry is None:
+        raise AlreadyReported
     if not isinstance(entry.value, Record) or entry.value.name != "white_noise":
         raise Mistake(
             "the noise of an ensemble is white_noise", entry.span, "write noise=white_noise(std=0.1)"
@@ -172,16 +194,6 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
                 entry.span,
                 "give one value per neuron, or one for all",
             )
-
-
-def _array(entries: Entries, count: int, frame: Frame, path: str, span: Span) -> Array:
-    first = _ensemble(entries, frame, f"{path}[0]", span)
-    elements = [first]
-    for i in range(1, count):
-        here = f"{path}[{i}]"
-        op = None if first.ensemble is None else replace(first.ensemble, path=here)
-        elements.append(replace(first, path=here, ensemble=op))
-    return Array(path, tuple(elements), span)
 
 
 def function_node(statement: s.FunctionNode, frame: Frame, path: str) -> FunctionNode:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from spikec.expressions import Expression, Time
+from spikec.graph import Solver
 from spikec.language import elements as e
 from spikec.language import memory
 from spikec.language import syntax as s
@@ -15,7 +16,7 @@ from spikec.language.links import Given, clauses, functions, solver, steps, syna
 from spikec.language.outputs import expressions
 from spikec.language.references import resolve
 from spikec.language.scope import duplicate, suggestion
-from spikec.language.values import Mistake, Value
+from spikec.language.values import Mistake, Mistakes, Value
 
 STATES = ("spikes", "voltage", "refractory_time", "adaptation")
 _UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
@@ -24,8 +25,47 @@ _UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
 def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]) -> list[e.Recorded]:
     """A probe; one per ensemble where neurons of an array are recorded.  Raises `Mistake`."""
     given = clauses(statement.clauses, frame, "probe")
-    view = _with_attribute(resolve(statement.target, frame), given)
-    name = view.name if statement.name is None else frame.path + frame.local_name(statement.name)
+    found = Mistakes()
+    view = found.attempt(_viewed, statement, given, frame)
+    computed = found.attempt(functions, given.get("via"), view) if view else None
+    filtered = found.attempt(synapse, given.get("synapse"), None)
+    solved = found.attempt(solver, given.get("solver"))
+    what = "the interval of a probe"
+    every = found.attempt(steps, given["every"], dt, what) if "every" in given else 1
+    ideal = found.attempt(_ideal, given.get("ideal"))
+    name = found.attempt(_name, statement, view, frame) if view else None
+    found.finish()
+    assert view is not None
+    recorded = e.Recorded(
+        name=name or "",
+        source=view,
+        functions=computed,
+        synapse=filtered,
+        solver=solved or Solver(),
+        every=every or 1,
+        unit=_UNITS.get(view.attribute, ""),
+        ideal=ideal,
+        span=statement.span,
+    )
+    _check_ideal(recorded, given.get("ideal"))
+    memory.plan_reading(view, recorded.functions, frame.context, statement.span)
+    made = _per_ensemble(recorded, statement.clauses)
+    for one in made:
+        _enter(one.name, statement, taken)
+    return made
+
+
+def _viewed(statement: s.Probe, given: dict[str, Given], frame: Frame) -> e.View:
+    return _with_attribute(resolve(statement.target, frame), given)
+
+
+def _name(statement: s.Probe, view: e.View, frame: Frame) -> str:
+    """The name that is written, with the path of the module that it is in; else that of what is recorded."""
+    return view.name if statement.name is None else frame.path + frame.local_name(statement.name)
+
+
+def _enter(name: str, statement: s.Probe, taken: dict[str, s.Probe]) -> None:
+    """Enter the name of a recording.  Raises `Mistake` where it is taken."""
     if name in taken:
         mistake = duplicate(name, statement.span, taken[name].span)
         raise Mistake(
@@ -35,20 +75,6 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
             mistake.diagnostic.notes,
         )
     taken[name] = statement
-    recorded = e.Recorded(
-        name=name,
-        source=view,
-        functions=functions(given.get("via"), view),
-        synapse=synapse(given.get("synapse"), None),
-        solver=solver(given.get("solver")),
-        every=steps(given["every"], dt, "the interval of a probe") if "every" in given else 1,
-        unit=_UNITS.get(view.attribute, ""),
-        ideal=_ideal(given.get("ideal")),
-        span=statement.span,
-    )
-    _check_ideal(recorded, given.get("ideal"))
-    memory.plan_reading(view, recorded.functions, frame.context, statement.span)
-    return _per_ensemble(recorded, statement.clauses)
 
 
 def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
@@ -143,7 +169,7 @@ def _check_state(piece: e.Piece, view: e.View) -> None:
         hint = (
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
         )
-        raise Mistake(f"neurons of type {type(neuron).__name__} have no {view.attribute}", view.span, hint)
+        raise Mistake(f"neurons of type {neuron.kind} have no {view.attribute}", view.span, hint)
     if not piece.whole:
         raise Mistake(
             f"{view.attribute} is recorded of all neurons of an ensemble",

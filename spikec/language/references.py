@@ -73,6 +73,7 @@ def _object(name: str, rest: Trailers, frame: Frame, scope: Scope, span: Span) -
             members = [n for n in frame.objects if n.startswith(name + "[")]
             raise Mistake(f"there is no {key!r}", span, f"the members are {members[0]} to {members[-1]}")
     if found is None:
+        frame.context.refuse_unread(name)
         where = f" in {frame.path[:-1]!r}" if frame.path and frame.scope is not scope else ""
         raise Mistake(f"unknown name {name!r}{where}", span, suggestion(name, frame.names()))
     return found, rest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -90,11 +90,12 @@ def duplicate(name: str, span: Span, first: Span | None) -> Mistake:
     return Mistake(f"the name {name!r} is declared twice", span, "give one of them another name", notes)
 
 
-def suggestion(name: str, known: list[str]) -> str:
-    """A remedy for an unknown name: the nearest one, or the list of what there is."""
-    close = get_close_matches(name, known[:2000], n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
+def suggestion(name: str, known: list[str], also: Iterable[str] = ()) -> str:
+    """A remedy for an unknown name: the nearest of those `known` or `also` there, or a list of the known."""
+    candidates = [*known[:2000], *also]
+    for written in (name, name.lower()):
+        if close := get_close_matches(written, candidates, n=1, cutoff=0.5):
+            return f"did you mean {close[0]!r}?"
     if not known:
         return "declare it first"
     listed = sorted(set(known))

@@ -9,13 +9,20 @@ import numpy as np
 
 from spikec.errors import Span
 from spikec.language.scope import suggestion
-from spikec.language.values import FREQUENCY, PLAIN, TIME, Entry, Mistake, Record, Text, Value
+from spikec.language.values import FREQUENCY, PLAIN, TIME, Entry, Mistake, Mistakes, Record, Text, Value
 
 _REMEDIES = {
     TIME: "write a time with its unit, such as {0}ms or {1}s",
     FREQUENCY: "write a frequency with its unit, such as {0}Hz",
     PLAIN: "write a plain number, without a unit",
 }
+
+
+# Words of Nengo, and others for the same.
+_ALIASES = {
+    "n_neurons": "neurons", "n": "neurons", "dimensions": "dims", "size": "dims", "neuron_type": "neuron",
+    "n_ensembles": "count", "rates": "max_rates", "sigma": "std",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,35 +42,50 @@ def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
 
     Raises `Mistake` for arguments that are unknown, missing, given twice, of a wrong unit or out of bounds.
     """
-    found = assign(record.name, record.entries, tuple(p.name for p in parameters))
+    mistakes = Mistakes()
+    found = assign(record.name, record.entries, tuple(p.name for p in parameters), mistakes)
     missing = [p.name for p in parameters if p.required and p.name not in found]
     if missing:
-        raise Mistake(
-            f"{record.name} needs {missing[0]}", record.span, f"write {record.name}({missing[0]}=...)"
+        mistakes.add(
+            Mistake(
+                f"{record.name} needs {missing[0]}", record.span, f"write {record.name}({missing[0]}=...)"
+            )
         )
     known = {p.name: p for p in parameters}
-    return {name: convert(entry, known[name], record.name) for name, entry in found.items()}
+    values = {name: mistakes.attempt(convert, e, known[name], record.name) for name, e in found.items()}
+    mistakes.finish()
+    return values
 
 
-def assign(what: str, entries: tuple[Entry, ...], names: tuple[str, ...]) -> dict[str, Entry]:
-    """Entries by the name of the parameter they give.  Raises `Mistake`."""
+def assign(
+    what: str, entries: tuple[Entry, ...], names: tuple[str, ...], mistakes: Mistakes
+) -> dict[str, Entry]:
+    """Entries by the name of the parameter they give; those that give none are mistakes."""
     found: dict[str, Entry] = {}
     for position, entry in enumerate(entries):
-        name = entry.name
-        if entry.key is not None:
-            raise Mistake(f"{what} takes no `key: value` pairs", entry.span, "write name=value")
-        if name is None:
-            if position >= len(names):
-                raise Mistake(f"{what} takes at most {len(names)} argument(s)", entry.span, "remove this one")
-            name = names[position]
-        if name not in names:
-            raise Mistake(
-                f"{what} has no argument {name!r}", entry.whole or entry.span, suggestion(name, list(names))
-            )
-        if name in found:
-            raise Mistake(f"{what} is given {name} twice", entry.whole or entry.span, "remove one of them")
-        found[name] = entry
+        name = mistakes.attempt(_parameter, what, position, entry, names, found)
+        if name is not None:
+            found[name] = entry
     return found
+
+
+def _parameter(
+    what: str, position: int, entry: Entry, names: tuple[str, ...], found: dict[str, Entry]
+) -> str:
+    """The parameter that an entry gives.  Raises `Mistake`."""
+    name = entry.name
+    if entry.key is not None:
+        raise Mistake(f"{what} takes no `key: value` pairs", entry.span, "write name=value")
+    if name is None:
+        if position >= len(names):
+            raise Mistake(f"{what} takes at most {len(names)} argument(s)", entry.span, "remove this one")
+        name = names[position]
+    if name not in names:
+        hint = suggestion(_ALIASES.get(name, name), list(names))
+        raise Mistake(f"{what} has no argument {name!r}", entry.whole or entry.span, hint)
+    if name in found:
+        raise Mistake(f"{what} is given {name} twice", entry.whole or entry.span, "remove one of them")
+    return name
 
 
 def convert(entry: Entry, parameter: Parameter, what: str) -> Any:

@@ -6,7 +6,7 @@ that mean the same (before and after formatting) have equal trees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from spikec.errors import Span
 
@@ -298,3 +298,23 @@ class Model:
 
     file: str
     statements: tuple[Statement, ...] = field(default=())
+
+
+def names_within(root: object, span: Span) -> list[str]:
+    """Names of values that are used within `span`, in the order in which they stand."""
+    found: list[str] = []
+    work = [root]
+    while work:
+        node = work.pop()
+        if isinstance(node, tuple):
+            work += reversed(node)
+        elif isinstance(node, Node) and _overlap(node.span, span):
+            if isinstance(node, Name):
+                found.append(node.name)
+            work += reversed([getattr(node, f.name) for f in fields(node)])
+    return found
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    begins, ends = (one.line, one.column), (one.end_line, one.end_column)
+    return begins < (other.end_line, other.end_column) and (other.line, other.column) < ends

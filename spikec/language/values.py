@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from spikec.errors import Diagnostic, Span
 from spikec.expressions import FUNCTIONS, Call, Expression, Number
 
 TIME, PLAIN, FREQUENCY = 1, 0, -1
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 UNITS: dict[str, tuple[float, int]] = {
     "": (1.0, PLAIN),
@@ -34,7 +38,9 @@ UNITS: dict[str, tuple[float, int]] = {
 
 
 class Mistake(Exception):  # noqa: N818 - one of several that a `ModelError` holds
-    """One mistake of the user, on its way to the list of diagnostics."""
+    """One mistake of the user, on its way to the list of diagnostics; `others` were found with it."""
+
+    others: tuple[Mistake, ...] = ()
 
     def __init__(
         self, message: str, span: Span | None, hint: str = "", notes: tuple[tuple[str, Span], ...] = ()
@@ -45,6 +51,48 @@ class Mistake(Exception):  # noqa: N818 - one of several that a `ModelError` hol
 
 class AlreadyReported(Exception):  # noqa: N818 - no error: it is in the list already
     """What is asked for depends on something whose mistake is in the list already."""
+
+
+class Mistakes:
+    """Mistakes found side by side, to be raised as one."""
+
+    def __init__(self) -> None:
+        self.found: list[Mistake] = []
+        self.reported = False
+
+    @property
+    def any(self) -> bool:
+        return bool(self.found) or self.reported
+
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `action` gives; None where it raises a mistake, which is kept."""
+        try:
+            return action(*args, **kwargs)
+        except Mistake as mistake:
+            self.add(mistake)
+        except AlreadyReported:
+            self.reported = True
+        return None
+
+    def add(self, mistake: Mistake) -> None:
+        self.found.append(mistake)
+
+    def finish(self) -> None:
+        """Raise one `Mistake` that holds all that were kept, if there are any."""
+        if self.found:
+            first, *rest = self.found
+            first.others += tuple(rest)
+            raise first
+        if self.reported:
+            raise AlreadyReported
+
+
+def together(actions: Iterable[Callable[[], T]]) -> list[T]:
+    """What the actions give.  All are tried: raises one `Mistake` that holds those of all of them."""
+    found = Mistakes()
+    made = [found.attempt(action) for action in actions]
+    found.finish()
+    return cast(list[T], made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +166,10 @@ def dimension_name(power: int) -> str:
 def literal(value: float, unit: str, span: Span) -> Value:
     """The quantity of a literal.  Raises `Mistake` for a unit that is not known."""
     if unit not in UNITS:
-        hint = f"units are {', '.join(u for u in UNITS if u.isascii() and u)}"
-        raise Mistake(f"unknown unit {unit!r}", span, hint)
+        known = [u for u in UNITS if u.isascii() and u]
+        near = [u for u in known if u.lower() == unit.lower()] or get_close_matches(unit, known, n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise Mistake(f"unknown unit {unit!r}", span, f"{meant}units are {', '.join(known)}")
     factor, power = UNITS[unit]
     if factor < 1.0:
         # 5ms is 5 / 1000, correctly rounded; 5 * 0.001 is not always.
