@@ -140,7 +140,7 @@ def features(size: dict[str, int]) -> dict[str, float]:
     functions = size["plain"] + size["curved"]
     return {
         "op": CALLS,
-        "sum": size["sum"],
+        "sum": _sums(size),
         "join": before + first + second + third + third + size["curved"] + size["carried"],
         "decoded": size["decoded"],
         "lowpass": size["lowpass"],
@@ -160,6 +160,11 @@ def features(size: dict[str, int]) -> dict[str, float]:
         "record": size["record"],
         "events": size["events"],
     }
+
+
+def _sums(size: dict[str, int]) -> int:
+    """Partial sums: each neuron whose spikes are recorded has its own."""
+    return max(size["sum"], size["events"])
 
 
 def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
@@ -202,7 +207,7 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "curved": places(2 * size["curved"], values + rows),
         "recorded_columns": places(size["record"], values),
         "every": np.array([1]),
-        "event_sources": _event_sources(size, places(size["events"], size["sum"])),
+        "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
         "carried_places": places(size["carried"], values),
         "atoms": np.array([[0, 8, 1, 0, 0, 1, 0, 0, 0, -1, -1]]),
         "parameters": np.array([[1.0, DT, 1.0]], real),
@@ -215,22 +220,17 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
 
 def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
     return {
-        "sums": np.zeros(size["sum"], np.int64),
+        "sums": np.zeros(_sums(size), np.int64),
         "carried": np.zeros(size["carried"], real),
         "value": np.zeros(size["lowpass"], real),
         "x": np.zeros(filters, real),
         "buffer": np.zeros(3 * size["delay"], real),
         "neurons": np.zeros((0, 8), real),
         "recorded": np.zeros((16, size["record"]), real),
-        "events": np.zeros((4 * size["events"] + 64, 4), np.int64),
+        "events": np.zeros((2, 4 * size["events"] + 64), np.int64),
         "count": np.zeros(1, np.int64),
         "status": np.zeros(2, np.int64),
     }
-
-
-def _event_sources(size: dict[str, int], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    number = np.arange(size["events"])
-    return np.stack([rows, number * 0 + 2**40, number * 0, number], 1)
 
 
 def _tables(count: int, size: int) -> NDArray[np.int64]:

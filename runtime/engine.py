@@ -28,7 +28,7 @@ from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numb
 from spike_runtime.blocks import Block
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.kernel import source_version
-from spike_runtime.ops.record import event_capacity
+from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.atomics import load_acquire, store_release
@@ -128,7 +128,7 @@ class Engine:
                     (self.chunk // slot.every + 2, slot.columns), dtype
                 )
         if sources:
-            buffers["events_buffer"] = np.zeros((event_capacity(sources, self.chunk), 4), np.int64)
+            buffers["events_buffer"] = np.zeros((2, event_capacity(sources, self.chunk)), np.int64)
             buffers["events_count"] = np.zeros(1, np.int64)
         return buffers
 
@@ -180,9 +180,7 @@ class Engine:
         for number, slot in enumerate(self.slots):
             first, last = self._drained // slot.every, self._last // slot.every
             if slot.kind == "events":
-                data = events[events[:, 0] == number][:, 1:]
-                data = np.repeat(data[:, :2], data[:, 2], axis=0)
-                blocks.append(Block(slot.probe, slot.part, 0, data))
+                blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:
                 buffer = self.state[f"record_{number}_buffer"]
                 rows = np.arange(first, last) % len(buffer)
@@ -192,10 +190,10 @@ class Engine:
 
     def _events(self) -> NDArray[np.int64]:
         if "events_count" not in self.state:
-            return np.zeros((0, 4), np.int64)
+            return np.zeros((2, 0), np.int64)
         count = int(self.state["events_count"][0])
         self.state["events_count"][0] = 0
-        events: NDArray[np.int64] = self.state["events_buffer"][:count].copy()
+        events: NDArray[np.int64] = self.state["events_buffer"][:, :count]
         return events
 
 

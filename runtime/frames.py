@@ -40,7 +40,7 @@ def send_block(channel: socket.socket, block: Block) -> None:
     send(
         channel,
         "block",
-        data.tobytes(),
+        data.data.cast("B") if data.size else b"",
         probe=block.probe,
         part=block.part,
         first_sample=block.first_sample,

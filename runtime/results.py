@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from spike_runtime import runfile
-from spike_runtime.record import group_name
 from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.series import group_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,16 +65,13 @@ class Run:
 
     def dataset(self, name: str) -> xr.Dataset:
         """The arrays of a probe as they are stored, cut off at the last step that was recorded."""
-        import xarray as xr
-
         if name not in self.names:
             raise RunError(
                 f"there is no probe {name!r} in {self.path}; it has: {', '.join(self.names) or 'none'}"
             )
         if not self.store.is_dir():
             raise RunError(f"{self.path} holds no results: {self.about.cause or self.about.status}")
-        data = xr.open_zarr(self.store, group=group_name(name), consolidated=False, chunks=None)
-        return _until(data, self.about)
+        return _dataset(self, name)
 
     def __repr__(self) -> str:
         about = self.about
@@ -88,11 +87,29 @@ def open_run(path: Path | str) -> Run:
     return Run(Path(path), runfile.load(Path(path)))
 
 
-def _until(data: Any, about: RunFile) -> Any:
-    """What was never written reads as NaN: a run that crashed ends before it."""
-    if data.attrs["kind"] == "events" or about.status in ("complete", "stopped"):
-        return data
-    import numpy as np
+def _dataset(run: Run, name: str) -> xr.Dataset:
+    """What was never written reads as NaN: a run that crashed, or goes on, ends before it."""
+    import xarray as xr
 
-    written = np.flatnonzero(~np.isnan(data["value"].values).all(axis=1))
-    return data.isel(time=slice(0, int(written[-1]) + 1 if len(written) else 0))
+    def opened(*left_out: str) -> xr.Dataset:
+        return xr.open_zarr(
+            run.store, group=group_name(name), consolidated=False, chunks=None, drop_variables=left_out
+        )
+
+    try:
+        if run.status in ("complete", "stopped"):
+            return opened()
+        data = opened("neuron")
+        if data.attrs["kind"] == "events":
+            # The neurons of events are written before their times: there may be more of them.
+            neuron, count = opened("time")[["neuron"]], _count(~np.isnan(data["time"].values))
+            return data.isel(event=slice(count)).merge(neuron.isel(event=slice(count)))
+        return data.isel(time=slice(_count(~np.isnan(data["value"].values).all(axis=1))))
+    except (FileNotFoundError, KeyError):
+        cause = run.about.cause or "the run has only begun"
+        raise RunError(f"{run.path} holds nothing of the probe {name!r}: {cause}") from None
+
+
+def _count(written: NDArray[np.bool_]) -> int:
+    """How many there are up to the last that was written."""
+    return int(np.flatnonzero(written)[-1]) + 1 if written.any() else 0

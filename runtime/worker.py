@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spike_runtime import frames, manifest
 from spike_runtime.blocks import Block
 from spike_runtime.job import Job
+from spike_runtime.outbox import Outbox
 from spike_runtime.wires import segment as shared
 from spike_runtime.wires.layout import (
     EXCHANGE_NS,
@@ -40,7 +41,7 @@ class Engine(Protocol):
         """Run steps first .. first + count - 1; gives how many were completed: fewer where it was stopped."""
 
     def drain(self) -> list[Block]:
-        """What was recorded since the last call."""
+        """What was recorded since the last call; the arrays stay as they are when more is recorded."""
 
 
 class Pump(Protocol):
@@ -118,21 +119,20 @@ def _steps(
 ) -> None:
     """Run all steps, chunk by chunk; hand over after each what was recorded, at the end the times."""
     done, computing, recording = 0, 0, 0
-    while done < job.steps and not segment[STOP]:
-        count = min(chunk, job.steps - done)
-        start = time.perf_counter_ns()
-        ran = engine.run(done + 1, count)
-        computing += (middle := time.perf_counter_ns()) - start
-        done += ran
-        segment[own + PROGRESS] = done
-        for block in engine.drain():
-            frames.send_block(channel, block)
-        frames.send(channel, "complete", step=done)
-        recording += time.perf_counter_ns() - middle
-        if pump and pump.failure:
-            raise pump.failure
-        if ran == 0 and not segment[STOP]:
-            raise RuntimeError(f"the program stopped at step {done} of itself")
+    with Outbox(channel) as outbox:
+        while done < job.steps and not segment[STOP]:
+            count = min(chunk, job.steps - done)
+            start = time.perf_counter_ns()
+            ran = engine.run(done + 1, count)
+            computing += (middle := time.perf_counter_ns()) - start
+            done += ran
+            segment[own + PROGRESS] = done
+            outbox.put(engine.drain(), done)
+            recording += time.perf_counter_ns() - middle
+            if pump and pump.failure:
+                raise pump.failure
+            if ran == 0 and not segment[STOP]:
+                raise RuntimeError(f"the program stopped at step {done} of itself")
     waiting, exchange = int(segment[own + WAITING_NS]), int(segment[own + EXCHANGE_NS])
     times = {
         "steps": done,

@@ -110,6 +110,7 @@ class Engine:
         self, manifest: Any, _folder: Any, partition: int, segment: Any, layout: Any, seed: Any
     ) -> None:
         self.partition, self.segment, self.seed = partition, segment, seed or 0
+        self.count = len(manifest.partitions)
         self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))
         self.out = ring.out_wire_table(layout, manifest, partition)
         self.into = ring.in_wire_table(layout, manifest, partition)
@@ -134,11 +135,11 @@ class Engine:
         log, steps = self.log[:done], np.arange(first, first + done)
         spiking = steps[(steps * 7 + self.partition) % 5 == 0]
         even = steps % 2 == 0
-        pairs = np.stack([spiking, np.full_like(spiking, self.partition)], axis=1)
+        events = spiking * self.count + self.partition
         self.blocks += [
             Block(0, self.partition, first - 1, log[:, :1].astype(float) + self.seed),
             Block(1, self.partition, (first - 1) // 2, log[even, 1:].copy()),
-            Block(2, self.partition, 0, pairs),
+            Block(2, self.partition, 0, events),
         ]
         return done
 

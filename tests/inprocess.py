@@ -86,8 +86,7 @@ def _collect(manifest: mf.Manifest, blocks: list[list], steps: int) -> dict[str,
         mine = [b for partition in blocks for b in partition if b.probe == number]
         parts = [np.concatenate([b.data for b in mine if b.part == k]) for k in range(len(probe.parts))]
         if probe.kind == "events":
-            events = np.concatenate(parts)
-            result[probe.name] = events[np.lexsort((events[:, 1], events[:, 0]))]
+            result[probe.name] = np.stack(np.divmod(np.sort(np.concatenate(parts)), probe.size), axis=1)
         elif probe.kind == "sum":
             result[probe.name] = (np.sum(parts, axis=0) * 2.0**-probe.exponent).astype(manifest.precision)
         else:

@@ -73,6 +73,26 @@ def check(run: Run, partitions: int, steps: int) -> None:
     totals = np.concatenate([np.zeros((1, partitions)), received.sum(axis=2)[:-1]])
     assert (run.probe("value").values == totals).all()
     assert (run.probe("sum").values == sent.sum(axis=1)[1::2] / 16).all()
-    spikes = run.probe("spikes")
-    pairs = [(n * 0.001, p) for n in step for p in range(partitions) if (n * 7 + p) % 5 == 0]
-    assert list(zip(spikes.values, spikes["neuron"].values, strict=True)) == pairs
+    assert spikes(run) == spikes_until(partitions, steps)
+
+
+def check_prefixes(run: Run, partitions: int) -> list[int]:
+    """As `check`, but each probe may end at another step; gives the numbers of samples, and of events."""
+    counts = [run.probe("value").sizes["time"], run.probe("sum").sizes["time"], len(spikes(run))]
+    step = np.arange(1, max(counts[0], 2 * counts[1]) + 2)
+    sent = sums(partitions, step)
+    received = (sent.sum(axis=1, keepdims=True) - sent).sum(axis=2)
+    assert (run.probe("value").values[1:] == received[: max(0, counts[0] - 1)]).all()
+    assert (run.probe("sum").values == sent.sum(axis=1)[1::2][: counts[1]] / 16).all()
+    assert spikes(run) == spikes_until(partitions, 5 * counts[2] + 5)[: counts[2]]
+    return counts
+
+
+def spikes(run: Run) -> list[tuple[float, int]]:
+    found = run.probe("spikes")
+    return list(zip(found.values.tolist(), found["neuron"].values.tolist(), strict=True))
+
+
+def spikes_until(partitions: int, steps: int) -> list[tuple[float, int]]:
+    """What the fake engine makes."""
+    return [(n * 0.001, p) for n in range(1, steps + 1) for p in range(partitions) if (n * 7 + p) % 5 == 0]

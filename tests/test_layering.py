@@ -41,7 +41,7 @@ ONLY_IN = {
     "networkx": "spikec.dataflow spikec.verify spikec.language.loops",
     "mtkahypar": "spikec.planning.partition",
     "zmq": "spike_runtime.wires.*",
-    "zarr": "spike_runtime.record",
+    "zarr": "spike_runtime.record spike_runtime.series",
     "xarray": "spike_runtime.results",
     "matplotlib": "spike_runtime.plot",
     "click": "spikec.cli spike_runtime.cli",

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spike_runtime import manifest as schema
-from spike_runtime import record, runfile
+from spike_runtime import record, runfile, series
 from spike_runtime.blocks import Block
-from spike_runtime.record import Recorder, RecordError, chunk_samples, group_name
-from spike_runtime.results import open_run
+from spike_runtime.record import Recorder, RecordError
+from spike_runtime.results import Run, open_run
+from spike_runtime.series import chunk_samples, group_name
 
 STEPS = 2600
 COLUMNS = 5
 EXPONENT = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks() -> Iterator[None]:
+    """So that the store of a short run has many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series, "_MOST_SAMPLES", 1024)
+        patch.setattr(series, "EVENTS_CHUNK", 500)
+        yield
 
 
 def model(parts: int) -> schema.Manifest:
@@ -68,7 +82,7 @@ def blocks(parts: int, part: int, first: int, last: int) -> list[Block]:
     # Parts of the sum: big numbers that cancel, as integers may.
     share = 10**9 * (part + 1) if part < parts - 1 else -(10**9) * (parts * (parts - 1) // 2)
     mine = (total(thirds) if part == 0 else 0) + np.full((len(thirds), 2), share if parts > 1 else 0)
-    spikes = np.array([(n, c) for n in step for c in columns if (n * (c + 2)) % 7 == 0]).reshape(-1, 2)
+    spikes = np.array([n * COLUMNS + c for n in step for c in columns if (n * (c + 2)) % 7 == 0], np.int64)
     return [
         Block(0, part, first - 1, held),
         Block(1, part, (first - 1) // 3, mine),
@@ -143,7 +157,7 @@ def test_values_are_right_and_labelled(tmp_path: Path) -> None:
 
 
 def test_many_events_fill_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "EVENTS_CHUNK", 100)
+    monkeypatch.setattr(series, "EVENTS_CHUNK", 100)
     play(tmp_path / "one", 1, [[STEPS]], [])
     play(tmp_path / "two", 2, [[5, 900, STEPS], [1200, STEPS]], [0, 1, 0])
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
@@ -174,6 +188,78 @@ def test_early_end_is_cut_where_all_parts_are_complete(tmp_path: Path) -> None:
     assert spikes["time"].values.max() > 1.09
 
 
+def test_spikes_of_a_partition_that_was_ahead_are_cut(tmp_path: Path) -> None:
+    whole = model(2)
+    spikes = replace(whole.probes[2], parts=(schema.ProbePart(0, 0, ((0, COLUMNS),)),))
+    recorder = Recorder(replace(whole, probes=(spikes,)), tmp_path, STEPS, seed=3)
+    recorder.add(Block(0, 0, 0, blocks(1, 0, 1, 2000)[2].data))
+    recorder.complete(0, 2000)
+    recorder.complete(1, 1100)
+    assert recorder.finish() == 1100
+    times = xr.open_zarr(tmp_path, group="spikes", consolidated=False)["time"].values
+    assert 1.09 < times.max() <= 1.1
+
+
+def check_prefixes(run: Run) -> int:
+    """Each probe holds a prefix of what a whole run records; gives the number of numbers."""
+    step = np.arange(1, STEPS + 1)
+    expected = {
+        "held": value(step[:, None], np.arange(COLUMNS)[None, :]),
+        "a/b: __sum": total(step[step % 3 == 0]).astype(np.float64) * 2.0**-EXPONENT,
+    }
+    count = 0
+    for name, whole in expected.items():
+        found = run.probe(name)
+        assert (found.values == whole[: len(found)]).all()
+        every = 1 if name == "held" else 3
+        assert (found["time"].values == step[every - 1 :: every][: len(found)] * 0.001).all()
+        count += found.size
+    spikes = run.probe("spikes")
+    pairs = [(n * 0.001, c) for n in step for c in range(COLUMNS) if (n * (c + 2)) % 7 == 0]
+    assert list(zip(spikes.values, spikes["neuron"].values, strict=True)) == pairs[: len(spikes)]
+    return count + spikes.size
+
+
+class Crash(BaseException):
+    """As if the process was killed."""
+
+
+@pytest.mark.parametrize("shown_every", [0.0, 1e9])
+def test_a_crash_between_any_two_writes_leaves_prefixes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown_every: float
+) -> None:
+    """Files are replaced whole: all that a crash can leave is the first so many of them."""
+    monkeypatch.setattr(record, "_SHOWN_EVERY", shown_every)
+    monkeypatch.setattr(record, "_SHOWN_SHARE", 1e9)
+    left = 0
+    put = zarr.storage.LocalStore.set
+
+    async def write(self: Any, *arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Crash
+        await put(self, *arguments)
+
+    monkeypatch.setattr(zarr.storage.LocalStore, "set", write)
+    found = []
+    for writes in range(10**6):
+        left, folder = writes, tmp_path / str(writes)
+        folder.mkdir()
+        runfile.save(about(folder, pid=2**22 + 1), folder)  # no process has this number
+        with contextlib.suppress(Crash):
+            play(folder / runfile.STORE, 2, [[500, 1300, 1900, STEPS], [700, 1100, 2100, STEPS]], [0, 1] * 4)
+        crashed, left = left < 0, 10**6
+        with contextlib.suppress(runfile.RunError):  # of the first few, that say that there is nothing yet
+            found.append(check_prefixes(open_run(folder)))
+        if not crashed:
+            break
+    assert len(found) > 10
+    assert found == sorted(found)
+    assert found[-1] == STEPS * COLUMNS + STEPS // 3 * 2 + len(blocks(1, 0, 1, STEPS)[2].data)
+    assert len(set(found)) > 4
+
+
 def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(model(2), tmp_path, STEPS, seed=3)
     for block in blocks(2, 0, 1, STEPS) + blocks(2, 1, 1, STEPS):
@@ -184,7 +270,7 @@ def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(record._Samples, "_write", full)
+        patch.setattr(series.Samples, "_write", full)
         with pytest.raises(RecordError, match=r"probe 'held' of partitions 0, 1 .*No space left on device"):
             recorder.complete(1, STEPS)
     assert recorder.abandon() == 0
@@ -193,9 +279,12 @@ def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("columns", "itemsize", "samples"),
-    [(1, 4, 1024), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
+    [(1, 4, 16384), (64, 4, 16384), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
 )
-def test_chunk_length_depends_on_the_probe_alone(columns: int, itemsize: int, samples: int) -> None:
+def test_chunk_length_depends_on_the_probe_alone(
+    monkeypatch: pytest.MonkeyPatch, columns: int, itemsize: int, samples: int
+) -> None:
+    monkeypatch.setattr(series, "_MOST_SAMPLES", 1 << 14)
     assert chunk_samples(columns, itemsize) == samples
 
 

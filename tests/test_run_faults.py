@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fake_engine import ENGINE, model, write
-from runs import HERE, PROMISE, check, go, nothing_left  # noqa: F401 (a fixture of every test here)
+from runs import HERE, PROMISE, check, check_prefixes, go, nothing_left  # noqa: F401 (a fixture of every test here)
 from spike_runtime import crew, launch
 from spike_runtime.manifest import ManifestError
 from spike_runtime.results import open_run
@@ -106,6 +108,40 @@ def test_memory_is_bounded_when_one_partition_is_ahead(
     path = write(tmp_path / "build", model(2, chain=False, wired=False))
     launch.run(path, 0.5, tmp_path / "run", engine=ENGINE)
     assert 7 <= max(leads) <= 6 * 10
+
+
+def test_a_killed_supervisor_leaves_what_was_recorded(tmp_path: Path) -> None:
+    path = write(tmp_path / "build", model(2))
+    code = f"import sys; from spike_runtime import launch; launch.run(*sys.argv[1:], engine={ENGINE!r})"
+    code = code.replace("*sys.argv[1:]", "sys.argv[1], 1e4, sys.argv[2]")
+    for number, seconds in enumerate((0.0, 0.9, 2.3)):
+        folder = tmp_path / str(number)
+        process = subprocess.Popen([sys.executable, "-c", code, str(path), str(folder)])
+        wait_until((folder / "data.zarr" / "spikes" / "neuron").exists)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not workers_of(process.pid))  # noqa: B023 (called here)
+        run = open_run(folder)
+        assert run.status == "failed"
+        assert "killed?" in run.about.cause
+        values, sums, events = check_prefixes(run, 2)
+        assert min(values, sums, events) > 100 or seconds < 2
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def workers_of(supervisor: int) -> list[list[str]]:
+    """Command lines of the processes that were started by a supervisor."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [
+        line for line in lines if line[-3:-2] == ["spike_runtime.nursery"] and line[-1] == str(supervisor)
+    ]
 
 
 def test_full_disk(tmp_path: Path) -> None:

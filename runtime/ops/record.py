@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.status import FULL
+
+# More than the recordings of one partition can be.
+SLOTS = 1 << 32
 
 
 class Record(KernelOp):
@@ -49,37 +54,47 @@ class RecordState(KernelOp):
 class RecordEvents(KernelOp):
     """Spikes as they happen: (events, count, status, sums, sources, n) -> (events, count, status).
 
-    sources: rows of (row of sums, units per spike, probe slot, neuron).  A neuron that spiked appends
-    (slot, step, neuron, number of spikes) to `events`; count[0] rows are there.  Status is set to FULL when
-    the next step might not fit.
+    sources: runs of neurons as rows of (first row of sums, neurons, units per spike, probe slot, first
+    neuron, size of the population).  A neuron that spiked appends a column to `events`: step * size +
+    neuron, and spikes * `SLOTS` + slot; count[0] columns are there.  Status is set to FULL when the next
+    step might not fit.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0, 1: 1, 2: 2}
 
     def kernel(self) -> Callable[..., Any]:
         def record_events(events, count, status, sums, sources, n):  # type: ignore[no-untyped-def]
-            k, step = count[0], n.item()
-            for i in range(sources.shape[0]):
-                units = sources[i, 1]
-                spikes = (sums[sources[i, 0]] + units // 2) // units
-                if spikes > 0:
-                    events[k, 0], events[k, 1], events[k, 2], events[k, 3] = (
-                        sources[i, 2],
-                        step,
-                        sources[i, 3],
-                        spikes,
-                    )
-                    k += 1
+            k, step, neurons = count[0], n.item(), 0
+            for r in range(sources.shape[0]):
+                first, units, slot = sources[r, 0], sources[r, 2], sources[r, 3]
+                half = units // 2
+                event = step * sources[r, 5] + sources[r, 4]
+                for i in range(sources[r, 1]):
+                    rounded = sums[first + i] + half
+                    if rounded >= units:  # few do, and only they divide
+                        events[0, k] = event + i
+                        events[1, k] = rounded // units * SLOTS + slot
+                        k += 1
+                neurons += sources[r, 1]
             count[0] = k
-            if k + sources.shape[0] > events.shape[0] and status[0] == 0:
+            if k + neurons > events.shape[1] and status[0] == 0:
                 status[0] = FULL
             return events, count, status
 
         return record_events
 
 
-def event_capacity(sources: int, chunk: int) -> int:
-    """Rows of an events buffer: room for 10 % of the neurons to spike at every step, and for all in any one
-    step.
+def event_capacity(neurons: int, chunk: int) -> int:
+    """Columns of an events buffer: room for 10 % of the neurons to spike at every step, and for all in any
+    one step.
     """
-    return int(max(min(sources * chunk // 10, 1 << 22), 4 * sources))
+    return int(max(min(neurons * chunk // 10, 1 << 22), 4 * neurons))
+
+
+def events_of(events: NDArray[np.int64], slot: int) -> NDArray[np.int64]:
+    """The events (step * size + neuron) of one slot, each as often as the neuron spiked in the step."""
+    found, spikes = events[0], np.ones(1, np.int64)
+    if (events[1] != SLOTS + slot).any():
+        here = events[1] % SLOTS == slot
+        found, spikes = events[0, here], events[1, here] // SLOTS
+    return np.repeat(found, spikes)

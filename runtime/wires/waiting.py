@@ -48,10 +48,11 @@ from spike_runtime.wires.layout import (
 Words = NDArray[np.int64]
 
 # Giving way to another partition takes about as long as its step.  Where it took this long, a process that
-# has nothing to do with the run had the core for a whole slice of time: sleep instead for that many waits, as
-# who wakes up gets the core at once.
+# has nothing to do with the run had the core for a whole slice of time.  Where that happens again within so
+# many waits (seldom is cheaper than to sleep each time), sleep instead for a number of waits, as who wakes up
+# gets the core at once.
 _SLICE_NS = 1_000_000
-_GRUDGE = 1000
+_AGAIN, _GRUDGE = 300, 1000
 
 
 @compiled
@@ -144,12 +145,10 @@ def _first_missing(segment: Words, wires: Words) -> int:
 def _patience(segment: Words, own: int) -> int:
     """How often to look again before sleeping: the last YIELD times giving way, before that spinning.
 
-    None while there is a grudge (see `_SLICE_NS`).
+    None while there is a grudge (see `_SLICE_NS`), which below 0 counts the waits without one.
     """
-    if segment[own + GRUDGE] > 0:
-        segment[own + GRUDGE] -= 1
-        return 0
-    return int(segment[SPIN] + segment[YIELD])
+    segment[own + GRUDGE] -= 1
+    return 0 if segment[own + GRUDGE] >= 0 else int(segment[SPIN] + segment[YIELD])
 
 
 @compiled
@@ -161,6 +160,6 @@ def _linger(segment: Words, own: int, patience: int) -> int:
     start = now(segment, own + CLOCK)
     give_way()
     if now(segment, own + CLOCK) - start > _SLICE_NS:
-        segment[own + GRUDGE] = _GRUDGE
+        segment[own + GRUDGE] = _GRUDGE if segment[own + GRUDGE] > -_AGAIN else 0
         return 0
     return patience - 1

@@ -34,10 +34,9 @@ _PER_ELEMENT: dict[type[la.Stage], tuple[str, str]] = {
     la.Lowpass: ("lowpass", "source"),
     la.Delays: ("delay", "sources"),
     la.NoiseSources: ("noise", "keys"),
-    la.Events: ("events", "sources"),
 }
 _OUTPUTS: dict[type[la.Stage], str] = {
-    **{kind: array for kind, (_, array) in _PER_ELEMENT.items() if kind is not la.Events},
+    **{kind: array for kind, (_, array) in _PER_ELEMENT.items()},
     la.StateSpace: "sources",
     la.Constants: "value",
     la.Tables: "columns",
@@ -194,6 +193,8 @@ def _counts(stage: la.Stage) -> dict[str, float]:
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
             return {"record": len(elements) / int(a["every"][0])}
+        case la.Events():
+            return {"events": float(a["sources"][:, 1].sum())}
     for kind, (cost, array) in _PER_ELEMENT.items():
         if isinstance(stage, kind):
             return {cost: len(a[array])}

@@ -19,7 +19,7 @@ class Recorder:
         self.graph, self.now, self.sum_rows = graph, now, sum_rows
         self.recorded: list[tuple[str, int, Ints]] = []
         self.made: list[la.Stage] = []
-        self.spikes: list[tuple[int, int, int, int]] = []
+        self.spikes: list[tuple[int, ...]] = []
 
     def record(
         self,
@@ -69,9 +69,9 @@ class Recorder:
         for atom in atoms:
             op = self.graph.op(atom)
             units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**exponent)
-            numbers = range(op.start, op.start + op.size)
-            self.spikes += [(self.sum_rows[source] + i, units, slot, i) for i in numbers]
-            columns += numbers
+            size = self.graph.op(source).size
+            self.spikes.append((self.sum_rows[source] + op.start, op.size, units, slot, op.start, size))
+            columns += range(op.start, op.start + op.size)
         self.recorded.append((name, slot, ints(columns)))
 
     def _state(self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup]) -> None:

@@ -1,0 +1,263 @@
+"""What is recorded of one probe, as arrays of a Zarr store: samples, or events.
+
+Every file is replaced whole, so the arrays can be read at any time.  Chunks are large, for each costs about a
+millisecond; `show` writes what there is of one that is not whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from spike_runtime.manifest import Manifest, Probe
+from zarr.codecs import BloscCodec
+
+EVENTS_CHUNK = 1 << 18
+TIME_CHUNK = 1 << 16
+_CHUNK_BYTES = 4 << 20
+_MOST_SAMPLES, _LEAST_SAMPLES = 1 << 14, 16
+_FAST = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
+
+
+def group_name(probe: str) -> str:
+    """Name of a probe's group in the store: the probe's, with what a path cannot hold escaped."""
+    name = quote(probe, safe=" []()+-=,.:@")
+    if name.startswith("__"):
+        return "%5F" + name[1:]
+    return name if name.strip(".") else name.replace(".", "%2E")
+
+
+class Series(Protocol):
+    """What is recorded of one probe.  Steps are those up to which everything has been added."""
+
+    def add(self, part: int, first: int, data: NDArray[Any]) -> None: ...
+
+    def advance(self, step: int) -> None:
+        """Write the chunks that are whole."""
+
+    def show(self, step: int) -> None:
+        """Write what there is of the next chunk."""
+
+    def cut(self, step: int) -> None:
+        """Leave nothing behind `step`."""
+
+    def written(self) -> int | None:
+        """The last step of which everything is on disk; None where that is not known."""
+
+
+def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> Series:
+    about = {
+        "probe": probe.name,
+        "target": probe.target,
+        "kind": probe.kind,
+        "attribute": probe.attribute,
+        "unit": probe.unit,
+        "size": probe.size,
+        "every": probe.every,
+        "dt": manifest.dt,
+        "ideal": list(probe.ideal),
+    }
+    group = root.create_group(group_name(probe.name), attributes=about)
+    if probe.kind == "events":
+        return Events(group, probe, manifest)
+    return Samples(group, probe, manifest, steps)
+
+
+def chunk_samples(columns: int, itemsize: int) -> int:
+    """Samples in one chunk: a power of two, at most 16384, and about 4 MB unless that were less than 16."""
+    samples = _MOST_SAMPLES
+    while samples > _LEAST_SAMPLES and samples * columns * itemsize > _CHUNK_BYTES:
+        samples //= 2
+    return samples
+
+
+def columns_of(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.int64] | slice:
+    """Column numbers of a part, in the order of its data."""
+    if len(ranges) == 1:
+        return slice(*ranges[0])
+    return np.fromiter(chain.from_iterable(range(*pair) for pair in ranges), np.int64)
+
+
+class Samples:
+    """Probes with a sample at every `every`-th step: values from one part each, or integers to be summed."""
+
+    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> None:
+        self._probe, self._dtype, self._dt = probe, np.dtype(manifest.precision), manifest.dt
+        self._chunk = chunk_samples(probe.size, self._dtype.itemsize)
+        self._columns = [columns_of(part.ranges) for part in probe.parts]
+        self._pending: dict[int, NDArray[Any]] = {}
+        self._whole = self._on_disk = self._timed = 0  # chunks; samples
+        self._samples = steps // probe.every
+        self._time = _times(group, TIME_CHUNK, "time", self._samples)
+        about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
+        self._value = group.create_array(
+            "value",
+            shape=(self._samples, probe.size),
+            chunks=(self._chunk, probe.size),
+            dtype=self._dtype,
+            fill_value=np.nan,
+            compressors=_FAST,
+            dimension_names=("time", "column"),
+            attributes=about,
+        )
+
+    def add(self, part: int, first: int, data: NDArray[Any]) -> None:
+        for start, stop in _spans(first, first + len(data), self._chunk):
+            chunk, offset = self._buffer(start // self._chunk), start % self._chunk
+            rows, piece = slice(offset, offset + stop - start), data[start - first : stop - first]
+            if self._probe.kind == "sum":
+                chunk[rows, self._columns[part]] += piece
+            else:
+                chunk[rows, self._columns[part]] = piece
+
+    def advance(self, step: int) -> None:
+        while (self._whole + 1) * self._chunk <= step // self._probe.every:
+            self._write((self._whole + 1) * self._chunk)
+            del self._pending[self._whole]
+            self._whole += 1
+
+    def show(self, step: int) -> None:
+        if (samples := step // self._probe.every) > self._on_disk:
+            self._write(samples)
+
+    def written(self) -> int | None:
+        return self._on_disk * self._probe.every
+
+    def cut(self, step: int) -> None:
+        if (samples := step // self._probe.every) < self._samples:
+            self._value.resize((samples, self._probe.size))
+            self._time.resize((samples,))
+
+    def _buffer(self, number: int) -> NDArray[Any]:
+        if number not in self._pending:
+            kind = np.int64 if self._probe.kind == "sum" else self._dtype
+            self._pending[number] = np.zeros((self._chunk, self._probe.size), kind)
+        return self._pending[number]
+
+    def _write(self, stop: int) -> None:
+        """Write the chunk that `stop` is in or ends, which has nothing behind that."""
+        start = self._whole * self._chunk
+        end = min(start + self._chunk, self._samples)
+        data = self._buffer(self._whole)
+        if self._probe.kind == "sum":
+            data = np.ldexp(data.astype(np.float64), -self._probe.exponent).astype(self._dtype)
+        if stop < end:
+            data = data.copy()
+            data[stop - start :] = np.nan
+        self._write_times(stop)
+        self._value[start:end] = data[: end - start]
+        self._on_disk = stop
+
+    def _write_times(self, stop: int) -> None:
+        """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
+        while self._timed < stop:
+            end = min(self._timed + TIME_CHUNK, self._samples)
+            self._time[self._timed : end] = np.arange(self._timed + 1, end + 1) * self._probe.every * self._dt
+            self._timed = end
+
+
+class Events:
+    """Spikes: numbers step * size + neuron of all parts, merged in their order."""
+
+    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest) -> None:
+        self._dt, self._size = manifest.dt, max(1, probe.size)
+        self._pending: list[list[NDArray[np.int64]]] = [[] for _ in probe.parts]
+        self._merged: list[NDArray[np.int64]] = []  # of the chunk that is not whole
+        self._count = self._whole = 0  # events in `_merged`; events in whole chunks
+        self._last = 0  # the last step of which an event is on disk
+        self._time = _times(group, EVENTS_CHUNK, "event", 0)
+        self._neuron = group.create_array(
+            "neuron",
+            shape=(0,),
+            chunks=(EVENTS_CHUNK,),
+            dtype=np.int32,
+            fill_value=-1,
+            compressors=_FAST,
+            dimension_names=("event",),
+            attributes={"units": "1", "long_name": f"neuron of {probe.target}"},
+        )
+
+    def add(self, part: int, first: int, data: NDArray[Any]) -> None:  # noqa: ARG002 (events have no number)
+        if len(data):
+            self._pending[part].append(data)
+
+    def advance(self, step: int) -> None:
+        ready = [piece for part in self._pending for piece in _taken(part, (step + 1) * self._size)]
+        if ready:
+            # Each piece is in order: a stable sort only merges them.
+            self._merged.append(np.sort(np.concatenate(ready), kind="stable"))
+            self._count += len(self._merged[-1])
+        if self._count >= EVENTS_CHUNK:
+            merged = np.concatenate(self._merged)
+            whole = len(merged) // EVENTS_CHUNK * EVENTS_CHUNK
+            for start in range(0, whole, EVENTS_CHUNK):
+                self._write(merged[start : start + EVENTS_CHUNK])
+                self._whole += EVENTS_CHUNK
+            self._merged, self._count = [merged[whole:]], len(merged) - whole
+
+    def show(self, step: int) -> None:  # noqa: ARG002 (`advance` has taken all events before it)
+        if self._count:
+            self._merged = [np.concatenate(self._merged)]
+            self._write(self._merged[0])
+
+    def written(self) -> int | None:
+        return None
+
+    def cut(self, step: int) -> None:
+        if self._last <= step:
+            return
+        length = min(self._time.shape[0], self._neuron.shape[0])
+        kept = 0
+        while length and not kept:
+            start = (length - 1) // EVENTS_CHUNK * EVENTS_CHUNK
+            times = np.asarray(self._time[start:length])
+            kept = int(np.searchsorted(times, (step + 0.5) * self._dt))  # NaN comes after all numbers
+            length = start + kept
+        for array in (self._time, self._neuron):
+            if array.shape[0] > length:
+                array.resize((length,))
+
+    def _write(self, events: NDArray[np.int64]) -> None:
+        stop = self._whole + len(events)
+        step, neuron = np.divmod(events, self._size)
+        self._neuron.resize((stop,))
+        self._neuron[self._whole : stop] = neuron.astype(np.int32)
+        self._time.resize((stop,))
+        self._time[self._whole : stop] = step * self._dt
+        self._last = int(step[-1])
+
+
+def _taken(pieces: list[NDArray[np.int64]], limit: int) -> list[NDArray[np.int64]]:
+    """Take what is below `limit` out of pieces that ascend."""
+    taken = []
+    while pieces and pieces[0][0] < limit:
+        count = int(np.searchsorted(pieces[0], limit))
+        taken.append(pieces[0][:count])
+        pieces[:1] = [pieces[0][count:]] if count < len(pieces[0]) else []
+    return taken
+
+
+def _times(group: zarr.Group, chunk: int, dimension: str, size: int) -> zarr.Array:
+    """The array of times in s; NaN where nothing was written."""
+    return group.create_array(
+        "time",
+        shape=(size,),
+        chunks=(chunk,),
+        dtype=np.float64,
+        fill_value=np.nan,
+        dimension_names=(dimension,),
+        attributes={"units": "s"},
+    )
+
+
+def _spans(start: int, stop: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """Cut start .. stop at multiples of `chunk`."""
+    while start < stop:
+        end = min(stop, (start // chunk + 1) * chunk)
+        yield start, end
+        start = end
