@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from spike_runtime.calibrate_timing import alone, fastest, fit
+from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import Neurons
 
@@ -23,8 +24,6 @@ KINDS = (
     ("sigmoid", False),
     ("tanh", False),
 )
-# Vectors of neurons hold up to this many; what is left over is computed one by one.
-VECTOR = 8
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
 CACHED_BYTES, FAR_BYTES = 300_000, 24_000_000
 
@@ -42,14 +41,13 @@ class Shape:
     gather: bool = False
     activity: bool = False
 
-    def features(self, atoms: int) -> dict[str, float]:
+    def features(self, atoms: int, real: str) -> dict[str, float]:
         """How often each cost of neurons occurs (as the compiler's cost model counts it)."""
-        neurons = atoms * self.count
-        gathered = neurons * self.rows * self.rate * DT if self.gather else 0.0
+        neurons = atoms * (self.count + -self.count % simd.lanes(np.dtype(real).type))
+        gathered = atoms * self.count * self.rows * self.rate * DT if self.gather else 0.0
         return {
             "atom": atoms,
             "neuron": neurons,
-            "rest": atoms * (self.count % VECTOR),
             "dimension": neurons * self.dims,
             "input": atoms * self.dims,
             "row": 0.0 if self.gather else neurons * self.rows,
@@ -105,7 +103,7 @@ def measure(real: str, lock: Path | None = None) -> Iterator[tuple[str, dict[str
     excess = []
     for shape in FAR_SHAPES:
         atoms = round(FAR_BYTES / shape.bytes(itemsize))
-        near = sum(costs[name] * count for name, count in shape.features(atoms).items())
+        near = sum(costs[name] * count for name, count in shape.features(atoms, real).items())
         with alone(lock):
             excess.append((_time("lif", False, real, shape, atoms) - near) / FAR_BYTES)
     yield "far", {"far": max(0.0, float(np.mean(excess)))}
@@ -119,7 +117,7 @@ def _fitted(
     _steps(kind, exact, real, shapes[0], 1)(1)  # compiles
     with alone(lock):
         times = [_time(kind, exact, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
-    return fit([shape.features(n) for shape, n in zip(shapes, counts, strict=True)], times, known)
+    return fit([shape.features(n, real) for shape, n in zip(shapes, counts, strict=True)], times, known)
 
 
 def _time(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> float:

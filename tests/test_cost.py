@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from partition_models import populations
 from spike_runtime import calibrate_neurons, calibrate_program, calibrate_stages, calibrate_timing
+from spike_runtime.ops import simd
 
 from spikec import graph as g
 from spikec.errors import ModelError
@@ -26,8 +27,8 @@ def test_reference_profile_knows_every_kind_of_neuron() -> None:
 def test_calibration_measures_the_costs_that_the_model_uses() -> None:
     measured = set(calibrate_program.features(calibrate_program.SMALL)) | {"step"}
     assert measured == set(profile.STAGE_COSTS)
-    assert set(calibrate_neurons.Shape(10).features(1)) == set(profile.NEURON_COSTS)
-    assert calibrate_neurons.VECTOR == cost.VECTOR
+    assert set(calibrate_neurons.Shape(10).features(1, "float32")) == set(profile.NEURON_COSTS)
+    assert cost.VECTOR == simd.BYTES
 
 
 def test_fit_finds_the_costs_that_made_the_times() -> None:
@@ -70,7 +71,8 @@ def test_cost_of_an_atom_is_the_sum_of_its_parts() -> None:
     graph = populations(count=1, neurons=100, dims=2)
     atom = graph.op("e0#0")
     c = REFERENCE.kernels["float32"].neurons["lif"]
-    expected = c["atom"] + 100 * (c["neuron"] + 2 * c["dimension"] + 2 * c["row"]) + 4 * c["rest"]
+    # Seven vectors of sixteen neurons.
+    expected = c["atom"] + 112 * (c["neuron"] + 2 * c["dimension"] + 2 * c["row"])
     expected += 2 * c["input"] + 2 * c["sum"]
     assert cost.atom_cost(atom, graph, REFERENCE, "float32") == pytest.approx(expected)
 
@@ -170,7 +172,7 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 1"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 2"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
         ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),

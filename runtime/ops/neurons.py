@@ -20,11 +20,12 @@ import numpy as np
 from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
+from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import KernelOp
+from spike_runtime.ops.simd import every, fill, first, fma, load, pack, store, tile, total
 from spike_runtime.ops.updates import UPDATES
 from spike_runtime.status import NOT_FINITE
 
-TILE = 256
 # Columns of the table of atoms.
 COLUMNS = (
     "neuron",
@@ -78,30 +79,24 @@ class Neurons(KernelOp):
 
 def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
     check = _checker(real)
-    currents, add, decode = _currents(), _adder(real), _dense(real)
+    currents, add, decode = _currents(real), _adder(real), _dense(real)
     decode_gathered = _gathered(real)
 
     def neurons(values, sums, state, status, atoms, parameters, E, B, D):  # type: ignore[no-untyped-def]
-        tile_J, tile_A = np.empty(TILE, B.dtype), np.empty(TILE, B.dtype)
-        index, partial = np.empty(TILE + 1, np.int64), np.empty(TILE, B.dtype)
+        tile_J, tile_A = tile(B), tile(B)
         for a in range(atoms.shape[0]):
             n, m, dims, x, e = atoms[a, 0], atoms[a, 1], atoms[a, 2], atoms[a, 3], atoms[a, 4]
             rows, d, y, gather = atoms[a, 5], atoms[a, 6], atoms[a, 7], atoms[a, 8]
             current, activity = atoms[a, 9], atoms[a, 10]
             J, A = tile_J[:m], tile_A[:m]
-            if dims > 0:
-                currents(J, values, x, E, e, dims, B[n : n + m])
-            else:
-                J[:] = B[n : n + m]
+            currents(J, values, x, E, e, dims, B, n)
             if current >= 0:
                 for i in range(m):
                     J[i] += values[current + i]
             check(J, status)
             update(J, A, state, n, parameters[a])
             if gather:
-                if partial.shape[0] < rows:
-                    partial = np.empty(rows, B.dtype)
-                decode_gathered(sums, y, A, D, d, partial[:rows], index, status)
+                decode_gathered(sums, y, A, D, d, rows, status)
             else:
                 decode(sums, y, A, D, d, rows, status)
             if activity >= 0:
@@ -113,21 +108,25 @@ def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
     return neurons
 
 
-def _currents() -> Any:
-    """J = E x + B, one dimension after the other so that the loop over neurons vectorises at any number of
-    dimensions.
-    """
+def _currents(real: type) -> Any:
+    """J = E x + B, for one vector of neurons after the other; lanes of J beyond its end are set too."""
+    lanes = simd.lanes(real)
+
+    @register_jitable(forceinline=True)
+    def block(J, values, x, E, e, dims, B, n, i, mask):  # type: ignore[no-untyped-def]
+        m, j = J.shape[0], load(B, n + i, mask)
+        for k in range(dims):
+            j = fma(load(E, e + k * m + i, mask), fill(B, values[x + k]), j)
+        store(J, i, j, every(B))
 
     @register_jitable
-    def currents(J, values, x, E, e, dims, B):  # type: ignore[no-untyped-def]
-        m = J.shape[0]
-        x0, E0 = values[x], E[e : e + m]
-        for i in range(m):
-            J[i] = B[i] + E0[i] * x0
-        for k in range(1, dims):
-            xk, Ek = values[x + k], E[e + k * m : e + (k + 1) * m]
-            for i in range(m):
-                J[i] += Ek[i] * xk
+    def currents(J, values, x, E, e, dims, B, n):  # type: ignore[no-untyped-def]
+        rest = J.shape[0] % lanes
+        whole = J.shape[0] - rest
+        for i in range(0, whole, lanes):
+            block(J, values, x, E, e, dims, B, n, i, every(B))
+        if rest:
+            block(J, values, x, E, e, dims, B, n, whole, first(B, rest))
 
     return currents
 
@@ -160,37 +159,54 @@ def _adder(real: type) -> Any:
 
 def _dense(real: type) -> Any:
     """y = D a by a product for each row."""
-    zero, add = real(0), _adder(real)
+    zero, add, lanes = real(0), _adder(real), simd.lanes(real)
 
-    # A sum vectorises only where it may be reordered; its order then depends on the number of neurons alone.
-    @register_jitable(fastmath={"contract", "nsz", "reassoc"})
+    @register_jitable
     def decode(sums, y, A, D, d, rows, status):  # type: ignore[no-untyped-def]
         m = A.shape[0]
+        rest = m % lanes
+        whole = m - rest
         for k in range(rows):
-            partial, Dk = zero, D[d + k * m : d + (k + 1) * m]
-            for i in range(m):
-                partial += Dk[i] * A[i]
-            add(sums, y + k, partial, status)
+            partial = fill(D, zero)
+            for i in range(0, whole, lanes):
+                partial = fma(load(D, d + k * m + i, every(D)), load(A, i, every(D)), partial)
+            if rest:
+                mask = first(D, rest)
+                partial = fma(load(D, d + k * m + whole, mask), load(A, whole, mask), partial)
+            add(sums, y + k, total(partial), status)
 
     return decode
 
 
 def _gathered(real: type) -> Any:
     """y = D a by adding the decoders of the neurons that are active."""
-    zero, add = real(0), _adder(real)
+    zero, add, lanes = real(0), _adder(real), simd.lanes(real)
+
+    @register_jitable(forceinline=True)
+    def columns(sums, y, A, D, d, rows, index, count, c, mask, status, partial):  # type: ignore[no-untyped-def]
+        total = fill(D, zero)
+        for q in range(count):
+            k = index[q]
+            total = fma(load(D, d + k * rows + c, mask), fill(D, A[k]), total)
+        store(partial, 0, total, every(D))
+        for k in range(min(lanes, rows - c)):
+            add(sums, y + c + k, partial[k], status)
 
     @register_jitable
-    def decode(sums, y, A, D, d, partial, index, status):  # type: ignore[no-untyped-def]
-        rows, count = partial.shape[0], 0
-        for i in range(A.shape[0]):
-            index[count] = i
-            count += A[i] != zero
-        partial[:] = zero
-        for q in range(count):
-            weight, row = A[index[q]], D[d + index[q] * rows : d + (index[q] + 1) * rows]
-            for k in range(rows):
-                partial[k] += weight * row[k]
-        for k in range(rows):
-            add(sums, y + k, partial[k], status)
+    def decode(sums, y, A, D, d, rows, status):  # type: ignore[no-untyped-def]
+        index, partial, count = tile(np.int32(0)), tile(D), 0
+        rest = A.shape[0] % lanes
+        whole = A.shape[0] - rest
+        for i in range(0, whole, lanes):
+            count += pack(index, count, i, load(A, i, every(A)) != fill(A, zero))
+        if rest:
+            mask = first(A, rest)
+            count += pack(index, count, whole, load(A, whole, mask) != fill(A, zero))
+        rest = rows % lanes
+        whole = rows - rest
+        for c in range(0, whole, lanes):
+            columns(sums, y, A, D, d, rows, index, count, c, every(D), status, partial)
+        if rest:
+            columns(sums, y, A, D, d, rows, index, count, whole, first(D, rest), status, partial)
 
     return decode

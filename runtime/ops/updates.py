@@ -16,54 +16,40 @@ from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
+from numpy.polynomial import Chebyshev, Polynomial
+from spike_runtime.ops import simd
+from spike_runtime.ops.simd import every, fill, first, fma, load, maximum, minimum, polynomial, store, where
 
-# Largest dt / tau_rc for which the series below are used, and how many terms each needs at that argument.
+# Largest dt / tau_rc for which the polynomials below are used, and how many terms each needs for it.
 SERIES_BOUND = 0.06
-EXPM1_TERMS = {np.float32: 5, np.float64: 9}
-ATANH_TERMS = {np.float32: 3, np.float64: 6}
+EXPM1_TERMS = {np.float32: 4, np.float64: 7}
+ATANH_TERMS = {np.float32: 2, np.float64: 5}
 
 
-def expm1_series(real: Any) -> Callable[[Any], Any]:
-    """exp(u) - 1 = u (1 + u/2 (1 + u/3 (...))) for |u| <= SERIES_BOUND: relative error below rounding."""
-    c = tuple(real(1 / factorial(k)) for k in range(1, 11))
-    if real is np.float32:
-
-        def expm1(u):  # type: ignore[no-untyped-def]
-            return u * (c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * c[4]))))
-    else:
-
-        def expm1(u):  # type: ignore[no-untyped-def]
-            return u * (
-                c[0]
-                + u
-                * (
-                    c[1]
-                    + u * (c[2] + u * (c[3] + u * (c[4] + u * (c[5] + u * (c[6] + u * (c[7] + u * c[8]))))))
-                )
-            )
-
-    series: Callable[[Any], Any] = register_jitable(expm1)
-    return series
+def decay_terms(real: Any) -> tuple[Any, ...]:
+    """Polynomial of (1 - exp(-u)) / u for 0 <= u <= SERIES_BOUND; its relative error is below rounding."""
+    taylor = [(-1) ** k / factorial(k + 1) for k in range(20)]
+    return tuple(map(real, _economized(taylor, EXPM1_TERMS[real], SERIES_BOUND)))
 
 
-def log_ratio_series(real: Any) -> Callable[[Any, Any], Any]:
-    """log(1 - v / j) = -2 atanh(v / (2 j - v)) by its odd series, for 0 <= v / j <= SERIES_BOUND."""
-    two, c = real(2), tuple(real(1 / k) for k in (3, 5, 7, 9, 11))
-    if real is np.float32:
+def log_ratio_terms(real: Any) -> tuple[Any, ...]:
+    """Polynomial in s * s of log((1 + s) / (1 - s)) / s = 2 atanh(s) / s, s = x / (2 - x) for 0 <= x <=
+    SERIES_BOUND; its relative error is below rounding.
+    """
+    bound = (SERIES_BOUND / (2 - SERIES_BOUND)) ** 2
+    return tuple(map(real, _economized([2 / (2 * k + 1) for k in range(20)], ATANH_TERMS[real], bound)))
 
-        def log_ratio(v, j):  # type: ignore[no-untyped-def]
-            s = v / (two * j - v)
-            z = s * s
-            return -two * s * (real(1) + z * (c[0] + z * c[1]))
-    else:
 
-        def log_ratio(v, j):  # type: ignore[no-untyped-def]
-            s = v / (two * j - v)
-            z = s * s
-            return -two * s * (real(1) + z * (c[0] + z * (c[1] + z * (c[2] + z * (c[3] + z * c[4])))))
-
-    series: Callable[[Any, Any], Any] = register_jitable(log_ratio)
-    return series
+def _economized(taylor: list[float], terms: int, bound: float) -> list[float]:
+    """The first `terms` coefficients of a power series, changed so that the rest, for arguments from 0 to
+    `bound`, is spread evenly (Lanczos 1938): each highest term is replaced by the lower ones of its multiple
+    of a Chebyshev polynomial.
+    """
+    series = Polynomial(taylor)
+    for degree in range(len(taylor) - 1, terms - 1, -1):
+        even = Chebyshev.basis(degree, domain=[0.0, bound]).convert(kind=Polynomial)
+        series = (series - even * (series.coef[degree] / even.coef[degree])).truncate(degree)
+    return [float(c) for c in series.coef]
 
 
 def _library(real: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
@@ -84,8 +70,12 @@ def lif(real: Any, exact: bool) -> Callable[..., None]:
     p: scale, dt, tau_rc, tau_ref, min_voltage.  state: voltage, refractory_time (s left, at the step's
     start).
     """
+    return _lif_exact(real) if exact else _lif_series(real)
+
+
+def _lif_exact(real: Any) -> Callable[..., None]:
     zero, one = real(0), real(1)
-    expm1, log_ratio = _library(real) if exact else (expm1_series(real), log_ratio_series(real))
+    expm1, log_ratio = _library(real)
 
     def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
         m = J.shape[0]
@@ -102,6 +92,39 @@ def lif(real: Any, exact: bool) -> Callable[..., None]:
             voltage[i] = zero if spiked else max(v, v_min)
             refractory[i] = tau_ref + t if spiked else r
             A[i] = one if spiked else zero
+
+    return update
+
+
+def _lif_series(real: Any) -> Callable[..., None]:
+    lanes, zero, one = simd.lanes(real), real(0), real(1)
+    decay, log_ratio = decay_terms(real), log_ratio_terms(real)
+
+    @register_jitable(forceinline=True)
+    def block(J, A, voltage, refractory, i, n, mask, dt, tau_rc, tau_ref, v_min, rate):  # type: ignore[no-untyped-def]
+        j, v = load(J, i, every(J)), load(voltage, n, mask)
+        r = load(refractory, n, mask) - fill(J, dt)
+        u = minimum(maximum(fill(J, dt) - r, fill(J, zero)), fill(J, dt)) * fill(J, rate)
+        v = fma((j - v) * u, polynomial(u, decay), v)
+        spiked = v > fill(J, one)
+        # Where the trajectory crosses 1: tau_rc log((J - 1) / (J - v)) s before the end of the step, and
+        # log((1 + s) / (1 - s)) = 2 atanh(s).
+        s = (v - fill(J, one)) / ((j - fill(J, one)) + (j - v))
+        t = fill(J, tau_rc) * s * polynomial(s * s, log_ratio)
+        store(voltage, n, where(spiked, fill(J, zero), maximum(v, fill(J, v_min))), mask)
+        store(refractory, n, where(spiked, fill(J, tau_ref + dt) - t, r), mask)
+        store(A, i, where(spiked, fill(J, one), fill(J, zero)), every(J))
+
+    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
+        voltage, refractory = state[0], state[1]
+        dt, tau_rc, tau_ref, v_min = p[1], p[2], p[3], p[4]
+        rate, rest = one / tau_rc, J.shape[0] % lanes
+        whole = J.shape[0] - rest
+        for i in range(0, whole, lanes):
+            block(J, A, voltage, refractory, i, n + i, every(J), dt, tau_rc, tau_ref, v_min, rate)
+        if rest:
+            mask = first(J, rest)
+            block(J, A, voltage, refractory, whole, n + whole, mask, dt, tau_rc, tau_ref, v_min, rate)
 
     return update
 

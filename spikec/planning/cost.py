@@ -1,8 +1,8 @@
 """The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
 
 neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes,
-where
-            rows are gathered), rounded sum; plus the bytes that have to come from outside the cache
+            where rows are gathered), rounded sum; an atom's last vector of neurons counts as a whole one;
+            plus the bytes that have to come from outside the cache
 others      per element, entry or function, by kind of stage; plus every call of an Op
 exchange    per message and word sent or received, plus the latency of the wires
 """
@@ -25,9 +25,8 @@ from spikec.program.atoms import GATHER_ROWS, needs_library, parameters
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
-# Neurons left over after whole vectors of so many are computed one by one (as in
-# `spike_runtime.calibrate_neurons`).
-VECTOR = 8
+# Bytes of the vectors that kernels compute neurons in (as in `spike_runtime.ops.simd`).
+VECTOR = 64
 # Stages with one cost per element of an array; and the array that has one element for every output.
 _PER_ELEMENT: dict[type[la.Stage], tuple[str, str]] = {
     la.Decoded: ("decoded", "rows"),
@@ -72,7 +71,7 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     if gather:
         bias = atom.neurons.bias[atom.start : atom.start + atom.size]
         spikes[0] = _spikes(neuron.kind, bias, np.array(parameters(neuron, graph.dt))[None]).sum()
-    return _neurons(table, spikes, _kind(profile.kernels[dtype], kind))
+    return _neurons(table, spikes, _kind(profile.kernels[dtype], kind), np.dtype(dtype).itemsize)
 
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
@@ -93,16 +92,18 @@ def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)
 
 
-def _neurons(table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mapping[str, float]) -> float:
+def _neurons(
+    table: NDArray[np.int64], spikes: NDArray[np.float64], cost: Mapping[str, float], itemsize: int
+) -> float:
     """ns of atoms given as rows of (count, dims, rows, gather, activity), with the spikes in each per
     step.
     """
     count, dims, rows, gather, activity = table.T.astype(np.float64)
+    count += -count % (VECTOR // itemsize)
     dense = (1 - gather) * rows
     ns = (
         cost["atom"] * len(table)
         + cost["neuron"] * count.sum()
-        + cost["rest"] * (count % VECTOR).sum()
         + cost["dimension"] * (count * dims).sum()
         + cost["input"] * dims.sum()
         + cost["row"] * (count * dense).sum()
@@ -170,7 +171,12 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
         return 0.0
     if isinstance(stage, la.NeuronGroup):
         kind = f"{stage.kind}_exact" if stage.exact else stage.kind
-        work = _neurons(_atom_table(stage), _atom_spikes(stage), _kind(kernels, kind))
+        work = _neurons(
+            _atom_table(stage),
+            _atom_spikes(stage),
+            _kind(kernels, kind),
+            stage.arrays["bias"].itemsize,
+        )
     elif isinstance(stage, la.Expressions):
         work = _expressions(stage, kernels.stages)
     else:

@@ -22,12 +22,12 @@ from typing import Any
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
 
-SCHEMA = 1
+SCHEMA = 2
 REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
 
-NEURON_COSTS = ("atom", "neuron", "rest", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
+NEURON_COSTS = ("atom", "neuron", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
 STAGE_COSTS = (
     "step",
     "op",

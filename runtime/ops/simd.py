@@ -1,0 +1,267 @@
+# ruff: noqa: ARG001 (the arguments of intrinsics are given by Numba)
+"""Vectors of neurons in kernels: 64 bytes of numbers that are loaded, computed and stored together.
+
+Left to itself, LLVM takes an atom of 100 neurons apart into vectors, half vectors and single neurons, and
+asks before every loop whether its arrays overlap: 1.18 ns per neuron-step, where this takes 0.8.  A kernel
+computes its whole vectors, and what is left over under a mask.  The order of every sum is fixed, whatever
+the processor's own vectors are like; where these are shorter, LLVM takes several.
+
+    load(array, i, mask)       numbers from array[i] on; 0 outside the mask
+    store(array, i, x, mask)   puts them back, only under the mask
+    every(a), first(a, count)  masks for numbers like those of array `a`: all, the first `count`
+    fill(a, number)            the number everywhere, of the type of array or vector `a`
+    +  -  *  /  >  !=          number by number, for vectors of one type
+    fma(x, y, z)               x y + z, rounded once where the processor can
+    polynomial(x, c)           c[0] + x (c[1] + x (c[2] + ...)) for a tuple c
+    minimum, maximum, where    number by number, without a branch
+    total(x)                   the sum, by halves
+    pack(index, at, i, mask)   numbers of the places under the mask, without a branch
+    tile(a)                    room for the numbers of an atom, on the stack
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, errors
+from numba.extending import intrinsic, models, overload, register_model
+from numba.np.arrayobj import populate_array
+
+# Bytes of a vector: a cache line, and the longest vector of current processors.
+BYTES = 64
+# Most neurons of an atom.
+TILE = 256
+
+_SHORT = ir.IntType(32)
+
+
+class Vector(types.Type):
+    """Numbers of type `real`, or (`mask`) as many bits."""
+
+    def __init__(self, real: types.Float, mask: bool = False) -> None:
+        self.real, self.mask, self.lanes = real, mask, 8 * BYTES // real.bitwidth
+        super().__init__(f"{'mask' if mask else 'vector'}({real})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        real = ir.DoubleType() if kind.real.bitwidth == 64 else ir.FloatType()
+        super().__init__(manager, kind, ir.VectorType(ir.IntType(1) if kind.mask else real, kind.lanes))
+
+
+def lanes(real: Any) -> int:
+    """How many numbers of NumPy's scalar type `real` make a vector."""
+    return int(BYTES // real().itemsize)
+
+
+def _kind(like: Any) -> Vector:
+    """The kind of vector that belongs to an array or a vector."""
+    if isinstance(like, types.Array) and like.layout != "C":
+        raise errors.TypingError(f"vectors are of arrays without gaps, not of {like}")
+    return Vector(like.real if isinstance(like, Vector) else like.dtype)
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, args: list[Any]) -> Any:
+    kind = ir.FunctionType(result, [a.type for a in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _name(vector: ir.VectorType) -> str:
+    """How the names of LLVM's functions call a type."""
+    return f"v{vector.count}{'f64' if isinstance(vector.element, ir.DoubleType) else 'f32'}"
+
+
+def _place(context: Any, builder: Any, signature: Any, args: Any) -> tuple[Any, Any]:
+    """Pointer to the vector at args[1] of array args[0], and the alignment that is sure."""
+    kind = signature.args[0]
+    data = builder.gep(context.make_array(kind)(context, builder, args[0]).data, [args[1]])
+    vector = context.get_value_type(_kind(kind))
+    return builder.bitcast(data, vector.as_pointer()), _SHORT(kind.dtype.bitwidth // 8)
+
+
+def _splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
+    single = builder.insert_element(vector(ir.Undefined), value, _SHORT(0))
+    return builder.shuffle_vector(single, vector(ir.Undefined), ir.VectorType(_SHORT, vector.count)(None))
+
+
+def _numbers(lanes: int) -> Any:
+    return ir.VectorType(_SHORT, lanes)(list(range(lanes)))
+
+
+@intrinsic
+def load(typingctx: Any, array: Any, index: Any, mask: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer, align = _place(context, builder, signature, args)
+        vector = pointer.type.pointee
+        name = f"llvm.masked.load.{_name(vector)}.p0"
+        return _call(builder, name, vector, [pointer, align, args[2], vector(None)])
+
+    return _kind(array)(array, types.intp, mask), generate
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, index: Any, x: Any, mask: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer, align = _place(context, builder, signature, args)
+        name = f"llvm.masked.store.{_name(pointer.type.pointee)}.p0"
+        _call(builder, name, ir.VoidType(), [args[2], pointer, align, args[3]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, x, mask), generate
+
+
+@intrinsic
+def every(typingctx: Any, like: Any) -> Any:
+    kind = Vector(_kind(like).real, mask=True)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_value_type(kind)([1] * kind.lanes)
+
+    return kind(like), generate
+
+
+@intrinsic
+def first(typingctx: Any, like: Any, count: Any) -> Any:
+    kind = Vector(_kind(like).real, mask=True)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = _numbers(kind.lanes)
+        return builder.icmp_signed(
+            "<", numbers, _splat(builder, builder.trunc(args[1], _SHORT), numbers.type)
+        )
+
+    return kind(like, types.intp), generate
+
+
+@intrinsic
+def fill(typingctx: Any, like: Any, number: Any) -> Any:
+    kind = _kind(like)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = context.cast(builder, args[1], signature.args[1], kind.real)
+        return _splat(builder, value, context.get_value_type(kind))
+
+    return kind(like, number), generate
+
+
+def _each(build: Callable[..., Any], mask: bool = False) -> Any:
+    """An intrinsic that takes two vectors of one kind, number by number."""
+
+    def operation(typingctx: Any, x: Any, y: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return build(builder, *args)
+
+        return Vector(x.real, mask)(x, y), generate
+
+    return intrinsic(operation)
+
+
+def _operator(symbol: Any, build: Callable[..., Any], mask: bool = False) -> None:
+    inner = _each(build, mask)
+
+    @overload(symbol)
+    def operation(x, y):  # type: ignore[no-untyped-def]
+        return (lambda x, y: inner(x, y)) if isinstance(x, Vector) and x == y else None
+
+
+_operator(operator.add, lambda b, x, y: b.fadd(x, y))
+_operator(operator.sub, lambda b, x, y: b.fsub(x, y))
+_operator(operator.mul, lambda b, x, y: b.fmul(x, y))
+_operator(operator.truediv, lambda b, x, y: b.fdiv(x, y))
+_operator(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), mask=True)
+_operator(operator.ne, lambda b, x, y: b.fcmp_unordered("!=", x, y), mask=True)
+
+# Where one is not a number: y.
+minimum = _each(lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
+maximum = _each(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
+
+
+@intrinsic
+def where(typingctx: Any, mask: Any, x: Any, y: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return x(mask, x, y), generate
+
+
+def _fma(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    return _call(builder, f"llvm.fmuladd.{_name(x.type)}", x.type, [x, y, z])
+
+
+@intrinsic
+def fma(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _fma(builder, *args)
+
+    return x(x, y, z), generate
+
+
+@intrinsic
+def polynomial(typingctx: Any, x: Any, c: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x = args[0]
+        *terms, result = (
+            _splat(builder, builder.extract_value(args[1], k), x.type) for k in range(len(signature.args[1]))
+        )
+        for term in reversed(terms):
+            result = _fma(builder, x, result, term)
+        return result
+
+    return x(x, c), generate
+
+
+@intrinsic
+def total(typingctx: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (vector,) = args
+        while vector.type.count > 1:
+            half = ir.VectorType(_SHORT, vector.type.count // 2)
+            halves = (list(range(k, k + half.count)) for k in (0, half.count))
+            vector = builder.fadd(*(builder.shuffle_vector(vector, vector, half(h)) for h in halves))
+        return builder.extract_element(vector, _SHORT(0))
+
+    return x.real(x), generate
+
+
+@intrinsic
+def pack(typingctx: Any, index: Any, at: Any, i: Any, mask: Any) -> Any:
+    """index[at], index[at + 1], ... = i + k for every k under the mask; returns how many.
+
+    `index` is an array of int32, with room for a whole vector from index[at] on.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = _numbers(signature.args[3].lanes)
+        kind, count = numbers.type, numbers.type.count
+        here = builder.add(numbers, _splat(builder, builder.trunc(args[2], _SHORT), kind))
+        name = f"llvm.experimental.vector.compress.v{count}i32"
+        packed = _call(builder, name, kind, [here, args[3], kind(ir.Undefined)])
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        builder.store(packed, pointer, align=4)
+        return builder.zext(builder.ctpop(builder.bitcast(args[3], ir.IntType(count))), ir.IntType(64))
+
+    return types.int64(index, types.intp, types.intp, mask), generate
+
+
+@intrinsic
+def tile(typingctx: Any, like: Any) -> Any:
+    """Room for TILE numbers of the type of array or number `like`, and for one vector more; not set."""
+    kind = types.Array(getattr(like, "dtype", like), 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        element, step = context.get_data_type(kind.dtype), kind.dtype.bitwidth // 8
+        length = TILE + BYTES // step
+        data = cgutils.alloca_once(builder, ir.ArrayType(element, length))
+        data.align = BYTES
+        array = context.make_array(kind)(context, builder)
+        size, stride = (context.get_constant(types.intp, n) for n in (length, step))
+        populate_array(array, builder.bitcast(data, element.as_pointer()), [size], [stride], stride, None)
+        return array._getvalue()
+
+    return kind(like), generate

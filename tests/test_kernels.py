@@ -1,0 +1,140 @@
+"""The kernels of neurons: against plain NumPy, for atoms of every size, alone and among others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from spike_runtime.ops import simd, updates
+from spike_runtime.ops.kernel import compiled
+from spike_runtime.ops.neurons import COLUMNS, Neurons
+
+SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
+DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
+REALS = ("float32", "float64")
+
+
+def arguments(real: str, rows: int, gather: bool, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+    """Atoms of these sizes with three dimensions, in the order of the kernel's arguments."""
+    random, dims = np.random.default_rng(3), 3
+    first = np.cumsum((0, *sizes))
+    atoms = np.zeros((len(sizes), len(COLUMNS)), np.int64)
+    for name, column in (
+        ("neuron", first[:-1]),
+        ("count", sizes),
+        ("dims", dims),
+        ("encoder", dims * first[:-1]),
+        ("rows", rows),
+        ("decoder", rows * first[:-1]),
+        ("sum", rows * np.arange(len(sizes))),
+        ("gather", gather),
+        ("current", -1),
+        ("activity", -1),
+    ):
+        atoms[:, COLUMNS.index(name)] = column
+    neurons = first[-1]
+    return {
+        "values": random.uniform(-1, 1, dims).astype(real),
+        "sums": np.zeros(rows * len(sizes), np.int64),
+        "state": np.stack([random.uniform(0, 1, neurons), random.uniform(-0.001, 0.003, neurons)]).astype(
+            real
+        ),
+        "status": np.zeros(2, np.int64),
+        "atoms": atoms,
+        "parameters": np.tile(np.array([0, DT, TAU_RC, TAU_REF, 0], real), (len(sizes), 1)),
+        "encoders": random.uniform(-9, 9, dims * neurons).astype(real),
+        "bias": random.uniform(0, 20, neurons).astype(real),
+        "decoders": random.uniform(-1e6, 1e6, rows * neurons).astype(real),
+    }
+
+
+def lif(J: Any, v: Any, r: Any) -> tuple[Any, Any, Any]:
+    """Voltage, refractory time and spikes after one step, with NumPy's functions."""
+    r = r - DT
+    v = v - (J - v) * np.expm1(-np.clip(DT - r, 0, DT) / TAU_RC)
+    spiked = v > 1
+    late = np.log1p(-(v[spiked] - 1) / (J[spiked] - 1))
+    r[spiked], v[spiked] = TAU_REF + DT + TAU_RC * late, 0
+    return np.maximum(v, 0), r, spiked.astype(v.dtype)
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize(
+    ("rows", "gather"), [(0, False), (1, False), (5, False), (5, True), (16, True), (37, True)]
+)
+def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> None:
+    given = arguments(real, rows, gather)
+    x, atoms = given["values"].astype(np.float64), given["atoms"]
+    before = given["state"].astype(np.float64)
+    sums, state, status = compiled(Neurons("lif", real))(*given.values())
+    tolerance = 1e-11 if real == "float64" else 3e-5
+    spikes = 0.0
+    for atom in atoms:
+        n, m, _, _, e, _, d, y = atom[:8]
+        J = x @ given["encoders"][e : e + 3 * m].reshape(3, m).astype(np.float64) + given["bias"][n : n + m]
+        v, r, a = lif(J, *before[:, n : n + m])
+        np.testing.assert_allclose(state[:, n : n + m], [v, r], rtol=tolerance, atol=tolerance)
+        D = given["decoders"][d : d + rows * m].astype(np.float64)
+        D = D.reshape(m, rows).T if gather else D.reshape(rows, m)
+        np.testing.assert_allclose(sums[y : y + rows], D @ a, rtol=tolerance, atol=max(0.51, 1e9 * tolerance))
+        spikes += a.sum()
+    assert status[0] == 0
+    assert spikes > 50
+
+
+@pytest.mark.parametrize("gather", [False, True])
+@pytest.mark.parametrize("real", REALS)
+def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bool) -> None:
+    together = arguments(real, 6, gather)
+    before = {k: v.copy() for k, v in together.items()}
+    sums, state, _ = compiled(Neurons("lif", real))(*together.values())
+    for atom in before["atoms"]:
+        alone = {k: v.copy() for k, v in before.items()}
+        alone["atoms"] = atom[None]
+        own_sums, own_state, _ = compiled(Neurons("lif", real))(*alone.values())
+        y, here = atom[7], slice(atom[0], atom[0] + atom[1])
+        assert own_sums[y : y + 6].tobytes() == sums[y : y + 6].tobytes()
+        assert own_state[:, here].tobytes() == state[:, here].tobytes()
+        # Nothing beside the atom is touched.
+        own_state[:, here] = before["state"][:, here]
+        assert own_state.tobytes() == before["state"].tobytes()
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_polynomials_are_exact_to_rounding(real: str) -> None:
+    scalar, exact = np.dtype(real).type, np.longdouble
+    x = np.linspace(1e-6, updates.SERIES_BOUND, 10001).astype(exact)
+    decay = np.polynomial.polynomial.polyval(x, [exact(c) for c in updates.decay_terms(scalar)])
+    s = x / (2 - x)
+    ratio = s * np.polynomial.polynomial.polyval(s * s, [exact(c) for c in updates.log_ratio_terms(scalar)])
+    unit = np.finfo(real).eps / 2
+    assert float(np.abs(decay * x / -np.expm1(-x) - 1).max()) < unit
+    assert float(np.abs(ratio / -np.log1p(-x) - 1).max()) < unit
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_vectors_read_and_write_only_under_their_mask(real: Any) -> None:
+    @numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def doubled(source, target, at, count):  # type: ignore[no-untyped-def]
+        x = simd.load(source, at, simd.first(source, count))
+        simd.store(target, at, x + x, simd.first(source, count))
+        return simd.total(x)
+
+    source, target = np.arange(1, 65).astype(real), np.zeros(64, real)
+    for count in range(simd.lanes(real) + 1):
+        target[:] = 0
+        assert doubled(source, target, 3, count) == source[3 : 3 + count].sum()
+        expected = np.zeros(64, real)
+        expected[3 : 3 + count] = 2 * source[3 : 3 + count]
+        np.testing.assert_array_equal(target, expected)
+
+
+def test_vectors_refuse_arrays_with_gaps() -> None:
+    @numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def head(source):  # type: ignore[no-untyped-def]
+        return simd.total(simd.load(source, 0, simd.every(source)))
+
+    with pytest.raises(numba.core.errors.TypingError, match="arrays without gaps"):
+        head(np.zeros(64)[::2])
