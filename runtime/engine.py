@@ -87,7 +87,11 @@ class Engine:
             if not a.state
         }
         self.constants = {name: np.asarray(value) for name, value in self.constants.items()}
-        self.state = {a.name: np.zeros(a.shape, a.dtype) for a in part.arrays if a.state}
+        self.state = {
+            a.name: np.load(folder / a.file, allow_pickle=False) if a.file else np.zeros(a.shape, a.dtype)
+            for a in part.arrays
+            if a.state
+        }
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
         if seed not in (None, manifest.seed) and "random_keys" in self.constants:

@@ -24,8 +24,8 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One array of a partition: a `.npy` file; or, with no file, `state` that begins at 0 and changes during
-    a run.
+    """One array of a partition, a `.npy` file.  `state` changes during a run; it begins at 0 where it has no
+    file.
     """
 
     name: str

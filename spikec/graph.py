@@ -185,6 +185,7 @@ class Ensemble(Operator):
     n_eval_points: int | None = None
     normalize_encoders: bool = True
     noise: Distribution | None = None
+    initial_voltage: Distribution | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,6 +208,8 @@ class Decoding(Operator):
 class Neurons(Operator):
     """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
 
+    State is 0 before step 1, but for the voltage where `initial_voltage` (neurons) is given.
+
     scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count
     of spikes in the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
     """
@@ -220,6 +223,7 @@ class Neurons(Operator):
     bias: Array
     eval_points: Array
     seed: int
+    initial_voltage: Array | None = None
 
     @property
     def scaled_encoders(self) -> Array:

@@ -26,7 +26,7 @@ from spikec.nef.solvers import memory as solve_memory
 
 ENSEMBLE_ARGUMENTS = (
     "neurons", "dims", "radius", "neuron", "encoders", "max_rates", "intercepts", "gain", "bias",
-    "eval_points", "n_eval_points", "normalize_encoders", "noise", "seed",
+    "eval_points", "n_eval_points", "normalize_encoders", "initial_voltage", "noise", "seed",
 )  # fmt: skip
 ARRAY_ARGUMENTS = (*ENSEMBLE_ARGUMENTS, "count")
 
@@ -37,6 +37,7 @@ _DISTRIBUTIONS = {
     "gain": 0,
     "bias": 0,
     "eval_points": 0,
+    "initial_voltage": 0,
 }
 
 Entries = dict[str, Entry]
@@ -48,7 +49,8 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
     found = Mistakes()
     entries = found.attempt(_defaults, frame, ARRAY_ARGUMENTS) or {}
     names = ARRAY_ARGUMENTS if kind == "array" else ENSEMBLE_ARGUMENTS
-    entries |= arguments(found, statement.arguments, frame.scope, kind, names)
+    written = arguments(found, statement.arguments, frame.scope, kind, names)
+    entries |= written
     for name in ("neurons", "count") if kind == "array" else ("neurons",):
         if name not in entries:
             example = "(100, count=16)" if kind == "array" else "(100)"
@@ -61,6 +63,11 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
             )
     sizes = _sizes(entries, found)
     options = _options(entries, found)
+    if "voltage" not in _states(options):
+        # As a default it holds for those neurons that have a voltage.
+        options.pop("initial_voltage", None)
+        if given := written.get("initial_voltage"):
+            found.add(_no_voltage(given.span, options))
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
     noise = found.attempt(_noise, entries, seed or 0)
     if not found.any:
@@ -71,6 +78,20 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
     paths = [path] if kind == "ensemble" else [f"{path}[{i}]" for i in range(count)]
     made = [_ensemble(p, sizes, options, seed or 0, noise, span) for p in paths]
     return made[0] if kind == "ensemble" else Array(path, tuple(made), span)
+
+
+def _states(options: dict[str, Any]) -> tuple[str, ...]:
+    """State variables of the neurons that `options` describe; none in direct mode."""
+    neuron = options.get("neuron", LIF())
+    return () if neuron is None else neuron.state
+
+
+def _no_voltage(span: Span, options: dict[str, Any]) -> Mistake:
+    neuron = options["neuron"]
+    kind = "an ensemble in direct mode has" if neuron is None else f"neurons of type {neuron.kind} have"
+    return Mistake(
+        f"{kind} no voltage to begin with", span, "leave initial_voltage out, or take spiking neurons"
+    )
 
 
 _MISSING = {"neurons": "number of neurons", "count": "count"}
@@ -182,7 +203,7 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
                 if rows
                 else "give one column per dimension",
             )
-    for name in ("max_rates", "intercepts", "gain", "bias"):
+    for name in ("max_rates", "intercepts", "gain", "bias", "initial_voltage"):
         entry = entries.get(name)
         if (
             entry is not None

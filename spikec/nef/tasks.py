@@ -17,7 +17,7 @@ from spikec.nef.distributions import DistributionError
 from spikec.nef.neurons import TuningError
 from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
-from spikec.nef.tuning import eval_points, point_count, tune
+from spikec.nef.tuning import eval_points, initial_voltage, point_count, tune
 
 VERSION = f"1 numpy {np.__version__}"
 """Part of every key: raised whenever the same description gives other numbers."""
@@ -176,6 +176,8 @@ def unflatten(task: Task, numbers: Array) -> Built:
         bias=take(op.size),
         eval_points=take(point_count(op, op.eval_points), op.dims),
         seed=op.seed,
+        # Drawn again: it is no part of what is solved.
+        initial_voltage=initial_voltage(op),
     )
     return Built(
         neurons, tuple(Solution(take(d.size, op.size), float(take(1)[0])) for _, d in task.decodings)

@@ -30,6 +30,7 @@ def tune(op: Ensemble) -> Neurons:
         bias=bias,
         eval_points=eval_points(op, op.eval_points, "eval_points"),
         seed=op.seed,
+        initial_voltage=initial_voltage(op),
     )
 
 
@@ -50,6 +51,19 @@ def eval_points(op: Ensemble, distribution: Distribution, purpose: str) -> Array
     """Points (points x dims) at which decoders are fitted: samples of the distribution times the radius."""
     count = point_count(op, distribution)
     return op.radius * _draw(op, distribution, count, op.dims, purpose)
+
+
+def initial_voltage(op: Ensemble) -> Array | None:
+    """Voltage (neurons) before the first step, None where it is 0.  Raises `DistributionError` from 1 on."""
+    if op.initial_voltage is None:
+        return None
+    voltage = _draw(op, op.initial_voltage, op.size, None, "initial_voltage")
+    if not (voltage < 1).all():
+        raise DistributionError(
+            f"an initial voltage of {voltage.max():g} is not below the threshold of 1",
+            "choose initial voltages below 1, such as uniform(0, 1)",
+        )
+    return voltage
 
 
 def _draw(op: Ensemble, distribution: Distribution, n: int, dims: int | None, purpose: str) -> Array:

@@ -88,6 +88,10 @@ def neuron_group(
     }
     state = {"neurons": np.zeros((len(neuron.state), n), dtype)}
     members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
+    for path, atom in atoms:
+        if atom.neurons.initial_voltage is not None:
+            voltage = state["neurons"][neuron.state.index("voltage"), members[path] :]
+            voltage[: atom.size] = atom.neurons.initial_voltage[atom.start : atom.start + atom.size]
     return la.NeuronGroup(
         name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members
     )

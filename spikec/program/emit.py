@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,7 @@ def _partition(
     (folder / name).mkdir()
     constant, state = arrays(layout)
     files = [_array(folder, f"{name}/{k}.npy", k, v) for k, v in sorted(constant.items())]
-    # All state begins at 0: no file is needed to say so.
-    files += [mf.ArrayFile(k, "", v.dtype.name, v.shape, "", state=True) for k, v in sorted(state.items())]
+    files += [_state(folder, f"{name}/{k}.npy", k, v) for k, v in sorted(state.items())]
     kinds: dict[str, int] = {}
     for stage in layout.stages:
         kinds[type(stage).__name__] = kinds.get(type(stage).__name__, 0) + stage.operators
@@ -140,6 +140,13 @@ def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayF
     data = buffer.getbuffer()
     (folder / file).write_bytes(data)
     return mf.ArrayFile(name, file, value.dtype.name, value.shape, hashlib.sha256(data).hexdigest())
+
+
+def _state(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:
+    """State that begins at 0 needs no file to say so."""
+    if not value.any():
+        return mf.ArrayFile(name, "", value.dtype.name, value.shape, "", state=True)
+    return replace(_array(folder, file, name, value), state=True)
 
 
 def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
