@@ -94,12 +94,17 @@ class Engine:
         }
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
-        if seed not in (None, manifest.seed) and "random_keys" in self.constants:
-            self.constants["random_keys"] = _reseeded(self.constants["random_keys"], seed)
+        if seed not in (None, manifest.seed):
+            self.constants |= {
+                k: _reseeded(v, seed) for k, v in self.constants.items() if k.endswith("_keys")
+            }
         if "send_rows" in self.constants:
-            self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition)
+            self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition, listed=False)
         if "receive_rows" in self.constants:
-            self.constants["receive_wires"] = ring.in_wire_table(layout, manifest, partition)
+            self.constants["receive_wires"] = ring.in_wire_table(layout, manifest, partition, listed=False)
+        if "spikes_window" in self.constants:
+            self.constants["spikes_out"] = ring.out_wire_table(layout, manifest, partition, listed=True)
+            self.constants["spikes_in"] = ring.in_wire_table(layout, manifest, partition, listed=True)
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
         self._loop, self._arguments = _compile(

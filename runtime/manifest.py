@@ -84,7 +84,9 @@ class Host:
 class Wire:
     """All that one partition sends another: `words` 64-bit integers per step; `signals` says whose, in order.
 
-    One message holds those of `window` steps: what is read of them is at least so many steps late.
+    One message holds those of `window` steps: what is read of them is at least so many steps late.  A wire
+    that is `listed` carries lists of spikes: a message has as many numbers as its first says, at most
+    `words` in all.
     """
 
     source: int
@@ -92,6 +94,7 @@ class Wire:
     words: int
     signals: tuple[tuple[str, int], ...] = ()
     window: int = 1
+    listed: bool = False
 
 
 @dataclass(frozen=True)

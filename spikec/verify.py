@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 
 from spikec import graph as g
+from spikec import projections as pj
 from spikec.errors import InvalidGraph
 
 MANY = 1 << 60
@@ -22,7 +23,10 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.Function: {"x": (0, 1)},
     g.Ensemble: {"x": (0, 1), "J": (0, 1)},
     g.Neurons: {"x": (0, 1), "J": (0, 1)},
-    g.Atom: {"x": (0, 1), "J": (0, 1)},
+    g.Atom: {"x": (0, 1), "J": (0, 1), "arriving": (0, MANY)},
+    pj.Cells: {"x": (0, 1), "J": (0, 1), "arriving": (0, MANY)},
+    pj.Spikes: {"activity": (0, MANY)},
+    pj.Projection: {"spikes": (1, 1)},
     g.Sum: {"x": (0, MANY)},
     g.ExactSum: {"activity": (0, MANY)},
     g.Probe: {"x": (0, MANY), "neurons": (0, MANY)},
@@ -40,14 +44,15 @@ def _columns(op: Any) -> dict[str, int]:
 
 def _population(op: Any) -> dict[str, int]:
     population = op.neurons if isinstance(op, g.Atom) else op
-    return {"x": population.dims, "J": population.size}
+    return {"x": population.dims, "J": population.size, "arriving": population.size}
 
 
 # Length of the signals on each port, where it is fixed.
 SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     **dict.fromkeys((g.Sum, g.Filter, g.Delay, g.Probe), _own_size),
     **dict.fromkeys((g.Product, g.Decoders), _columns),
-    **dict.fromkeys((g.Ensemble, g.Neurons, g.Atom), _population),
+    **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
+    pj.Projection: lambda op: {"spikes": op.sources},
     g.Function: lambda op: {"x": op.arguments},
 }
 

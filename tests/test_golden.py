@@ -28,6 +28,7 @@ GOLDEN = Path(__file__).resolve().parent / "golden"
 MODELS = sorted(str(path.relative_to(ROOT / "models")) for path in (ROOT / "models").rglob("*.spk"))
 # Parameters that make the large ones small without changing their structure.
 SMALLER = {
+    "brunel.spk": {"order": 200},
     "delay_network.spk": {"neurons": 300},
     "bench/big_ensembles.spk": {"neurons": 300},
     "bench/circular_convolution.spk": {"neurons": 20},

@@ -20,16 +20,17 @@ LAYERS = {
     "words": "errors expressions cache nef.neurons",
     "graph": "dataflow graph",
     "neural engineering": "nef.*",
+    "synapse level": "projections",
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.builtins language.evaluate language.vocabulary",
     "checking": "language.elements language.frame language.references language.memory language.populate "
-    "language.inputs language.noise language.links language.imports language.probes language.expand "
-    "language.check",
+    "language.inputs language.noise language.cells language.links language.imports language.probes "
+    "language.expand language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "
-    "program.recordings program.wires program.schedule",
+    "program.cells program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.emit dump",
     "whole": "pipeline",

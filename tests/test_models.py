@@ -170,7 +170,12 @@ def test_data_of_the_benchmarks_are_what_their_comments_say() -> None:
 
 # ---------------------------------------------------------------------------------------- how they are cut
 
-SHORT = {"bench/big_ensembles": 20, "bench/small_ensembles": 20, "bench/circular_convolution": 20}
+SHORT = {
+    "brunel": 300,
+    "bench/big_ensembles": 20,
+    "bench/small_ensembles": 20,
+    "bench/circular_convolution": 20,
+}
 EVERY = sorted(str(p.relative_to(MODELS).with_suffix("")) for p in MODELS.rglob("*.spk"))
 
 

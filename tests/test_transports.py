@@ -49,3 +49,16 @@ def test_partitions_and_transports_give_the_same_bytes(tmp_path: Path, model: st
     assert any(np.ptp(reference.probe(name).values) > 0 for name in reference.names)
     for run in runs.values():
         same(reference, run)
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_lists_of_spikes_give_the_same_bytes(tmp_path: Path) -> None:
+    runs = []
+    for partitions, transports in ((1, ("ring",)), (3, ("ring", "ipc", "tcp"))):
+        compiled = spikec.compile(
+            MODELS / "brunel.spk", partitions, tmp_path / f"n{partitions}", parameters={"order": 300}
+        )
+        runs += [compiled.run(0.05, tmp_path / f"run-{partitions}-{t}", t) for t in transports]
+    assert all(len(runs[0].probe(name).values) > 100 for name in runs[0].names)
+    for run in runs[1:]:
+        same(runs[0], run)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytensor.tensor as pt
+from spike_runtime.ops.cells import Cells
 from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.join import Join
@@ -13,10 +14,14 @@ from spike_runtime.ops.linear import SparseProduct
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordState
 from spike_runtime.ops.sources import Noise, Tables
+from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
 
 __all__ = [
+    "cells",
     "collect",
+    "collect_spikes",
     "delay",
+    "deliver",
     "join",
     "late",
     "lookup",
@@ -24,21 +29,27 @@ __all__ = [
     "noise",
     "outputs",
     "publish",
+    "publish_spikes",
     "record",
     "record_events",
+    "record_spikes",
     "record_state",
     "sparse_product",
     "state_space",
 ]
 
 collect = Collect()
+collect_spikes = CollectSpikes()
 delay = Delay()
+deliver = Deliver()
 late = Late()
 lookup = Tables()
 noise = Noise()
 publish = Publish()
+publish_spikes = PublishSpikes()
 record = Record()
 record_events = RecordEvents()
+record_spikes = RecordSpikes()
 record_state = RecordState()
 sparse_product = SparseProduct()
 state_space = StateSpace()
@@ -47,6 +58,11 @@ state_space = StateSpace()
 def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
     """The Op of all neurons of one kind: see `Neurons`."""
     return Neurons(kind, dtype, exact)
+
+
+def cells(kind: str, dtype: str) -> Cells:
+    """The Op of all populations of one kind of neuron: see `Cells`."""
+    return Cells(kind, dtype)
 
 
 def join(*vectors: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.status import FULL
@@ -51,6 +52,12 @@ class RecordState(KernelOp):
         return record_state
 
 
+@register_jitable
+def crowded(k, events):  # type: ignore[no-untyped-def]
+    """Whether the next step might not fit after the first k rows: see `event_capacity`."""
+    return 4 * k > 3 * events.shape[1]
+
+
 class RecordEvents(KernelOp):
     """Spikes as they happen: (events, count, status, sums, sources, n) -> (events, count, status).
 
@@ -63,8 +70,10 @@ class RecordEvents(KernelOp):
     inplace: ClassVar[dict[int, int]] = {0: 0, 1: 1, 2: 2}
 
     def kernel(self) -> Callable[..., Any]:
+        full = crowded
+
         def record_events(events, count, status, sums, sources, n):  # type: ignore[no-untyped-def]
-            k, step, neurons = count[0], n.item(), 0
+            k, step = count[0], n.item()
             for r in range(sources.shape[0]):
                 first, units, slot = sources[r, 0], sources[r, 2], sources[r, 3]
                 half = units // 2
@@ -75,9 +84,8 @@ class RecordEvents(KernelOp):
                         events[0, k] = event + i
                         events[1, k] = rounded // units * SLOTS + slot
                         k += 1
-                neurons += sources[r, 1]
             count[0] = k
-            if k + neurons > events.shape[1] and status[0] == 0:
+            if full(k, events) and status[0] == 0:
                 status[0] = FULL
             return events, count, status
 
@@ -85,8 +93,8 @@ class RecordEvents(KernelOp):
 
 
 def event_capacity(neurons: int, chunk: int) -> int:
-    """Columns of an events buffer: room for 10 % of the neurons to spike at every step, and for all in any
-    one step.
+    """Columns of an events buffer: room for 10 % of the neurons to spike at every step, and for all of them
+    in the last quarter of it.
     """
     return int(max(min(neurons * chunk // 10, 1 << 22), 4 * neurons))
 

@@ -11,6 +11,17 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@register_jitable
+def mix(z):  # type: ignore[no-untyped-def]
+    """The output function of SplitMix64 (Steele, Lea and Flood 2014): a random number from any 64-bit
+    number."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
 
 class Tables(KernelOp):
     """Rows of tables at step n: (samples, starts, tables, columns, n) -> y, the chosen components of every
@@ -52,13 +63,7 @@ class Noise(KernelOp):
         return [vector(inputs[0].type.dtype)]
 
     def kernel(self) -> Callable[..., Any]:
-        golden = np.uint64(0x9E3779B97F4A7C15)
-
-        @register_jitable
-        def mix(z):  # type: ignore[no-untyped-def]
-            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            return z ^ (z >> np.uint64(31))
+        golden = GOLDEN
 
         @register_jitable
         def unit(z):  # type: ignore[no-untyped-def]

@@ -27,7 +27,7 @@ ARRIVALS, TARGET, BELL, SPACE = 0, 1, 2, 3
 PROGRESS, WAITING_NS, EXCHANGE_NS, WAIT_WIRE, WAIT_STEP, GRUDGE, CLOCK = (LINE + i for i in range(7))
 MEMBER = 2 * LINE
 
-HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, WINDOW, COLUMNS = range(11)
+HEAD, TAIL, PAYLOAD, SLOTS, WORDS, FIRST, WIRE, OWN, PEER, WINDOW, LISTED, COLUMNS = range(12)
 
 SLEEP_NS = 10_000_000
 # Where every partition has a core of its own, spinning is the fastest; where not, others need the core, and
@@ -73,8 +73,8 @@ class SegmentLayout:
 
 
 def message_words(wire: Wire) -> int:
-    """64-bit numbers in one message: those of all steps of a window."""
-    return wire.window * wire.words
+    """64-bit numbers in one message: those of all steps of a window; for lists the most that there can be."""
+    return wire.words if wire.listed else wire.window * wire.words
 
 
 def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentLayout:
@@ -100,19 +100,28 @@ def prepare(segment: NDArray[np.int64], spin: int, give_way: int | None = None) 
     segment[TIMEOUT : TIMEOUT + 2] = SLEEP_NS // 1_000_000_000, SLEEP_NS % 1_000_000_000
 
 
-def out_wire_table(layout: SegmentLayout, manifest: Manifest, partition: int) -> NDArray[np.int64]:
+def out_wire_table(
+    layout: SegmentLayout, manifest: Manifest, partition: int, listed: bool | None = None
+) -> NDArray[np.int64]:
     """Wires that begin in `partition`, sorted by target: one row of `COLUMNS` integers each (see `ring`).
 
-    FIRST counts through the rows of all these wires in this order.
+    FIRST counts through the rows of all these wires in this order.  `listed`: those of lists, or of sums,
+    alone.
     """
-    wires = [(wire.target, number) for number, wire in enumerate(manifest.wires) if wire.source == partition]
+    wires = [(w.target, k) for k, w in _chosen(manifest, listed) if w.source == partition]
     return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions))
 
 
-def in_wire_table(layout: SegmentLayout, manifest: Manifest, partition: int) -> NDArray[np.int64]:
-    """Wires that end in `partition`, sorted by source: one row of `COLUMNS` integers each (see `ring`)."""
-    wires = [(wire.source, number) for number, wire in enumerate(manifest.wires) if wire.target == partition]
+def in_wire_table(
+    layout: SegmentLayout, manifest: Manifest, partition: int, listed: bool | None = None
+) -> NDArray[np.int64]:
+    """Wires that end in `partition`, sorted by source: as `out_wire_table`."""
+    wires = [(w.source, k) for k, w in _chosen(manifest, listed) if w.target == partition]
     return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions) + 1)
+
+
+def _chosen(manifest: Manifest, listed: bool | None) -> list[tuple[int, Wire]]:
+    return [(k, wire) for k, wire in enumerate(manifest.wires) if listed in (None, wire.listed)]
 
 
 def _table(
@@ -124,7 +133,8 @@ def _table(
         ring = layout.ring(number)
         row[[HEAD, TAIL, PAYLOAD, SLOTS]] = ring.head, ring.tail, ring.payload, ring.slots
         wire = manifest.wires[number]
-        row[[WORDS, FIRST, WIRE, WINDOW]] = wire.words, first, number, wire.window
+        row[[WORDS, FIRST, WIRE, LISTED]] = wire.words, first, number, wire.listed
+        row[WINDOW] = 1 if wire.listed else wire.window
         # In a private segment the peer is the thread that stands for the other partition.
         peer = other if layout.partition is None else pump
         row[[OWN, PEER]] = layout.control(partition), layout.control(peer)

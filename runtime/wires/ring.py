@@ -23,6 +23,7 @@ from spike_runtime.wires.layout import (
     EXCHANGE_NS,
     FIRST,
     HEAD,
+    LISTED,
     OWN,
     PAYLOAD,
     PEER,
@@ -67,13 +68,13 @@ __all__ = [
 ]
 
 STOPPED = -1
-_WRONG = -2
+WRONG = -2
 Words = NDArray[np.int64]
 
 
 def wrong_wire(status: int) -> int | None:
     """Number of the wire whose message bore another step's number, where `status` says so."""
-    return _WRONG - status if status <= _WRONG else None
+    return WRONG - status if status <= WRONG else None
 
 
 @compiled
@@ -94,7 +95,7 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
         full = tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
         if full and wait_for_space(segment, wire, tail, step):
             return STOPPED
-        place = _slot(wire, tail)
+        place = slot(wire, tail)
         first = place + 1 + part * wire[WORDS]
         for i in range(wire[WORDS]):
             segment[first + i] = sums[rows[wire[FIRST] + i]]
@@ -127,14 +128,14 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
     for w in range(wires.shape[0]):
         wire = wires[w]
         head = segment[wire[HEAD]]
-        place = _slot(wire, head)
+        place = slot(wire, head)
         if segment[place] != step - part:
-            return int(_WRONG - wire[WIRE])
+            return int(WRONG - wire[WIRE])
         first = place + 1 + part * wire[WORDS]
         for i in range(wire[WORDS]):
             totals[rows[wire[FIRST] + i]] += segment[first + i]
         if part == window - 1:
-            _release(segment, wire, head)
+            release(segment, wire, head)
     segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
     store_release(segment, own + PROGRESS, step)
     return 0
@@ -153,9 +154,10 @@ def take(segment: Words, wires: Words, message: Words) -> int:
             wire = wires[w]
             head = segment[wire[HEAD]]
             if load_acquire(segment, wire[TAIL]) > head:
-                place, size = _slot(wire, head), 1 + wire[WINDOW] * wire[WORDS]
+                place = slot(wire, head)
+                size = 1 + (1 + segment[place + 1] if wire[LISTED] else wire[WINDOW] * wire[WORDS])
                 message[:size] = segment[place : place + size]
-                _release(segment, wire, head)
+                release(segment, wire, head)
                 return w
         sleep_for_messages(segment, wires, 1)
     return STOPPED
@@ -167,20 +169,20 @@ def put(segment: Words, wires: Words, message: Words) -> None:
     for w in range(wires.shape[0]):
         wire = wires[w]
         tail = segment[wire[TAIL]]
-        place = _slot(wire, tail)
+        place = slot(wire, tail)
         segment[place : place + message.shape[0]] = message
         store_release(segment, wire[TAIL], tail + 1)
         announce(segment, wire[PEER])
 
 
 @compiled
-def _slot(wire: Words, number: int) -> int:
+def slot(wire: Words, number: int) -> int:
     """Where the slot of message `number` begins."""
     return int(wire[PAYLOAD] + (number & (wire[SLOTS] - 1)) * (1 + wire[WINDOW] * wire[WORDS]))
 
 
 @compiled
-def _release(segment: Words, wire: Words, head: int) -> None:
+def release(segment: Words, wire: Words, head: int) -> None:
     """Free the slot at `head`, and wake its writer where it sleeps and half of the ring is free."""
     store_ordered(segment, wire[HEAD], head + 1)
     used = load_acquire(segment, wire[TAIL]) - (head + 1)

@@ -19,6 +19,7 @@ A frame that was lost, repeated, damaged or sent by another run ends the run: it
 from __future__ import annotations
 
 import struct
+import sys
 import threading
 import zlib
 from collections import deque
@@ -100,11 +101,20 @@ class Checker:
             )
         words = frame[HEADER.size :]
         name = wire_name(self.wires[number], number)
-        size = 0 if step <= HELLO else 8 * message_words(self.wires[number])
-        if len(words) != size or zlib.crc32(words) != checksum:
+        if len(words) != self._size(number, step, words) or zlib.crc32(words) != checksum:
             raise WireError(f"{name}: the frame of step {step} is damaged; {_ADVICE}")
         self._in_order(number, step, name)
         return number, step, np.frombuffer(words, np.int64).copy()
+
+    def _size(self, number: int, step: int, words: bytes) -> int:
+        """Bytes that a frame must hold; one with a list says itself how many numbers follow the first."""
+        wire = self.wires[number]
+        if step <= HELLO:
+            return 0
+        if not wire.listed:
+            return 8 * message_words(wire)
+        count = int.from_bytes(words[:8], sys.byteorder)
+        return 8 * (1 + count) if count < wire.words else -1
 
     def _expected(self, number: int, step: int) -> bool:
         """Acknowledgements come for wires that begin here, everything else on those that end here."""
@@ -250,9 +260,9 @@ class Pump:
                 self._credit.wait(_POLL_MS / 1000)
                 if self._stopped():
                     return
-            if not self._pushed(
-                self._push[number], pack(self._run, number, step, message[1 : 1 + sizes[k]].tobytes())
-            ):
+            used = 1 + message[1] if wire.listed else sizes[k]
+            words = message[1 : 1 + used].tobytes()
+            if not self._pushed(self._push[number], pack(self._run, number, step, words)):
                 return
 
     def _pushed(self, socket: zmq.Socket[bytes], frame: bytes) -> bool:

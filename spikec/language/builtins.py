@@ -47,6 +47,11 @@ RECORDS: frozenset[str] = frozenset(
         "white_signal",
         "white_noise",
         "piecewise",
+        "lif_delta",
+        "poisson",
+        "fixed_indegree",
+        "fixed_probability",
+        "pairs",
     ]
 )
 

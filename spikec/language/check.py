@@ -8,7 +8,7 @@ from typing import TypeVar
 from spikec.errors import Diagnostic, ModelError
 from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
-from spikec.language.elements import CheckedModel, Connection, Recorded
+from spikec.language.elements import CheckedModel, Connection, Projected, Recorded
 from spikec.language.evaluate import evaluate
 from spikec.language.expand import Expander, define_value, set_parameter, setting
 from spikec.language.frame import Frame
@@ -79,8 +79,9 @@ class _Checker:
             self.dt,
             self.frame.seed,
             tuple(expander.elements),
-            connections,
+            tuple(c for c in connections if isinstance(c, Connection)),
             probes,
+            tuple(c for c in connections if isinstance(c, Projected)),
             self.context.sources,
         )
 
@@ -148,7 +149,7 @@ class _Checker:
         else:
             self.dt = setting(statement, scope)
 
-    def _connections(self, expander: Expander) -> tuple[Connection, ...]:
+    def _connections(self, expander: Expander) -> tuple[Connection | Projected, ...]:
         counts: dict[str, int] = {}
 
         def unique(name: str) -> str:

@@ -14,6 +14,9 @@ from spikec.errors import Span
 from spikec.expressions import Expression
 from spikec.graph import Distribution, Ensemble, Solver
 from spikec.language.vocabulary import Synapse
+from spikec.nef.neurons import NeuronType
+from spikec.projections import Cells as CellsOperator
+from spikec.projections import Projection
 
 FloatArray = NDArray[np.float64]
 
@@ -99,6 +102,24 @@ class Population(Element):
 
 
 @dataclass(frozen=True, eq=False)
+class Cells(Element):
+    """A population at the level of synapses: `size` spiking neurons that represent no value."""
+
+    op: CellsOperator
+
+    @property
+    def neurons(self) -> int:
+        return self.size
+
+
+def neuron_of(element: Element) -> NeuronType | None:
+    """The neuron type of what has neurons, None for everything else."""
+    if isinstance(element, Cells):
+        return element.op.neuron
+    return element.ensemble.neuron if isinstance(element, Population) and element.ensemble else None
+
+
+@dataclass(frozen=True, eq=False)
 class FunctionNode(Element):
     """y = expressions(x, t), x of length `arguments`."""
 
@@ -175,6 +196,17 @@ class Connection:
 
 
 @dataclass(frozen=True, eq=False)
+class Projected:
+    """A connection between populations, a part for every delay."""
+
+    name: str
+    source: Element
+    target: Element
+    parts: tuple[Projection, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
 class Recorded:
     """A probe: `source` through its function and synapse, every `every` steps."""
 
@@ -197,4 +229,5 @@ class CheckedModel:
     elements: tuple[Element, ...]
     connections: tuple[Connection, ...]
     probes: tuple[Recorded, ...]
+    projections: tuple[Projected, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)

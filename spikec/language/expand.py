@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from spikec.language import inputs, populate
+from spikec.language import cells, inputs, populate
 from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
 from spikec.language.elements import Array, Element
@@ -141,6 +141,8 @@ class Expander:
                 return inputs.declared(statement, frame, path, self.dt)
             case s.InputFile():
                 return inputs.from_file(statement, frame, path, self.dt)
+            case s.Population(kind="population"):
+                return cells.population(statement, frame, path, self.dt)
             case s.Population():
                 return populate.population(statement, frame, path)
             case s.FunctionNode():

@@ -15,6 +15,7 @@ from spikec.language import elements as e
 from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
+from spikec.language.cells import RULES, check_filtered, is_projection, projection
 from spikec.language.evaluate import call_function, evaluate, kind_of
 from spikec.language.frame import Default, Frame
 from spikec.language.inputs import whole_steps
@@ -55,12 +56,16 @@ def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str,
     return found
 
 
-def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]) -> e.Connection:
-    """A connection whose sizes agree.  Raises `Mistake`."""
+def connection(
+    statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]
+) -> e.Connection | e.Projected:
+    """A connection whose sizes agree, or one between populations.  Raises `Mistake`."""
     given = clauses(statement.clauses, frame, "connection")
     found = Mistakes()
     source = found.attempt(_source, statement, frame)
     target = found.attempt(_target, statement, frame)
+    if source is not None and target is not None and is_projection(source, target):
+        return projection(statement, source, target, frame, dt, unique)
     computed = found.attempt(functions, given.get("via"), source) if source else None
     filtered = found.attempt(synapse, given.get("synapse"), v.DEFAULT_SYNAPSE)
     transform = found.attempt(_transform, given.get("transform"))
@@ -70,6 +75,7 @@ def connection(statement: s.Connect, frame: Frame, dt: float, unique: Callable[[
     found.finish()
     assert source is not None
     assert target is not None
+    check_filtered(source, filtered is not None or bool(delay), statement.span)
     link = e.Connection(
         name=unique(f"{source.name}->{target.name}"),
         source=source,
@@ -200,6 +206,8 @@ def _transform(given: Given | None) -> e.Transform:
         return None
     assert given.value is not None
     value, span = evaluate(given.value, given.scope), given.value.span
+    if isinstance(value, Record) and value.name in RULES:
+        raise Mistake(f"{value.name} connects populations", span, "give a number or a matrix here")
     if isinstance(value, Record):
         return None if value.name == "identity" else v.distribution(value, span, "the transform")
     if not isinstance(value, Value) or value.symbolic:

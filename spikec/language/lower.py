@@ -35,6 +35,8 @@ def lower(model: e.CheckedModel) -> Lowering:
         _element(element, lowering.graph)
     for link in model.connections:
         _connection(link, lowering)
+    for projected in model.projections:
+        _projection(projected, lowering.graph)
     for probe in model.probes:
         _probe(probe, lowering.graph)
     return lowering
@@ -54,6 +56,8 @@ def _element(element: e.Element, graph: g.Graph) -> None:
                 graph.add(path, element.ensemble)
                 graph.connect(f"{path}.in", path)
                 _noise(element, graph)
+        case e.Cells():
+            graph.add(path, element.op)
         case e.FunctionNode():
             op = g.Function(
                 size=element.size,
@@ -128,6 +132,13 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
     ends = route(graph, link.name, sources, targets, _matrix(link), link.span)
     for edge in ends:
         lowering.links[edge] = link
+
+
+def _projection(link: e.Projected, graph: g.Graph) -> None:
+    for k, part in enumerate(link.parts):
+        name = graph.add(link.name + f".{k}" * (len(link.parts) > 1), part)
+        graph.connect(link.source.path, name, "spikes")
+        graph.connect(name, link.target.path, "arriving")
 
 
 def _matrix(link: e.Connection) -> float | e.FloatArray | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 STATEMENT_WORDS = (
-    "model", "param", "let", "seed", "dt", "import", "defaults", "input", "ensemble", "array", "node",
-    "relay", "port", "function", "connect", "probe", "use", "module", "for", "if",
+    "model", "param", "let", "seed", "dt", "import", "defaults", "input", "ensemble", "array",
+    "population", "node", "relay", "port", "function", "connect", "probe", "use", "module", "for", "if",
 )  # fmt: skip
 
 _GROUPS = {
     "SETTING": ("seed", "dt"),
-    "POPULATION": ("ensemble", "array"),
+    "POPULATION": ("ensemble", "array", "population"),
     "RELAY": ("relay", "port"),
     "DEFAULT_KIND": ("ensemble", "connection", "probe"),
     "INPUT_OPTION": ("linear", "repeat"),

@@ -10,6 +10,7 @@ from spikec.graph import Solver
 from spikec.language import elements as e
 from spikec.language import memory
 from spikec.language import syntax as s
+from spikec.language.cells import check_filtered
 from spikec.language.evaluate import evaluate, kind_of
 from spikec.language.frame import Frame
 from spikec.language.links import Given, clauses, functions, solver, steps, synapse
@@ -48,6 +49,8 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
         span=statement.span,
     )
     _check_ideal(recorded, given.get("ideal"))
+    if view.attribute == "neurons":
+        check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)
     made = _per_ensemble(recorded, statement.clauses)
     for one in made:
@@ -82,9 +85,7 @@ def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
     word = next((name for name in STATES if name in given), None)
     if word is not None:
         if view.attribute == "value":
-            neural = all(
-                isinstance(p.element, e.Population) and p.element.ensemble is not None for p in view.pieces
-            )
+            neural = all(e.neuron_of(p.element) for p in view.pieces)
             if not neural or not all(p.whole for p in view.pieces):
                 raise Mistake(
                     f"{view.name!r} has no {word}", view.span, "name an ensemble that is not in direct mode"
@@ -106,10 +107,8 @@ def _neurons(piece: e.Piece) -> e.Piece:
 
 
 def _spiking(piece: e.Piece) -> bool:
-    element = piece.element
-    return (
-        isinstance(element, e.Population) and element.ensemble is not None and element.ensemble.neuron.spiking
-    )
+    neuron = e.neuron_of(piece.element)
+    return neuron is not None and neuron.spiking
 
 
 def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
@@ -160,11 +159,9 @@ def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e
 
 
 def _check_state(piece: e.Piece, view: e.View) -> None:
-    element = piece.element
-    assert isinstance(element, e.Population)
-    assert element.ensemble is not None
-    neuron = element.ensemble.neuron
-    known = [*(("spikes",) if neuron.spiking else ()), *neuron.state]
+    neuron = e.neuron_of(piece.element)
+    assert neuron is not None
+    known = [*(("spikes",) if neuron.spiking else ()), *(x for x in neuron.state if x in STATES)]
     if view.attribute not in known:
         hint = (
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikec.errors import Span
 from spikec.language import syntax as s
-from spikec.language.elements import Array, Element, FunctionNode, Piece, Population, View
+from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View
 from spikec.language.evaluate import indices, integer
 from spikec.language.frame import Broken, Frame, Instance, Object
 from spikec.language.scope import Scope, suggestion
@@ -83,7 +83,8 @@ def _view(obj: Element | Array, name: str, reference: s.Reference, as_target: bo
     elements: tuple[Element, ...] = obj.elements if isinstance(obj, Array) else (obj,)
     sizes = [x.arguments if as_target and isinstance(x, FunctionNode) else x.size for x in elements]
     pieces = tuple(Piece(x, range(size), size) for x, size in zip(elements, sizes, strict=True))
-    return View(name, pieces, "value", reference.span)
+    # A population has no value: its neurons are meant.
+    return View(name, pieces, "neurons" if isinstance(obj, Cells) else "value", reference.span)
 
 
 def _elements_of(array: Array, view: View, trailer: s.Subscript, scope: Scope) -> View:
@@ -148,6 +149,8 @@ def _brackets(taken: range | list[int]) -> str:
 
 def _attribute(view: View, trailer: s.Attribute) -> View:
     name = trailer.name
+    if name == "neurons" and all(isinstance(p.element, Cells) for p in view.pieces):
+        return view
     if name not in ATTRIBUTES or view.attribute != "value":
         raise Mistake(f"{view.name!r} has no part {name!r}", trailer.span, suggestion(name, list(ATTRIBUTES)))
     if name == "input":

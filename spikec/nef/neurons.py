@@ -238,3 +238,45 @@ class Tanh(NeuronType):
 
     def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
         return np.full(np.shape(J_max), 1.0 / self.tau_ref)
+
+
+@dataclass(frozen=True)
+class DeltaLIF(NeuronType):
+    """Leaky integrate-and-fire at the level of synapses: tau_m dV/dt = J - V, and V jumps with every spike
+    that arrives (delta synapses; model A of Brunel 2000, J Comput Neurosci 8:183).
+
+    A spike at V >= threshold, then V = reset for tau_ref, in which nothing arrives.  V, J, threshold and
+    reset are in mV, with the resting potential at 0.  Populations of these are not tuned: they have no
+    gains.
+    """
+
+    tau_m: float = 0.02
+    tau_ref: float = 0.002
+    threshold: float = 20.0
+    reset: float = 10.0
+    amplitude: ClassVar[float] = 1.0
+    kind: ClassVar[str] = "lif_delta"
+    spiking: ClassVar[bool] = True
+    state: ClassVar[tuple[str, ...]] = ("voltage", "refractory_steps")
+
+    def rates(self, J: Array, out: Array | None = None) -> Array:
+        above = np.maximum(np.asarray(J, np.float64) - self.threshold, 1e-300)
+        with np.errstate(over="ignore"):
+            period = self.tau_ref + self.tau_m * np.log1p((self.threshold - self.reset) / above)
+        rate = np.where(np.asarray(J) > self.threshold, 1.0 / period, 0.0)
+        if out is None:
+            return rate
+        out[...] = rate
+        return out
+
+    def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:  # noqa: ARG002
+        raise self._untuned()
+
+    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:  # noqa: ARG002
+        raise self._untuned()
+
+    def _untuned(self) -> TuningError:
+        return TuningError("neurons of type lif_delta represent no value", "use them in a `population`")
+
+    def max_activity(self, dt: float, J_max: Array) -> Array:
+        return np.full(np.shape(J_max), 1.0 / dt)

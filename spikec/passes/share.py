@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
+from spikec import projections as pj
 
 log = logging.getLogger(__name__)
 
-# Neurons have a state and a seed of their own, probes a name.
-KEPT = (g.Ensemble, g.Neurons, g.Atom, g.ExactSum, g.Probe)
+# Neurons have a state and a seed of their own, probes a name; two equal projections arrive twice.
+KEPT = (g.Ensemble, g.Neurons, g.Atom, g.ExactSum, g.Probe, pj.Projection)
 
 
 def share(graph: g.Graph) -> g.Graph:

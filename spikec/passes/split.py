@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from spikec import graph as g
+from spikec import projections as pj
 from spikec.nef.neurons import LIFRate, NeuronType
 
 ATOM = 256
@@ -27,19 +28,29 @@ def split(graph: g.Graph) -> g.Graph:
     """
     result = graph.copy()
     for name, neurons in list(result.nodes(g.Neurons)):
-        _record_spikes(result, name)
-        _split_one(result, name, neurons)
+        cells = isinstance(neurons, pj.Cells)
+        recorded = [r for r, port in result.readers(name) if port == "neurons"]
+        recorded = [r for r in recorded if result.op(r).attribute == "spikes"]
+        if cells:
+            targets = [r for r, port in result.readers(name) if port == "spikes"]
+            spikes = _spikes(result, name) if recorded or targets else None
+            _read_from(result, name, spikes, targets, "spikes")
+        else:
+            spikes = _activity(result, name) if recorded else None
+        _read_from(result, name, spikes, recorded, "x")
+        _split_one(result, name, neurons, spikes if cells else None)
     return result
 
 
-def _record_spikes(graph: g.Graph, name: str) -> None:
-    probes = [r for r, port in graph.readers(name) if port == "neurons" and graph.op(r).attribute == "spikes"]
-    if not probes:
-        return
-    activity = _activity(graph, name)
-    for probe in sorted(set(probes)):
-        graph.disconnect(name, probe)
-        graph.connect(activity, probe)
+def _read_from(graph: g.Graph, name: str, source: str | None, readers: list[str], port: str) -> None:
+    """Let all `readers` of `name` read `source` instead, on `port`."""
+    for reader in sorted(set(readers)):
+        graph.disconnect(name, reader)
+        graph.connect(str(source), reader, port)
+
+
+def _spikes(graph: g.Graph, name: str) -> str:
+    return graph.add(f"{name}.spikes", pj.Spikes(size=graph.op(name).size))
 
 
 def _activity(graph: g.Graph, name: str) -> str:
@@ -52,7 +63,7 @@ def _activity(graph: g.Graph, name: str) -> str:
     return activity
 
 
-def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
+def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None) -> None:
     decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
     probes = [r for r, port in graph.readers(name) if port == "neurons"]
     inputs = graph.input_ports(name)
@@ -77,6 +88,8 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons) -> None:
             graph.connect(source, path, port)
         for target, _ in decoders:
             graph.connect(path, target, "activity")
+        if spikes is not None:
+            graph.connect(path, spikes, "activity")
         for probe in probes:
             graph.connect(path, probe, "neurons")
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec import projections as pj
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -89,7 +90,7 @@ class _Columns:
         for name, op in graph.nodes():
             if isinstance(op, g.ExactSum):
                 self.sums.append(name)
-            elif not isinstance(op, (g.Atom, g.Probe)):
+            elif not isinstance(op, (g.Atom, g.Probe, pj.Spikes, pj.Projection)):
                 self.first[name] = self.size
                 self.size += op.size
         sizes = [graph.op(name).size for name in self.sums]
@@ -159,6 +160,8 @@ def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints
     for name, op in graph.nodes(g.Atom):
         inputs = []
         for source, port in graph.input_ports(name):
+            if port == "arriving":
+                continue
             first, stop = (0, graph.op(source).size) if port == "x" else (op.start, op.start + op.size)
             inputs.append((source, first, stop))
         shared.setdefault(tuple(inputs), []).append(name)
@@ -178,7 +181,7 @@ def value_probes(graph: g.Graph) -> list[str]:
     return [
         name
         for name, _ in graph.nodes(g.Probe)
-        if any(not isinstance(graph.op(s), g.ExactSum) for s in graph.inputs(name, "x"))
+        if any(not isinstance(graph.op(s), (g.ExactSum, pj.Spikes)) for s in graph.inputs(name, "x"))
     ]
 
 
@@ -240,6 +243,20 @@ def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergrap
             )
         pins = pins_of[key]
         edges[pins] = edges.get(pins, 0) + 1
+    _add_spikes(graph, vertex, edges)
     kept = {pins: words for pins, words in edges.items() if len(pins) > 1}
     weights = tuple(sum(costs[a] for a in names) for names in members)
     return Hypergraph(members, weights, tuple(kept), tuple(kept.values()))
+
+
+def _add_spikes(graph: g.Graph, vertex: dict[str, int], edges: dict[tuple[int, ...], int]) -> None:
+    """A hyperedge from every atom of cells to all atoms that its spikes may reach: a word for each spike.
+
+    Spikes are few: one word stands for those of a step.
+    """
+    for name, _ in graph.nodes(pj.Spikes):
+        projections = [r for r, _ in graph.readers(name) if isinstance(graph.op(r), pj.Projection)]
+        reached = {vertex[atom] for p in projections for atom, _ in graph.readers(p)}
+        for atom in graph.inputs(name, "activity") if reached else []:
+            pins = tuple(sorted(reached | {vertex[atom]}))
+            edges[pins] = edges.get(pins, 0) + 1

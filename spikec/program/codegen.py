@@ -69,7 +69,7 @@ class _Writer:
         for stage in (*layout.memory, *layout.sources):
             self._stage(stage)
         self.say()
-        if layout.sums or layout.neurons or layout.rest:
+        if layout.sums or layout.neurons or layout.rest or layout.cells:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
             self.say("sums = pt.zeros_like(s.sums)")
         if layout.levels and not self.vectors:
@@ -83,6 +83,7 @@ class _Writer:
         self._join("values")
         for stage in layout.neurons:
             self._stage(stage)
+        self._cells()
         self._publish()
         if layout.rest:
             self.say("# What no message waits for.")
@@ -204,6 +205,36 @@ class _Writer:
         yield ")"
         self.updates.append((r("neurons"), stage.name))
 
+    def _cells(self) -> None:
+        """Populations: deliver the spikes that arrive, then the neurons, whose spikes join the history."""
+        if not self.layout.cells:
+            return
+        lists, projections, group = self.layout.cells
+        assert isinstance(group, la.CellGroup)
+        history, arriving = lists.reference("history"), projections.reference("arriving")
+        r, name, firsts = group.reference, group.name, lists.reference("firsts")
+        synapses = ", ".join(f"a.{projections.name}_{x}" for x in ("table", "pointers", "targets", "weights"))
+        if self.layout.spikes.receives:
+            self.say(f"# Lists of spikes from other partitions, every {self.layout.spikes.window} steps.")
+            arguments = f"{history}, status, s.segment, a.spikes_in, {firsts}, a.spikes_window, n"
+            self.say(f"history, status = {self.op('collect_spikes')}({arguments})")
+            history = "history"
+        self.say("# Spikes that arrive in this step, each after its delay, at the targets of each.")
+        self.say(f"arriving, history = {self.op('deliver')}({arriving}, {history}, {firsts}, {synapses}, n)")
+        values = "values" if self.vectors else "s.status.astype(REAL)"
+        self.say(f'update = {self.op("cells")}("{group.kind}", REAL)')
+        self.say(f"{name}, history, sums, status = update(")
+        self.say(
+            f"    {values}, arriving, {r('neurons')}, history, sums, status, {r('atoms')}, {r('parameters')},"
+        )
+        self.say(f"    {r('keys')}, {r('chances')}, {r('aliases')}, n,")
+        self.say(")")
+        if self.layout.spikes.send:
+            arguments = f"status, s.segment, a.spikes_out, history, {firsts}, a.spikes_window, n"
+            self.say(f"status = {self.op('publish_spikes')}({arguments})")
+        state = lists.reference("history")
+        self.updates += [(r("neurons"), name), (state, "history"), (arriving, "arriving")]
+
     def _publish(self) -> None:
         if self.layout.send:
             self.say(f"status = {self.op('publish')}(status, s.segment, a.send_wires, a.send_rows, sums, n)")
@@ -214,10 +245,8 @@ class _Writer:
             self.say("# Probes.")
         for stage in self.layout.recordings:
             r, name = stage.reference, stage.name
-            if isinstance(stage, la.Events):
-                arguments = f"s.events_buffer, s.events_count, status, sums, {r('sources')}, n"
-                self.say(f"events, count, status = {self.op('record_events')}({arguments})")
-                self.updates += [("s.events_buffer", "events"), ("s.events_count", "count")]
+            if isinstance(stage, (la.Events, la.SpikeEvents)):
+                self._events(stage)
                 continue
             assert isinstance(stage, la.Recording)
             if stage.of in ("values", "sums"):
@@ -228,6 +257,18 @@ class _Writer:
                 arguments = f"s.{name}_buffer, {group}, {r('variables')}, {r('neurons')}, n, {r('every')}"
                 self.say(f"{name} = {self.op('record_state')}({arguments})")
             self.updates.append((f"s.{name}_buffer", name))
+
+    def _events(self, stage: la.Stage) -> None:
+        """Spikes of neurons that are decoded, then those of populations, into one buffer."""
+        updates = dict(self.updates)
+        before = [updates.get(name, name) for name in ("s.events_buffer", "s.events_count")]
+        if isinstance(stage, la.Events):
+            op, arguments = "record_events", f"sums, {stage.reference('sources')}"
+        else:
+            op, arguments = "record_spikes", f"history, a.spikes_firsts, {stage.reference('probes')}"
+        self.say(f"events, count, status = {self.op(op)}({', '.join(before)}, status, {arguments}, n)")
+        self.updates = [u for u in self.updates if u[1] not in ("events", "count")]
+        self.updates += [("s.events_buffer", "events"), ("s.events_count", "count")]
 
     def _finish(self) -> None:
         if self.layout.sums:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec import projections as pj
 
 Mask = NDArray[np.bool_]
 
@@ -74,16 +75,19 @@ def _readers_first(graph: g.Graph, roots: list[str]) -> list[str]:
 def _roots(
     graph: g.Graph, atoms: Iterable[str], probes: Iterable[str], want: Callable[[str, Mask], None]
 ) -> None:
-    """Want what the atoms and probes read themselves."""
+    """Want what the atoms and probes read themselves; lists of spikes are no signals with components."""
     for atom in atoms:
         op = graph.op(atom)
         for source, port in graph.input_ports(atom):
+            if port == "arriving":
+                continue
             mask = np.zeros(graph.op(source).size, bool)
             mask[slice(None) if port == "x" else slice(op.start, op.start + op.size)] = True
             want(source, mask)
     for probe in probes:
         for source in graph.inputs(probe, "x"):
-            want(source, np.ones(graph.op(source).size, bool))
+            if not isinstance(graph.op(source), pj.Spikes):
+                want(source, np.ones(graph.op(source).size, bool))
 
 
 def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:

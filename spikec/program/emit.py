@@ -19,6 +19,7 @@ from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec.expressions import to_pytensor
 from spikec.program import layout as la
+from spikec.program.cells import adjacency
 from spikec.program.codegen import program
 from spikec.program.schedule import Recorded
 
@@ -32,12 +33,16 @@ def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArra
     for stage in layout.stages:
         constant.update({f"{stage.name}_{k}": v for k, v in stage.arrays.items()})
         state.update({f"{stage.name}_{k}": v for k, v in stage.state.items()})
+        if isinstance(stage, la.Projections):
+            constant.update({f"{stage.name}_{k}": v for k, v in adjacency(stage).items()})
     if len(layout.carried):
         constant["carried"] = layout.carried
         state["carried"] = np.zeros(len(layout.carried), layout.dtype)
     if len(layout.late):
         constant["late"] = layout.late
         state["history"] = np.zeros((layout.window - 1, len(layout.late)), np.int64)
+    if layout.spikes.any:
+        constant["spikes_window"] = np.array([layout.spikes.window])
     for name, wires in (("send", layout.send), ("receive", layout.receive)):
         if wires:
             constant[f"{name}_rows"] = np.concatenate([wires[k] for k in sorted(wires)])
@@ -108,8 +113,9 @@ def _replace(draft: Path, folder: Path) -> None:
 def _partition(
     graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, host: str, folder: Path
 ) -> mf.Partition:
-    atoms = sum(len(s.arrays["atoms"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
-    neurons = sum(len(s.arrays["bias"]) for s in layout.stages if isinstance(s, la.NeuronGroup))
+    groups = [s for s in layout.stages if isinstance(s, (la.NeuronGroup, la.CellGroup))]
+    atoms = sum(len(s.arrays["atoms"]) for s in groups)
+    neurons = sum(s.state["neurons"].shape[1] for s in groups)
     source = program(layout, graph.name, count, neurons, atoms)
     name = f"partition_{layout.partition}"
     (folder / f"{name}.py").write_text(source, encoding="utf-8")
@@ -158,6 +164,12 @@ def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
             owners, counts = np.unique(np.searchsorted(firsts, rows, side="right") - 1, return_counts=True)
             signals = tuple((starts[o][1], int(c)) for o, c in zip(owners, counts, strict=True))
             wires.append(mf.Wire(layout.partition, target, len(rows), signals, layout.window))
+    for layout in layouts:
+        for target, words in layout.spikes.send.items():
+            window = layout.spikes.window
+            wires.append(
+                mf.Wire(layout.partition, target, words, (("spikes", words - 1),), window, listed=True)
+            )
     return tuple(wires)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikec.projections import Projection
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -89,6 +91,41 @@ class NeuronGroup(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class SpikeLists(Stage):
+    """Lists of spikes of the last steps; array firsts; state history.  `numbers`: population of every
+    list."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The synapses of a projection to `runs` of its targets: (first, end, number of the first in the
+    partition)."""
+
+    op: Projection
+    runs: tuple[tuple[int, int, int], ...]
+    exponent: int
+
+
+@dataclass(frozen=True, eq=False)
+class Projections(Stage):
+    """Synapses between populations; array table; state arriving.  Arrays pointers, targets and weights are
+    made of `parts` when they are written.
+    """
+
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CellGroup(Stage):
+    """Atoms of populations; arrays atoms, parameters, keys, chances, aliases; state neurons."""
+
+    kind: str = ""
+    members: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Recording(Stage):
     """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of
     a neuron group.
@@ -100,6 +137,25 @@ class Recording(Stage):
 
 class Events(Stage):
     """Recordings of spikes; array sources."""
+
+
+class SpikeEvents(Stage):
+    """Recordings of spikes that are kept as lists; array probes."""
+
+
+@dataclass(frozen=True)
+class SpikeExchange:
+    """Messages that list spikes, one every `window` steps: their words at the most by target, and whether any
+    come.
+    """
+
+    window: int
+    send: dict[int, int]
+    receives: bool
+
+    @property
+    def any(self) -> bool:
+        return bool(self.send) or self.receives
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +180,13 @@ class Layout:
     levels: tuple[tuple[Stage, ...], ...]
     neurons: tuple[NeuronGroup, ...]
     rest: tuple[NeuronGroup, ...]
+    cells: tuple[Stage, ...]
     carried: NDArray[np.int64]
     recordings: tuple[Stage, ...]
     send: dict[int, NDArray[np.int64]]
     receive: dict[int, NDArray[np.int64]]
     window: int
+    spikes: SpikeExchange
     late: NDArray[np.int64]
 
     @property
@@ -142,5 +200,6 @@ class Layout:
             *(s for level in self.levels for s in level),
             *self.neurons,
             *self.rest,
+            *self.cells,
             *self.recordings,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from spikec import graph as g
+from spikec import projections as pj
 from spikec.program import layout as la
 from spikec.program.atoms import unit
 from spikec.program.stages import Ints, ints
@@ -20,17 +21,20 @@ class Recorder:
         self.recorded: list[tuple[str, int, Ints]] = []
         self.made: list[la.Stage] = []
         self.spikes: list[tuple[int, ...]] = []
+        self.listed: list[tuple[str, int, int]] = []
 
     def record(
         self,
         owned: Iterable[str],
         local: set[str],
         produced: Mapping[str, None],
-        groups: Sequence[la.NeuronGroup],
+        groups: Sequence[la.NeuronGroup | la.CellGroup],
+        lists: Mapping[str, int],
     ) -> tuple[la.Stage, ...]:
         """Stages for `owned` probes of values, and for this partition's share of all others.
 
-        local: atoms of the partition; produced: exact sums that they add to.
+        local: atoms of the partition; produced: exact sums that they add to; lists: numbers of lists of
+        spikes.
         """
         owned = set(owned)
         for name, probe in self.graph.nodes(g.Probe):
@@ -45,6 +49,9 @@ class Recorder:
                 self._state(name, probe, local, groups)
         if self.spikes:
             self.made.append(la.Events("events", {"sources": ints(self.spikes)}, {}, 1))
+        if self.listed:
+            probes = ints([(lists[source], slot, size) for source, slot, size in self.listed])
+            self.made.append(la.SpikeEvents("listed", {"probes": probes}, {}, 1))
         return tuple(self.made)
 
     def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
@@ -63,18 +70,22 @@ class Recorder:
         atoms = [a for a in self.graph.inputs(source, "activity") if a in local]
         if not atoms:
             return
-        slot = len(self.recorded)
-        exponent = self.graph.op(source).exponent
+        slot, operator = len(self.recorded), self.graph.op(source)
         columns: list[int] = []
         for atom in atoms:
             op = self.graph.op(atom)
-            units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**exponent)
-            size = self.graph.op(source).size
-            self.spikes.append((self.sum_rows[source] + op.start, op.size, units, slot, op.start, size))
+            if isinstance(operator, g.ExactSum):
+                units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**operator.exponent)
+                first = self.sum_rows[source] + op.start
+                self.spikes.append((first, op.size, units, slot, op.start, operator.size))
             columns += range(op.start, op.start + op.size)
+        if isinstance(operator, pj.Spikes):
+            self.listed.append((source, slot, operator.size))
         self.recorded.append((name, slot, ints(columns)))
 
-    def _state(self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup]) -> None:
+    def _state(
+        self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup | la.CellGroup]
+    ) -> None:
         """A state variable of the atoms that are here; all atoms of one population are in one group."""
         atoms = [a for a in self.graph.inputs(name, "neurons") if a in local]
         if not atoms:

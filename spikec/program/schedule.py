@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
+from spikec import projections as pj
+from spikec.program import cells, stages, synapses
 from spikec.program import layout as la
-from spikec.program import stages, synapses
 from spikec.program.atoms import needs_library, neuron_group
 from spikec.program.demand import Demand, demand
 from spikec.program.forms import Form, forms
 from spikec.program.recordings import Recorder
 from spikec.program.stages import Ints, ints
-from spikec.program.wires import LONGEST_WINDOW, Crossing, Wires, wires
+from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)
@@ -53,8 +54,8 @@ def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[l
     """Layouts of all partitions, and which of them records what."""
     shared = _Model(graph, dtype, forms(graph), graph.order(), _absorbed(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
-    crossing = wires(members)
-    return [m.layout(crossing) for m in members], [r for m in members for r in m.recorded]
+    crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
+    return [m.layout(crossing, lists) for m in members], [r for m in members for r in m.recorded]
 
 
 def _absorbed(graph: g.Graph) -> frozenset[str]:
@@ -98,6 +99,7 @@ class _Partition:
     def __init__(self, model: _Model, assignment: Assignment, index: int) -> None:
         self.model, self.graph, self.index = model, model.graph, index
         self.atoms = {name for name, p in assignment.atoms.items() if p == index}
+        self.cells = [n for n in model.order if n in self.atoms and isinstance(self.op(n).neurons, pj.Cells)]
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
         self.produced = dict.fromkeys(
@@ -135,7 +137,7 @@ class _Partition:
 
     # ------------------------------------------------------------------------------------------ layout
 
-    def layout(self, wires: Wires) -> la.Layout:
+    def layout(self, wires: Wires, lists: SpikeWires) -> la.Layout:
         sent, received = wires.sent(self.index), wires.received(self.index)
         if wires.window > 1:
             self.lag = {name: wires.window - 1 for sums in received.values() for name, _ in sums}
@@ -146,6 +148,13 @@ class _Partition:
         memory, sources = self._memory(), self._sources()
         levels, early = self._levels()
         neurons, rest = self._overlapped(early, {name for sums in sent.values() for name, _ in sums})
+        populations = cells.stages(
+            [(n, self.op(n)) for n in self.cells],
+            self.graph,
+            self.now.of.__getitem__,
+            self.sum_rows,
+            self.model.dtype,
+        )
         return la.Layout(
             partition=self.index,
             dtype=self.model.dtype,
@@ -158,11 +167,15 @@ class _Partition:
             levels=levels,
             neurons=neurons,
             rest=rest,
+            cells=populations,
             carried=stages.joined([self.now.of[n][self.rows(n)] for n in carried], np.int64),
-            recordings=self._recordings([s for level in levels for s in level] + [*neurons, *rest]),
+            recordings=self._recordings(
+                [*(s for level in levels for s in level), *neurons, *rest, *populations]
+            ),
             send={target: self._wire_rows(sums) for target, sums in sent.items()},
             receive={source: self._wire_rows(sums) for source, sums in received.items()},
             window=wires.window,
+            spikes=la.SpikeExchange(lists.window, lists.sent(self.index), lists.receives(self.index)),
             late=self._wire_rows([(n, self.rows(n)) for n in self.lag if n in self.produced]),
         )
 
@@ -315,7 +328,8 @@ class _Partition:
         self, early: set[str], sent: set[str]
     ) -> tuple[tuple[la.NeuronGroup, ...], tuple[la.NeuronGroup, ...]]:
         """Atoms that are not early: those that add to sums that are sent, and what no message waits for."""
-        last = [n for n in self.model.order if n in self.atoms and n not in early]
+        done = early.union(self.cells)
+        last = [n for n in self.model.order if n in self.atoms and n not in done]
         rest = [n for n in last if sent and sent.isdisjoint(self.op(n).targets)]
         if sum(self.op(n).size for n in rest) < LEAST_OVERLAP:
             return self._neurons("last", last), ()
@@ -360,9 +374,10 @@ class _Partition:
     # -------------------------------------------------------------------------------------- recordings
 
     def _recordings(self, made_before: list[la.Stage]) -> tuple[la.Stage, ...]:
-        groups = [stage for stage in made_before if isinstance(stage, la.NeuronGroup)]
+        groups = [s for s in made_before if isinstance(s, (la.NeuronGroup, la.CellGroup))]
+        lists = next((s.numbers for s in made_before if isinstance(s, la.SpikeLists)), {})
         recorder = Recorder(self.graph, self.now.of, self.sum_rows)
-        made = recorder.record(self.probes, self.atoms, self.produced, groups)
+        made = recorder.record(self.probes, self.atoms, self.produced, groups, lists)
         self.recorded += [
             Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded
         ]
