@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from spike_runtime.manifest import NAME, Manifest, find, load
 
@@ -76,28 +78,43 @@ class Compiled:
         return svg(self.manifest)
 
 
+class Compiling(TypedDict, total=False):
+    """How to compile (`spikec.pipeline.Options`), and what to set in the model.
+
+    `parameters` are numbers (plain, or in s and Hz) or text such as "20ms"; `dt` is in s or text; a model is
+    refused that needs more than `memory_limit`: bytes, or text such as "8GB"; else this machine's memory.
+    `hosts` is a file that names several hosts (docs/hosts.md); `progress(stage, done, total)` is called.
+    """
+
+    precision: str
+    transport: str
+    host_profile: str | Path | None
+    jobs: int | None
+    cache: bool
+    hosts: Path | str | None
+    progress: Progress | None
+    parameters: Mapping[str, float | str] | None
+    seed: int | None
+    dt: float | str | None
+    allow_outside: bool
+    memory_limit: float | str | None
+
+
 def compile(
     path: Path | str,
     partitions: int | str = 1,
     output: Path | str | None = None,
-    *,
-    precision: str = "float32",
-    transport: str = "ring",
-    host_profile: str | None = None,
-    jobs: int | None = None,
-    cache: bool = True,
-    hosts: Path | str | None = None,
-    progress: Progress | None = None,
-    **model: Any,
+    **given: Unpack[Compiling],
 ) -> Compiled:
     """Compile a `.spk` file for `partitions` (a number or "auto").
 
-    `output` is the folder to write (a temporary one where it is not given, kept as long as the result
-    lives); `hosts` a file that names several hosts (docs/hosts.md); `model` are keyword arguments of
-    `spikec.frontend.load`: parameters, seed, dt (s), allow_outside.  Raises `ModelError`.
+    `output` is the folder to write (a temporary one where it is not given, kept as long as the result lives).
+    Raises `ModelError` with all mistakes, those in the arguments included.
     """
-    options = Options(partitions, precision, transport, host_profile, jobs, cache, hosts)
-    return _compiled(frontend.load(Path(path), **model), output, options, progress)
+    if not isinstance(path, (str, Path)):
+        raise model_error(f"the path of a model is text, not {type(path).__name__}", 'write "model.spk"')
+    how, model = _divided(given, partitions)
+    return _compiled(frontend.load(Path(path), **model), output, how, given.get("progress"))
 
 
 def compile_text(
@@ -105,18 +122,26 @@ def compile_text(
     partitions: int | str = 1,
     output: Path | str | None = None,
     *,
-    precision: str = "float32",
-    transport: str = "ring",
-    host_profile: str | None = None,
-    jobs: int | None = None,
-    cache: bool = True,
-    hosts: Path | str | None = None,
-    progress: Progress | None = None,
-    **model: Any,
+    name: str = "<string>",
+    folder: Path | str | None = None,
+    **given: Unpack[Compiling],
 ) -> Compiled:
-    """As `compile`, for a model given as text; `model` are keyword arguments of `spikec.frontend.loads`."""
-    options = Options(partitions, precision, transport, host_profile, jobs, cache, hosts)
-    return _compiled(frontend.loads(text, **model), output, options, progress)
+    """As `compile`, for a model given as text; the files that it names are in `folder`."""
+    how, model = _divided(given, partitions)
+    return _compiled(frontend.loads(text, name, folder, **model), output, how, given.get("progress"))
+
+
+def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str, Any]]:
+    """How to compile, and what is set in the model.  Raises `ModelError` for what there is not."""
+    names = {f.name for f in fields(Options)}
+    unknown = [name for name in given if name not in Compiling.__annotations__]
+    if unknown:
+        near = get_close_matches(unknown[0], Compiling.__annotations__, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "options: " + ", ".join(Compiling.__annotations__)
+        raise model_error(f"there is no option {unknown[0]!r}", hint)
+    how = {name: value for name, value in given.items() if name in names}
+    model = {name: value for name, value in given.items() if name not in names and name != "progress"}
+    return Options(partitions, **how), model  # type: ignore[arg-type]
 
 
 def open_manifest(path: Path | str) -> Compiled:

@@ -5,18 +5,17 @@ Exit codes: 0 done, 1 failed, 2 bad input.
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+T = TypeVar("T")
+
 MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
-# Units of --param; a bare number is plain, or in s or Hz.
-UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "Hz": 1.0, "kHz": 1e3}
 STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
@@ -39,6 +38,7 @@ def _model_options(command: Any) -> Any:
         ),
         click.option("--seed", type=int, help="Replace the model's seed."),
         click.option("--dt", metavar="TIME", help="Replace the model's time step, for example 1ms."),
+        click.option("--memory-limit", metavar="SIZE", help="Refuse what needs more memory [that there is]."),
         click.option("--allow-outside", is_flag=True, help="Let the model read files outside of its folder."),
     ):  # fmt: skip
         command = option(command)
@@ -149,36 +149,40 @@ def _partitions(text: str) -> int | str:
 
 
 def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a model from the command line: texts are read where those from Python are."""
     from spike_runtime.units import seconds
 
     from spikec.errors import model_error
+    from spikec.language.settings import quantity
+    from spikec.language.values import Mistake
 
-    parameters: dict[str, float] = {}
+    parameters: dict[str, str] = {}
     for text in given["parameters"]:
-        match = re.fullmatch(r"\s*(\w+)\s*=\s*([^\s=a-zA-Z]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*", text)
+        name, _, value = (part.strip() for part in text.partition("="))
         try:
-            name, value, unit = match.groups() if match else ("", "", "")
-            parameters[name] = float(value) * UNITS[unit]
-        except (ValueError, KeyError):
+            quantity(value)
+        except Mistake as mistake:
+            hint = mistake.diagnostic.hint if "unit" in mistake.diagnostic.message else ""
+            example = "for example --param n=200 --param tau=20ms"
             raise model_error(
-                f"--param {text} is not NAME=VALUE with a number",
-                "for example --param n=200 --param tau=20ms",
+                f"--param {text} is not NAME=VALUE with a number", "; ".join(filter(None, (hint, example)))
             ) from None
-    dt = seconds(given["dt"]) if given["dt"] else None
+        parameters[name] = value
     return {
         "parameters": parameters,
         "seed": given["seed"],
-        "dt": dt,
+        "dt": seconds(given["dt"]) if given["dt"] else None,
         "allow_outside": given["allow_outside"],
+        "memory_limit": given["memory_limit"],
     }
 
 
 @main.command()
-@click.argument("model", type=MODEL)
+@click.argument("models", nargs=-1, required=True, type=MODEL)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @_model_options
-def check(model: Path, as_json: bool, **options: Any) -> None:
-    """Check MODEL and say what is in it, without building anything.
+def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Check MODELS and say what is in them, without building anything.
 
     \b
     spikec check models/product.spk
@@ -186,48 +190,93 @@ def check(model: Path, as_json: bool, **options: Any) -> None:
     with _errors():
         import json
 
-        from spikec import frontend
-        from spikec import graph as g
-
-        graph = frontend.load(model, **_model_arguments(options))
-        ensembles = list(graph.nodes(g.Ensemble))
-        found = {
-            "model": graph.name,
-            "neurons": sum(op.size for _, op in ensembles),
-            "ensembles": len(ensembles),
-            "probes": len(list(graph.nodes(g.Probe))),
-            "dt_s": graph.dt,
-        }
+        given = _model_arguments(options)
+        found = _each(models, lambda model: _contents(model, given))
+        if as_json:
+            click.echo(json.dumps(found[0] if len(models) == 1 else found))
+            return
         text = (
             "{model}: {neurons} neurons in {ensembles} ensembles, {probes} probes, dt {dt_s:g} s; no mistakes"
         )
-        click.echo(json.dumps(found) if as_json else text.format(**found))
+        for one in found:
+            click.echo(text.format(**one))
+
+
+def _contents(model: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """What `check` tells of a model."""
+    from spikec import frontend
+    from spikec import graph as g
+
+    graph = frontend.load(model, **given)
+    ensembles = list(graph.nodes(g.Ensemble))
+    return {
+        "model": graph.name,
+        "neurons": sum(op.size for _, op in ensembles),
+        "ensembles": len(ensembles),
+        "probes": len(list(graph.nodes(g.Probe))),
+        "dt_s": graph.dt,
+        "compile_bytes": round(graph.memory),
+    }
+
+
+def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:
+    """What `action` gives for every file; mistakes in all of them are raised together."""
+    from spikec.errors import Diagnostic, ModelError
+
+    made: list[T] = []
+    diagnostics: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    for path in files:
+        try:
+            made.append(action(path))
+        except ModelError as error:
+            diagnostics += error.diagnostics
+            sources |= error.sources
+    if diagnostics:
+        raise ModelError(diagnostics, sources)
+    return made
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=MODEL)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where a file is not formatted."
 )
 def fmt(files: tuple[Path, ...], only_check: bool) -> None:
-    """Format FILES in the canonical style.
+    """Format FILES in the canonical style; - reads from the standard input and prints.
 
     \b
     spikec fmt models/*.spk
     """
     with _errors():
-        from spikec.language.files import read_text
-        from spikec.language.format import format_text
+        from spikec.language.files import replace_text
 
-        texts = {path: read_text(path, str(path), None) for path in files}
-        formatted = {path: format_text(text, str(path)) for path, text in texts.items()}
-        changed = [path for path in files if formatted[path] != texts[path]]
-        for path in changed:
-            click.echo(f"{'would format' if only_check else 'formatted'} {path}")
-            if not only_check:
-                path.write_text(formatted[path], encoding="utf-8")
+        # All are formatted before any is written: a mistake in one leaves all as they are.
+        texts = dict(zip(files, _each(files, _formatted), strict=True))
+        changed = [path for path, (before, after) in texts.items() if before != after]
+        for path, (_, after) in texts.items():
+            if str(path) == "-" and not only_check:
+                click.echo(after, nl=False)
+            elif path in changed:
+                if not only_check:
+                    replace_text(path, after)
+                click.echo(f"{'would format' if only_check else 'formatted'} {path}")
         if only_check and changed:
             sys.exit(1)
+
+
+def _formatted(path: Path) -> tuple[str, str]:
+    """Text of a file (or of the standard input), and how it should be."""
+    from spikec.errors import ModelError
+    from spikec.language.files import decoded, read_text
+    from spikec.language.format import format_text
+    from spikec.language.values import Mistake
+
+    try:
+        text = decoded(sys.stdin.buffer.read(), "-") if str(path) == "-" else read_text(path, str(path), None)
+    except Mistake as mistake:
+        raise ModelError([mistake.diagnostic]) from None
+    return text, format_text(text, str(path))
 
 
 @main.command()

@@ -6,8 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from spikec.errors import ModelError
+from spikec.errors import ModelError, model_error
 from spikec.graph import Graph
 from spikec.language.check import check as check_model
 from spikec.language.context import Context
@@ -16,46 +17,39 @@ from spikec.language.loops import refuse_loops
 from spikec.language.lower import lower
 from spikec.language.memory import available
 from spikec.language.parser import read
+from spikec.language.settings import Settings, settings
 from spikec.language.values import Mistake
+from spikec.nef.blas import one_thread
 
 
-def load(
-    path: Path,
-    parameters: dict[str, float] | None = None,
-    seed: int | None = None,
-    dt: float | None = None,
-    allow_outside: bool = False,
-    memory_limit: int | None = None,
-) -> Graph:
+def load(path: Path | str, **given: Any) -> Graph:
     """The graph of the model in the file `path`.
 
-    `parameters` override the model's `param`s (in s and Hz), `seed` and `dt` (s) its settings.  Files outside
-    of the model's folder are read only with `allow_outside`.  A model that needs more than `memory_limit`
-    bytes (default: the memory of this machine) is refused.  Raises `ModelError` with all mistakes found.
+    `given` are the settings of `spikec.language.settings`: parameters, seed, dt, allow_outside, memory_limit.
+    A model that needs more memory than that limit is refused.  Raises `ModelError` with all mistakes found.
     """
     path = Path(path)
-    return loads(_read(path), str(path), path.parent, parameters, seed, dt, allow_outside, memory_limit)
+    return _graph(_read(path), str(path), path.parent, settings(given))
 
 
-def loads(
-    text: str,
-    name: str = "<string>",
-    folder: Path | None = None,
-    parameters: dict[str, float] | None = None,
-    seed: int | None = None,
-    dt: float | None = None,
-    allow_outside: bool = False,
-    memory_limit: int | None = None,
-) -> Graph:
+def loads(text: str, name: str = "<string>", folder: Path | str | None = None, **given: Any) -> Graph:
     """The graph of a model given as text, with its files in `folder`.  Otherwise as `load`."""
-    with collector_paused():
-        limit = available() if memory_limit is None else memory_limit
+    if not isinstance(text, str):
+        raise model_error(
+            f"a model is text, not {type(text).__name__}", "for a file, give its path to compile"
+        )
+    return _graph(text, name, None if folder is None else Path(folder), settings(given))
+
+
+def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
+    with collector_paused(), one_thread():
+        limit = available() if given.memory_limit is None else given.memory_limit
         parsed = read(text, name)
-        context = Context(folder, allow_outside, limit, {name: text}, list(parsed.diagnostics))
+        context = Context(folder, given.allow_outside, limit, {name: text}, list(parsed.diagnostics))
         context.unread = parsed.unread
         if parsed.model is None:
             raise ModelError(context.diagnostics, context.sources)
-        model = check_model(parsed.model, context, parameters, seed, dt)
+        model = check_model(parsed.model, context, given)
         try:
             lowering = lower(model)
         except Mistake as mistake:
@@ -81,16 +75,9 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def check(
-    path: Path,
-    parameters: dict[str, float] | None = None,
-    seed: int | None = None,
-    dt: float | None = None,
-    allow_outside: bool = False,
-    memory_limit: int | None = None,
-) -> Graph:
+def check(path: Path | str, **given: Any) -> Graph:
     """As `load`: a model is right when its graph can be made; nothing is solved or built."""
-    return load(path, parameters, seed, dt, allow_outside, memory_limit)
+    return load(path, **given)
 
 
 def _read(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from spikec.cache import Cache
 from spikec.errors import ModelError, model_error
 from spikec.frontend import collector_paused
 from spikec.graph import Graph, Probe
+from spikec.nef.blas import one_thread
 from spikec.nef.build import build
 from spikec.passes.advance import advance
 from spikec.passes.drop import drop
@@ -42,7 +44,7 @@ class Options:
     partitions: int | str = 1
     precision: str = "float32"
     transport: str = "ring"
-    host_profile: str | None = None
+    host_profile: str | Path | None = None
     jobs: int | None = None
     cache: bool = True
     hosts: str | Path | None = None
@@ -53,14 +55,26 @@ class Options:
             value = getattr(self, name)
             if value not in allowed:
                 raise model_error(f"{name} cannot be {value!r}", f"use one of: {', '.join(allowed)}")
-        if self.partitions != "auto" and not (isinstance(self.partitions, int) and self.partitions >= 1):
+        if self.partitions != "auto" and not _whole(self.partitions):
             raise model_error(
                 f"{self.partitions!r} is not a number of partitions", 'give 1 or more, or "auto"'
+            )
+        if self.jobs is not None and not _whole(self.jobs):
+            raise model_error(
+                f"{self.jobs!r} is not a number of jobs", "give 1 or more, or None for all cores"
+            )
+        if not isinstance(self.cache, bool):
+            raise model_error(
+                f"cache is True or False, not {self.cache!r}", "give cache=False to solve again"
             )
         if self.hosts and self.transport == "ipc":
             raise model_error(
                 "transport ipc joins partitions of one host only", "with several hosts, use ring or tcp"
             )
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def compile_graph(
@@ -76,7 +90,8 @@ def compile_graph(
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
     try:
-        with collector_paused():
+        # One thread of BLAS: how a product is rounded must not depend on their number.
+        with collector_paused(), one_thread():
             return _compile(model, output, options, progress, inspect or (lambda *_: True))
     except ModelError as error:
         raise ModelError(error.diagnostics, model.sources | error.sources) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,8 @@ from spikec.language.imports import Library
 from spikec.language.links import connection
 from spikec.language.probes import probe
 from spikec.language.scope import Scope, duplicate, suggestion
-from spikec.language.values import Mistake
+from spikec.language.settings import Settings
+from spikec.language.values import Mistake, Value
 
 DEFAULT_DT = 0.001
 SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
@@ -27,18 +29,15 @@ T = TypeVar("T")
 def check(
     model: s.Model,
     context: Context,
-    parameters: dict[str, float] | None = None,
-    seed: int | None = None,
-    dt: float | None = None,
+    given: Settings,
 ) -> CheckedModel:
-    """The model with everything resolved and expanded.
+    """The model with everything resolved and expanded; what is `given` replaces what the model says.
 
-    `parameters` override `param` statements; `seed` and `dt` override the settings of the model.
     Raises `ModelError` with all mistakes.
     """
     checker = _Checker(model, context)
     try:
-        checked = checker.run(parameters or {}, seed, dt)
+        checked = checker.run(given.parameters, given.seed, given.dt)
     except Enough:
         checked = None
     if context.diagnostics or checked is None:
@@ -64,7 +63,9 @@ class _Checker:
         if context.folder is not None:
             self.library.reading.append((context.folder / Path(model.file).name).resolve())
 
-    def run(self, parameters: dict[str, float], seed: int | None, dt: float | None) -> CheckedModel | None:
+    def run(
+        self, parameters: Mapping[str, float | Value], seed: int | None, dt: float | None
+    ) -> CheckedModel | None:
         self._imports()
         self._override(parameters)
         self._settings(seed, dt)
@@ -90,10 +91,10 @@ class _Checker:
             if isinstance(statement, s.Import):
                 self.context.attempt(self.library.include, statement, self.frame)
 
-    def _override(self, parameters: dict[str, float]) -> None:
+    def _override(self, parameters: Mapping[str, float | Value]) -> None:
         """Give parameters set from outside the unit of what the model writes for them."""
         declared = {p.name: p for p in self.model.statements if isinstance(p, s.Param)}
-        overridden: dict[str, float] = {}
+        overridden: dict[str, float | Value] = {}
         for name, value in parameters.items():
             if name not in declared and ({name, "*"} & self.context.unread):
                 continue
@@ -106,7 +107,7 @@ class _Checker:
         for name, value in overridden.items():
             self.context.attempt(self._set, name, value, declared[name], scope)
 
-    def _set(self, name: str, value: float, statement: s.Param, scope: Scope) -> None:
+    def _set(self, name: str, value: float | Value, statement: s.Param, scope: Scope) -> None:
         scope.overrides[name] = lambda: set_parameter(value, name, evaluate(statement.value, scope))
 
     def _settings(self, seed: int | None, dt: float | None) -> None:

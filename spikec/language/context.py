@@ -34,7 +34,7 @@ class Context:
 
     folder: Path | None
     allow_outside: bool
-    memory_limit: int
+    memory_limit: float
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     unread: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class Context:
 
     def reserve(self, count: float, what: str, span: Span) -> None:
         """Count the numbers of a matrix before it is made.  Raises `Mistake` above the bound."""
-        limit = min(MAX_ITEMS, self.memory_limit // 8)
+        limit = int(min(MAX_ITEMS, self.memory_limit // 8))
         if self.items + count > limit:
             raise Mistake(
                 f"{what} makes {readable(count)} items; a model may make at most {limit} in all",

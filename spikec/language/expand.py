@@ -19,7 +19,7 @@ from spikec.language.evaluate import arguments, evaluate, limits, number
 from spikec.language.frame import Broken, Default, Frame, Instance, ModuleValue, Object, Origin
 from spikec.language.imports import Library
 from spikec.language.scope import FunctionValue, Scope, duplicate, suggestion
-from spikec.language.signatures import Parameter, convert, seed_of
+from spikec.language.signatures import Parameter, check_unit, convert, seed_of
 from spikec.language.values import AlreadyReported, Entry, Mistake, Mistakes, Value
 
 MAX_STATEMENTS = 1_000_000
@@ -287,15 +287,17 @@ def define_module(statement: s.Module, frame: Frame) -> None:
     frame.modules[statement.name] = ModuleValue(statement, frame.scope, frame.modules)
 
 
-def set_parameter(value: float, name: str, default: Any) -> Value:
-    """A parameter set from outside, in s or Hz where the model gives a time or a frequency."""
-    if not math.isfinite(value):
-        raise Mistake(
-            f"the parameter {name!r} is {value:g}, not a finite number", None, "give a finite number"
-        )
+def set_parameter(given: float | Value, name: str, default: Any) -> Value:
+    """A parameter set from outside; a bare number is in s or Hz where the model has a time or a frequency."""
     if not isinstance(default, Value) or default.shape or default.symbolic:
         raise Mistake(f"the parameter {name!r} is not a number", None, "only numbers can be set from outside")
-    return Value(float(value), default.power)
+    value = given if isinstance(given, Value) else Value(given, default.power)
+    if not math.isfinite(value.data):
+        raise Mistake(
+            f"the parameter {name!r} is {value.data:g}, not a finite number", None, "give a finite number"
+        )
+    check_unit(value, default.power, f"the parameter {name!r}", None)
+    return value
 
 
 def setting(statement: s.Setting, scope: Scope) -> float:

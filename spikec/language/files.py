@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +56,31 @@ def read_text(path: Path, name: str, span: Span | None) -> str:
         raise Mistake(
             f"cannot read {name!r}: {error.strerror}", span, "check the name and the permissions"
         ) from None
+    return decoded(data, name)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put `text` in the place of a file's, all at once: whatever fails, the file is the old or the new one.
+
+    The mode stays, and a link stays a link.  Raises `OSError`.
+    """
+    path = path.resolve()
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def decoded(data: bytes, name: str) -> str:
+    """Text of UTF-8.  Raises `Mistake` that says where another encoding shows."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

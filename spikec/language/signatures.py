@@ -9,7 +9,18 @@ import numpy as np
 
 from spikec.errors import Span
 from spikec.language.scope import suggestion
-from spikec.language.values import FREQUENCY, PLAIN, TIME, Entry, Mistake, Mistakes, Record, Text, Value
+from spikec.language.values import (
+    FREQUENCY,
+    PLAIN,
+    TIME,
+    Entry,
+    Mistake,
+    Mistakes,
+    Record,
+    Text,
+    Value,
+    dimension_name,
+)
 
 _REMEDIES = {
     TIME: "write a time with its unit, such as {0}ms or {1}s",
@@ -109,12 +120,12 @@ def convert(entry: Entry, parameter: Parameter, what: str) -> Any:
     return float(value.data)
 
 
-def check_unit(value: Value, power: int | None, label: str, span: Span) -> None:
+def check_unit(value: Value, power: int | None, label: str, span: Span | None) -> None:
     """Raise `Mistake` unless `value` has the dimension `power`: a bare number is no time."""
     if power is None or value.power == power:
         return
     example = float(value.array.flat[0]) if value.array.size else 5.0
-    wanted = {TIME: "a time", FREQUENCY: "a frequency", PLAIN: "a plain number"}[power]
+    wanted = dimension_name(power)
     raise Mistake(
         f"{label} must be {wanted}, not {value.describe()}", span, remedy(power, example, value.power)
     )
@@ -130,7 +141,7 @@ def remedy(power: int, example: float, given: int = PLAIN) -> str:
         return f"write {example:g}ms or {example / 1000:g}s"
     if power == FREQUENCY and given == PLAIN and example > 0:
         return f"write {example:g}Hz"
-    return _REMEDIES[power].format("5", "0.005")
+    return _REMEDIES.get(power, "give it the same unit").format("5", "0.005")
 
 
 def _wanted(parameter: Parameter) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,19 +97,30 @@ def emit(
 
 
 def _replace(draft: Path, folder: Path) -> None:
-    """Put `draft` where `folder` is; the older one goes only when the new one is whole."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        os.replace(folder, old / folder.name)
-        try:
-            os.replace(draft, folder)
-        except BaseException:
-            os.replace(old / folder.name, folder)
-            raise
-        finally:
+    """Put `draft` where `folder` is, whatever other compilers put there meanwhile: the last one stays.
+
+    What was there goes only when the new one is whole.
+    """
+    olds: list[Path] = []
+    try:
+        while True:
+            try:
+                os.replace(draft, folder)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            olds.append(Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)))
+            with suppress(FileNotFoundError):  # another compiler was faster
+                os.replace(folder, olds[-1] / folder.name)
+    except BaseException:
+        for old in reversed(olds):
+            if not folder.exists() and (old / folder.name).exists():
+                os.replace(old / folder.name, folder)
+        raise
+    finally:
+        for old in olds:
             shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(draft, folder)
 
 
 def _partition(
