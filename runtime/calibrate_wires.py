@@ -148,7 +148,7 @@ def _peer(k: int, bind: str, pipe: Connection, wires: int, words: int, count: in
     from spike_runtime.wires.zeromq import Pump
 
     manifest = _manifest(2, wires, words)
-    layout = ring.segment_layout(manifest, k)
+    layout = ring.segment_layout(manifest, (k,))
     segment: NDArray[np.int64] = np.zeros(layout.words, np.int64)
     ring.prepare(segment, SPIN_SHARED)
     tables = ring.out_wire_table(layout, manifest, k), ring.in_wire_table(layout, manifest, k)

@@ -55,7 +55,12 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     type=click.Choice(["ring", "ipc", "tcp"]),
     default="ring",
     show_default=True,
-    help="How partitions exchange: shared memory, or ZeroMQ over local sockets or TCP.  Same results.",
+    help="How partitions of one host exchange: shared memory, or ZeroMQ (local sockets, TCP).  Same results.",
+)
+@click.option(
+    "--hosts",
+    metavar="FILE|here",
+    help="Where the hosts of the model are, instead of what it was compiled with; here: all on this host.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, instead of the model's.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output directory.")
@@ -69,6 +74,7 @@ def main(
     time: float,
     output: Path | None,
     transport: str,
+    hosts: str | None,
     seed: int | None,
     overwrite: bool,
     plot: Path | None,
@@ -84,7 +90,7 @@ def main(
         path = find(manifest)
         _check_picture(plot)
         with _bar(show=not quiet) as progress:
-            run = launch.run(path, time, output, transport, seed, progress, overwrite)
+            run = launch.run(path, time, output, transport, seed, progress, overwrite, hosts=hosts)
     except (ManifestError, RunError) as error:
         _exit(2, f"error: {error}")
     except launch.RunFailedError as error:

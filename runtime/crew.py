@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import psutil
 from numpy.typing import NDArray
 from spike_runtime import frames
 from spike_runtime.job import Job
-from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, STOP, WAIT_STEP, WAIT_WIRE
+from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT_STEP, WAIT_WIRE
 
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
 _TAIL = 4000
@@ -30,20 +31,36 @@ PIECE = 1 << 20
 
 
 @dataclass(eq=False)
-class Worker:
-    """One worker: its process, the socket to it, its segment (its own or shared), what it said."""
+class Member:
+    """What the supervisor knows of a worker, on this host or another.
+
+    `host` names its host where there are several; `closed`: it will say no more; `complete`: the last step
+    whose recordings have come.
+    """
 
     partition: int
+    host: str = field(default="", kw_only=True)
+    state: str = field(default="starting", kw_only=True)
+    chunk: int = field(default=1, kw_only=True)
+    endpoint: str = field(default="", kw_only=True)
+    complete: int = field(default=0, kw_only=True)
+    closed: bool = field(default=False, kw_only=True)
+
+
+@dataclass(eq=False)
+class Worker(Member):
+    """A worker on this host: its process, the socket to it, its segment (its own or shared), what it said."""
+
     process: Child
     channel: socket.socket
     segment: NDArray[np.int64]
     log: IO[bytes]
-    splitter: frames.Splitter
-    state: str = "starting"
-    chunk: int = 1
-    endpoint: str = ""
-    complete: int = 0
-    closed: bool = False
+    scratch: str
+    splitter: frames.Splitter = field(default_factory=frames.Splitter)
+
+    def fileno(self) -> int:
+        """What to wait for."""
+        return self.channel.fileno()
 
     @property
     def progress(self) -> int:
@@ -57,19 +74,28 @@ class Worker:
         return (wire - 1, int(self.segment[self._own + WAIT_STEP])) if wire else None
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits for another partition: for a message, or for room for its own."""
+        return bool(self.segment[self._own + WAIT_WIRE] or self.segment[self._own + SPACE])
+
+    @property
     def _own(self) -> int:
         return LINE + self.partition * MEMBER
 
     def read(self) -> list[frames.Frame]:
         """Messages that have arrived; `closed` is set where there will be no more."""
+        return self.splitter.feed(self.piece())
+
+    def piece(self) -> bytes:
+        """What has arrived, as it came; `closed` is set where there will be no more."""
         try:
             piece = self.channel.recv(PIECE)
         except BlockingIOError:
-            return []
+            return b""
         except ConnectionError:
             piece = b""
         self.closed = not piece
-        return self.splitter.feed(piece)
+        return piece
 
     def tell(self, kind: str, **values: Any) -> None:
         """Send an order; a worker that is gone is noticed elsewhere."""
@@ -89,6 +115,10 @@ class Worker:
         except psutil.Error:
             return False
 
+    def how_it_ended(self, out_of_memory: bool) -> str:
+        """Why its process is gone, in words."""
+        return how_it_ended(self, out_of_memory)
+
     def log_tail(self) -> str:
         """The last lines of what it wrote to standard error."""
         self.log.seek(0, os.SEEK_END)
@@ -101,6 +131,7 @@ class Worker:
         self.process.wait(timeout=2)
         self.channel.close()
         self.log.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)  # where it was killed while it compiled
 
 
 class Nursery:
@@ -133,7 +164,7 @@ class Nursery:
         with there:
             socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, log.fileno()])
         here.setblocking(False)
-        return Worker(job.partition, Child(self, self._born()), here, segment, log, frames.Splitter())
+        return Worker(job.partition, Child(self, self._born()), here, segment, log, job.scratch)
 
     def code(self, pid: int, timeout: float) -> int | None:
         """Exit code of a worker that has ended, None where it has not within `timeout` seconds."""

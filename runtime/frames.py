@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from spike_runtime.blocks import Block
@@ -26,7 +26,13 @@ class Frame:
     body: bytes = b""
 
 
-def send(channel: socket.socket, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
+class Stream(Protocol):
+    """What messages are written to: a socket, or something that does as it does."""
+
+    def sendall(self, data: bytes | memoryview, /) -> None: ...
+
+
+def send(channel: Stream, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
     """Write one message; waits while the other side does not read.  Raises `OSError` where it is gone."""
     head = json.dumps({"kind": kind, "body": len(body), "values": values}).encode()
     channel.sendall(_LENGTH.pack(len(head)) + head)

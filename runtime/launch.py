@@ -6,21 +6,24 @@ import contextlib
 import math
 import os
 import secrets
+import socket
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spike_runtime import crew, manifest, runfile
-from spike_runtime.job import ENGINE, TRANSPORTS, Job
-from spike_runtime.manifest import Manifest, ManifestError
+from spike_runtime import crew, manifest, runfile, team
+from spike_runtime import hosts as hosts_file
+from spike_runtime.job import ENGINE, TRANSPORTS, Task
+from spike_runtime.manifest import Host, Manifest
 from spike_runtime.record import Recorder, RecordError
+from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError, RunFile
 from spike_runtime.supervise import PartitionError, Progress, Signals, Supervisor, caught_signals
-from spike_runtime.wires import segment as shared
-from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, prepare, segment_layout
 
+# What `hosts` may be instead of a file.
+HERE = "here"
 _SALVAGE = 1.0
 
 
@@ -46,6 +49,16 @@ class Plan:
     transport: str
     seed: int | None
     engine: str
+    hosts: tuple[Host, ...]
+
+    @property
+    def teams(self) -> list[tuple[Host | None, tuple[int, ...]]]:
+        """The hosts with the partitions that each runs."""
+        parts = self.manifest.partitions
+        if not self.hosts:
+            return [(None, tuple(range(len(parts))))]
+        teams = [(host, tuple(p.index for p in parts if p.host == host.name)) for host in self.hosts]
+        return [(host, partitions) for host, partitions in teams if partitions]
 
 
 def run(
@@ -57,22 +70,27 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     overwrite: bool = False,
     engine: str = ENGINE,
+    hosts: Path | str | None = None,
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
     Results go to the directory `output`, by default `MODEL-run-1`, ... beside the compiled MODEL.
     `transport` is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed`
     replaces the manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or
-    SIGTERM the run stops at a step and is returned with status "stopped".
+    SIGTERM the run stops at a step and is returned with status "stopped".  `hosts`: a hosts file that says
+    anew where the hosts of the model are; "here": all partitions run on this host.
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
     """
     path = Path(manifest_path)
     model = manifest.load(path)
-    _check_present(model, path.parent)
     folder = Path(output) if output is not None else _free_folder(path.parent)
-    plan = Plan(path, model, _steps(model, time), folder, _transport(transport), seed, engine)
+    where = _hosts(model, hosts)
+    plan = Plan(path, model, _steps(model, time), folder, _transport(transport, where), seed, engine, where)
+    for host, partitions in plan.teams:
+        if not _is_remote(host):
+            manifest.check_present(model, path.parent, partitions)
     runfile.check_folder(folder, overwrite)
     with caught_signals() as signals:
         _execute(plan, signals, progress, overwrite)
@@ -152,51 +170,50 @@ def _keep(supervisor: Supervisor, recorder: Recorder, disk_works: bool) -> int:
 
 def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: contextlib.ExitStack) -> None:
     """Start all workers; each is ended when `stack` closes, also where a later one cannot be started."""
-    count = len(plan.manifest.partitions)
-    cores = crew.idle_cores(count) if plan.transport == "ring" else [None] * count
-    alone = plan.transport == "ring" and count <= len(crew.allowed_cores())
-    spin = SPIN_ALONE if alone else SPIN_SHARED
+    teams = plan.teams
     number = secrets.token_hex(16)
-    nursery = crew.Nursery(plan.engine)
-    stack.callback(nursery.end)
-    segment = None
-    for partition in range(count):
-        if segment is None or plan.transport != "ring":
-            private = None if plan.transport == "ring" else partition
-            layout = segment_layout(plan.manifest, private)
-            descriptor = _shared(layout.words)
-            stack.callback(os.close, descriptor)
-            segment = shared.attach(descriptor, layout.words)
-            prepare(segment, spin)
-        job = Job(
-            manifest=str(plan.path.resolve()),
-            partition=partition,
-            steps=plan.steps,
-            seed=plan.seed,
-            transport=plan.transport,
-            run=number,
-            bind=_bind(plan.transport, sockets, partition),
-            core=cores[partition],
-            engine=plan.engine,
-        )
+    binds = [_bind(plan.transport, sockets, host, len(teams) > 1) for host, _ in teams]
+    made = sorted(zip(teams, binds, strict=True), key=lambda team: not _is_remote(team[0][0]))
+    for (host, partitions), bind in made:  # those elsewhere first: they take longest to start
+        folder = Path(host.folder) if host and host.folder else plan.path.resolve().parent
+        file = str(folder / plan.path.name)
+        task = Task(file, partitions, plan.steps, plan.seed, plan.transport, number, bind, plan.engine)
         try:
-            worker = nursery.start(job, segment, descriptor)
+            if host and host.launch:
+                link = Link(host, task, manifest.sha256(plan.path), plan.path.resolve().parent)
+                stack.callback(link.end)
+                supervisor.workers += link.workers.values()
+                continue
+            for worker in team.start(task, plan.manifest, stack):
+                worker.host = host.name if host else ""
+                supervisor.workers.append(worker)
+        except MemoryError as error:
+            raise RunFailedError(f"not enough memory for the wires: {error}", None, None) from None
         except OSError as error:
-            raise RunFailedError(str(error), partition, None) from None
-        stack.callback(worker.end)
-        supervisor.workers.append(worker)
+            raise RunFailedError(str(error), None, None) from None
+    supervisor.workers.sort(key=lambda worker: worker.partition)
 
 
-def _shared(words: int) -> int:
+def _is_remote(host: Host | None) -> bool:
+    return bool(host and host.launch)
+
+
+def _bind(transport: str, sockets: str, host: Host | None, several: bool) -> str:
+    """Where partitions receive from others than those of their host: a port that the system chooses, or a
+    file in a private folder; "" where they do not.
+    """
+    if transport == "ipc":
+        return f"ipc://{sockets}/"
+    if transport == "ring" and not several:
+        return ""
     try:
-        return shared.create(words)
-    except MemoryError as error:
-        raise RunFailedError(f"not enough memory for the wires: {error}", None, None) from None
-
-
-def _bind(transport: str, sockets: str, partition: int) -> str:
-    """Where a partition receives: a port that the system chooses, or a file in a private folder."""
-    return {"ring": "", "tcp": "tcp://127.0.0.1:*", "ipc": f"ipc://{sockets}/{partition}"}[transport]
+        return f"tcp://{socket.gethostbyname(host.address) if host else '127.0.0.1'}:*"
+    except OSError as error:
+        assert host is not None
+        raise RunError(
+            f"the address {host.address} of host {host.name} is not known: {error.strerror}; "
+            "correct it in the hosts file, and give that with --hosts"
+        ) from None
 
 
 def _run_file(plan: Plan) -> RunFile:
@@ -223,18 +240,27 @@ def _steps(model: Manifest, time: float) -> int:
     return steps
 
 
-def _transport(name: str) -> str:
+def _transport(name: str, hosts: tuple[Host, ...]) -> str:
     if name not in TRANSPORTS:
         raise RunError(f"there is no transport {name!r}; choose one of {', '.join(TRANSPORTS)}")
+    if name == "ipc" and hosts:
+        raise RunError("transport ipc joins partitions of one host only; with several hosts, use ring or tcp")
     return name
 
 
-def _check_present(model: Manifest, folder: Path) -> None:
-    """Every file of every partition is there; the workers check what is in them."""
-    for part in model.partitions:
-        for name, _ in part.files:
-            if not (folder / name).is_file():
-                raise ManifestError(f"{folder / name} is missing; compile the model again")
+def _hosts(model: Manifest, given: Path | str | None) -> tuple[Host, ...]:
+    """The hosts of the model; where a file is given, as that describes them."""
+    if given == HERE or (given is None and not model.hosts):
+        return ()
+    if given is None:
+        return model.hosts
+    found = {entry.host.name: entry.host for entry in hosts_file.load(Path(given))}
+    if not model.hosts:
+        raise RunError("the model was compiled for one host; compile it again with --hosts")
+    for host in model.hosts:
+        if host.name not in found:
+            raise RunError(f"{given} has no host {host.name}, which the model was compiled for; add it")
+    return tuple(found[host.name] for host in model.hosts)
 
 
 def _free_folder(model: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -194,6 +195,14 @@ def load(path: Path) -> Manifest:
     if digest != _digest(body):
         raise ManifestError(f"{path} was changed after it was compiled (checksum); compile the model again")
     return _manifest(body)
+
+
+def check_present(manifest: Manifest, folder: Path, partitions: Iterable[int]) -> None:
+    """Every file of these partitions is there (workers check what is in them); raises `ManifestError`."""
+    for partition in partitions:
+        for name, _ in manifest.partitions[partition].files:
+            if not (folder / name).is_file():
+                raise ManifestError(f"{folder / name} is missing; compile the model again")
 
 
 def check_files(manifest: Manifest, folder: Path, partition: int) -> None:

@@ -14,14 +14,16 @@ from types import FrameType
 from typing import Any
 
 from spike_runtime import crew, frames
-from spike_runtime.crew import Worker
+from spike_runtime.crew import Member, Worker
 from spike_runtime.manifest import Manifest, ManifestError
 from spike_runtime.record import Recorder
+from spike_runtime.remote import Link, RemoteWorker
 from spike_runtime.runfile import Times
 
 TICK = 0.1
 STOPPED_FOR = 1.0
-STUCK_FOR = 3.0
+# A network between hosts is given time to recover.
+STUCK_FOR, STUCK_BETWEEN_HOSTS = 3.0, 10.0
 STOP_WITHIN = 10.0
 # How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds
 # memory.
@@ -31,8 +33,8 @@ AHEAD = 4
 class PartitionError(Exception):
     """A partition failed; the message names it and the cause."""
 
-    def __init__(self, partition: int, cause: str, details: str = "") -> None:
-        super().__init__(f"partition {partition} {cause}")
+    def __init__(self, partition: int, cause: str, details: str = "", host: str = "") -> None:
+        super().__init__(f"partition {partition} {f'on host {host} ' * bool(host)}{cause}")
         self.partition, self.details = partition, details
 
 
@@ -93,7 +95,7 @@ class Supervisor:
     """The run while it runs.  All waiting is in `_serve`, which also watches."""
 
     manifest: Manifest
-    workers: list[Worker]
+    workers: list[Worker | RemoteWorker]
     signals: Signals
     recorder: Recorder | None = None
     times: dict[int, Times] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Supervisor:
     _stopped_since: dict[int, float] = field(default_factory=dict)
     _moved: tuple[float, list[int]] = (0.0, [])
     # Messages that were received but not looked at yet: kept where one of them says that the run has failed.
-    _inbox: deque[tuple[Worker, frames.Frame]] = field(default_factory=deque)
+    _inbox: deque[tuple[Worker | RemoteWorker, frames.Frame]] = field(default_factory=deque)
 
     def prepare(self) -> bool:
         """Wait until all are ready and connected; False where a signal came before.
@@ -186,6 +188,8 @@ class Supervisor:
                     self._ended(worker)
             if time.monotonic() - self._checked > TICK:
                 self._checked = time.monotonic()
+                for link in self._links():
+                    link.keep()
                 self._check_stopped()
                 self._check_stuck()
 
@@ -195,15 +199,24 @@ class Supervisor:
         slowest = min(running, default=0)
         open_ = [w for w in self.workers if not w.closed]
         listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * self._chunk]
+        links = {link.fileno(): link for link in self._links() if not link.closed}
         poll = select.poll()
+        for descriptor in {worker.fileno() for worker in listened} | set(links):
+            poll.register(descriptor, select.POLLIN)
+        # A link says much that is not for those who are listened to: it is always heard.
+        held = any(isinstance(worker, RemoteWorker) and worker.queue for worker in listened)
+        ready = {descriptor for descriptor, _ in poll.poll(0 if held else TICK * 1000)}
+        for descriptor in ready & set(links):
+            links[descriptor].receive()
         for worker in listened:
-            poll.register(worker.channel, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(TICK * 1000)}
-        for worker in listened:
-            if worker.channel.fileno() in ready:
+            if isinstance(worker, RemoteWorker) or worker.fileno() in ready:
                 self._inbox += ((worker, frame) for frame in worker.read())
 
-    def _take(self, worker: Worker, frame: frames.Frame) -> None:
+    def _links(self) -> list[Link]:
+        """The links to other hosts."""
+        return list({id(w.link): w.link for w in self.workers if isinstance(w, RemoteWorker)}.values())
+
+    def _take(self, worker: Worker | RemoteWorker, frame: frames.Frame) -> None:
         values = frame.values
         if frame.kind == "block" and self.recorder:
             self.recorder.add(frames.to_block(frame))
@@ -220,17 +233,25 @@ class Supervisor:
         else:
             worker.state = frame.kind
 
-    def _refuse(self, worker: Worker, reason: str, cause: str) -> None:
+    def _refuse(self, worker: Worker | RemoteWorker, reason: str, cause: str) -> None:
         worker.state = "failed"
         if reason == "input":
-            raise ManifestError(cause)
+            there = isinstance(worker, RemoteWorker)
+            cause += "; copy its folder there" * (there and cause.endswith("compile the model again"))
+            raise ManifestError(f"on host {worker.host}: {cause}" if there else cause)
         verb = {"memory": "ran", "wire": "lost a connection:"}.get(reason, "failed:")
-        raise PartitionError(worker.partition, f"{verb} {cause}", worker.log_tail())
+        raise self._error(worker, f"{verb} {cause}", worker.log_tail())
 
-    def _ended(self, worker: Worker) -> None:
-        cause = crew.how_it_ended(worker, crew.kernel_kills() > self._kills)
+    def _ended(self, worker: Worker | RemoteWorker) -> None:
+        if isinstance(worker, RemoteWorker):
+            for frame in worker.read():  # it may have said why
+                self._take(worker, frame)
+        cause = worker.how_it_ended(crew.kernel_kills() > self._kills)
+        raise self._error(worker, cause, worker.log_tail())
+
+    def _error(self, worker: Member, cause: str, details: str = "") -> PartitionError:
         worker.state = "failed"
-        raise PartitionError(worker.partition, cause, worker.log_tail())
+        return PartitionError(worker.partition, cause, details, worker.host)
 
     def _check_stopped(self) -> None:
         """A process that was stopped never answers; one that goes on again within a second is forgiven."""
@@ -239,26 +260,30 @@ class Supervisor:
             if not worker.is_stopped():
                 del self._stopped_since[worker.partition]
             elif time.monotonic() - since > STOPPED_FOR:
-                worker.state = "failed"
-                raise PartitionError(
-                    worker.partition, f"was stopped (SIGSTOP) at step {worker.progress} and did not go on"
+                raise self._error(
+                    worker, f"was stopped (SIGSTOP) at step {worker.progress} and did not go on"
                 )
 
     def _check_stuck(self) -> None:
         """All wait for messages and none has come for long: one was lost on its way."""
         steps = [worker.progress for worker in self.workers]
-        waits = [w.waits_for for w in self.workers if w.state not in ("done", "starting", "ready")]
         working = [w for w in self.workers if w.state != "done"]
-        waiting = [(w, wait) for w in working if (wait := w.waits_for)]
-        if steps != self._moved[1] or len(waiting) < len(working) or not waits:
+        waiting = [
+            (w, wait) for w in working if w.state not in ("starting", "ready") and (wait := w.waits_for)
+        ]
+        if steps != self._moved[1] or not waiting or not all(w.waits for w in working):
             self._moved = (time.monotonic(), steps)
             return
-        if time.monotonic() - self._moved[0] < STUCK_FOR:
+        if time.monotonic() - self._moved[0] < (STUCK_BETWEEN_HOSTS if self._links() else STUCK_FOR):
             return
         worker, (number, step) = min(waiting, key=lambda pair: pair[1][1])
         wire = self.manifest.wires[number]
-        raise PartitionError(
-            worker.partition,
+        lost = "which was lost"
+        sender = self.workers[wire.source].host
+        if sender != worker.host:
+            lost = f"which did not come: is the network from host {sender} to {worker.host} gone?"
+        raise self._error(
+            worker,
             f"waits for the message of step {step} on wire {number} (partition {wire.source} to partition "
-            f"{wire.target}), which was lost",
+            f"{wire.target}), {lost}",
         )

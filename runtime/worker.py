@@ -6,12 +6,15 @@ decides about the run: the supervisor stops it by the stop flag, and it dies wit
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import shutil
 import socket
+import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,13 +90,14 @@ def _report(channel: socket.socket, kind: str, cause: str) -> int:
 
 def _work(job: Job, channel: socket.socket, descriptor: int) -> None:
     plan = manifest.load(Path(job.manifest))
-    layout = segment_layout(plan, None if job.transport == "ring" else job.partition)
+    layout = segment_layout(plan, job.local if job.bind else None)
     segment = shared.attach(descriptor, layout.words)
     if job.core is not None:
         os.sched_setaffinity(0, {job.core})
-    pump = None if job.transport == "ring" else _pump(job, plan, layout, segment)
+    pump = _pump(job, plan, layout, segment) if job.bind else None
     try:
-        engine = _engine(job)(plan, Path(job.manifest).parent, job.partition, segment, layout, job.seed)
+        with _scratch(job.scratch):
+            engine = _engine(job)(plan, Path(job.manifest).parent, job.partition, segment, layout, job.seed)
         frames.send(channel, "ready", chunk=engine.chunk, endpoint=pump.endpoint if pump else "")
         if pump:
             pump.connect(_expect(channel, "connect").values["endpoints"])
@@ -142,6 +146,21 @@ def _steps(
         "recording": recording,
     }
     frames.send(channel, "done", times=times)
+
+
+@contextlib.contextmanager
+def _scratch(folder: str) -> Iterator[None]:
+    """Temporary files go to a folder of their own: PyTensor writes sources of what it compiles to files that
+    only an orderly end of the process removes, which workers do not have.
+    """
+    with contextlib.suppress(OSError):
+        os.mkdir(folder, 0o700)
+        tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _expect(channel: socket.socket, kind: str) -> frames.Frame:

@@ -22,9 +22,8 @@ PROMISE = 5.0
 
 def workers() -> list[psutil.Process]:
     """Workers (and what forks them) of this process, and of those that it started."""
-    return [
-        p for p in psutil.Process().children(recursive=True) if "spike_runtime.nursery" in " ".join(_line(p))
-    ]
+    names = ("spike_runtime.nursery", "spike_runtime.agent")
+    return [p for p in psutil.Process().children(recursive=True) if set(names) & set(_line(p))]
 
 
 def _line(process: psutil.Process) -> list[str]:
@@ -45,7 +44,8 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     memory = {path.name for path in Path("/dev/shm").iterdir() if "spike" in path.name}
     yield
     assert not workers()
-    assert not list((tmp_path / "tmp").iterdir())
+    left = [path.name for path in (tmp_path / "tmp").iterdir()]
+    assert not left, left
     assert {path.name for path in Path("/dev/shm").iterdir() if "spike" in path.name} == memory
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fake_engine import ENGINE, model, write
-from runs import PROMISE, check, nothing_left, workers  # noqa: F401 (a fixture of every test here)
+from runs import PROMISE, check, check_prefixes, nothing_left, workers  # noqa: F401 (a fixture of every test here)
 from spike_runtime.results import open_run
 
 
@@ -84,9 +84,7 @@ def test_killed_command_leaves_nothing_and_opens(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run")
     assert run.status == "failed"
     assert "ended without a word" in run.about.cause
-    samples = run.probe("value").sizes["time"]
-    assert samples >= 1024
-    assert samples % 1024 == 0
+    assert check_prefixes(run, 2)[0] > 0
     for path in (tmp_path / "tmp").iterdir():
         path.rmdir() if path.is_dir() else path.unlink()
 

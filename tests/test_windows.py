@@ -254,7 +254,7 @@ def test_rings_bring_every_step_a_window_later(window: int) -> None:
 def test_sockets_bring_every_step_a_window_later(window: int, tmp_path: Path) -> None:
     manifest, nodes, pumps = windowed(window), [], []
     for p in (0, 1):
-        layout = ring.segment_layout(manifest, p)
+        layout = ring.segment_layout(manifest, (p,))
         segment = shared.attach(shared.create(layout.words), layout.words)
         ring.prepare(segment, 0, 0)
         pumps.append(zeromq.Pump(manifest, p, bytes(16), layout, segment, f"ipc://{tmp_path}/{p}"))

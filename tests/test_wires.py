@@ -246,7 +246,7 @@ class Node:
 
     def __init__(self, partition: int, bind: str) -> None:
         self.manifest = model(2)
-        self.layout = ring.segment_layout(self.manifest, partition)
+        self.layout = ring.segment_layout(self.manifest, (partition,))
         self.segment = shared.attach(shared.create(self.layout.words), self.layout.words)
         ring.prepare(self.segment, 0, 0)
         self.partition = partition

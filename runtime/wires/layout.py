@@ -8,7 +8,8 @@ lines apart, as processors fetch lines in pairs).
     per wire      a line for the head (next message to read), one for the tail (next to write), the slots,
                   each a step's number and `words` numbers for every step of the window that ends there
 
-Members are the partitions; a private segment (ZeroMQ) has two more, the threads that send and receive for it.
+Members are the partitions; where wires go to other segments (ZeroMQ), two more for each partition of this
+one: the threads that send and receive for it.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ class Ring:
 class SegmentLayout:
     """Places in a segment of `words` 64-bit words.
 
-    `partition` is None in a segment that all share; else the segment is private to that partition and holds
-    only the wires that begin or end there.
+    `local`: the partitions that share the segment; it holds the wires that begin or end there.  None where
+    all do.
     """
 
     members: int
     rings: tuple[Ring, ...]
     words: int
-    partition: int | None = None
+    local: tuple[int, ...] | None = None
 
     def control(self, member: int) -> int:
         """First control word of a member."""
@@ -71,25 +72,29 @@ class SegmentLayout:
         """The ring of a wire, by its number in the manifest."""
         return next(ring for ring in self.rings if ring.wire == wire)
 
+    def leaves(self, wire: Wire) -> bool:
+        """Whether a wire joins this segment to another: a thread stands for the partition over there."""
+        return self.local is not None and (wire.source in self.local) != (wire.target in self.local)
+
 
 def message_words(wire: Wire) -> int:
     """64-bit numbers in one message: those of all steps of a window; for lists the most that there can be."""
     return wire.words if wire.listed else wire.window * wire.words
 
 
-def segment_layout(manifest: Manifest, partition: int | None = None) -> SegmentLayout:
-    """Layout of the segment that all partitions share, or of the private one of `partition`."""
-    members = len(manifest.partitions) + (0 if partition is None else 2)
+def segment_layout(manifest: Manifest, local: tuple[int, ...] | None = None) -> SegmentLayout:
+    """Layout of the segment that all partitions share, or of that of the partitions `local`."""
+    members = len(manifest.partitions) + (0 if local is None else 2 * len(local))
     place = LINE + members * MEMBER
     rings = []
     for number, wire in enumerate(manifest.wires):
-        if partition is not None and partition not in (wire.source, wire.target):
+        if local is not None and not {wire.source, wire.target} & set(local):
             continue
         # A deeper ring lets who waits for nobody run ahead; large messages would leave the cache.
         slots = 8 if message_words(wire) <= _SMALL else 4
         rings.append(Ring(number, place, place + LINE, place + 2 * LINE, slots))
         place = _align(place + 2 * LINE + slots * (1 + message_words(wire)))
-    return SegmentLayout(members, tuple(rings), place, partition)
+    return SegmentLayout(members, tuple(rings), place, local)
 
 
 def prepare(segment: NDArray[np.int64], spin: int, give_way: int | None = None) -> None:
@@ -109,7 +114,7 @@ def out_wire_table(
     alone.
     """
     wires = [(w.target, k) for k, w in _chosen(manifest, listed) if w.source == partition]
-    return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions))
+    return _table(layout, manifest, partition, sorted(wires), thread=0)
 
 
 def in_wire_table(
@@ -117,7 +122,7 @@ def in_wire_table(
 ) -> NDArray[np.int64]:
     """Wires that end in `partition`, sorted by source: as `out_wire_table`."""
     wires = [(w.source, k) for k, w in _chosen(manifest, listed) if w.target == partition]
-    return _table(layout, manifest, partition, sorted(wires), pump=len(manifest.partitions) + 1)
+    return _table(layout, manifest, partition, sorted(wires), thread=1)
 
 
 def _chosen(manifest: Manifest, listed: bool | None) -> list[tuple[int, Wire]]:
@@ -125,7 +130,7 @@ def _chosen(manifest: Manifest, listed: bool | None) -> list[tuple[int, Wire]]:
 
 
 def _table(
-    layout: SegmentLayout, manifest: Manifest, partition: int, wires: list[tuple[int, int]], pump: int
+    layout: SegmentLayout, manifest: Manifest, partition: int, wires: list[tuple[int, int]], thread: int
 ) -> NDArray[np.int64]:
     table = np.zeros((len(wires), COLUMNS), np.int64)
     first = 0
@@ -135,8 +140,9 @@ def _table(
         wire = manifest.wires[number]
         row[[WORDS, FIRST, WIRE, LISTED]] = wire.words, first, number, wire.listed
         row[WINDOW] = 1 if wire.listed else wire.window
-        # In a private segment the peer is the thread that stands for the other partition.
-        peer = other if layout.partition is None else pump
+        peer = other
+        if layout.local is not None and layout.leaves(wire):
+            peer = len(manifest.partitions) + 2 * layout.local.index(partition) + thread
         row[[OWN, PEER]] = layout.control(partition), layout.control(peer)
         first += wire.words
     return table

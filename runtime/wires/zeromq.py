@@ -1,11 +1,11 @@
 """Wires over ZeroMQ: from a worker's rings into frames, from frames into the rings of another.
 
-The program does not know: it uses the rings of a segment of its own.  One thread sends (PUSH, one socket
-for each partition that this one sends to), one receives (PULL, one socket, bound before any program
-starts). All wires of a partition share its PULL socket, so what cannot be used yet is taken off it all the
-same: else a partition that waits for nobody, and runs ahead, would stand in the way of one that is waited
-for.  It may run ahead by a window of steps: the receiver acknowledges, with frames the other way, what the
-program has taken.
+The program does not know: it uses the rings of its segment, its own or that of its host.  One thread sends
+(PUSH, one socket for each partition that this one sends to), one receives (PULL, one socket, bound before any
+program starts).  All wires of a partition share its PULL socket, so what cannot be used yet is taken off it
+all the same: else a partition that waits for nobody, and runs ahead, would stand in the way of one that is
+waited for.  It may run ahead by a window of steps: the receiver acknowledges, with frames the other way, what
+the program has taken.
 
     frame:  magic (4 bytes), run (16), wire (int32), step (int64), CRC-32 of the words (uint32), the words
     (int64 each)
@@ -25,7 +25,6 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import zmq
@@ -142,7 +141,7 @@ _ADVICE = "the run cannot go on; run again, with --transport ring where all part
 
 
 class Pump:
-    """Moves messages between the rings of one partition's private segment and the sockets.
+    """Moves messages between the rings of one partition and the sockets, on wires to other segments.
 
     `failure` is set, and the segment's stop flag raised, where a wire failed.
     """
@@ -158,12 +157,15 @@ class Pump:
     ) -> None:
         self.failure: WireError | None = None
         self._manifest, self._partition, self._run, self._segment = manifest, partition, run, segment
-        self._out = _reversed(ring.out_wire_table(layout, manifest, partition))
-        self._in = _reversed(ring.in_wire_table(layout, manifest, partition))
+        self._out = _leaving(ring.out_wire_table(layout, manifest, partition), layout, manifest)
+        self._in = _leaving(ring.in_wire_table(layout, manifest, partition), layout, manifest)
         self._checker = Checker(run, partition, manifest.wires)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._pull = self._socket(zmq.PULL)
-        self._pull.bind(bind)
+        try:
+            self._pull.bind(bind)
+        except zmq.ZMQError as error:
+            raise WireError(f"cannot receive at {bind}: {error.strerror}; is that its own address?") from None
         self.endpoint = self._pull.getsockopt_string(zmq.LAST_ENDPOINT)
         # Sockets are not shared between threads: one set for the sender, one for the receiver's answers.
         self._push: dict[int, zmq.Socket[bytes]] = {}
@@ -306,9 +308,11 @@ class Pump:
                 self._pushed(self._back[number], pack(self._run, number, -2 - step, b""))
 
 
-def _reversed(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The table as the other side of its rings sees it."""
-    other: NDArray[Any] = table.copy()
-    other[:, [OWN, PEER]] = table[:, [PEER, OWN]]
+def _leaving(table: NDArray[np.int64], layout: SegmentLayout, manifest: Manifest) -> NDArray[np.int64]:
+    """The rows of wires to other segments, as the other side of their rings sees them."""
+    leaving = np.array([layout.leaves(manifest.wires[number]) for number in table[:, WIRE]], bool)
+    own: NDArray[np.int64] = table[leaving]
+    other: NDArray[np.int64] = own.copy()
+    other[:, [OWN, PEER]] = own[:, [PEER, OWN]]
     other[:, FIRST] = 0
     return other
