@@ -1,7 +1,7 @@
-"""Evaluates the ideal of a probe: expressions of the time t, written as in programs, with NumPy.
+"""Evaluates the ideal of a probe: expressions of the time t, written as in the language, with NumPy.
 
-The text comes from a file, so it is not executed: its syntax tree may hold numbers, `t`, arithmetic and the
-functions below, and nothing else.
+The text comes from a file, so it is not executed: its syntax tree may hold numbers, `pi`, `t`, arithmetic,
+comparisons and the functions below, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,23 +25,30 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.USub: np.negative,
     ast.UAdd: np.positive,
 }
+_COMPARISONS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
 # fmt: off
 _SAME_NAME = (
-    "minimum", "maximum", "arctan2", "sign", "sqrt", "exp", "log", "sin", "cos", "tan", "arcsin",
-    "arccos", "arctan", "sinh", "cosh", "tanh", "floor", "ceil", "round",
+    "sign", "sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "round",
+    "abs",
 )
 # fmt: on
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "pt.lt": np.less,
-    "pt.le": np.less_equal,
-    "pt.gt": np.greater,
-    "pt.ge": np.greater_equal,
-    "pt.eq": np.equal,
-    "pt.neq": np.not_equal,
-    "pt.switch": lambda condition, yes, no: np.where(np.asarray(condition) != 0, yes, no),
-    "abs": np.abs,
+    "select": lambda condition, yes, no: np.where(condition != 0, yes, no),
+    "min": np.minimum,
+    "max": np.maximum,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
 }
-_FUNCTIONS.update({f"pt.{name}": getattr(np, name) for name in _SAME_NAME})
+_FUNCTIONS.update({name: getattr(np, name) for name in _SAME_NAME})
 
 
 class IdealError(ValueError):
@@ -51,7 +58,7 @@ class IdealError(ValueError):
 def evaluate(text: str, t: Floats) -> Floats:
     """Value of the expression `text` at every time of `t` (s).  Raises `IdealError`."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(text.replace("^", "**"), mode="eval").body
         with np.errstate(all="ignore"):
             value = np.asarray(_value(tree, t), dtype=np.float64)
     except (SyntaxError, RecursionError, MemoryError) as error:
@@ -70,15 +77,16 @@ def _value(node: ast.expr, t: Floats) -> Any:
             return float(number)
         case ast.Name(id="t"):
             return t
+        case ast.Name(id="pi"):
+            return np.pi
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_number(left, t), _number(right, t))
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_number(operand, t))
-        case ast.Call(func=func, args=[argument, _]) if ast.unparse(func) == "pt.cast":
-            return _number(argument, t)
-        case ast.Call(func=func, args=arguments) if ast.unparse(func) in _FUNCTIONS:
-            # The one keyword that programs write, the mode of `pt.round`, names NumPy's own rule.
-            return _call(ast.unparse(func), [_number(argument, t) for argument in arguments])
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
+            return _COMPARISONS[type(op)](_number(left, t), _number(right, t))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
+            return _call(name, [_number(argument, t) for argument in arguments])
     raise IdealError(f"{ast.unparse(node)[:60]!r} is not part of an expression of t")
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 2
+SCHEMA = 3
 NAME = "manifest.json"
 
 T = TypeVar("T")
@@ -114,8 +114,9 @@ class ProbePart:
 class Probe:
     """One probe.  A sample is taken at every step n with n % every == 0, at t = n dt.
 
-    kind "value": floats, each column from one part.  "sum": every part holds 64-bit integers of all
-    columns; their sum times 2 ** -exponent is the value.  "events": (step, neuron) pairs, neurons numbered
+    kind "value": floats, each column from one part.  "sum": parts hold 64-bit integers; their sum times
+    2 ** -exponent is the value, with an exponent for each column, or one for all; columns that no part holds
+    are 0.  "events": (step, neuron) pairs, neurons numbered
     in the whole population.
     """
 
@@ -126,7 +127,7 @@ class Probe:
     size: int
     every: int
     unit: str
-    exponent: int
+    exponents: tuple[int, ...]
     parts: tuple[ProbePart, ...]
     ideal: tuple[str, ...] = ()
 
@@ -239,6 +240,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
             Probe,
             p,
             ideal=tuple(p["ideal"]),
+            exponents=tuple(p["exponents"]),
             parts=tuple(_make(ProbePart, q, ranges=tuple(map(tuple, q["ranges"]))) for q in p["parts"]),
         )
         for p in body["probes"]

@@ -1,7 +1,7 @@
 """Draws a run: one panel for each probe over time, for `spike-run --plot FILE`.
 
     values      a line for each dimension, its ideal dashed in the same colour; an image where they are many
-    spikes      a raster, a row for each neuron, and the mean rate
+    spikes      a raster, a row for each neuron, or an image where they are many, and the mean rate
     states      (voltage, ...) a trace for each of some neurons, one above the other
 
 `X_ideal`, a probe of the same shape as the probe `X`, is what X should be: it is drawn with X.
@@ -27,6 +27,11 @@ MOST_LINES = 10
 MOST_TRACES = 8
 MOST_ROWS = 60
 MOST_COLUMNS = 1500  # samples of an image
+MOST_POINTS = 4000  # of a line
+MOST_SPIKES = 20000  # of a raster
+SPIKE_BINS = 600  # times of an image of spikes
+# Attributes whose columns are dimensions, not neurons.
+VECTORS = ("value", "input")
 SETTLED = 0.2  # s: the error is taken after it, when synapses have settled
 # Okabe and Ito: told apart by everybody, also in print.
 # fmt: off
@@ -56,7 +61,7 @@ class Panel:
     @property
     def height(self) -> float:
         """Height in inches."""
-        return 2.2 if self.attribute == "value" else 2.6
+        return 2.2 if self.attribute in VECTORS else 2.6
 
 
 def check_file(path: Path) -> None:
@@ -137,7 +142,7 @@ def _draw(axes: Axes, panel: Panel, run: Run) -> None:
     axes.tick_params(labelsize=8, color=GREY)
     if panel.attribute == "spikes":
         detail = _spikes(axes, panel, run)
-    elif panel.attribute != "value":
+    elif panel.attribute not in VECTORS:
         detail = _traces(axes, panel)
     elif panel.data.shape[1] > MOST_LINES:
         detail = _image(axes, panel)
@@ -152,11 +157,11 @@ def _lines(axes: Axes, panel: Panel) -> str:
     labelled = values.shape[1] > 1 or panel.ideal is not None
     for column in range(values.shape[1]):
         colour = COLOURS[column]
-        label = f"[{column}]" if values.shape[1] > 1 else "decoded"
-        axes.plot(t, values[:, column], color=colour, linewidth=1.0, label=label)
+        label = f"[{column}]" if values.shape[1] > 1 else "recorded"
+        _line(axes, t, values[:, column], color=colour, linewidth=1.0, label=label)
         if panel.ideal is not None:
             dashed = colour if values.shape[1] > 1 else "#222222"
-            axes.plot(t, panel.ideal[:, column], color=dashed, linewidth=1.3, dashes=(5, 3), alpha=0.6)
+            _line(axes, t, panel.ideal[:, column], color=dashed, linewidth=1.3, dashes=(5, 3), alpha=0.6)
     if panel.ideal is not None:
         axes.plot([], [], color="#222222", linewidth=1.3, dashes=(5, 3), alpha=0.6, label="ideal")
     if labelled:
@@ -164,6 +169,17 @@ def _lines(axes: Axes, panel: Panel) -> str:
     axes.axhline(0.0, color="#DDDDDD", linewidth=0.8, zorder=0)
     axes.set_ylabel(_quantity(panel), fontsize=9)
     return _error(panel)
+
+
+def _line(axes: Axes, t: Floats, y: Floats, **style: Any) -> None:
+    """A line, of the least and the largest value in each of many spans where it is long; a dot for one
+    sample.
+    """
+    if len(y) > MOST_POINTS:
+        starts = np.linspace(0, len(y), MOST_POINTS // 2 + 1).astype(np.int64)[:-1]
+        pairs = [op.reduceat(y, starts) for op in (np.fmin, np.fmax)]
+        t, y = np.repeat(t[starts], 2), np.stack(pairs, axis=1).ravel()
+    axes.plot(t, y, marker="o" if len(y) == 1 else "", markersize=4, **style)
 
 
 def _image(axes: Axes, panel: Panel) -> str:
@@ -187,9 +203,10 @@ def _traces(axes: Axes, panel: Panel) -> str:
     """A few neurons, one above the other, each on a scale of its own range."""
     t, values = panel.data["time"].values, panel.data.values
     chosen = _spread(values.shape[1], MOST_TRACES)
-    spacing = float(np.ptp(values[:, chosen])) * 1.15 or 1.0
+    spacing = float(np.ptp(values[:, chosen])) * 1.15 if values.size else 0.0
+    spacing = spacing or 1.0
     for row, neuron in enumerate(chosen):
-        axes.plot(t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
+        _line(axes, t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
     axes.set_yticks([row * spacing for row in range(len(chosen))], [str(neuron) for neuron in chosen])
     axes.set_ylabel("neuron", fontsize=9)
     unit = f" ({panel.data.attrs['units']})" if panel.data.attrs["units"] else ""
@@ -205,16 +222,27 @@ def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
     row_of[chosen] = np.arange(len(chosen))
     rows = row_of[neuron]
     seen = rows >= 0
-    height = panel.height * 72 * 0.7 / max(1, len(chosen))
-    axes.plot(
-        t[seen], rows[seen], linestyle="none", marker="|", color="#222222",
-        markersize=min(8.0, max(1.2, height)), markeredgewidth=0.6, rasterized=True,
-    )  # fmt: skip
+    seconds = run.about.recorded * run.about.dt
+    if seen.sum() > MOST_SPIKES:
+        span = seconds or float(t[-1])
+        counts, _, _ = np.histogram2d(
+            rows[seen], t[seen], (len(chosen), SPIKE_BINS), ((-0.5, len(chosen) - 0.5), (0.0, span))
+        )
+        # Darker where a neuron spikes more often.
+        axes.imshow(
+            counts, aspect="auto", cmap="Greys", origin="lower", interpolation="nearest", vmin=0.0,
+            extent=(0.0, span, -0.5, len(chosen) - 0.5),
+        )  # fmt: skip
+    else:
+        height = panel.height * 72 * 0.7 / max(1, len(chosen))
+        axes.plot(
+            t[seen], rows[seen], linestyle="none", marker="|", color="#222222",
+            markersize=min(8.0, max(1.2, height)), markeredgewidth=0.6, rasterized=True,
+        )  # fmt: skip
     axes.set_ylim(-1, len(chosen))
     ticks = _spread(len(chosen), 5)
     axes.set_yticks(ticks, [str(chosen[tick]) for tick in ticks])
     axes.set_ylabel("neuron", fontsize=9)
-    seconds = run.about.recorded * run.about.dt
     rate = len(t) / size / seconds if seconds and size else 0.0
     return f"spikes of {_some(len(chosen), size)}, {rate:.3g} Hz on average"
 
@@ -230,7 +258,7 @@ def _some(shown: int, count: int) -> str:
 
 def _quantity(panel: Panel) -> str:
     unit = panel.data.attrs["units"]
-    return f"value ({unit})" if unit else "value"
+    return f"{panel.attribute} ({unit})" if unit else panel.attribute
 
 
 def _error(panel: Panel) -> str:

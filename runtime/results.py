@@ -56,12 +56,10 @@ class Run:
         probed, and how. Raises `RunError` where the run has no such probe.
         """
         data = self.dataset(name)
-        about = {key: value for key, value in data.attrs.items() if key != "unit"}
         if data.attrs["kind"] == "events":
             spikes = data["time"].assign_coords(neuron=data["neuron"])
-            return spikes.rename(name).assign_attrs(about | {"units": "s"})
-        values = data["value"].rename(name)
-        return values.assign_attrs(about | {"units": data.attrs["unit"]})
+            return spikes.rename(name).assign_attrs(data.attrs | {"units": "s"})
+        return data["value"].rename(name).assign_attrs(data.attrs)
 
     def dataset(self, name: str) -> xr.Dataset:
         """The arrays of a probe as they are stored, cut off at the last step that was recorded."""

@@ -56,7 +56,7 @@ def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int) ->
         "target": probe.target,
         "kind": probe.kind,
         "attribute": probe.attribute,
-        "unit": probe.unit,
+        "units": probe.unit,
         "size": probe.size,
         "every": probe.every,
         "dt": manifest.dt,
@@ -89,6 +89,7 @@ class Samples:
     def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> None:
         self._probe, self._dtype, self._dt = probe, np.dtype(manifest.precision), manifest.dt
         self._chunk = chunk_samples(probe.size, self._dtype.itemsize)
+        self._scale = -np.array(probe.exponents, np.int32)
         self._columns = [columns_of(part.ranges) for part in probe.parts]
         self._pending: dict[int, NDArray[Any]] = {}
         self._whole = self._on_disk = self._timed = 0  # chunks; samples
@@ -145,7 +146,7 @@ class Samples:
         end = min(start + self._chunk, self._samples)
         data = self._buffer(self._whole)
         if self._probe.kind == "sum":
-            data = np.ldexp(data.astype(np.float64), -self._probe.exponent).astype(self._dtype)
+            data = np.ldexp(data.astype(np.float64), self._scale).astype(self._dtype)
         if stop < end:
             data = data.copy()
             data[stop - start :] = np.nan

@@ -141,6 +141,51 @@ def to_pytensor(expression: Expression, component: Callable[[int], str]) -> str:
     raise TypeError(expression)
 
 
+_INFIX = {"+": 3, "-": 3, "*": 4, "/": 4, "%": 4, "^": 6} | dict.fromkeys(
+    ("<", "<=", ">", ">=", "==", "!="), 2
+)
+_CALL, _NEGATION = 7, 5
+
+
+def to_text(expression: Expression) -> str:
+    """`expression` as the language writes it."""
+    return _text(expression)[0]
+
+
+def _text(expression: Expression) -> tuple[str, int]:
+    """Text, and how strongly it binds."""
+    match expression:
+        case Number(value):
+            if value < 0:
+                return f"-{_number(-value)}", _NEGATION
+            return _number(value), _CALL
+        case Time():
+            return "t", _CALL
+        case Component(index):
+            return f"x[{index}]", _CALL
+        case Call("neg", (argument,)):
+            return f"-{_bound(argument, _NEGATION)}", _NEGATION
+        case Call(function, (left, right)) if function in _INFIX:
+            binds = _INFIX[function]
+            # Powers are read from the right, all others from the left; comparisons are not joined.
+            first, second = (binds + 1, _NEGATION) if function == "^" else (binds + (binds == 2), binds + 1)
+            return f"{_bound(left, first)} {function} {_bound(right, second)}", binds
+        case Call(function, arguments):
+            return f"{function}({', '.join(_text(a)[0] for a in arguments)})", _CALL
+    raise TypeError(expression)
+
+
+def _bound(expression: Expression, least: int) -> str:
+    text, binds = _text(expression)
+    return text if binds >= least else f"({text})"
+
+
+def _number(value: float) -> str:
+    if value == np.pi:
+        return "pi"
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
 def pytensor_call(call: Call, arguments: list[str]) -> str:
     """Source of a call whose arguments are written already."""
     return FUNCTIONS[call.function].pytensor.format(*arguments)

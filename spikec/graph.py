@@ -273,9 +273,19 @@ class ExactSum(Operator):
 # ------------------------------------------------------------------------------------------------ results
 
 
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """Which components of an exact sum stand in which columns of a probe."""
+
+    columns: NDArray[np.int64]
+    components: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Probe(Operator):
-    """Records its input (port "x") every `every` steps under `name`.
+    """Records its input (port "x") every `every` steps under `name`; `target` is what the model calls that.
+
+    With `picks`, one for each input, it records components of exact sums, and 0 in all other columns.
 
     `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the
     neurons on port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where
@@ -287,3 +297,5 @@ class Probe(Operator):
     every: int = 1
     unit: str = ""
     ideal: tuple[Expression, ...] | None = None
+    target: str = ""
+    picks: tuple[Pick, ...] = ()

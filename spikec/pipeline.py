@@ -21,6 +21,7 @@ from spikec.passes.advance import advance
 from spikec.passes.drop import drop
 from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
+from spikec.passes.select import select
 from spikec.passes.share import share
 from spikec.passes.split import split
 from spikec.planning import plan, profile, sites
@@ -144,5 +145,6 @@ def passes(options: Options, progress: Progress | None = None) -> list[tuple[str
         ("advance", lambda graph: share(advance(graph))),
         ("build", lambda graph: build(graph, decoders, options.jobs, progress)),
         ("narrow", narrow),
-        ("split", split),
+        # What a probe then records of atoms itself, nothing has to compute.
+        ("split", lambda graph: drop(select(split(graph)))),
     ]

@@ -49,7 +49,8 @@ def _population(op: Any) -> dict[str, int]:
 
 # Length of the signals on each port, where it is fixed.
 SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
-    **dict.fromkeys((g.Sum, g.Filter, g.Delay, g.Probe), _own_size),
+    **dict.fromkeys((g.Sum, g.Filter, g.Delay), _own_size),
+    g.Probe: lambda op: {} if op.picks else _own_size(op),
     **dict.fromkeys((g.Product, g.Decoders), _columns),
     **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
     pj.Projection: lambda op: {"spikes": op.sources},

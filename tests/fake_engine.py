@@ -40,11 +40,11 @@ def model(partitions: int, chain: bool = False, wired: bool = True) -> schema.Ma
             partitions,
             1,
             "",
-            0,
+            (),
             tuple(_part(p, 0, (p, p + 1)) for p in count),
         ),
         schema.Probe(
-            "sum", "y", "sum", "value", WORDS, 2, "V", 4, tuple(_part(p, 1, (0, WORDS)) for p in count)
+            "sum", "y", "sum", "value", WORDS, 2, "V", (4,), tuple(_part(p, 1, (0, WORDS)) for p in count)
         ),
         schema.Probe(
             "spikes",
@@ -54,7 +54,7 @@ def model(partitions: int, chain: bool = False, wired: bool = True) -> schema.Ma
             partitions,
             1,
             "",
-            0,
+            (),
             tuple(_part(p, 2, (p, p + 1)) for p in count),
         ),
     )

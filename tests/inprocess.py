@@ -88,7 +88,10 @@ def _collect(manifest: mf.Manifest, blocks: list[list], steps: int) -> dict[str,
         if probe.kind == "events":
             result[probe.name] = np.stack(np.divmod(np.sort(np.concatenate(parts)), probe.size), axis=1)
         elif probe.kind == "sum":
-            result[probe.name] = (np.sum(parts, axis=0) * 2.0**-probe.exponent).astype(manifest.precision)
+            total = np.zeros((steps // probe.every, probe.size), np.int64)
+            for part, data in zip(probe.parts, parts, strict=True):
+                total[:, np.concatenate([np.arange(a, b) for a, b in part.ranges])] += data
+            result[probe.name] = (total * 2.0 ** -np.array(probe.exponents, float)).astype(manifest.precision)
         else:
             whole = np.full((steps // probe.every, probe.size), np.nan, manifest.precision)
             for part, data in zip(probe.parts, parts, strict=True):

@@ -54,7 +54,7 @@ def model(parts: int) -> schema.Manifest:
             for p in range(parts)
         )
         return schema.Probe(
-            name, f"the {name}", kind, "value", size, every, "V", exponent, dealt, ("sin(t)",)
+            name, f"the {name}", kind, "value", size, every, "V", (exponent,), dealt, ("sin(t)",)
         )
 
     probes = (

@@ -257,7 +257,7 @@ def _probe_path(name: str, probe: e.Recorded) -> _Path:
 def _add_probe(probe: e.Recorded, graph: g.Graph, node: str, size: int, attribute: str, port: str) -> None:
     op = g.Probe(
         size=size, span=probe.span, name=probe.name, attribute=attribute, every=probe.every, unit=probe.unit,
-        ideal=probe.ideal,
+        ideal=probe.ideal, target=probe.source.name.removesuffix(f".{probe.source.attribute}"),
     )  # fmt: skip
     graph.add(f"probe {probe.name}", op)
     graph.connect(node, f"probe {probe.name}", port)

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
-from spikec.errors import model_error
+from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.planning import hypergraph as hg
 from spikec.planning.cost import atom_cost
+from spikec.planning.glue import notes
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
 
@@ -78,7 +79,7 @@ def place(
 
     `shares`: what each host takes, n partitions together, where there are several hosts.
     """
-    check_count(n, hyper)
+    check_count(n, hyper, graph, who)
     blocks = _blocks(hyper, shares or [Share(n)], word)
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
     atoms = {name: atoms[name] for name, _ in graph.nodes(g.Atom)}
@@ -92,8 +93,8 @@ def whole(graph: g.Graph) -> Assignment:
     )
 
 
-def check_count(n: int, hyper: hg.Hypergraph) -> None:
-    """Raises `ModelError` where n is not between 1 and the number of groups."""
+def check_count(n: int, hyper: hg.Hypergraph, graph: g.Graph, who: hg.Reads) -> None:
+    """Raises `ModelError` where n is not between 1 and the number of groups, naming what joins them."""
     if n < 1:
         raise model_error(f"{n} partitions cannot be made", "ask for one or more: -n 1, or -n auto")
     limit = max(1, len(hyper.groups))
@@ -104,10 +105,12 @@ def check_count(n: int, hyper: hg.Hypergraph) -> None:
     if atoms > limit:
         parts += f" in {limit} group{'s' * (limit != 1)} that must stay together"
         parts += " (no synapse between them, or a probe reads several without a synapse)"
-    raise model_error(
-        f"{n} partitions are more than the model can be cut into: it has {parts}",
-        f"use -n {limit}{' or less' * (limit > 1)}, or -n auto",
-    )
+    message = f"{n} partitions are more than the model can be cut into: it has {parts}"
+    joining = notes(graph, who) if atoms > limit else []
+    message += "".join(f"\n  {text}" for text, span in joining if span is None)
+    places = tuple((text, span) for text, span in joining if span)
+    hint = f"use -n {limit}{' or less' * (limit > 1)}, or -n auto"
+    raise ModelError([Diagnostic(message, None, hint, places)])
 
 
 def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[int]:

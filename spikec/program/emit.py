@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spike_runtime import manifest as mf
 
 from spikec import graph as g
-from spikec.expressions import to_pytensor
+from spikec.expressions import to_text
 from spikec.program import layout as la
 from spikec.program.cells import adjacency
 from spikec.program.codegen import program
@@ -192,18 +192,18 @@ def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...
         parts = tuple(
             mf.ProbePart(r.partition, r.slot, _ranges(r.columns)) for r in recorded if r.probe == name
         )
-        source = (graph.inputs(name, "x") or graph.inputs(name, "neurons"))[0]
-        operator = graph.op(source)
+        read = [graph.op(source) for source in graph.inputs(name)]
         kind = "value"
         if op.attribute == "spikes":
             kind = "events"
-        elif isinstance(operator, g.ExactSum):
+        elif isinstance(read[0], g.ExactSum):
             kind = "sum"
-        exponent = operator.exponent if isinstance(operator, g.ExactSum) else 0
-        ideal = tuple(to_pytensor(e, "x[{}]".format) for e in op.ideal or ())
-        target = operator.neurons.path if isinstance(operator, g.Atom) else source
+        exponents = _exponents(op, read) if kind == "sum" else ()
+        ideal = tuple(to_text(e) for e in op.ideal or ())
         probes.append(
-            mf.Probe(op.name, target, kind, op.attribute, op.size, op.every, op.unit, exponent, parts, ideal)
+            mf.Probe(
+                op.name, op.target, kind, op.attribute, op.size, op.every, op.unit, exponents, parts, ideal
+            )
         )
     return tuple(probes)
 
@@ -214,3 +214,13 @@ def _ranges(columns: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
         return ()
     breaks = np.flatnonzero(np.diff(columns) != 1) + 1
     return tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(columns, breaks))
+
+
+def _exponents(probe: g.Probe, read: list[g.ExactSum]) -> tuple[int, ...]:
+    """Of every column, or one for all."""
+    if not probe.picks:
+        return (read[0].exponent,)
+    exponents = np.zeros(probe.size, np.int64)
+    for pick, total in zip(probe.picks, read, strict=True):
+        exponents[pick.columns] = total.exponent
+    return tuple(exponents.tolist())

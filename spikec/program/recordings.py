@@ -42,7 +42,7 @@ class Recorder:
                 self._events(name, local)
             elif sources := self.graph.inputs(name, "x"):
                 if isinstance(self.graph.op(sources[0]), g.ExactSum):
-                    self._sum(name, probe, sources[0], produced)
+                    self._sums(name, probe, sources, produced)
                 elif name in owned:
                     self._add(name, probe, "values", {"columns": self.now[sources[0]]}, np.arange(probe.size))
             else:
@@ -60,10 +60,15 @@ class Recorder:
         self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot))
         self.recorded.append((name, slot, columns))
 
-    def _sum(self, name: str, probe: g.Probe, source: str, produced: Mapping[str, None]) -> None:
-        if source in produced:
-            columns = np.arange(probe.size)
-            self._add(name, probe, "sums", {"columns": self.sum_rows[source] + columns}, columns)
+    def _sums(self, name: str, probe: g.Probe, sources: list[str], produced: Mapping[str, None]) -> None:
+        everything = np.arange(probe.size)
+        picks = probe.picks or (g.Pick(everything, everything),)
+        here = [(s, pick) for s, pick in zip(sources, picks, strict=True) if s in produced]
+        if here:
+            rows = np.concatenate([self.sum_rows[s] + pick.components for s, pick in here])
+            columns = np.concatenate([pick.columns for _, pick in here])
+            order = np.argsort(columns)
+            self._add(name, probe, "sums", {"columns": rows[order]}, columns[order])
 
     def _events(self, name: str, local: set[str]) -> None:
         source = self.graph.inputs(name, "x")[0]

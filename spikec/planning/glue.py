@@ -1,0 +1,60 @@
+"""What keeps atoms together: who reads several of them in the step that makes their values, and where.
+
+Notes for the error that a model cannot be cut into so many partitions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikec import graph as g
+from spikec.errors import Span
+from spikec.planning.hypergraph import Reads
+
+Note = tuple[str, Span | None]
+MOST = 5
+
+
+def notes(graph: g.Graph, who: Reads) -> list[Note]:
+    """For every probe and connection without a synapse that joins atoms, what it is and where it stands.
+
+    What joins most atoms comes first; `MOST` of them at the most.
+    """
+    found: dict[Note, int] = {}
+    owner = np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
+    for k, names in enumerate(who.readers):
+        columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]
+        sums = [who.sums[s] for s in np.unique(owner[columns])]
+        if isinstance(graph.op(names[0]), g.Probe):
+            atoms = sum(len(graph.inputs(s, "activity")) for s in sums)
+            found[_of_probe(graph, names[0], sums)] = atoms * (atoms > 1)
+        else:
+            for s in sums:
+                note = _of_connection(graph, names[0], s)
+                found[note] = found.get(note, 0) + len(names) + len(graph.inputs(s, "activity"))
+    joining = [note for note, atoms in found.items() if atoms]
+    return sorted(joining, key=lambda note: -found[note])[:MOST]
+
+
+def _of_probe(graph: g.Graph, name: str, sums: list[str]) -> Note:
+    probe = graph.op(name)
+    populations = dict.fromkeys(_population(graph, s) for s in sums)
+    text = f"probe {probe.name!r} computes with {_several(list(populations))} without a synapse"
+    return f"{text}; add one, for example: synapse 10ms", probe.span
+
+
+def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
+    source, target = _population(graph, total), graph.op(atom).neurons.path
+    text = f"{source!r} is connected to {target!r} without a synapse"
+    # One decoding may serve several connections: then only the ensemble's place is certain.
+    place = graph.op(total) if len(graph.readers(total)) == 1 else graph.op(atom)
+    return f"{text}; add one, for example: synapse 5ms", place.span
+
+
+def _population(graph: g.Graph, total: str) -> str:
+    return str(graph.op(graph.inputs(total, "activity")[0]).neurons.path)
+
+
+def _several(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
