@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
-from spikec.expressions import Expression, to_pytensor
+from spikec.expressions import Expression, to_text
 from spikec.planning.plan import Plan
 from spikec.program.codegen import program
 
@@ -47,7 +47,7 @@ def programs_text(plan: Plan) -> str:
 def _parameters(op: g.Operator) -> Iterator[str]:
     for field in fields(op):
         value = getattr(op, field.name)
-        if field.name not in ("size", "span", "neurons") and value is not None:
+        if field.name not in ("size", "span", "neurons") and value is not None and value != ():
             yield f"{field.name}={_text(value)}"
 
 
@@ -57,7 +57,9 @@ def _text(value: Any) -> str:
     if hasattr(value, "indptr"):
         return f"{value.shape[0]}x{value.shape[1]} sparse, {value.nnz} entries"
     if isinstance(value, Expression):
-        return to_pytensor(value, "x[{}]".format)
+        return to_text(value)
+    if isinstance(value, g.Pick):
+        return f"{len(value.columns)} columns"
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, tuple):

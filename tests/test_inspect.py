@@ -228,6 +228,15 @@ def test_boxes_of_the_svg_do_not_overlap_and_are_inside(manifest: mf.Manifest) -
             assert abs(x - x2) >= draw.WIDTH or abs(y - y2) >= draw.HEIGHT
 
 
+def test_other_formats_are_refused(manifest: mf.Manifest, tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"cannot draw the plan to .*plan.png: it is drawn as SVG(.|\n)*end the name with .svg",
+    ):
+        draw.draw(manifest, tmp_path / "plan.png")
+    assert not (tmp_path / "plan.png").exists()
+
+
 def test_drawing_twice_gives_the_same_bytes(manifest: mf.Manifest, tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         draw.draw(manifest, tmp_path / name)

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from spike_runtime.manifest import Manifest
 
+from spikec.errors import model_error
 from spikec.views.draw_place import arrange
 
 WIDTH, HEIGHT = 148, 46
@@ -48,7 +49,9 @@ class Box:
 
 
 def draw(manifest: Manifest, path: Path) -> None:
-    """Write the picture to an SVG file."""
+    """Write the picture to an SVG file; raises `ModelError` where its name is that of another format."""
+    if path.suffix.lower() != ".svg":
+        raise model_error(f"cannot draw the plan to {path}: it is drawn as SVG", "end the name with .svg")
     path.write_text(svg(manifest), encoding="utf-8")
 
 
