@@ -230,7 +230,8 @@ def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
         )
         # Darker where a neuron spikes more often.
         axes.imshow(
-            counts, aspect="auto", cmap="Greys", origin="lower", interpolation="nearest", vmin=0.0,
+            counts, aspect="auto", cmap="Greys", origin="lower", interpolation="nearest",
+            vmin=0.0, vmax=max(1.0, float(np.quantile(counts, 0.99))),
             extent=(0.0, span, -0.5, len(chosen) - 0.5),
         )  # fmt: skip
     else:
@@ -253,7 +254,7 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
 
 
 def _some(shown: int, count: int) -> str:
-    return f"{shown} of {count} neurons" if shown < count else f"{count} neuron{'s' * (count != 1)}"
+    return f"{shown} of {count:,} neurons" if shown < count else f"{count:,} neuron{'s' * (count != 1)}"
 
 
 def _quantity(panel: Panel) -> str:

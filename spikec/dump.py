@@ -47,7 +47,8 @@ def programs_text(plan: Plan) -> str:
 def _parameters(op: g.Operator) -> Iterator[str]:
     for field in fields(op):
         value = getattr(op, field.name)
-        if field.name not in ("size", "span", "neurons") and value is not None and value != ():
+        given = value is not None and not (isinstance(value, tuple) and not value)
+        if given and field.name not in ("size", "span", "neurons"):
             yield f"{field.name}={_text(value)}"
 
 
