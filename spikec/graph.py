@@ -16,6 +16,7 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -221,9 +222,16 @@ class Neurons(Operator):
     encoders: Array
     gain: Array
     bias: Array
-    eval_points: Array
+    points: Callable[[], Array]
     seed: int
     initial_voltage: Array | None = None
+
+    @property
+    def eval_points(self) -> Array:
+        """Evaluation points (points x dims), drawn again: they are most of what a population is solved from,
+        and nothing needs them after that.
+        """
+        return self.points()
 
     @property
     def scaled_encoders(self) -> Array:

@@ -53,5 +53,5 @@ def _neurons(path: str, size: int, dims: int, random: np.random.Generator) -> g.
     gain, bias = LIF().gain_bias(random.uniform(200, 400, size), random.uniform(-1, 0.9, size))
     return g.Neurons(
         size=size, path=path, dims=dims, neuron=LIF(), radius=1.0, encoders=encoders, gain=gain, bias=bias,
-        eval_points=np.zeros((1, dims)), seed=1,
+        points=lambda: np.zeros((1, dims)), seed=1,
     )  # fmt: skip

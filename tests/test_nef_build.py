@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+import time
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from spikec.nef import pool
 from spikec.nef.blas import _controls, one_thread
 from spikec.nef.build import build
 from spikec.nef.neurons import LIF, LIFRate
-from spikec.nef.tasks import Built, Task
+from spikec.nef.tasks import Solved
 from spikec.nef.tuning import default_point_count
 
 SPAN = Span("model.spk", 3, 1, 3, 9)
@@ -125,16 +125,23 @@ def test_independent_of_batch_order_and_processes() -> None:
 
 @pytest.mark.usefixtures("_eager_processes")
 def test_processes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    spread = pool._spread
+    """Two processes besides this one, which leaves the work to them."""
+    shapes = {f"s{k}": (20, 1) for k in range(16)}
+    expected = build(_graph(**shapes), jobs=1)
+    solve = pool._Pool.solve
+    mine: list[int] = []
 
-    def spy(tasks: Sequence[Task], processes: int) -> Iterator[Built]:
-        seen.append(processes)
-        return spread(tasks, processes)
+    def slow(pool: pool._Pool, k: int, share: bool = False) -> list[Solved]:
+        if not share:
+            mine.append(k)
+            time.sleep(0.5)
+        return solve(pool, k, share)
 
-    monkeypatch.setattr(pool, "_spread", spy)
-    build(_graph(a=(20, 1), b=(20, 1), c=(20, 1)), jobs=2)
-    assert seen == [2]
+    monkeypatch.setattr(pool._Pool, "solve", slow)
+    shared = build(_graph(**shapes), jobs=3)
+    assert len(mine) < 8
+    for name in shapes:
+        _assert_same(expected, shared, name)
 
 
 def test_seed_and_path_key_the_random_numbers() -> None:
@@ -294,16 +301,18 @@ def test_a_solve_that_does_not_fit_memory_is_refused() -> None:
     assert "n_eval_points" in hint
 
 
-def _die(tasks: Sequence[Task]) -> list[Built]:
-    os._exit(len(tasks))
+def _die(self: pool._Pool) -> NoReturn:
+    """The life of a process that is killed when it has begun a chunk."""
+    self.next()
+    os._exit(1)
 
 
 @pytest.mark.usefixtures("_eager_processes")
 def test_killed_workers_do_not_fail_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the system runs out of memory: the work is done again in one process."""
+    """As when the system runs out of memory: the work is done again in this process."""
     graph = _graph(a=(20, 1), b=(20, 1), c=(20, 1))
     expected = build(graph, jobs=1)
-    monkeypatch.setattr(pool, "_run_part", _die)
+    monkeypatch.setattr(pool._Pool, "_work", _die)
     survived = build(graph, jobs=2)
     for name in ("a", "b", "c"):
         _assert_same(expected, survived, name)

@@ -16,10 +16,9 @@ from spikec.errors import Span
 from spikec.expressions import Call, Component, identity
 from spikec.graph import Decoders, Decoding, Distribution, Ensemble, Graph, Neurons, Solver
 from spikec.nef import pool
-from spikec.nef.build import build
+from spikec.nef.build import build, tune_all
 from spikec.nef.neurons import LIF
-from spikec.nef.system import Workspace
-from spikec.nef.tasks import Task, run
+from spikec.nef.tasks import Describer
 
 KEY = "ab" * 32
 
@@ -48,9 +47,9 @@ def _count_solves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     solved: list[int] = []
     run_all = pool.run_all
 
-    def counting(tasks, jobs, report):  # type: ignore[no-untyped-def]
+    def counting(tasks, neurons, jobs, report):  # type: ignore[no-untyped-def]
         solved.append(len(tasks))
-        return run_all(tasks, jobs, report)
+        return run_all(tasks, neurons, jobs, report)
 
     monkeypatch.setattr("spikec.nef.build.run_all", counting)
     return solved
@@ -107,24 +106,26 @@ def test_every_part_of_a_description_is_in_the_key() -> None:
         {"n_eval_points": 100},
         {"normalize_encoders": False},
     ]
-    tasks = [Task("e", replace(base, **change), (("d", decoding),)) for change in ({}, *changed)]
+    describer = Describer()
+    tasks = [describer.task("e", replace(base, **change), [("d", decoding)]) for change in ({}, *changed)]
     decoded: list[dict[str, Any]] = [
         {"expressions": (Call("*", (Component(0), Component(0))),)},
         {"solver": Solver(regularisation=0.2)},
         {"solver": Solver("lstsq")},
         {"eval_points": Distribution("uniform", (-1.0, 1.0))},
     ]
-    tasks += [Task("e", base, (("d", replace(decoding, **change)),)) for change in decoded]
-    tasks += [Task("e", base, ()), Task("e", base, (("d", decoding), ("c", decoding)))]
+    tasks += [describer.task("e", base, [("d", replace(decoding, **change))]) for change in decoded]
+    tasks += [describer.task("e", base, []), describer.task("e", base, [("d", decoding), ("c", decoding)])]
     assert len({task.digest() for task in tasks}) == len(tasks)
     span = Span("m.spk", 1, 1, 1, 2)
-    moved = Task("other", replace(base, span=span), (("renamed", replace(decoding, span=span)),))
+    moved = Describer().task("other", replace(base, span=span), [("renamed", replace(decoding, span=span))])
     assert moved.digest() == tasks[0].digest()
 
 
 def test_mistakes_are_not_remembered(tmp_path: Path) -> None:
     op = Ensemble(size=5, path="e", dims=1, neuron=LIF(), seed=1, max_rates=Distribution("samples", (900.0,)))
-    assert run(Task("e", op, ()), Workspace()).diagnostics
+    _, mistakes = tune_all([Describer().task("e", op, [])])
+    assert len(mistakes["e"]) == 1
     graph = Graph("model", 0.001, 1)
     graph.add("e", op)
     cache = Cache(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from spikec.nef.distributions import DistributionError, sample
-from spikec.nef.sampling import generator
+from spikec.nef.sampling import Streams, generator
 
 with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprecates
     warnings.simplefilter("ignore")
@@ -18,7 +19,7 @@ with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprec
 
 
 def _draw(kind: str, *parameters: Any, n: int = 4000, dims: int | None = None, seed: int = 1) -> np.ndarray:
-    return sample(kind, parameters, n, dims, generator(seed, "a", "test"))
+    return sample(kind, parameters, n, dims, Streams([(seed, "a", "test")]))[0]
 
 
 def test_generators_are_keyed_by_seed_path_and_purpose() -> None:
@@ -28,6 +29,30 @@ def test_generators_are_keyed_by_seed_path_and_purpose() -> None:
         assert not np.array_equal(first, generator(*other).random(4))
     # A fixed value: the stream is part of what "equal input gives equal output" promises.
     assert generator(1, "a", "encoders").integers(2**32) == generator(1, "a", "encoders").integers(2**32)
+
+
+KEYS = [(1, "a", "encoders"), (2, "a", "encoders"), (1, "b", "encoders"), (1, "a", "bias")]
+
+
+@pytest.mark.parametrize("draw", [Streams.uniform, Streams.normal, Streams.exponential])
+def test_a_stream_is_the_same_alone_and_among_others(draw: Any) -> None:
+    together = draw(Streams(KEYS), (1001, 3))
+    assert together.shape == (4, 1001, 3)
+    for key, numbers in zip(KEYS, together, strict=True):
+        np.testing.assert_array_equal(draw(Streams([key]), (1001, 3))[0], numbers)
+    for a, b in combinations(together.reshape(4, -1), 2):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 0.06
+        assert not np.isin(a, b).any()
+
+
+def test_a_stream_goes_on_and_is_uniform_in_pairs() -> None:
+    streams = Streams(KEYS)
+    x = np.concatenate([streams.uniform((40_000,)) for _ in range(2)], axis=1)
+    np.testing.assert_array_equal(x, Streams(KEYS).uniform((80_000,)))
+    for numbers in x:
+        pairs, _, _ = np.histogram2d(numbers[0::2], numbers[1::2], 16, ((0, 1), (0, 1)))
+        assert stats.chisquare(pairs.ravel()).pvalue > 1e-4
+        assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.015
 
 
 @pytest.mark.parametrize(

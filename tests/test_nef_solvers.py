@@ -24,7 +24,7 @@ def _system(n: int, dims: int, points: int, neuron: NeuronType | None = None, ra
     op = Ensemble(
         size=n, path="a", dims=dims, neuron=neuron or LIF(), seed=3, radius=radius, n_eval_points=points
     )
-    neurons = tune(op)
+    (neurons,) = tune([op])
     return System(neurons, neurons.eval_points)
 
 
@@ -60,6 +60,16 @@ def test_direct_equals_nengo(points: int, regularisation: float, neuron: NeuronT
     _assert_equal_to_oracle(system, oracle, Solver("lstsq_l2", regularisation), 1e-9)
 
 
+@pytest.mark.parametrize("neuron", [LIF(), Tanh(), RectifiedLinear()], ids=lambda n: n.kind)
+@pytest.mark.parametrize(("n", "dims", "points"), [(100, 1, 750), (100, 3, 1500), (400, 2, 1000)])
+def test_rates_in_float32_are_enough(n: int, dims: int, points: int, neuron: NeuronType) -> None:
+    """Many activities under a heavy penalty: sizes of a usual model, on both ways to factor."""
+    system = _system(n, dims, points, neuron)
+    _assert_equal_to_oracle(system, nengo.solvers.LstsqL2(reg=0.05), Solver(regularisation=0.05), 1e-6)
+    single, double = (system.matrix(Workspace(), single) for single in (True, False))
+    assert 0.0 < np.abs(single - double).max() < 1e-4 * np.abs(double).max()
+
+
 def test_plain_least_squares_equals_nengo() -> None:
     _assert_equal_to_oracle(_system(60, 2, 400), nengo.solvers.Lstsq(), Solver("lstsq"), 1e-9)
 
@@ -83,7 +93,8 @@ def test_iteration_gives_way_to_a_factorisation() -> None:
     system, relative = _system(1000, 1, 2000), 1e-5
     assert iterative.solve_iterative(system, [system.points], relative, Workspace()) is None
     (solution,) = solvers.solve(system, [system.points], Solver(regularisation=relative), Workspace())
-    (expected,) = solvers._penalised(_activities(system), [system.points], relative, Workspace())
+    A = _activities(system)
+    (expected,) = solvers._penalised(A, [system.points], relative, A.max(), Workspace())
     np.testing.assert_allclose(solution.decoders, expected, atol=1e-9 * np.abs(expected).max())
     assert solution.rmse < 1e-4
 
@@ -166,4 +177,4 @@ def test_evaluation_points_given_as_samples() -> None:
         radius=2.0,
         eval_points=Distribution("samples", (given,)),
     )
-    np.testing.assert_array_equal(tune(op).eval_points, 2.0 * given)
+    np.testing.assert_array_equal(tune([op])[0].eval_points, 2.0 * given)

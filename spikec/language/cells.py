@@ -66,7 +66,7 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> e
     ones, nothing = np.ones(size), np.zeros((size, 0))
     op = Cells(
         size=size, span=statement.span, path=path, dims=0, neuron=neuron, radius=1.0, encoders=nothing,
-        gain=ones, bias=np.full(size, current), eval_points=nothing, seed=seed, drive=drive,
+        gain=ones, bias=np.full(size, current), points=lambda: nothing, seed=seed, drive=drive,
     )  # fmt: skip
     return e.Cells(path, size, statement.span, op)
 

@@ -17,7 +17,7 @@ from spikec.language.lower_sources import noise, source
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
 from spikec.nef.distributions import DistributionError, sample
-from spikec.nef.sampling import generator
+from spikec.nef.sampling import Streams
 
 
 @dataclass
@@ -146,11 +146,13 @@ def _matrix(link: e.Connection) -> float | e.FloatArray | None:
     if not isinstance(link.transform, g.Distribution):
         return link.transform
     columns = link.source.size if link.functions is None else sum(map(len, link.functions))
-    rng = generator(link.seed, link.name, "transform")
+    streams = Streams([(link.seed, link.name, "transform")])
     try:
-        return sample(link.transform.kind, link.transform.parameters, link.target.size, columns, rng)
+        kind, parameters = link.transform.kind, link.transform.parameters
+        drawn: e.FloatArray = sample(kind, parameters, link.target.size, columns, streams)[0]
     except DistributionError as error:
         raise Mistake(str(error), link.span, error.hint) from None
+    return drawn
 
 
 def _sources(path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded) -> list[Part]:

@@ -1,22 +1,25 @@
 """The NEF build: every described ensemble becomes neurons, every decoding a decoder matrix.
 
-Ensembles are independent of each other, so they are spread over processes; each is solved with one BLAS
-thread, so that its numbers do not depend on how many processes there are nor on what else is in the model.
+Ensembles of one description are tuned together; decoders are solved one ensemble after the other, spread over
+processes, each with one BLAS thread, so that the numbers do not depend on how many processes there are nor on
+what else is in the model.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, Span
 from spikec.graph import Decoders, Decoding, Ensemble, Graph, Neurons, Product
+from spikec.nef.distributions import DistributionError
+from spikec.nef.neurons import TuningError
 from spikec.nef.pool import run_all
-from spikec.nef.tasks import Built, Task, decoders, flat_size, flatten, unflatten
+from spikec.nef.tasks import Describer, Solved, Task, decoders, flat_size, flatten, unflatten
+from spikec.nef.tuning import tune
 
 Progress = Callable[[str, int, int], None]
 
@@ -31,14 +34,16 @@ def build(
     The result depends on the graph alone: not on `jobs` (processes; default: one per core) or on the cache.
     `progress(stage, done, total)` counts ensembles.  Raises `ModelError` with all mistakes found.
     """
-    tasks = [_task(graph, name, op) for name, op in graph.nodes(Ensemble)]
-    outcomes = _outcomes(tasks, cache, jobs, progress)
-    _raise_mistakes([d for outcome in outcomes for d in outcome.diagnostics])
+    describer = Describer()
+    tasks = [_task(graph, name, op, describer) for name, op in graph.nodes(Ensemble)]
+    populations, untuned = tune_all(tasks)
+    possible = [task for task in tasks if task.name in populations]
+    outcomes = _outcomes(possible, populations, cache, jobs, progress)
+    _raise_mistakes([d for task in tasks for d in untuned.get(task.name) or outcomes[task.name].diagnostics])
     built = graph.copy()
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        assert outcome.neurons is not None
-        built.replace(task.name, replace(outcome.neurons, span=task.op.span))
-        for (name, decoding), solution in zip(task.decodings, outcome.solutions, strict=True):
+    for task in tasks:
+        built.replace(task.name, populations[task.name])
+        for (name, decoding), solution in zip(task.decodings, outcomes[task.name].solutions, strict=True):
             built.replace(name, decoders(decoding, solution))
     for name, decoding in graph.nodes(Decoding):
         if not decoding.expressions:
@@ -66,76 +71,102 @@ def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:
         graph.connect(scaled, name, "J")
 
 
-def _task(graph: Graph, name: str, op: Ensemble) -> Task:
+def _task(graph: Graph, name: str, op: Ensemble, describer: Describer) -> Task:
     readers = dict.fromkeys(reader for reader, port in graph.readers(name) if port == "activity")
     described = ((reader, graph.op(reader)) for reader in readers)
-    return Task(
-        name, op, tuple((reader, d) for reader, d in described if isinstance(d, Decoding) and d.expressions)
+    return describer.task(
+        name, op, [(reader, d) for reader, d in described if isinstance(d, Decoding) and d.expressions]
     )
 
 
+def tune_all(tasks: Sequence[Task]) -> tuple[dict[str, Neurons], dict[str, list[Diagnostic]]]:
+    """Populations by the name of their task, and mistakes of those that cannot be."""
+    kinds: dict[bytes, list[Task]] = {}
+    for task in tasks:
+        kinds.setdefault(task.description, []).append(task)
+    tuned: dict[str, Neurons] = {}
+    mistakes: dict[str, list[Diagnostic]] = {}
+    for members in kinds.values():
+        try:
+            tuned |= zip((t.name for t in members), tune([t.op for t in members]), strict=True)
+        except (TuningError, DistributionError):
+            for task in members:  # one by one, so that each is told its own
+                try:
+                    tuned[task.name] = tune([task.op])[0]
+                except (TuningError, DistributionError) as error:
+                    text = f"ensemble {task.name}: {error}"
+                    mistakes[task.name] = [Diagnostic(text, task.op.span, error.hint)]
+    return tuned, mistakes
+
+
 def _outcomes(
-    tasks: Sequence[Task], cache: Cache | None, jobs: int | None, progress: Progress | None
-) -> list[Built]:
-    """Outcomes of all tasks in their order, those that the cache holds from there."""
-    total, done = len(tasks), 0
-    outcomes: dict[int, Built] = {}
-    missing: list[tuple[str, list[int]]] = []
-    for key, members in _bundles(tasks) if cache else [("", list(range(total)))]:
-        known = _load(cache, key, [tasks[i] for i in members])
-        outcomes.update(zip(members, known, strict=False))
+    tasks: Sequence[Task],
+    neurons: dict[str, Neurons],
+    cache: Cache | None,
+    jobs: int | None,
+    progress: Progress | None,
+) -> dict[str, Solved]:
+    """Outcomes of all tasks by name, those that the cache holds from there."""
+    outcomes: dict[str, Solved] = {}
+    missing: list[tuple[str, list[Task]]] = []
+    for key, members in _bundles(tasks) if cache else [("", list(tasks))]:
+        known = _load(cache, key, members)
+        outcomes.update(zip((t.name for t in members), known, strict=False))
         if not known:
             missing.append((key, members))
-    done = len(outcomes)
+    total, done = len(tasks), len(outcomes)
 
     def report(count: int) -> None:
         if progress:
             progress("build", done + count, total)
 
     report(0)
-    indices = [i for _, members in missing for i in members]
-    outcomes.update(zip(indices, run_all([tasks[i] for i in indices], jobs, report), strict=True))
+    new = [task for _, members in missing for task in members]
+    solved = run_all(new, [neurons[task.name] for task in new], jobs, report)
+    outcomes.update(zip((task.name for task in new), solved, strict=True))
     if cache:
         for key, members in missing:
-            _store(cache, key, [outcomes[i] for i in members])
+            _store(cache, key, members, [outcomes[task.name] for task in members])
         if missing:
             cache.trim()
-    return [outcomes[i] for i in range(total)]
+    return outcomes
 
 
-def _bundles(tasks: Sequence[Task]) -> Iterator[tuple[str, list[int]]]:
-    """(key, indices) of runs of tasks with a cache entry each: one file per small ensemble would be slow.
+def _bundles(tasks: Sequence[Task]) -> Iterator[tuple[str, list[Task]]]:
+    """(key, tasks) of runs of tasks with a cache entry each: one file per small ensemble would be slow.
 
     A run also ends where a digest says so, so that a new ensemble changes the bundle it is in and no other.
     """
-    members: list[int] = []
+    members: list[Task] = []
     digest, neurons = hashlib.sha256(), 0
     for i, task in enumerate(tasks):
         own = task.digest()
         digest.update(own)
-        members.append(i)
+        members.append(task)
         neurons += task.op.size
         if neurons >= _BUNDLE_NEURONS or own[0] < 8 or i == len(tasks) - 1:
             yield digest.hexdigest(), members
             members, digest, neurons = [], hashlib.sha256(), 0
 
 
-def _load(cache: Cache | None, key: str, tasks: Sequence[Task]) -> list[Built]:
+def _load(cache: Cache | None, key: str, tasks: Sequence[Task]) -> list[Solved]:
     """Outcomes from the cache, or none."""
     numbers = None if cache is None else cache.get(key)
     sizes = [flat_size(task) for task in tasks] if numbers is not None else []
     if numbers is None or numbers.shape != (sum(sizes),):
         return []
-    outcomes, offset = [], 0
-    for task, size in zip(tasks, sizes, strict=True):
-        outcomes.append(unflatten(task, numbers[offset : offset + size]))
-        offset += size
-    return outcomes
+    parts = np.split(numbers, np.cumsum(sizes)[:-1])
+    return [unflatten(task, part) for task, part in zip(tasks, parts, strict=True)]
 
 
-def _store(cache: Cache, key: str, outcomes: Sequence[Built]) -> None:
-    if not any(outcome.diagnostics for outcome in outcomes):
-        cache.put(key, np.concatenate([flatten(outcome) for outcome in outcomes]))
+def _store(cache: Cache, key: str, tasks: Sequence[Task], outcomes: Sequence[Solved]) -> None:
+    if any(outcome.diagnostics for outcome in outcomes):
+        return
+    ends = np.cumsum([flat_size(task) for task in tasks])
+    numbers = np.zeros(ends[-1])
+    for part, outcome in zip(np.split(numbers, ends[:-1]), outcomes, strict=True):
+        flatten(outcome, part)
+    cache.put(key, numbers)
 
 
 def _raise_mistakes(diagnostics: list[Diagnostic]) -> None:

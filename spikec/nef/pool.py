@@ -1,93 +1,180 @@
-"""Tasks spread over processes.
+"""Solving spread over processes.
 
-Processes rather than threads: a small solve is a hundred short NumPy calls, and two threads passing the
-interpreter lock to and fro were measured to be slower than one.
+Processes rather than threads: a small solve is some thirty short NumPy calls, and two threads passing the
+interpreter lock to and fro were measured to be slower than one.  They are forked, so that all that is to be
+solved is there already, and put what they find into memory that they share: nothing is sent but the numbers
+of chunks.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import mmap
 import os
+import signal
+import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import psutil
 
+from spikec.graph import Array, Neurons
 from spikec.nef.blas import one_thread
-from spikec.nef.solvers import memory
+from spikec.nef.solvers import factored_by_numpy, memory
 from spikec.nef.system import Workspace
-from spikec.nef.tasks import Built, Task, run
+from spikec.nef.tasks import Solved, Task, flat_size, flatten, run, unflatten
 from spikec.nef.tuning import point_count
 
-_WORTH_A_PROCESS = 3e9  # operations; about 50 ms, which is what starting processes costs
-_PARTS_PER_PROCESS = 8  # so that processes finish together, and progress shows
+_WORTH_A_PROCESS = 5e8  # operations; some 10 ms, which is what starting a process costs
+_CHUNKS_PER_PROCESS = 8  # so that processes finish together, and progress shows
+_MOST_POINTS = 4_000_000  # numbers in the evaluation points of a chunk
+_NUMBER = struct.Struct("=i")  # of a chunk, in a pipe
+_MOST_CHUNKS = 8192  # whose numbers a pipe holds
 
-_workspace = Workspace()  # of a worker process
+Report = Callable[[int], None]
 
 
-def run_all(tasks: Sequence[Task], jobs: int | None, report: Callable[[int], None]) -> list[Built]:
+def run_all(
+    tasks: Sequence[Task], neurons: Sequence[Neurons], jobs: int | None, report: Report
+) -> list[Solved]:
     """Outcomes of the tasks in their order; `report(done)` is called as they come."""
+    if not tasks:
+        return []
     processes = _processes(tasks, jobs)
-    with one_thread():
-        outcomes = _here(tasks) if processes < 2 else _spread(tasks, processes)
-        results = []
-        for outcome in outcomes:
-            results.append(outcome)
-            report(len(results))
-    return results
-
-
-def _here(tasks: Sequence[Task]) -> Iterator[Built]:
-    workspace = Workspace()
-    return (run(task, workspace) for task in tasks)
-
-
-def _spread(tasks: Sequence[Task], processes: int) -> Iterator[Built]:
-    parts = _parts(tasks, processes)
-    context = multiprocessing.get_context("fork")
+    chunks = _chunks(tasks, processes)
+    outcomes: list[Solved | None] = [None] * len(tasks)
     done = 0
+    if any(not factored_by_numpy(t.op.size, point_count(t.op, t.op.eval_points)) for t in tasks):
+        import scipy.linalg.lapack  # noqa: F401  before the processes part, not in each
+    with one_thread():
+        for chunk, solved in _spread(tasks, neurons, chunks, processes):
+            for k, outcome in zip(chunk, solved, strict=True):
+                outcomes[k] = outcome
+                done += 1
+                report(done)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+Chunk = list[int]
+
+
+def _chunks(tasks: Sequence[Task], processes: int) -> list[Chunk]:
+    """Tasks of one description, up to a share of the work: their numbers."""
+    share = sum(_work(task) for task in tasks) / (processes * _CHUNKS_PER_PROCESS)
+    share = max(share, sum(_work(task) for task in tasks) / _MOST_CHUNKS)
+    kinds: dict[bytes, Chunk] = {}
+    for k, task in enumerate(tasks):
+        kinds.setdefault(task.description, []).append(k)
+    chunks = []
+    for members in kinds.values():
+        task = tasks[members[0]]
+        points = max(1, point_count(task.op, task.op.eval_points) * task.op.dims)
+        most = max(1, min(int(share / _work(task)), _MOST_POINTS // points))
+        chunks += [members[first : first + most] for first in range(0, len(members), most)]
+    return chunks
+
+
+def _spread(
+    tasks: Sequence[Task], neurons: Sequence[Neurons], chunks: Sequence[Chunk], processes: int
+) -> Iterator[tuple[Chunk, list[Solved]]]:
+    """Every chunk with its outcomes; this process works too, and on what no other has finished."""
+    pool = _Pool(tasks, neurons, chunks)
     try:
-        with ProcessPoolExecutor(processes, context) as pool:
-            for part in _results(pool, parts):
-                yield from part
-                done += len(part)
-    except BrokenProcessPool:
-        # A worker was killed, most likely for want of memory: one process needs the least of it.
-        yield from _here(tasks[done:])
+        pool.start(processes - 1)
+        while (k := pool.next()) is not None:
+            yield chunks[k], pool.solve(k)
+            yield from ((chunks[other], pool.solved(other)) for other in pool.finished())
+        yield from ((chunks[other], pool.solved(other)) for other in pool.finished(wait=True))
+    finally:
+        pool.stop()
+    # A process was killed, most likely for want of memory, or met a mistake of the user.
+    for k in sorted(pool.missing):
+        yield chunks[k], pool.solve(k)
 
 
-def _results(pool: ProcessPoolExecutor, parts: Sequence[Sequence[Task]]) -> Iterator[list[Built]]:
-    try:
-        yield from pool.map(_run_part, parts)
-    except BaseException:  # an interrupt must not wait for what has not begun
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+@dataclass
+class _Pool:
+    """Processes that take the numbers of chunks from one pipe and put those that they solved into another."""
 
+    tasks: Sequence[Task]
+    neurons: Sequence[Neurons]
+    chunks: Sequence[Chunk]
 
-def _run_part(tasks: Sequence[Task]) -> list[Built]:
-    return [run(task, _workspace) for task in tasks]
+    def __post_init__(self) -> None:
+        self.workspace = Workspace()
+        self.missing = set(range(len(self.chunks)))
+        self.children: list[int] = []
+        starts = np.cumsum([0, *(flat_size(task) for task in self.tasks)]).tolist()
+        memory = mmap.mmap(-1, max(8 * starts[-1], 1))
+        numbers = np.frombuffer(memory, np.float64, starts[-1])
+        self.numbers: list[Array] = [numbers[a:b] for a, b in pairwise(starts)]
+        self.todo, put = os.pipe()
+        os.set_blocking(put, False)
+        os.write(put, b"".join(map(_NUMBER.pack, range(len(self.chunks)))))
+        os.close(put)
+        self.done, self.tell = os.pipe()
 
+    def start(self, count: int) -> None:
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:
+                self._work()
+            self.children.append(child)
+        os.close(self.tell)
 
-def _parts(tasks: Sequence[Task], processes: int) -> list[Sequence[Task]]:
-    """Consecutive tasks of about equal work."""
-    share = sum(_work(task) for task in tasks) / (processes * _PARTS_PER_PROCESS)
-    parts: list[list[Task]] = [[]]
-    work = 0.0
-    for task in tasks:
-        if work >= share:
-            parts.append([])
-            work = 0.0
-        parts[-1].append(task)
-        work += _work(task)
-    return list(parts)
+    def _work(self) -> None:
+        """The life of a forked process; it ends here, and leaves what its parent would tidy up alone."""
+        with suppress(BaseException):
+            parent = os.getppid()
+            while (k := self.next()) is not None and os.getppid() == parent:
+                if all(not solved.diagnostics for solved in self.solve(k, share=True)):
+                    os.write(self.tell, _NUMBER.pack(k))
+        os._exit(0)
+
+    def next(self) -> int | None:
+        """The number of a chunk that nobody has begun; None where none is left."""
+        number = os.read(self.todo, _NUMBER.size)
+        return int(_NUMBER.unpack(number)[0]) if number else None
+
+    def solve(self, k: int, share: bool = False) -> list[Solved]:
+        """Outcomes of a chunk; with `share` they are put where the other processes see them."""
+        chunk = self.chunks[k]
+        solved = run([self.tasks[i] for i in chunk], [self.neurons[i] for i in chunk], self.workspace)
+        self.missing.discard(k)
+        if share:
+            for i, outcome in zip(chunk, solved, strict=True):
+                flatten(outcome, self.numbers[i])
+        return solved
+
+    def solved(self, k: int) -> list[Solved]:
+        """Outcomes of a chunk that another process has solved."""
+        self.missing.discard(k)
+        return [unflatten(self.tasks[i], self.numbers[i]) for i in self.chunks[k]]
+
+    def finished(self, wait: bool = False) -> Iterator[int]:
+        """Chunks that other processes have solved since; with `wait` until all have ended."""
+        os.set_blocking(self.done, wait)
+        with suppress(BlockingIOError):
+            while number := os.read(self.done, _NUMBER.size):
+                yield int(_NUMBER.unpack(number)[0])
+
+    def stop(self) -> None:
+        """End all processes; those that are done have ended already."""
+        for child in self.children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        for pipe in (self.todo, self.done):
+            os.close(pipe)
 
 
 def _processes(tasks: Sequence[Task], jobs: int | None) -> int:
     """How many processes: those asked for or one per core, as far as work and memory go round."""
     wanted = len(os.sched_getaffinity(0)) if jobs is None and hasattr(os, "sched_getaffinity") else jobs
-    if sys.platform != "linux" or not tasks:
+    if sys.platform != "linux":
         return 1
     largest = max(_bytes(task) for task in tasks)
     room = max(1, int(psutil.virtual_memory().available * 0.5 // largest))
@@ -99,7 +186,7 @@ def _work(task: Task) -> float:
     """Operations of a task, roughly: activities, Gram matrix, and what every ensemble costs."""
     neurons, points = task.op.size, point_count(task.op, task.op.eval_points)
     gram = points * neurons * min(points, neurons, 1000) if task.decodings else 0.0
-    return 2e7 + 2.0 * gram + 200.0 * points * neurons
+    return 2e6 + 2.0 * gram + 200.0 * points * neurons if task.decodings else 1.0
 
 
 def _bytes(task: Task) -> int:

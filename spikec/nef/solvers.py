@@ -20,6 +20,9 @@ KINDS = ("lstsq_l2", "lstsq")
 
 _RCOND = 0.01
 _LARGE = 1000  # neurons and points from which forming the normal equations is worth avoiding
+_SMALL = 200  # neurons or points up to which a factorisation for each target costs less than to share one
+_HEAVY, _MANY = 0.05, 50_000  # regularisation and activities from which float32 is enough for rates
+_DEFINITE = 1e-3  # regularisation from which the normal equations are definite beyond any rounding
 _NEURONS_PER_OUTPUT = (
     64  # of a large population: with fewer, iterating for every output costs more than forming them
 )
@@ -39,10 +42,17 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
         solutions = solve_iterative(system, targets, solver.regularisation, workspace)
         if solutions is not None:
             return solutions
-    A = system.activities(0, len(system.points), _array(workspace, "activities", system.shape))
-    if not A.any():
+    points, neurons = system.shape
+    # Within 1e-6 of the plain solve, for such a penalty.
+    single = penalised and solver.regularisation >= _HEAVY and points * neurons >= _MANY
+    A = system.matrix(workspace, single)
+    high = float(A.max())
+    if high == 0.0 and not A.any():
         raise SilentError
-    decoders = _penalised(A, targets, solver.regularisation, workspace) if penalised else _plain(A, targets)
+    if penalised:
+        decoders = _penalised(A, targets, solver.regularisation, high, workspace)
+    else:
+        decoders = _plain(A, targets)
     return [
         Solution(D, float(np.sqrt(np.mean((Y - A @ D.T) ** 2))))
         for D, Y in zip(decoders, targets, strict=True)
@@ -65,15 +75,29 @@ def _plain(A: Array, targets: Sequence[Array]) -> list[Array]:
     return [np.ascontiguousarray(np.linalg.lstsq(A, Y, rcond=_RCOND)[0].T) for Y in targets]
 
 
-def _penalised(A: Array, targets: Sequence[Array], relative: float, workspace: Workspace) -> list[Array]:
-    """Cholesky of A'A + lambda I (neurons x neurons) or of AA' + lambda I (points x points), the smaller."""
+def factored_by_numpy(points: int, neurons: int) -> bool:
+    """Whether a system is so small that LAPACK by way of NumPy is enough: importing SciPy takes longer."""
+    return min(points, neurons) <= _SMALL
+
+
+def _penalised(
+    A: Array, targets: Sequence[Array], relative: float, high: float, workspace: Workspace
+) -> list[Array]:
+    """Cholesky of A'A + lambda I (neurons x neurons) or of AA' + lambda I (points x points), the smaller.
+
+    high: the largest entry of A.
+    """
     points, neurons = A.shape
     dual = points < neurons
-    ridge = points * (relative * A.max()) ** 2
+    ridge = points * (relative * high) ** 2
     order = min(points, neurons)
     gram = _array(workspace, "gram", (order, order))
     np.matmul(*((A, A.T) if dual else (A.T, A)), out=gram)
     gram[np.diag_indices(order)] += ridge
+    if factored_by_numpy(points, neurons) and relative >= _DEFINITE:
+        if dual:
+            return [np.linalg.solve(gram, Y).T @ A for Y in targets]
+        return [np.ascontiguousarray(np.linalg.solve(gram, A.T @ Y).T) for Y in targets]
     from scipy.linalg import lapack
 
     # The transpose of a row-major symmetric matrix is the column-major one that LAPACK factors in place.

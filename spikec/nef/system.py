@@ -17,6 +17,7 @@ _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MA
 
 
 Single = NDArray[np.float32]
+_TILE = 16_384  # numbers of A
 
 
 class SilentError(ValueError):
@@ -49,6 +50,25 @@ class System:
         currents += self.neurons.bias
         return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
 
+    def matrix(self, workspace: Workspace, single: bool) -> Array:
+        """A for all points, in memory of `workspace`; with `single`, rates have the precision of float32.
+
+        A tile of points after the other, so that the steps from point to rate find it in a core's cache.
+        """
+        points, neurons = self.shape
+        step = max(_TILE // neurons, 8)
+        A = cast(Array, workspace.array("activities", self.shape))
+        currents = cast(Array, workspace.array("currents", (step, neurons)))
+        rates = cast(Single, workspace.array("rates", (step, neurons), np.float32))
+        for start in range(0, points, step):
+            stop = min(start + step, points)
+            if single:
+                self.activities(start, stop, currents[: stop - start], rates[: stop - start])
+                A[start:stop] = rates[: stop - start]
+            else:
+                self.activities(start, stop, A[start:stop])
+        return A
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -66,13 +86,20 @@ class Workspace:
     """
 
     _memory: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    _arrays: dict[tuple[str, tuple[int, ...], type], NDArray[np.generic]] = field(default_factory=dict)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> NDArray[np.generic]:
         """An uninitialised array, valid until the same name is asked for again."""
+        known = self._arrays.get((name, shape, dtype))
+        if known is not None:
+            return known
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if name not in self._memory or self._memory[name].size < size:
             self._memory[name] = _large_pages(size)
-        return self._memory[name][:size].view(dtype).reshape(shape)
+            self._arrays = {key: array for key, array in self._arrays.items() if key[0] != name}
+        made: NDArray[np.generic] = self._memory[name][:size].view(dtype).reshape(shape)
+        self._arrays[name, shape, dtype] = made
+        return made
 
 
 def _large_pages(size: int) -> NDArray[np.uint8]:

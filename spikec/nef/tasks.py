@@ -1,10 +1,10 @@
-"""One population and its decodings: the unit of work of the build, and of what its cache remembers."""
+"""One population and its decodings: what is solved, and what the cache remembers of it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,102 +12,139 @@ import psutil
 
 from spikec.errors import Diagnostic
 from spikec.expressions import evaluate_all
-from spikec.graph import Array, Decoders, Decoding, Ensemble, Neurons, Solver
+from spikec.graph import Array, Decoders, Decoding, Ensemble, Neurons
 from spikec.nef.distributions import DistributionError
-from spikec.nef.neurons import TuningError
 from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
-from spikec.nef.tuning import eval_points, initial_voltage, point_count, tune
+from spikec.nef.tuning import eval_points
 
-VERSION = f"1 numpy {np.__version__}"
+VERSION = f"2 numpy {np.__version__}"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """An ensemble with the names and descriptions of all that is decoded from it."""
+    """An ensemble with the names and descriptions of all that is decoded from it.
+
+    `description`: SHA-256 over all but the seed and path that key its random numbers; places in the source
+    and names do not count.
+    """
 
     name: str
     op: Ensemble
     decodings: tuple[tuple[str, Decoding], ...]
+    description: bytes
 
     def digest(self) -> bytes:
-        """SHA-256 over all that the result depends on; places in the source and names do not count."""
-        described = (VERSION, replace(self.op, span=None), [replace(d, span=None) for _, d in self.decodings])
-        digest = hashlib.sha256()
-        for piece in _pieces(described):
-            digest.update(piece)
-        return digest.digest()
+        """SHA-256 over all that the result depends on."""
+        return hashlib.sha256(self.description + f"{self.op.seed}\0{self.op.path}".encode()).digest()
+
+
+class Describer:
+    """Makes tasks.  What many ensembles share, such as the distributions of an array, is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, bytes]] = {}
+
+    def task(self, name: str, op: Ensemble, decodings: Sequence[tuple[str, Decoding]]) -> Task:
+        pieces = [VERSION.encode(), *self._fields(op)]
+        for _, decoding in decodings:
+            pieces += self._fields(decoding)
+        return Task(name, op, tuple(decodings), hashlib.sha256(b"\0".join(pieces)).digest())
+
+    def _fields(self, op: Ensemble | Decoding) -> Iterator[bytes]:
+        for field in _DESCRIBED[type(op)]:
+            value = getattr(op, field)
+            if type(value) in (int, float, bool, str):
+                yield f"{field}={type(value).__name__} {value!r}".encode()
+            else:
+                # The value is kept too: its number could be another's when it is gone.
+                known = self._known.get(id(value))
+                if known is None:
+                    digest = hashlib.sha256(b"".join(_pieces(value))).digest()
+                    known = self._known[id(value)] = (value, digest)
+                yield field.encode() + known[1]
+
+
+def _names(kind: type[Ensemble] | type[Decoding]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name not in ("span", "path", "seed"))
+
+
+_DESCRIBED = {kind: _names(kind) for kind in (Ensemble, Decoding)}
 
 
 @dataclass(frozen=True)
-class Built:
-    """The outcome of a task: neurons and decoders in the order of its decodings, or what is wrong with it."""
+class Solved:
+    """Solutions in the order of a task's decodings, or what is wrong with them."""
 
-    neurons: Neurons | None = None
     solutions: tuple[Solution, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def run(task: Task, workspace: Workspace) -> Built:
-    """Tune the population and solve for its decoders; mistakes of the user come back as diagnostics."""
-    try:
-        neurons = tune(task.op)
-    except (TuningError, DistributionError) as error:
-        return Built(diagnostics=(Diagnostic(f"ensemble {task.name}: {error}", task.op.span, error.hint),))
-    solutions: dict[str, Solution] = {}
-    diagnostics: list[Diagnostic] = []
-    for solver, distribution_digest, members in _groups(task):
-        try:
-            solutions |= _solve_group(task, neurons, solver, distribution_digest, members, workspace)
-        except _DecodingError as error:
-            diagnostics.append(error.diagnostic)
-    if diagnostics:
-        return Built(diagnostics=tuple(diagnostics))
-    return Built(neurons, tuple(solutions[name] for name, _ in task.decodings))
+class DecodingError(Exception):
+    """A mistake of the user in what is to be decoded."""
 
-
-class _DecodingError(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
 
 
-_Members = list[tuple[str, Decoding]]
+def run(tasks: Sequence[Task], neurons: Sequence[Neurons], workspace: Workspace) -> list[Solved]:
+    """Solve for the decoders of populations of one description; mistakes of the user come back as
+    diagnostics.
+    """
+    solutions: list[dict[int, Solution]] = [{} for _ in tasks]
+    mistakes = []
+    for members in _groups(tasks[0]):
+        try:
+            _solve_group(tasks, neurons, members, workspace, solutions)
+        except DecodingError as error:
+            mistakes.append(error.diagnostic)
+    if mistakes and len(tasks) > 1:  # each is told its own
+        return [run([task], [n], workspace)[0] for task, n in zip(tasks, neurons, strict=True)]
+    if mistakes:
+        return [Solved(diagnostics=tuple(mistakes))]
+    return [Solved(tuple(found[k] for k in sorted(found))) for found in solutions]
 
 
-def _groups(task: Task) -> Iterator[tuple[Solver, str, _Members]]:
-    """Decodings that share activities and a factorisation: (solver, digest of their own points, members)."""
-    groups: dict[tuple[Solver, str], _Members] = {}
-    for name, decoding in task.decodings:
+def _groups(task: Task) -> list[list[int]]:
+    """Decodings that share activities and a factorisation, by their numbers."""
+    groups: dict[object, list[int]] = {}
+    for k, (_, decoding) in enumerate(task.decodings):
         points = "" if decoding.eval_points is None else _digest_of(decoding.eval_points)
-        groups.setdefault((decoding.solver, points), []).append((name, decoding))
-    return ((solver, points, members) for (solver, points), members in groups.items())
+        groups.setdefault((decoding.solver, points), []).append(k)
+    return list(groups.values())
 
 
 def _solve_group(
-    task: Task, neurons: Neurons, solver: Solver, points_digest: str, members: _Members, workspace: Workspace
-) -> dict[str, Solution]:
-    name, first = members[0]
+    tasks: Sequence[Task],
+    neurons: Sequence[Neurons],
+    members: list[int],
+    workspace: Workspace,
+    solutions: list[dict[int, Solution]],
+) -> None:
+    """Add the solutions of the decodings `members` of every task."""
+    first = tasks[0].decodings[members[0]][1]
+    own, task = first.eval_points, tasks[0]
+    distribution = task.op.eval_points if own is None else own
+    purpose = "eval_points" if own is None else f"eval_points {_digest_of(own)}"
     try:
-        own = first.eval_points
-        points = (
-            neurons.eval_points if own is None else eval_points(task.op, own, f"eval_points {points_digest}")
-        )
-        _check_memory(task, len(points), first)
-        targets = [_target(name, decoding, points) for name, decoding in members]
-        solved = solve(System(neurons, points), targets, solver, workspace)
+        all_points = eval_points([t.op for t in tasks], distribution, purpose)
+        _check_memory(task, all_points.shape[1], first)
+        values = [_targets(tasks, i, all_points) for i in members]
+        for k, points in enumerate(all_points):
+            task = tasks[k]
+            solved = solve(System(neurons[k], points), [Y[k] for Y in values], first.solver, workspace)
+            solutions[k].update(zip(members, solved, strict=True))
     except SilentError:
         hint = "lower the intercepts, raise the gains, or choose evaluation points where the neurons fire"
         message = f"nothing can be decoded from {task.name}: no neuron is active at any evaluation point"
-        raise _DecodingError(Diagnostic(message, first.span or task.op.span, hint)) from None
+        raise DecodingError(Diagnostic(message, first.span or task.op.span, hint)) from None
     except DistributionError as error:
-        raise _DecodingError(
-            Diagnostic(f"evaluation points of {name}: {error}", first.span, error.hint)
-        ) from None
+        message = f"evaluation points of {task.decodings[members[0]][0]}: {error}"
+        raise DecodingError(Diagnostic(message, first.span, error.hint)) from None
     except ValueError as error:
-        raise _DecodingError(Diagnostic(f"{name}: {error}", first.span)) from None
-    return {name: solution for (name, _), solution in zip(members, solved, strict=True)}
+        raise DecodingError(Diagnostic(f"{task.decodings[members[0]][0]}: {error}", first.span)) from None
 
 
 def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
@@ -118,19 +155,21 @@ def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
             f"{needed / 1e9:.0f} GB of memory to solve for; this machine has {there / 1e9:.0f} GB"
         )
         hint = "give n_eval_points, or represent the value by an array of smaller ensembles"
-        raise _DecodingError(Diagnostic(message, decoding.span or task.op.span, hint))
+        raise DecodingError(Diagnostic(message, decoding.span or task.op.span, hint))
 
 
-def _target(name: str, decoding: Decoding, points: Array) -> Array:
-    """Values of the decoded function at the points (points x outputs)."""
-    values = evaluate_all(decoding.expressions, points)
+def _targets(tasks: Sequence[Task], member: int, points: Array) -> Array:
+    """Values of a decoded function at the points of every task (tasks x points x outputs)."""
+    name, decoding = tasks[0].decodings[member]
+    values = evaluate_all(decoding.expressions, points.reshape(-1, points.shape[2]))
     if np.isfinite(values).all():
-        return values
+        return values.reshape(len(tasks), -1, values.shape[1])
     row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-    place = ", ".join(f"{x:.4g}" for x in points[row])
+    name, decoding = tasks[row // points.shape[1]].decodings[member]
+    place = ", ".join(f"{x:.4g}" for x in points.reshape(-1, points.shape[2])[row])
     message = f"the function decoded by {name} is {values[row, column]} at the evaluation point [{place}]"
     hint = "keep it finite within the radius, for example with max(), or give other evaluation points"
-    raise _DecodingError(Diagnostic(message, decoding.span, hint))
+    raise DecodingError(Diagnostic(message, decoding.span, hint))
 
 
 def decoders(decoding: Decoding, solution: Solution) -> Decoders:
@@ -138,50 +177,29 @@ def decoders(decoding: Decoding, solution: Solution) -> Decoders:
     return Decoders(size=decoding.size, span=decoding.span, matrix=solution.decoders, rmse=solution.rmse)
 
 
-def flatten(built: Built) -> Array:
+def flatten(solved: Solved, out: Array) -> None:
     """All numbers of a successful outcome, one after the other."""
-    assert built.neurons is not None
-    n = built.neurons
-    arrays = [n.encoders, n.gain, n.bias, n.eval_points]
-    arrays += [np.append(s.decoders.ravel(), s.rmse) for s in built.solutions]
-    return np.concatenate([a.ravel() for a in arrays])
+    start = 0
+    for s in solved.solutions:
+        out[start : start + s.decoders.size] = s.decoders.ravel()
+        out[start + s.decoders.size] = s.rmse
+        start += s.decoders.size + 1
 
 
 def flat_size(task: Task) -> int:
     """How many numbers `flatten` gives."""
-    op = task.op
-    fixed = op.size * (op.dims + 2) + point_count(op, op.eval_points) * op.dims
-    return fixed + sum(d.size * op.size + 1 for _, d in task.decodings)
+    return sum(d.size * task.op.size + 1 for _, d in task.decodings)
 
 
-def unflatten(task: Task, numbers: Array) -> Built:
+def unflatten(task: Task, numbers: Array) -> Solved:
     """The inverse of `flatten` for the task that gave the numbers."""
-    op, offset = task.op, 0
-
-    def take(*shape: int) -> Array:
-        nonlocal offset
-        count = int(np.prod(shape))
-        offset += count
-        return numbers[offset - count : offset].reshape(shape)
-
-    neurons = Neurons(
-        size=op.size,
-        span=op.span,
-        path=op.path,
-        dims=op.dims,
-        neuron=op.neuron,
-        radius=op.radius,
-        encoders=take(op.size, op.dims),
-        gain=take(op.size),
-        bias=take(op.size),
-        eval_points=take(point_count(op, op.eval_points), op.dims),
-        seed=op.seed,
-        # Drawn again: it is no part of what is solved.
-        initial_voltage=initial_voltage(op),
-    )
-    return Built(
-        neurons, tuple(Solution(take(d.size, op.size), float(take(1)[0])) for _, d in task.decodings)
-    )
+    solutions, start = [], 0
+    for _, decoding in task.decodings:
+        stop = start + decoding.size * task.op.size
+        matrix = numbers[start:stop].reshape(decoding.size, task.op.size)
+        solutions.append(Solution(matrix, float(numbers[stop])))
+        start = stop + 1
+    return Solved(tuple(solutions))
 
 
 def _digest_of(value: object) -> str:

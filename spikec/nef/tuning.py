@@ -1,37 +1,49 @@
-"""From the description of an ensemble to its neurons: encoders, gains, biases, evaluation points.
+"""From the description of ensembles to their neurons: encoders, gains, biases, evaluation points.
 
-Each is drawn from a generator of its own, keyed by the ensemble's seed and path.
+Each is drawn from a stream of its own, keyed by the ensemble's seed and path.  Ensembles that differ in
+nothing but those are tuned together.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from spikec.graph import Array, Distribution, Ensemble, Neurons
 from spikec.nef.distributions import DistributionError, sample
 from spikec.nef.neurons import TuningError
-from spikec.nef.sampling import generator
+from spikec.nef.sampling import Streams
 
 _ZERO_ENCODER = "give every encoder a length above 0, or set normalize_encoders = false"
 
 
-def tune(op: Ensemble) -> Neurons:
-    """The built population.  Raises `TuningError` or `DistributionError` where it cannot exist."""
-    gain, bias = _gain_bias(op)
-    return Neurons(
-        size=op.size,
-        span=op.span,
-        path=op.path,
-        dims=op.dims,
-        neuron=op.neuron,
-        radius=op.radius,
-        encoders=_encoders(op),
-        gain=gain,
-        bias=bias,
-        eval_points=eval_points(op, op.eval_points, "eval_points"),
-        seed=op.seed,
-        initial_voltage=initial_voltage(op),
-    )
+def tune(ops: Sequence[Ensemble]) -> list[Neurons]:
+    """The built populations of ensembles of one description, but for seed and path.
+
+    Raises `TuningError` or `DistributionError` where one of them cannot exist.
+    """
+    gains, biases = _gain_bias(ops)
+    return [
+        Neurons(
+            size=op.size,
+            span=op.span,
+            path=op.path,
+            dims=op.dims,
+            neuron=op.neuron,
+            radius=op.radius,
+            encoders=encoders,
+            gain=gain,
+            bias=bias,
+            points=partial(_points, op),
+            seed=op.seed,
+            initial_voltage=voltage,
+        )
+        for op, encoders, gain, bias, voltage in zip(
+            ops, _encoders(ops), gains, biases, _initial_voltages(ops), strict=True
+        )
+    ]
 
 
 def default_point_count(neurons: int, dims: int) -> int:
@@ -47,17 +59,29 @@ def point_count(op: Ensemble, distribution: Distribution) -> int:
     return default_point_count(op.size, op.dims) if op.n_eval_points is None else op.n_eval_points
 
 
-def eval_points(op: Ensemble, distribution: Distribution, purpose: str) -> Array:
-    """Points (points x dims) at which decoders are fitted: samples of the distribution times the radius."""
-    count = point_count(op, distribution)
-    return op.radius * _draw(op, distribution, count, op.dims, purpose)
+def eval_points(ops: Sequence[Ensemble], distribution: Distribution, purpose: str) -> Array:
+    """Points (ensembles x points x dims) at which decoders are fitted: samples of the distribution times the
+    radius.
+    """
+    op = ops[0]
+    return op.radius * _draw(ops, distribution, point_count(op, distribution), op.dims, purpose)
 
 
-def initial_voltage(op: Ensemble) -> Array | None:
-    """Voltage (neurons) before the first step, None where it is 0.  Raises `DistributionError` from 1 on."""
+def _points(op: Ensemble) -> Array:
+    """The evaluation points of one ensemble (points x dims)."""
+    (points,) = eval_points([op], op.eval_points, "eval_points")
+    return np.asarray(points)
+
+
+def _initial_voltages(ops: Sequence[Ensemble]) -> Array | list[None]:
+    """Voltages (ensembles x neurons) before the first step, None where they are 0.
+
+    Raises `DistributionError` from 1 on.
+    """
+    op = ops[0]
     if op.initial_voltage is None:
-        return None
-    voltage = _draw(op, op.initial_voltage, op.size, None, "initial_voltage")
+        return [None] * len(ops)
+    voltage = _draw(ops, op.initial_voltage, op.size, None, "initial_voltage")
     if not (voltage < 1).all():
         raise DistributionError(
             f"an initial voltage of {voltage.max():g} is not below the threshold of 1",
@@ -66,29 +90,33 @@ def initial_voltage(op: Ensemble) -> Array | None:
     return voltage
 
 
-def _draw(op: Ensemble, distribution: Distribution, n: int, dims: int | None, purpose: str) -> Array:
-    rng = generator(op.seed, op.path, purpose)
-    return sample(distribution.kind, distribution.parameters, n, dims, rng)
+def _draw(
+    ops: Sequence[Ensemble], distribution: Distribution, n: int, dims: int | None, purpose: str
+) -> Array:
+    streams = Streams([(op.seed, op.path, purpose) for op in ops])
+    return sample(distribution.kind, distribution.parameters, n, dims, streams)
 
 
-def _encoders(op: Ensemble) -> Array:
-    """Encoders (neurons x dims), of length 1 unless the model says otherwise."""
-    encoders = _draw(op, op.encoders, op.size, op.dims, "encoders")
+def _encoders(ops: Sequence[Ensemble]) -> Array:
+    """Encoders (ensembles x neurons x dims), of length 1 unless the model says otherwise."""
+    op = ops[0]
+    encoders = _draw(ops, op.encoders, op.size, op.dims, "encoders")
     if not op.normalize_encoders:
         return encoders
-    lengths = np.linalg.norm(encoders, axis=1, keepdims=True)
+    lengths = np.linalg.norm(encoders, axis=-1, keepdims=True)
     if not (lengths > 0).all():
-        raise DistributionError(f"encoder {int(np.argmin(lengths))} has length 0", _ZERO_ENCODER)
+        raise DistributionError(f"encoder {int(np.argmin(lengths)) % op.size} has length 0", _ZERO_ENCODER)
     return np.asarray(encoders / lengths)
 
 
-def _gain_bias(op: Ensemble) -> tuple[Array, Array]:
-    """Gains and biases (neurons): those given, otherwise from maximum rates and intercepts."""
+def _gain_bias(ops: Sequence[Ensemble]) -> tuple[Array, Array]:
+    """Gains and biases (ensembles x neurons): those given, otherwise from maximum rates and intercepts."""
+    op = ops[0]
     if (op.gain is None) != (op.bias is None):
         given, missing = ("gain", "bias") if op.bias is None else ("bias", "gain")
         raise TuningError(f"{given} is given without {missing}", f"give {missing} too, or neither of them")
     if op.gain is not None and op.bias is not None:
-        return _draw(op, op.gain, op.size, None, "gain"), _draw(op, op.bias, op.size, None, "bias")
-    max_rates = _draw(op, op.max_rates, op.size, None, "max_rates")
-    intercepts = _draw(op, op.intercepts, op.size, None, "intercepts")
+        return _draw(ops, op.gain, op.size, None, "gain"), _draw(ops, op.bias, op.size, None, "bias")
+    max_rates = _draw(ops, op.max_rates, op.size, None, "max_rates")
+    intercepts = _draw(ops, op.intercepts, op.size, None, "intercepts")
     return op.neuron.gain_bias(max_rates, intercepts)
