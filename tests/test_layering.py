@@ -60,7 +60,8 @@ EDGES = {
 }
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (
-    "spikec.cli spike_runtime.cli spike_runtime.calibrate spike_runtime.nursery spike_runtime.worker"
+    "spikec.cli spikec.nef.pool spike_runtime.cli spike_runtime.calibrate spike_runtime.nursery "
+    "spike_runtime.worker"
 )
 PROGRAMS_IMPORT = ("import numpy as np", "import pytensor.tensor as pt", "from spike_runtime.ops import ")
 MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 60
