@@ -5,7 +5,9 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.linalg
 from inprocess import run
+from language_helpers import mistakes
 
 from spikec import graph as g
 from spikec.expressions import evaluate_all
@@ -104,6 +106,38 @@ def test_legendre_delay() -> None:
     t = (np.arange(1500) + 1) * 0.001
     expected = np.sin(2 * np.pi * 2 * (t - 0.1))
     assert np.sqrt(np.mean((data - expected)[500:] ** 2)) < 0.1
+
+
+@pytest.mark.parametrize(("order", "theta", "dt"), [(6, 0.1, 0.001), (12, 0.094, 0.001), (20, 0.05, 0.002)])
+def test_legendre_delay_steps_exactly(order: int, theta: float, dt: float) -> None:
+    """x(n + 1) = F x(n) + G u(n), [F G; 0 1] = exp([A B; 0 0] dt / theta) of Voelker and Eliasmith (2018)."""
+    text = f"dt {dt}s\ninput u(t) = sin(30*t)\nuse legendre_delay(9, order={order}, theta={theta}s) as d\n"
+    found = run(loads(DIRECT + text + "connect u -> d.in\nprobe d.state as state"), 1, "float64", 400)[
+        "state"
+    ]
+    i, j = np.indices((order, order))
+    whole = np.zeros((order + 1, order + 1))
+    whole[:order, :order] = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+    whole[:order, order] = (2 * i[:, 0] + 1) * (-1.0) ** i[:, 0]
+    step = scipy.linalg.expm(whole * dt / theta)
+    x = np.zeros(order)
+    wanted = []
+    for n in range(1, 401):
+        # The synapse adds a step: what arrives at step n shows at n + 1.
+        wanted.append(x)
+        x = step[:order, :order] @ x + step[:order, order] * np.sin(30 * n * dt)
+    assert np.abs(wanted).max() > 0.1
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_the_step_and_the_exponential_are_known_to_models() -> None:
+    graph = loads(
+        "dt 2ms\nlet m = expm([[0, dt / 1ms], [0, 0]])\nrelay a[2]\nrelay b[2]\nconnect a -> b transform m"
+    )
+    assert graph.op("a->b.product").matrix.tolist() == [[1.0, 2.0], [0.0, 1.0]]
+    assert mistakes("dt dt")[0][:3] == (1, 4, "unknown name 'dt'")
+    assert "not an array of shape 1 x 2" in mistakes("let m = expm([[1, 2]])")[0][2]
+    assert "not a finite number" in mistakes("let m = expm([[1000]])")[0][2]
 
 
 def test_thalamus_passes_on_what_is_not_inhibited() -> None:

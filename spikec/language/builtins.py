@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,24 @@ def _norm(values: list[Any], span: Span, scope: Scope) -> Value:
     return apply("sqrt", [_sum([apply("*", [values[0], values[0]], span)], span, scope)], span)
 
 
+def _expm(values: list[Any], span: Span, scope: Scope) -> Value:
+    """The exponential of a square matrix: exp(A t) is what x' = A x does in the time t."""
+    _arity(values, 1, 1, "expm", span)
+    matrix = values[0]
+    if matrix.symbolic or matrix.power or len(matrix.shape) != 2 or len(set(matrix.shape)) != 1:
+        raise Mistake(
+            f"expm takes a square matrix of plain numbers, not {matrix.describe()}",
+            span,
+            "write expm(A * (dt / tau)) with a matrix A of n rows and n columns",
+        )
+    scope.context.reserve(matrix.shape[0] ** 2, "expm", span)
+    import scipy.linalg
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an overflow is told below
+        return finite(Value(np.asarray(scipy.linalg.expm(matrix.array))), span)
+
+
 def _load(values: list[Any], span: Span, scope: Scope) -> Value:
     if len(values) != 1 or not isinstance(values[0], Text):
         raise Mistake("load takes the name of a file", span, 'write load("weights.npy")')
@@ -196,5 +215,6 @@ FUNCTIONS_OF_VALUES: dict[str, Builtin] = {
     "dot": _dot,
     "concat": _concat,
     "norm": _norm,
+    "expm": _expm,
     "load": _load,
 }

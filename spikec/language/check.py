@@ -134,6 +134,7 @@ class _Checker:
             hint = "give a step such as 0.001 (s)"
             self.context.report(Mistake(f"a step of {self.dt:g} s is not between 1e-9 s and 1 s", None, hint))
             self.dt = DEFAULT_DT
+        self.context.dt = self.dt
 
     def _setting(
         self, statement: s.Setting | s.ModelName, scope: Scope, seen: dict[str, s.Statement]

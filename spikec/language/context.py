@@ -44,6 +44,8 @@ class Context:
     items: float = 0.0
     rounds: float = 0.0
     calls: int = 0
+    # The step in s; None until it is known.
+    dt: float | None = None
 
     def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What `action` gives; None where it raises a mistake, which is put in the list."""

@@ -16,6 +16,7 @@ from spikec.language.scope import FunctionValue, Scope, suggestion
 from spikec.language.signatures import assign
 from spikec.language.values import (
     PLAIN,
+    TIME,
     Entry,
     Mistake,
     Mistakes,
@@ -104,6 +105,8 @@ def _name(expr: s.Name, scope: Scope) -> Any:
         return binding.get(expr.name)
     if expr.name in CONSTANTS:
         return Value(CONSTANTS[expr.name])
+    if expr.name == "dt" and scope.context.dt is not None:
+        return Value(scope.context.dt, TIME)
     if expr.name in RECORDS or expr.name in ALSO_RECORDS:
         return Record(expr.name, (), expr.span)
     if expr.name in FUNCTIONS or expr.name in FUNCTIONS_OF_VALUES:

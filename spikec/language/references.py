@@ -71,6 +71,8 @@ def _object(name: str, rest: Trailers, frame: Frame, scope: Scope, span: Span) -
             found = frame.objects.get(key)
         if found is None:
             members = [n for n in frame.objects if n.startswith(name + "[")]
+            if not members:  # the numbers of all of them have mistakes
+                raise AlreadyReported
             raise Mistake(f"there is no {key!r}", span, f"the members are {members[0]} to {members[-1]}")
     if found is None:
         frame.context.refuse_unread(name)
