@@ -183,6 +183,24 @@ def test_a_probe_of_states_keeps_its_interval(tiny) -> None:
     assert 0.0 <= float(voltage.min()) < float(voltage.max()) <= 1.0
 
 
+def test_a_plain_model_needs_no_large_library(tmp_path: Path) -> None:
+    """Importing SciPy takes as long as compiling the model; Mt-KaHyPar is for more than one partition."""
+    text = "array a(100, dims=1, count=3)\nconnect a -> a[[1, 2, 0]] synapse 5ms\nprobe a[0] synapse 10ms\n"
+    (tmp_path / "ring.spk").write_text(text, encoding="utf-8")
+    code = f"""
+import sys
+from spikec.cli import main
+folder = {str(tmp_path)!r}
+main(["compile", folder + "/ring.spk", "-o", folder + "/out", "-q"], standalone_mode=False)
+large = {{"scipy.sparse", "scipy.linalg", "scipy.special", "mtkahypar", "pytensor", "numba", "zarr"}}
+print("imported:", *sorted(large & set(sys.modules)))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.splitlines()[-1] == "imported:"
+
+
 def test_a_run_knows_how_it_went(tiny) -> None:
     run = tiny.run
     assert (run.status, run.names) == ("complete", ("product", "spikes", "voltage"))

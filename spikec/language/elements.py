@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,11 @@ class Array:
     @property
     def size(self) -> int:
         return sum(e.size for e in self.elements)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """All elements whole: made once, for a loop may refer to the array as often as it has elements."""
+        return tuple(Piece(e, range(e.size), e.size) for e in self.elements)
 
 
 # ------------------------------------------------------------------------------------------ connections

@@ -17,7 +17,6 @@ from lark.exceptions import UnexpectedEOF, VisitError
 
 from spikec.errors import Diagnostic, ModelError, Span
 from spikec.language import syntax
-from spikec.language.parser_habits import from_elsewhere
 from spikec.language.parser_messages import STATEMENT_WORDS, describe
 from spikec.language.parser_tree import Builder, Shifts, TooDeep
 
@@ -135,6 +134,8 @@ def _unexpected(error: UnexpectedInput, text: str, file: str) -> _SyntaxError:
         position = error.pos_in_stream or 0
     word = _word_at(text, position)
     expected = _expected(error)
+    from spikec.language.parser_habits import from_elsewhere  # many patterns, for mistakes only
+
     if habit := from_elsewhere(text, position, expected):
         span = _span(text, habit.start, max(1, habit.stop - habit.start), file)
         return _SyntaxError(Diagnostic(habit.message, span, habit.hint))

@@ -82,9 +82,10 @@ def _object(name: str, rest: Trailers, frame: Frame, scope: Scope, span: Span) -
 
 
 def _view(obj: Element | Array, name: str, reference: s.Reference, as_target: bool) -> View:
-    elements: tuple[Element, ...] = obj.elements if isinstance(obj, Array) else (obj,)
-    sizes = [x.arguments if as_target and isinstance(x, FunctionNode) else x.size for x in elements]
-    pieces = tuple(Piece(x, range(size), size) for x, size in zip(elements, sizes, strict=True))
+    if isinstance(obj, Array):
+        return View(name, obj.pieces, "value", reference.span)
+    size = obj.arguments if as_target and isinstance(obj, FunctionNode) else obj.size
+    pieces = (Piece(obj, range(size), size),)
     # A population has no value: its neurons are meant.
     return View(name, pieces, "neurons" if isinstance(obj, Cells) else "value", reference.span)
 

@@ -13,7 +13,6 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
@@ -68,13 +67,17 @@ def _selected(graph: g.Graph, name: str, sums: dict[str, int]) -> tuple[Ints, In
 
 def _columns(matrix: g.Matrix) -> Ints | None:
     """The column of the one entry, a 1, of every row; -1 for rows without one; None for other matrices."""
-    rows = sp.csr_array(matrix, copy=True)
-    rows.eliminate_zeros()
-    counts = np.diff(rows.indptr)
-    if (counts > 1).any() or (rows.data != 1.0).any():
+    if isinstance(matrix, np.ndarray):
+        rows, places = np.nonzero(matrix)
+        values = matrix[rows, places]
+    else:
+        filled = matrix.data != 0.0
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[filled]
+        places, values = matrix.indices[filled], matrix.data[filled]
+    if len(np.unique(rows)) < len(rows) or (values != 1.0).any():
         return None
-    columns = np.full(len(counts), -1, np.int64)
-    columns[counts == 1] = rows.indices
+    columns = np.full(matrix.shape[0], -1, np.int64)
+    columns[rows] = places
     return columns
 
 

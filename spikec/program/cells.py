@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from spikec import graph as g
@@ -17,6 +16,9 @@ from spikec.nef.neurons import DeltaLIF
 from spikec.program import layout as la
 from spikec.program.atoms import unit
 from spikec.program.stages import Ints, ints, joined
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 Atoms = Sequence[tuple[str, g.Atom]]
 
@@ -120,6 +122,8 @@ def _by_source(part: la.Part) -> sp.csc_array:
 
     Repeated entries are synapses of their own and stay.
     """
+    import scipy.sparse as sp
+
     drawn = [part.op.draw(start, stop) for start, stop, _ in part.runs]
     counts = np.concatenate([d.counts for d in drawn])
     sources = np.concatenate([d.sources for d in drawn]).astype(np.int32)
