@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 2
+SCHEMA = 3
 PRECISIONS = ("float32", "float64")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 
@@ -45,7 +45,7 @@ def say(text: str) -> None:
 
 def profile() -> dict[str, Any]:
     """Everything that the compiler's cost model needs to know of this host."""
-    from spike_runtime import calibrate_wires
+    from spike_runtime import calibrate_recording, calibrate_wires
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     say("measuring this host once, for predictions; this takes about a minute")
@@ -53,6 +53,8 @@ def profile() -> dict[str, Any]:
     say("wires")
     wires = {"ring": calibrate_wires.measure_ring(cores)}
     wires |= {name: calibrate_wires.measure_sockets(name) for name in ("ipc", "tcp")}
+    say("recording")
+    recording = calibrate_recording.measure()
     name = f"{platform.node()} ({platform.machine()}, {cores} cores)"
     made = {
         "schema": SCHEMA,
@@ -61,6 +63,7 @@ def profile() -> dict[str, Any]:
         "cache": cache_size(),
         "kernels": measured,
         "wires": wires,
+        "recording": recording,
     }
     return dict(_rounded(made))
 

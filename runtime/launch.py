@@ -121,9 +121,11 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     record = _run_file(plan)
     start = clock.monotonic()
     recorder: Recorder | None = None
+    spent = 0.0
     try:
         runfile.save(record, plan.folder)
         recorder = Recorder(plan.manifest, plan.folder / runfile.STORE, plan.steps, record.seed)
+        spent = clock.process_time()
         supervisor.run(recorder, plan.steps, progress)
         recorded = recorder.finish()
     except (PartitionError, RecordError, OSError) as error:
@@ -133,12 +135,13 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
         cause = f"{type(error).__name__}: {error}"
         runfile.save(replace(record, status="failed", cause=cause, recorded=recorded), plan.folder)
         raise
+    spent = clock.process_time() - spent
     supervisor.close()
     status = "stopped" if supervisor.signals.count and recorded < plan.steps else "complete"
     times = tuple(time for _, time in sorted(supervisor.times.items()))
     cause = f"signal {supervisor.signals.number}" if status == "stopped" else ""
     record = replace(record, status=status, cause=cause, recorded=recorded, times=times)
-    runfile.save(replace(record, wall=clock.monotonic() - start), plan.folder)
+    runfile.save(replace(record, wall=clock.monotonic() - start, recorder=spent), plan.folder)
 
 
 def _fail(

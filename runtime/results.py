@@ -44,6 +44,11 @@ class Run:
         return max((sum(kinds.values()) for kinds in self.measured), default=float("nan"))
 
     @property
+    def recording(self) -> float:
+        """us of a processor per step that recording took beside the partitions; 0 if not measured."""
+        return self.about.recorder * 1e6 / max(1, self.about.recorded)
+
+    @property
     def store(self) -> Path:
         """The Zarr store; `xarray.open_zarr(run.store, group=..., consolidated=False)` opens a probe."""
         return self.path / runfile.STORE

@@ -39,7 +39,7 @@ class RunFile:
 
     status: "running", "complete", "stopped" (by a signal) or "failed"; then `cause` says why, and `partition`
     where, if that is known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the
-    first step to the last.
+    first step to the last; recorder: seconds of processor time that this process took to record meanwhile.
     """
 
     model: str
@@ -56,6 +56,7 @@ class RunFile:
     partition: int | None = None
     recorded: int = 0
     wall: float = 0.0
+    recorder: float = 0.0
     times: tuple[Times, ...] = field(default=())
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from partition_models import populations
-from spike_runtime import calibrate_neurons, calibrate_program, calibrate_stages, calibrate_timing
+from spike_runtime import (
+    calibrate_neurons,
+    calibrate_program,
+    calibrate_recording,
+    calibrate_stages,
+    calibrate_timing,
+)
 from spike_runtime.ops import simd
 
 from spikec import graph as g
 from spikec.errors import ModelError
-from spikec.planning import cost, plan, profile
+from spikec.planning import cost, plan, profile, recording
 
 REFERENCE = profile.load("reference")
 
@@ -29,6 +36,37 @@ def test_calibration_measures_the_costs_that_the_model_uses() -> None:
     assert measured == set(profile.STAGE_COSTS)
     assert set(calibrate_neurons.Shape(10).features(1, "float32")) == set(profile.NEURON_COSTS)
     assert cost.VECTOR == simd.BYTES
+
+
+def test_calibration_measures_what_recording_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate_recording, "REPEATS", 1)
+    costs = calibrate_recording.measure()
+    assert set(costs) == set(profile.RECORDING_COSTS)
+    assert min(costs.values()) >= 0
+    assert costs["event"] > 0
+
+
+def test_recording_costs_samples_numbers_and_expected_spikes() -> None:
+    graph = populations(count=2, neurons=300, dims=3, spikes=True)
+    # The value is recorded by one partition at every step; spikes are those of a population at rest.
+    rates = sum(cost.expected_spikes(op, graph.dt) for name, op in graph.nodes(g.Atom) if "e0" in name)
+    assert 1 < rates < 300 * 0.4
+    costs = REFERENCE.recording
+    expected = costs["sample"] + 3 * costs["number"] + rates * costs["event"]
+    for partitions in (1, 2):
+        made = plan.make_plan(graph, partitions, REFERENCE, "float32")
+        assert made.recording == pytest.approx(expected)
+        assert made.summary()["recording_us"] == pytest.approx(expected / 1e3, abs=5e-4)
+    graph.replace("value", replace(graph.op("value"), every=5))
+    made = plan.make_plan(graph, 1, REFERENCE, "float32")
+    assert made.recording == pytest.approx(expected - 0.8 * (costs["sample"] + 3 * costs["number"]))
+
+
+def test_recording_has_a_core_of_its_own_or_takes_theirs() -> None:
+    assert recording.beside(5000.0, 2000.0, 1, 2) == 5000.0
+    assert recording.beside(5000.0, 8000.0, 1, 2) == 8000.0
+    assert recording.beside(5000.0, 2000.0, 2, 2) == 7000.0
+    assert recording.beside(5000.0, 2000.0, 8, 2) == 6000.0
 
 
 def test_fit_finds_the_costs_that_made_the_times() -> None:
@@ -172,12 +210,14 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 2"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 3"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
         ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),
         ({"kernels/float64": None}, "kernels.float64 is missing"),
         ({"wires/ring": None}, "wires.ring is missing"),
+        ({"recording": None}, "recording is missing"),
+        ({"recording/event": None}, "recording.event is missing"),
         ({"wires/ring/word": float("nan")}, "wires.ring.word is nan, not a number"),
         ({"cores": 0}, "cores is 0, less than 1"),
     ],

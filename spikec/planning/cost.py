@@ -69,9 +69,14 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     table = np.array([[atom.size, atom.neurons.dims, rows, gather, activity]])
     spikes = np.zeros(1)
     if gather:
-        bias = atom.neurons.bias[atom.start : atom.start + atom.size]
-        spikes[0] = _spikes(neuron.kind, bias, np.array(parameters(neuron, graph.dt))[None]).sum()
+        spikes[0] = expected_spikes(atom, graph.dt)
     return _neurons(table, spikes, _kind(profile.kernels[dtype], kind), np.dtype(dtype).itemsize)
+
+
+def expected_spikes(atom: g.Atom, dt: float) -> float:
+    """Spikes per step of the neurons of an atom, while their ensemble represents 0."""
+    neuron, bias = atom.neurons.neuron, atom.neurons.bias[atom.start : atom.start + atom.size]
+    return float(_spikes(neuron.kind, bias, np.array(parameters(neuron, dt))[None]).sum())
 
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from spikec.planning import partition as pt
 from spikec.planning.picture import picture
 from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
+from spikec.planning.recording import beside, recording_cost
 from spikec.planning.refine import refine
 from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
@@ -31,8 +32,9 @@ class Plan:
     """Where everything is and what it costs.
 
     `costs`: predicted ns per step of each partition; `step`: predicted ns of a step of the whole;
-    `predictions`: the same for other numbers of partitions; `advice`: what to do differently, "" if nothing;
-    `spread`: the hosts and which partitions are on each.
+    `recording`: ns of a processor per step that recording takes beside the partitions, part of `step` where
+    they leave it no core; `predictions`: the same for other numbers of partitions; `advice`: what to do
+    differently, "" if nothing; `spread`: the hosts and which partitions are on each.
     """
 
     graph: g.Graph
@@ -41,6 +43,7 @@ class Plan:
     recorded: tuple[Recorded, ...]
     costs: tuple[mf.Cost, ...]
     step: float
+    recording: float
     predictions: tuple[Prediction, ...]
     advice: str
     spread: Spread
@@ -54,6 +57,7 @@ class Plan:
             **({"hosts": [_profile(site) for site in self.spread.sites]} if self.spread.hosts else {}),
             "transport": self.spread.transport,
             "step_us": round(self.step / 1e3, 3),
+            "recording_us": round(self.recording / 1e3, 3),
             "balance": round(max(compute) / mean, 4) if mean else 1.0,
             "cut_bytes": 8 * sum(len(rows) for layout in self.layouts for rows in layout.send.values()),
             "predictions": [p.entry() for p in self.predictions],
@@ -96,6 +100,7 @@ class _Placed:
     recorded: tuple[Recorded, ...]
     costs: tuple[mf.Cost, ...]
     step: float
+    recording: float
 
 
 class _Planner:
@@ -145,6 +150,7 @@ class _Planner:
             placed.recorded,
             placed.costs,
             placed.step,
+            placed.recording,
             predictions,
             _advice(n, hosts, predictions),
             made,
@@ -186,14 +192,18 @@ class _Planner:
     def _schedule(self, assignment: Assignment, made: Spread) -> _Placed:
         layouts, recorded = schedule(self.graph, assignment, self.dtype)
         costs = made.costs(layouts)
-        return _Placed(assignment, tuple(layouts), tuple(recorded), costs, made.step(costs))
+        profile = self.sites[0].profile
+        recording = recording_cost(self.graph, layouts, profile)
+        step = beside(made.step(costs), recording, made.counts[0], profile.cores)
+        return _Placed(assignment, tuple(layouts), tuple(recorded), costs, step, recording)
 
     def _prediction(self, k: int, m: int, planned: int, hosts: int) -> Prediction:
         """With k partitions on m hosts: planned in full where that may be the advice, else estimated."""
         if m > 1 or (k, m) in self.placed:
             return self._planned(k, m)
         made = self._place(planned, hosts)
-        rough = estimate(made, k, self.sites[0].profile, self.transport)
+        profile = self.sites[0].profile
+        rough = beside(estimate(made, k, profile, self.transport), made.recording, k, profile.cores)
         if k < planned and self.atoms <= EXACT_ATOMS and rough < made.step * CLEARLY_SLOWER:
             return self._planned(k, m)
         return Prediction(k, rough, exact=False)

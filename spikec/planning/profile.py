@@ -22,7 +22,7 @@ from typing import Any
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
 
-SCHEMA = 2
+SCHEMA = 3
 REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
@@ -51,6 +51,7 @@ STAGE_COSTS = (
     "record",
     "events",
 )
+RECORDING_COSTS = ("sample", "number", "event")
 WIRE_COSTS = ("latency", "message", "word", "process")
 
 
@@ -76,7 +77,7 @@ class Kernels:
 @dataclass(frozen=True)
 class HostProfile:
     """One kind of host: cores, bytes of cache of a core, kernels by precision, wires by transport and
-    cost.
+    cost, and what recording costs beside the programs.
     """
 
     name: str
@@ -84,6 +85,7 @@ class HostProfile:
     cache: int
     kernels: Mapping[str, Kernels]
     wires: Mapping[str, Mapping[str, float]]
+    recording: Mapping[str, float]
     schema: int = SCHEMA
 
     @property
@@ -137,7 +139,8 @@ def parse(body: Any) -> HostProfile:
     if "ring" not in wires:
         raise ValueError("wires.ring is missing")
     cores, cache = (int(_number(name, body.get(name), 1)) for name in ("cores", "cache"))
-    return HostProfile(str(body.get("name", "")), cores, cache, kernels, wires)
+    recording = _costs("recording", _table(body, "recording"), RECORDING_COSTS)
+    return HostProfile(str(body.get("name", "")), cores, cache, kernels, wires, recording)
 
 
 def _kernels(place: str, entry: Any) -> Kernels:

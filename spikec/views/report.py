@@ -87,6 +87,8 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         window=max((w.window for w in manifest.wires), default=1),
         step_predicted=plan.get("step_us", round(longest, 3)),
         step_measured=_wall(run),
+        recording_predicted=plan.get("recording_us", 0.0),
+        recording_measured=round(run.recording, 3) if run and run.measured else None,
         balance=plan.get("balance", 1.0),
         cut_bytes=sum(w.bytes for w in wires),
         predictions=tuple(plan.get("predictions", ())),

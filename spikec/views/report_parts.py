@@ -71,6 +71,8 @@ class Contents:
     window: int
     step_predicted: float
     step_measured: float | None
+    recording_predicted: float
+    recording_measured: float | None
     balance: float
     cut_bytes: int
     predictions: tuple[Mapping[str, Any], ...]

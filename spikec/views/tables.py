@@ -134,9 +134,12 @@ def _numbers(report: Contents) -> str:
         wires += f", exchanged every {report.window} steps"
     if report.hosts:
         wires += f", {sum(h.bytes for h in report.hosts):,} of them between hosts"
+    recording = f"Recording: predicted {_us(report.recording_predicted)} us per step beside the partitions"
+    if report.recording_measured is not None:
+        recording += f", measured {_us(report.recording_measured)} us"
     return (
         f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
-        f"Balance: the slowest takes {report.balance:.2f} times the mean.\n"
+        f"Balance: the slowest takes {report.balance:.2f} times the mean.\n{recording}.\n"
         f"Cut: {report.cut_bytes:,} bytes per step on {wires}.  "
         f"Host profile: {report.profile}\n{_other_transport(report)}"
     )
