@@ -226,6 +226,39 @@ def test_a_current_that_is_not_a_number_fails_the_run() -> None:
         inprocess.run(loads(text, "m.spk"), 1, "float32", 200)
 
 
+def test_a_population_whose_spikes_nobody_reads_changes_no_other() -> None:
+    text = """
+    dt 0.1ms
+    population p(40)
+    population q(30, current=30)
+    population r(10)
+    connect p -> r transform fixed_indegree(40, weight=1) delay 1ms
+    probe r voltage
+    """
+    alone = inprocess.run(loads(text, "m.spk"), 1, "float32", 500)
+    beside = inprocess.run(loads(text + "probe q voltage", "m.spk"), 1, "float32", 500)
+    assert np.ptp(beside["q.voltage"]) > 10  # it fires
+    assert (beside["r.voltage"] == alone["r.voltage"]).all()
+
+
+def test_populations_and_ensembles_exchange_side_by_side() -> None:
+    text = """
+    input wave(t) = sin(30 * t)
+    ensemble e(600)
+    connect wave -> e
+    connect e -> e via 0.5 * x[0] synapse none delay 5ms
+    population p(600, current=30)
+    connect p -> p transform fixed_indegree(10, weight=0.1) delay 2ms
+    probe e spikes
+    probe p spikes
+    """
+    graph = inprocess.prepared(loads(text, "m.spk"))
+    whole = inprocess.run_split(graph, 1, "float32", 100)
+    assert all(map(len, whole.values()))
+    cut = inprocess.run_split(graph, 2, "float32", 100)
+    assert {n: v.tobytes() for n, v in cut.items()} == {n: v.tobytes() for n, v in whole.items()}
+
+
 # ---------------------------------------------------------------------------------------------- the model
 
 

@@ -25,6 +25,9 @@ CASES = {
     "reset above threshold": ("population r(9, neuron=lif_delta(threshold=9))", 24,
                               "the reset of 10 mV is not below the threshold of 9 mV",
                               "write a reset below the threshold: else a neuron fires for ever"),
+    "reset at the threshold": ("population r(9, neuron=lif_delta(threshold=20, reset=19.9999999))", 24,
+                               "the reset of 20 mV is not below the threshold of 20 mV",
+                               "write a reset below the threshold: else a neuron fires for ever"),
     "refractory between steps": ("population r(9, neuron=lif_delta(tau_ref=0.25ms))", 24,
                                  "tau_ref of lif_delta must be a multiple of the step of 0.0001 s, not "
                                  "0.00025 s",

@@ -18,9 +18,9 @@ from spike_runtime.status import NOT_FINITE
 
 TILE, HALF, BLOCK = 256, 128, 32
 # Columns of the table of atoms: first neuron in the partition, count, first neuron in the population,
-# population and its first place in a row of the history, place of the current in `values` (-1: none), row
-# of sums for the activity (-1: none) and its units per spike, first row of the table of chances (-1: no
-# drive) and log2 of its rows.
+# population (-1: nobody reads its list) and its first place in a row of the history, place of the current in
+# `values` (-1: none), row of sums for the activity (-1: none) and its units per spike, first row of the table
+# of chances (-1: no drive) and log2 of its rows.
 COLUMNS = (
     "neuron", "count", "start", "population", "first", "current", "activity", "units", "drive", "bits",
 )  # fmt: skip
@@ -81,7 +81,8 @@ class Cells(KernelOp):
                 if current >= 0:
                     add(X, values[current : current + m], real(1) - p[1], status)
                 update(X, fired, arriving[first : first + m], state, first, p)
-                row[population] = gather(row, place, row[population], fired, m, start)
+                if population >= 0:
+                    row[population] = gather(row, place, row[population], fired, m, start)
                 if activity >= 0:
                     for i in range(m):
                         sums[activity + i] += fired[i] * units

@@ -89,7 +89,7 @@ def _record(given: Entry, names: tuple[str, ...], what: str) -> Record:
 def _neuron(given: Entry, dt: float) -> DeltaLIF:
     record = _record(given, ("lif_delta",), "the neuron type of a population")
     neuron = DeltaLIF(**bind(record, _NEURON))
-    if neuron.reset >= neuron.threshold:
+    if np.float32(neuron.reset) >= np.float32(neuron.threshold):  # programs may compute in float32
         raise Mistake(
             f"the reset of {neuron.reset:g} mV is not below the threshold of {neuron.threshold:g} mV",
             record.span,

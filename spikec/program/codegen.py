@@ -107,8 +107,8 @@ class _Writer:
             totals = "totals"
             own = "s.sums.copy()"
             if len(layout.late):
-                self.say(f"history, {totals} = {self.op('late')}(s.history, s.sums, a.late, n)")
-                self.updates.append(("s.history", "history"))
+                self.say(f"own, {totals} = {self.op('late')}(s.own, s.sums, a.late, n)")
+                self.updates.append(("s.own", "own"))
                 own = totals
             arguments = f"{own}, status, s.segment, a.receive_wires, a.receive_rows, n"
             self.say(f"{totals}, status = {self.op('collect')}({arguments})")

@@ -42,7 +42,7 @@ def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArra
         state["carried"] = np.zeros(len(layout.carried), layout.dtype)
     if len(layout.late):
         constant["late"] = layout.late
-        state["history"] = np.zeros((layout.window - 1, len(layout.late)), np.int64)
+        state["own"] = np.zeros((layout.window - 1, len(layout.late)), np.int64)
     if layout.spikes.any:
         constant["spikes_window"] = np.array([layout.spikes.window])
     for name, wires in (("send", layout.send), ("receive", layout.receive)):
