@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 3
+SCHEMA = 4
 PRECISIONS = ("float32", "float64")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 

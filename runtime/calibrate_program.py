@@ -13,8 +13,12 @@ import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from spike_runtime.ops import (
+    clear,
+    decode,
     delay,
+    first_order,
     join,
+    keep,
     lookup,
     neurons,
     noise,
@@ -24,6 +28,7 @@ from spike_runtime.ops import (
     sparse_product,
     state_space,
 )
+from spike_runtime.ops.simd import BYTES
 
 Arrays = dict[str, NDArray[Any]]
 DT = 1e-3
@@ -46,7 +51,7 @@ def program(real: str, least: bool = False) -> ModuleType:
 
 
 def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
-    sums = pt.zeros_like(s.sums)
+    sums = clear(s.sums)
     update = neurons("rectified_linear", real)
     sums, state, status = update(
         s.status.astype(real),
@@ -64,15 +69,15 @@ def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
 
 def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
     t = n * DT
-    decoded = (s.sums[a.rows] * a.scale).astype(real)
+    decoded = decode(s.sums, a.rows, a.scale, real)
     before = join(decoded, s.carried)
-    lowpass = a.decay * s.value + a.gain * before[a.source]
+    lowpass = first_order(s.value, before, a.source, a.decay, a.gain)
     filter_x, synapse = state_space(s.x, before, a.sources, a.filters, a.coefficients)
     buffer, late = delay(s.buffer, before, a.late, a.lengths, n)
     table = lookup(a.samples, a.starts, a.tables, a.columns, n)
     random = noise(a.noise, a.keys, n)
     source = outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)
-    sums = pt.zeros_like(s.sums)
+    sums = clear(s.sums)
     values = join(lowpass, synapse, late, table, random, source)
     linear = sparse_product(a.values, a.pointers, a.terms, values)
     values = join(values, linear)
@@ -95,7 +100,7 @@ def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
         s.events: events,
         s.count: count,
         s.sums: sums,
-        s.carried: values[a.carried_places],
+        s.carried: keep(s.carried, values, a.carried_places),
         s.status: status,
     }
 
@@ -110,7 +115,7 @@ def _function(x: Any, call: Any, real: str) -> Any:
 SMALL = {
     "sum": 4,
     "decoded": 4,
-    "lowpass": 4,
+    "lowpass": 16,
     "filter": 1,
     "filter_element": 2,
     "filter_multiply": 2,
@@ -129,7 +134,7 @@ SMALL = {
 # filter_multiply is the order of the filters, the same for all.
 
 
-def features(size: dict[str, int]) -> dict[str, float]:
+def features(size: dict[str, int], real: str) -> dict[str, float]:
     """How often each cost of `STAGE_COSTS` occurs in a step with stages of these sizes."""
     before = size["decoded"] + size["carried"]
     first = (
@@ -152,7 +157,7 @@ def features(size: dict[str, int]) -> dict[str, float]:
         "table_element": size["table_element"],
         "noise": size["noise"],
         "linear_row": size["linear_row"],
-        "linear_entry": size["linear_entry"],
+        "linear_entry": _linear_entries(size, real),
         "argument": 2 * functions,
         "arithmetic": ARITHMETIC * functions + size["plain"],
         "transcendental": size["curved"] + 1,
@@ -202,10 +207,11 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "keys": random.integers(0, 2**63, size["noise"]).astype(np.uint64),
         "values": np.full(entries, 0.5, real),
         "pointers": np.linspace(0, entries, rows + 1).astype(np.int64),
-        "terms": places(entries, values),
+        # Rows of dense matrices: places that follow each other.
+        "terms": (np.arange(entries) % 16).astype(np.int32),
         "plain": places(2 * size["plain"], values + rows),
         "curved": places(2 * size["curved"], values + rows),
-        "recorded_columns": places(size["record"], values),
+        "recorded_columns": values - 1 - np.arange(size["record"]) % values,
         "every": np.array([1]),
         "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
         "carried_places": places(size["carried"], values),
@@ -231,6 +237,12 @@ def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
         "count": np.zeros(1, np.int64),
         "status": np.zeros(2, np.int64),
     }
+
+
+def _linear_entries(size: dict[str, int], real: str) -> int:
+    """Entries of the sparse product, vectors of a row's entries counted as whole ones."""
+    lanes, each = BYTES // np.dtype(real).itemsize, size["linear_entry"] // size["linear_row"]
+    return size["linear_row"] * (each + -each % lanes if each >= lanes // 4 else each)
 
 
 def _tables(count: int, size: int) -> NDArray[np.int64]:

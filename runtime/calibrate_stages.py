@@ -24,7 +24,6 @@ GROWN: tuple[dict[str, int], ...] = (
             "delay",
             "table_element",
             "noise",
-            "linear_row",
             "linear_entry",
             "plain",
             "curved",
@@ -33,6 +32,7 @@ GROWN: tuple[dict[str, int], ...] = (
             "carried",
         )
     ),
+    {"linear_row": MANY, "linear_entry": 8 * MANY},
     {"filter_element": MANY},
     {"filter_element": MANY, "filter": MANY},
     {"filter_element": MANY, "filter_multiply": 6},
@@ -47,7 +47,7 @@ def measure(real: str, lock: Path | None = None) -> dict[str, float]:
     with alone(lock):
         step = _time(least, cp.SMALL, real)
         times = [_time(loop, size, real) for size in sizes]
-    rows = [cp.features(size) | {"step": 1.0} for size in sizes]
+    rows = [cp.features(size, real) | {"step": 1.0} for size in sizes]
     return {"step": step} | fit(rows, times, {"step": step})
 
 

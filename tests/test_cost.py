@@ -32,7 +32,7 @@ def test_reference_profile_knows_every_kind_of_neuron() -> None:
 
 
 def test_calibration_measures_the_costs_that_the_model_uses() -> None:
-    measured = set(calibrate_program.features(calibrate_program.SMALL)) | {"step"}
+    measured = set(calibrate_program.features(calibrate_program.SMALL, "float32")) | {"step"}
     assert measured == set(profile.STAGE_COSTS)
     assert set(calibrate_neurons.Shape(10).features(1, "float32")) == set(profile.NEURON_COSTS)
     assert cost.VECTOR == simd.BYTES
@@ -210,7 +210,7 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 3"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 4"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
         ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),

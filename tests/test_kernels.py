@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numba
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from spike_runtime.ops import simd, updates
 from spike_runtime.ops.kernel import compiled
+from spike_runtime.ops.linear import SparseProduct
 from spike_runtime.ops.neurons import COLUMNS, Neurons
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
@@ -112,6 +114,24 @@ def test_polynomials_are_exact_to_rounding(real: str) -> None:
     unit = np.finfo(real).eps / 2
     assert float(np.abs(decay * x / -np.expm1(-x) - 1).max()) < unit
     assert float(np.abs(ratio / -np.log1p(-x) - 1).max()) < unit
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
+    random = np.random.default_rng(5)
+    # Rows without entries, with few, with places in a row, with gaps, and with the order of places mixed up.
+    rows = [random.permutation(80)[:n] for n in (0, 1, 3, 5, 16, 33)]
+    rows += [np.arange(a, b) for a, b in ((0, 16), (3, 40), (0, 80))]
+    rows += [np.delete(np.arange(80), k) for k in (0, 20, 79)]
+    columns, pointers = np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
+    values, x = random.normal(size=len(columns)).astype(real), random.normal(size=80).astype(real)
+    y = compiled(SparseProduct())(values, pointers, columns, x)
+    exact = [values[a:b].astype(float) @ x[columns[a:b]] for a, b in itertools.pairwise(pointers)]
+    np.testing.assert_allclose(y, exact, rtol=0, atol=1e-13 if real == "float64" else 2e-5)
+    # A row has the same bytes whatever stands before it.
+    start = pointers[4]
+    later = compiled(SparseProduct())(values[start:], pointers[4:] - start, columns[start:], x)
+    assert later.tobytes() == y[4:].tobytes()
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])

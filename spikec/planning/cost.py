@@ -200,7 +200,8 @@ def _counts(stage: la.Stage) -> dict[str, float]:
         case la.Tables():
             return {"table": len(a["tables"]), "table_element": len(a["columns"])}
         case la.Linear():
-            return {"linear_row": len(a["pointers"]) - 1, "linear_entry": len(a["columns"])}
+            entries = linear_entries(np.diff(a["pointers"]), a["values"].itemsize)
+            return {"linear_row": len(a["pointers"]) - 1, "linear_entry": entries}
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
             return {"record": len(elements) / int(a["every"][0])}
@@ -210,6 +211,14 @@ def _counts(stage: la.Stage) -> dict[str, float]:
         if isinstance(stage, kind):
             return {cost: len(a[array])}
     return {}
+
+
+def linear_entries(lengths: NDArray[np.int64], itemsize: int) -> float:
+    """Entries of rows of so many, as they cost: vectors count as whole ones, but few entries are added one by
+    one (see `spike_runtime.ops.linear`).
+    """
+    lanes = VECTOR // itemsize
+    return float(np.where(lengths >= lanes // 4, lengths + -lengths % lanes, lengths).sum())
 
 
 def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:

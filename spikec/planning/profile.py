@@ -22,7 +22,7 @@ from typing import Any
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
 
-SCHEMA = 3
+SCHEMA = 4
 REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")

@@ -71,7 +71,7 @@ class _Writer:
         self.say()
         if layout.sums or layout.neurons or layout.rest or layout.cells:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
-            self.say("sums = pt.zeros_like(s.sums)")
+            self.say(f"sums = {self.op('clear')}(s.sums)")
         if layout.levels and not self.vectors:
             # Sums whose terms are all 0 read nothing.
             self.say("values = pt.zeros(0, dtype=REAL)")
@@ -123,7 +123,7 @@ class _Writer:
             self.say(f"before = {self.op('join')}({', '.join(vectors)})")
 
     def _decoded(self, stage: la.Decoded, sums: str) -> str:
-        return f"{stage.name} = ({sums}[{stage.reference('rows')}] * {stage.reference('scale')}).astype(REAL)"
+        return f"{stage.name} = {self.op('decode')}({sums}, {self._listed(stage, 'rows', 'scale')}, REAL)"
 
     def _stage(self, stage: la.Stage) -> None:
         for line in self._statement(stage):
@@ -151,7 +151,8 @@ class _Writer:
 
     def _lowpass(self, stage: la.Lowpass) -> Iterator[str]:
         r = stage.reference
-        yield f"{stage.name} = {r('decay')} * {r('value')} + {r('gain')} * before[{r('source')}]"
+        listed = self._listed(stage, "source", "decay", "gain")
+        yield f"{stage.name} = {self.op('first_order')}({r('value')}, before, {listed})"
         self.updates.append((r("value"), stage.name))
 
     def _state_space(self, stage: la.StateSpace) -> Iterator[str]:
@@ -274,7 +275,7 @@ class _Writer:
         if self.layout.sums:
             self.updates.append(("s.sums", "sums"))
         if len(self.layout.carried):
-            self.updates.append(("s.carried", "values[a.carried]"))
+            self.updates.append(("s.carried", f"{self.op('keep')}(s.carried, values, a.carried)"))
         self.updates.append(("s.status", "status"))
         self.say()
         self.say("return {")

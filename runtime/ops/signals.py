@@ -1,0 +1,79 @@
+"""Signals from sums and from signals of the step before, in one pass over memory that is there already.
+
+As expressions of PyTensor each would be two or three loops with a new array between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from pytensor.graph.basic import Variable
+from pytensor.tensor.type import TensorType
+from spike_runtime.ops.kernel import KernelOp, vector
+
+
+class Clear(KernelOp):
+    """sums = 0, once everything else has read what they were: sums -> sums."""
+
+    inplace: ClassVar[dict[int, int]] = {0: 0}
+
+    def kernel(self) -> Callable[..., Any]:
+        def clear(sums):  # type: ignore[no-untyped-def]
+            sums[:] = 0
+            return sums
+
+        return clear
+
+
+class Decode(KernelOp):
+    """Exact sums as numbers: (sums, rows, scale) -> y = sums[rows] * scale, rounded once to `dtype`."""
+
+    __props__ = ("dtype",)
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:  # noqa: ARG002
+        return [vector(self.dtype)]
+
+    def kernel(self) -> Callable[..., Any]:
+        real = np.dtype(self.dtype).type
+
+        def decode(sums, rows, scale):  # type: ignore[no-untyped-def]
+            y = np.empty(rows.shape[0], real)
+            for i in range(rows.shape[0]):
+                y[i] = np.float64(sums[rows[i]]) * scale[i]
+            return y
+
+        return decode
+
+
+class FirstOrder(KernelOp):
+    """First-order filters: (value, u, sources, decay, gain) -> value = decay value + gain u[sources]."""
+
+    inplace: ClassVar[dict[int, int]] = {0: 0}
+
+    def kernel(self) -> Callable[..., Any]:
+        def first_order(value, u, sources, decay, gain):  # type: ignore[no-untyped-def]
+            for i in range(value.shape[0]):
+                value[i] = decay[i] * value[i] + gain[i] * u[sources[i]]
+            return value
+
+        return first_order
+
+
+class Keep(KernelOp):
+    """What the next step needs of this one: (kept, values, places) -> kept = values[places]."""
+
+    inplace: ClassVar[dict[int, int]] = {0: 0}
+
+    def kernel(self) -> Callable[..., Any]:
+        def keep(kept, values, places):  # type: ignore[no-untyped-def]
+            for i in range(kept.shape[0]):
+                kept[i] = values[places[i]]
+            return kept
+
+        return keep
