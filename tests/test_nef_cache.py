@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 
 from spikec.cache import Cache, default_folder
 from spikec.errors import Span
 from spikec.expressions import Call, Component, identity
 from spikec.graph import Decoders, Decoding, Distribution, Ensemble, Graph, Neurons, Solver
-from spikec.nef import pool
+from spikec.nef import blas, pool, tasks
 from spikec.nef.build import build, tune_all
 from spikec.nef.neurons import LIF
 from spikec.nef.tasks import Describer
@@ -229,3 +230,14 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".cache" / "spike"
+
+
+def test_the_key_tells_libraries_and_instruction_sets_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders that another kernel solved may differ in their last bits: they are another entry."""
+    used = blas.arithmetic()
+    assert f"scipy {scipy.__version__}" in used
+    assert len(used.split(" cpu ")[1].split()) > 3
+    op = Ensemble(size=9, path="a", dims=1, neuron=LIF(), seed=0)
+    here = tasks.Describer().task("a", op, ()).digest()
+    monkeypatch.setattr(tasks, "arithmetic", lambda: used.replace("AVX2", ""))
+    assert tasks.Describer().task("a", op, ()).digest() != here

@@ -21,7 +21,7 @@ from spikec.nef.tuning import point_count
 ATOM_NEURONS = 256
 
 # Objects of the graph, of the plan and of the manifest: for each ensemble, and for each run of 256 neurons.
-ENSEMBLE = 60_000
+ENSEMBLE = 30_000
 ATOM = 12_000
 # For each neuron: encoder and evaluation points (for each dimension), gain, bias, state.
 NEURON_DIMENSION = 60
@@ -29,7 +29,7 @@ NEURON = 60
 # For each number decoded and neuron: decoders, their atoms' blocks, and those of the program.
 DECODER = 30
 # For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.
-FULL_ENTRY = 60
+FULL_ENTRY = 34
 SPARSE_ENTRY = 150
 # For each operator of a connection, and for each sample of a recording or process.
 OPERATOR = 6_000
@@ -80,8 +80,8 @@ def plan_reading(
             size += DECODER * float(outputs) * element.neurons
         if functions is None:
             context.decoded.add(element.path)
-        context.plan(size, span, _solve(element.ensemble))
+        context.plan(size, span, _solve(element.ensemble, outputs))
 
 
-def _solve(op: Ensemble) -> float:
-    return float(solve_memory(op.size, point_count(op, op.eval_points)))
+def _solve(op: Ensemble, outputs: int) -> float:
+    return float(solve_memory(op.size, point_count(op, op.eval_points), outputs))

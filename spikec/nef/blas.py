@@ -49,10 +49,14 @@ def _set(threads: list[int]) -> None:
 @cache
 def _controls() -> tuple[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer], ...]:
     """The pair (get threads, set threads) of every OpenBLAS beside NumPy and SciPy."""
+    return tuple(pair for library in _libraries() for pair in _pairs(library))
+
+
+@cache
+def _libraries() -> tuple[ctypes.CDLL, ...]:
     packages = {"numpy": np.__file__, "scipy": scipy.__file__}
     folders = [Path(str(file)).parent.parent / f"{name}.libs" for name, file in packages.items()]
-    libraries = [ctypes.CDLL(str(p)) for folder in folders for p in sorted(folder.glob("*openblas*"))]
-    return tuple(pair for library in libraries for pair in _pairs(library))
+    return tuple(ctypes.CDLL(str(p)) for folder in folders for p in sorted(folder.glob("*openblas*")))
 
 
 def _pairs(
@@ -64,3 +68,27 @@ def _pairs(
             put = getattr(library, f"{prefix}_set_num_threads{suffix}", None)
             if get is not None and put is not None:
                 yield get, put
+
+
+@cache
+def arithmetic() -> str:
+    """What decides the last bits of a product here: libraries, their kernels, the instruction set."""
+    from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
+        __cpu_features__ as features,
+    )
+
+    used = sorted(name for name, there in features.items() if there)
+    return (
+        f"numpy {np.__version__} scipy {scipy.__version__} blas {' '.join(_kernels())} cpu {' '.join(used)}"
+    )
+
+
+def _kernels() -> Iterator[str]:
+    """The kernels that every OpenBLAS chose for this processor, such as SkylakeX."""
+    for library in _libraries():
+        for prefix in _PREFIXES:
+            for suffix in _SUFFIXES:
+                name = getattr(library, f"{prefix}_get_corename{suffix}", None)
+                if name is not None:
+                    name.restype = ctypes.c_char_p
+                    yield name().decode("ascii", "replace")

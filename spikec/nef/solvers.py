@@ -59,8 +59,13 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
     ]
 
 
-def memory(neurons: int, points: int) -> int:
-    """Bytes that a solve takes at the most, roughly: activities and a Gram matrix in float64."""
+def memory(neurons: int, points: int, outputs: int | None = None) -> int:
+    """Bytes that a solve takes, roughly: activities and a Gram matrix in float64.
+
+    For few `outputs` of a large population (None: as many as you like) activities in float32 are all.
+    """
+    if outputs is not None and min(neurons, points) >= _LARGE and neurons >= _NEURONS_PER_OUTPUT * outputs:
+        return 4 * neurons * points
     return 8 * neurons * points + 8 * min(neurons, points) ** 2
 
 

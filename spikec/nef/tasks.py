@@ -13,12 +13,13 @@ import psutil
 from spikec.errors import Diagnostic
 from spikec.expressions import evaluate_all
 from spikec.graph import Array, Decoders, Decoding, Ensemble, Neurons
+from spikec.nef.blas import arithmetic
 from spikec.nef.distributions import DistributionError
 from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points
 
-VERSION = f"2 numpy {np.__version__}"
+VERSION = "2"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
@@ -47,7 +48,7 @@ class Describer:
         self._known: dict[int, tuple[object, bytes]] = {}
 
     def task(self, name: str, op: Ensemble, decodings: Sequence[tuple[str, Decoding]]) -> Task:
-        pieces = [VERSION.encode(), *self._fields(op)]
+        pieces = [VERSION.encode(), arithmetic().encode(), *self._fields(op)]
         for _, decoding in decodings:
             pieces += self._fields(decoding)
         return Task(name, op, tuple(decodings), hashlib.sha256(b"\0".join(pieces)).digest())
