@@ -7,11 +7,11 @@ READY := $(VENV)/.ready
 DEMO := out/demo
 JOBS ?= 2
 
-.PHONY: help demo test check format bench golden lock clean
+.PHONY: help demo test check format bench bench-brunel golden lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ format: $(READY)  ## format code and models
 
 bench: $(READY)  ## time the models of models/bench beside Nengo; writes out/bench.json
 	$(BIN)/python -m tests.bench --output out/bench.json
+
+bench-brunel: $(READY)  ## time the balanced random network beside NEST and Brian2; writes out/bench_brunel.json
+	$(BIN)/python -m tests.bench_brunel --output out/bench_brunel.json
 
 golden: $(READY)  ## write the golden files of tests/golden again; review the difference
 	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden
