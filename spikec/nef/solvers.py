@@ -85,6 +85,11 @@ def factored_by_numpy(points: int, neurons: int) -> bool:
     return min(points, neurons) <= _SMALL
 
 
+def factored_by_scipy(points: int, neurons: int) -> bool:
+    """Whether a system is factored otherwise, and not solved by iteration."""
+    return _SMALL < min(points, neurons) < _LARGE
+
+
 def _penalised(
     A: Array, targets: Sequence[Array], relative: float, high: float, workspace: Workspace
 ) -> list[Array]:
