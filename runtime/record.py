@@ -76,8 +76,7 @@ class Recorder:
 
     def abandon(self) -> int:
         """The disk refuses: keep what is written; gives the last step that all hold."""
-        steps = [step for series in self._series if (step := series.written()) is not None]
-        step = min(steps, default=0)
+        step = min((series.written() for series in self._series), default=0)
         for series in self._series:
             with contextlib.suppress(OSError):
                 series.cut(step)

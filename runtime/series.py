@@ -46,8 +46,8 @@ class Series(Protocol):
     def cut(self, step: int) -> None:
         """Leave nothing behind `step`."""
 
-    def written(self) -> int | None:
-        """The last step of which everything is on disk; None where that is not known."""
+    def written(self) -> int:
+        """The last step up to which everything is on disk, as far as that is known."""
 
 
 def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> Series:
@@ -126,7 +126,7 @@ class Samples:
         if (samples := step // self._probe.every) > self._on_disk:
             self._write(samples)
 
-    def written(self) -> int | None:
+    def written(self) -> int:
         return self._on_disk * self._probe.every
 
     def cut(self, step: int) -> None:
@@ -171,6 +171,7 @@ class Events:
         self._merged: list[NDArray[np.int64]] = []  # of the chunk that is not whole
         self._count = self._whole = 0  # events in `_merged`; events in whole chunks
         self._last = 0  # the last step of which an event is on disk
+        self._written = 0  # the last step of which all are
         self._time = _times(group, EVENTS_CHUNK, "event", 0)
         self._neuron = group.create_array(
             "neuron",
@@ -200,14 +201,17 @@ class Events:
                 self._write(merged[start : start + EVENTS_CHUNK])
                 self._whole += EVENTS_CHUNK
             self._merged, self._count = [merged[whole:]], len(merged) - whole
+        # A chunk may end amid the events of a step.
+        self._written = max(self._written, self._last - 1) if self._count else step
 
-    def show(self, step: int) -> None:  # noqa: ARG002 (`advance` has taken all events before it)
+    def show(self, step: int) -> None:  # `advance` has taken all events before it
         if self._count:
             self._merged = [np.concatenate(self._merged)]
             self._write(self._merged[0])
+        self._written = step
 
-    def written(self) -> int | None:
-        return None
+    def written(self) -> int:
+        return self._written
 
     def cut(self, step: int) -> None:
         if self._last <= step:

@@ -277,6 +277,29 @@ def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytes
     assert xr.open_zarr(tmp_path, group="held", consolidated=False).sizes["time"] == 0
 
 
+def test_full_disk_keeps_what_is_whole_of_all_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples are on disk up to step 1024, spikes up to less."""
+    whole = model(1)
+    recorder = Recorder(replace(whole, probes=whole.probes[::2]), tmp_path, STEPS, seed=3)
+    held, _, spikes = blocks(1, 0, 1, STEPS)
+    recorder.add(held)
+    recorder.add(replace(spikes, probe=1))
+    recorder.complete(0, 1100)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(series.Samples, "_write", full)
+    with pytest.raises(RecordError):
+        recorder.complete(0, STEPS)
+    last = recorder.abandon()
+    assert 600 < last < 1024
+    assert xr.open_zarr(tmp_path, group="held", consolidated=False).sizes["time"] == last
+    found = xr.open_zarr(tmp_path, group="spikes", consolidated=False)
+    step, neuron = np.rint(found["time"].values * 1000), found["neuron"].values
+    assert (step * COLUMNS + neuron).tolist() == [e for e in spikes.data if e < (last + 1) * COLUMNS]
+
+
 @pytest.mark.parametrize(
     ("columns", "itemsize", "samples"),
     [(1, 4, 16384), (64, 4, 16384), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
