@@ -194,22 +194,25 @@ class Supervisor:
                 self._check_stuck()
 
     def _listen(self, limit: bool) -> None:
-        """Collect messages of all workers; where `limit`, not of those that are too far ahead."""
+        """Collect messages of all workers; where `limit`, not of those that are too far ahead: of these only
+        that they are gone.
+        """
         running = [worker.complete for worker in self.workers if worker.state != "done"]
         slowest = min(running, default=0)
         open_ = [w for w in self.workers if not w.closed]
         listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * self._chunk]
         links = {link.fileno(): link for link in self._links() if not link.closed}
         poll = select.poll()
-        for descriptor in {worker.fileno() for worker in listened} | set(links):
-            poll.register(descriptor, select.POLLIN)
+        heard = {worker.fileno() for worker in listened} | set(links)
+        for descriptor in heard.union(worker.fileno() for worker in open_):
+            poll.register(descriptor, select.POLLIN if descriptor in heard else 0)
         # A link says much that is not for those who are listened to: it is always heard.
         held = any(isinstance(worker, RemoteWorker) and worker.queue for worker in listened)
         ready = {descriptor for descriptor, _ in poll.poll(0 if held else TICK * 1000)}
         for descriptor in ready & set(links):
             links[descriptor].receive()
-        for worker in listened:
-            if isinstance(worker, RemoteWorker) or worker.fileno() in ready:
+        for worker in open_:
+            if worker in listened if isinstance(worker, RemoteWorker) else worker.fileno() in ready:
                 self._inbox += ((worker, frame) for frame in worker.read())
 
     def _links(self) -> list[Link]:

@@ -110,6 +110,19 @@ def test_memory_is_bounded_when_one_partition_is_ahead(
     assert 7 <= max(leads) <= 6 * 10
 
 
+def test_a_partition_that_is_far_ahead_is_watched_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is read until the others come near, which takes long."""
+    monkeypatch.setenv("SPIKE_FAKE", "kill:0:200")
+    monkeypatch.setenv("SPIKE_FAKE_SLOW", "1:0.03")
+    monkeypatch.setenv("SPIKE_FAKE_CHUNK", "1")
+    path = write(tmp_path / "build", model(2, chain=True))
+    with pytest.raises(launch.RunFailedError, match=FAULTS["kill"].replace("1", "0")):
+        launch.run(path, 60.0, tmp_path / "run", engine=ENGINE, transport="tcp")
+    assert open_run(tmp_path / "run").about.recorded < 150
+
+
 def test_a_killed_supervisor_leaves_what_was_recorded(tmp_path: Path) -> None:
     path = write(tmp_path / "build", model(2))
     code = f"import sys; from spike_runtime import launch; launch.run(*sys.argv[1:], engine={ENGINE!r})"
