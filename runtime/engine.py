@@ -27,9 +27,9 @@ from pytensor.link.numba.cache import compile_numba_function_src
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
 from spike_runtime.blocks import Block
 from spike_runtime.manifest import Manifest, check_files
-from spike_runtime.ops.kernel import source_version
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
+from spike_runtime.version import source_version
 from spike_runtime.wires import ring
 from spike_runtime.wires.atomics import load_acquire, store_release
 from spike_runtime.wires.layout import COLUMNS, PROGRESS, STOP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 import zmq
 from fake_engine import WORDS, model
 from spike_runtime import manifest as schema
+from spike_runtime import version
 from spike_runtime.wires import ring, zeromq
 from spike_runtime.wires import segment as shared
 from spike_runtime.wires.layout import (
@@ -315,3 +317,18 @@ def test_missing_partner_names_the_wire(tmp_path: Path) -> None:
     with pytest.raises(zeromq.WireError, match=NAME + ": no connection"):
         node.pump.connect([f"ipc://{tmp_path}/0", node.pump.endpoint], timeout=0.1)
     node.pump.close()
+
+
+def test_kernels_on_disk_belong_to_the_version_of_all_their_sources(tmp_path: Path) -> None:
+    sources = Path(version.__file__).parent
+    for name in ("ops", "wires"):
+        shutil.copytree(sources / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(sources / "status.py", tmp_path)
+    same = version.source_version(tmp_path)
+    assert same == version.source_version(sources)
+    assert f"kernels-{same:012x}" in ring.publish._cache.cache_path
+    for k, changed in enumerate(("wires/layout.py", "status.py", "ops/neurons.py")):
+        other = tmp_path / str(k)
+        shutil.copytree(tmp_path, other, ignore=shutil.ignore_patterns("[0-9]"))
+        (other / changed).write_text((other / changed).read_text() + "# changed\n")
+        assert version.source_version(other) != same, changed

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytensor.tensor as pt
@@ -13,15 +11,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import TensorType
-
-
-@cache
-def source_version() -> int:
-    """A number that changes with the source of the kernels: no compiled kernel outlives it."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.parent.glob("*/*.py")):
-        digest.update(path.read_bytes())
-    return int.from_bytes(digest.digest()[:6], "big")
+from spike_runtime.version import source_version
 
 
 class KernelOp(Op):
