@@ -85,6 +85,17 @@ store_ordered = intrinsic(_store("seq_cst"))
 
 
 @intrinsic
+def fence(typingctx: Any) -> Any:
+    """Everything stored before is seen by others before anything is loaded after."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(), generate
+
+
+@intrinsic
 def fetch_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Add to a word in one sequentially consistent step; gives what it held before."""
 

@@ -15,14 +15,13 @@ from spike_runtime.wires.layout import (
     EXCHANGE_NS,
     HEAD,
     OWN,
-    PEER,
     SLOTS,
     STOP,
     TAIL,
     WAITING_NS,
     WIRE,
 )
-from spike_runtime.wires.ring import STOPPED, WRONG, release, slot
+from spike_runtime.wires.ring import STOPPED, WRONG, slot, wake_writers
 from spike_runtime.wires.waiting import announce, missing, wait_for_messages, wait_for_space
 
 Words = NDArray[np.int64]
@@ -44,14 +43,15 @@ def publish(
     for w in range(wires.shape[0]):
         wire = wires[w]
         tail = segment[wire[TAIL]]
-        full = tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
-        if full and wait_for_space(segment, wire, tail, step):
-            return STOPPED
+        if tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]:
+            announce(segment, wires[:w])
+            if wait_for_space(segment, wire, tail, step):
+                return STOPPED
         place = slot(wire, tail)
         segment[place] = step
         segment[place + 1] = _write(segment, place + 2, history, firsts, window, step)
         store_release(segment, wire[TAIL], tail + 1)
-        announce(segment, wire[PEER])
+    announce(segment, wires)
     spent = now(segment, own + CLOCK) - start
     segment[own + EXCHANGE_NS] += spent - (segment[own + WAITING_NS] - waited)
     return 0
@@ -100,6 +100,7 @@ def collect(
             row = history[(step - late) % history.shape[0]]
             row[firsts[p] + row[p]] = segment[i] & 0xFFFFFFFF
             row[p] += 1
-        release(segment, wire, head)
+        store_release(segment, wire[HEAD], head + 1)
+    wake_writers(segment, wires)
     segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
     return 0

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.wires.atomics import (
     compiled,
+    fence,
     load_acquire,
     load_ordered,
     now,
-    store_ordered,
     store_release,
 )
 from spike_runtime.wires.layout import (
@@ -92,9 +92,11 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
     for w in range(wires.shape[0]):
         wire = wires[w]
         tail = segment[wire[TAIL]]
-        full = tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]
-        if full and wait_for_space(segment, wire, tail, step):
-            return STOPPED
+        if tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS]:
+            if part == window - 1:
+                announce(segment, wires[:w])
+            if wait_for_space(segment, wire, tail, step):
+                return STOPPED
         place = slot(wire, tail)
         first = place + 1 + part * wire[WORDS]
         for i in range(wire[WORDS]):
@@ -102,7 +104,8 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
         if part == window - 1:
             segment[place] = step
             store_release(segment, wire[TAIL], tail + 1)
-            announce(segment, wire[PEER])
+    if part == window - 1:
+        announce(segment, wires)
     spent = now(segment, own + CLOCK) - start
     segment[own + EXCHANGE_NS] += spent - (segment[own + WAITING_NS] - waited)
     return 0
@@ -135,7 +138,9 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
         for i in range(wire[WORDS]):
             totals[rows[wire[FIRST] + i]] += segment[first + i]
         if part == window - 1:
-            release(segment, wire, head)
+            store_release(segment, wire[HEAD], head + 1)
+    if part == window - 1:
+        wake_writers(segment, wires)
     segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
     store_release(segment, own + PROGRESS, step)
     return 0
@@ -157,7 +162,8 @@ def take(segment: Words, wires: Words, message: Words) -> int:
                 place = slot(wire, head)
                 size = 1 + (1 + segment[place + 1] if wire[LISTED] else wire[WINDOW] * wire[WORDS])
                 message[:size] = segment[place : place + size]
-                release(segment, wire, head)
+                store_release(segment, wire[HEAD], head + 1)
+                wake_writers(segment, wires[w : w + 1])
                 return w
         sleep_for_messages(segment, wires, 1)
     return STOPPED
@@ -172,7 +178,7 @@ def put(segment: Words, wires: Words, message: Words) -> None:
         place = slot(wire, tail)
         segment[place : place + message.shape[0]] = message
         store_release(segment, wire[TAIL], tail + 1)
-        announce(segment, wire[PEER])
+    announce(segment, wires)
 
 
 @compiled
@@ -182,9 +188,12 @@ def slot(wire: Words, number: int) -> int:
 
 
 @compiled
-def release(segment: Words, wire: Words, head: int) -> None:
-    """Free the slot at `head`, and wake its writer where it sleeps and half of the ring is free."""
-    store_ordered(segment, wire[HEAD], head + 1)
-    used = load_acquire(segment, wire[TAIL]) - (head + 1)
-    if load_ordered(segment, wire[PEER] + SPACE) == 1 + wire[WIRE] and used <= wire[SLOTS] // 2:
-        ring_bell(segment, wire[PEER])
+def wake_writers(segment: Words, wires: Words) -> None:
+    """Wake writers that sleep until one of these rings has room, where half of it is free now."""
+    fence()
+    for w in range(wires.shape[0]):
+        wire = wires[w]
+        if load_ordered(segment, wire[PEER] + SPACE) == 1 + wire[WIRE]:
+            used = load_acquire(segment, wire[TAIL]) - segment[wire[HEAD]]
+            if used <= wire[SLOTS] // 2:
+                ring_bell(segment, wire[PEER])

@@ -3,8 +3,13 @@
 Who has nothing to do spins for a moment, gives way for another, then sleeps until its BELL rings.  A reader
 asks to be woken when as many messages have arrived (ARRIVALS) as it still lacks (TARGET), not at each: with
 many partitions on few cores this is one change of process for each partition and step instead of one for each
-wire. It cannot miss its bell: it stores TARGET, then reads ARRIVALS; a writer adds to ARRIVALS, then reads
-TARGET; all four in one total order.
+wire.
+
+Arrivals are counted only while the reader sleeps or is about to (TARGET is not 0): else a writer would take
+the line that holds them from the reader's core at every message.  A reader cannot miss its bell.  It stores
+TARGET (first ANY), then looks which messages are missing; a writer stores its message, then reads TARGET;
+all in one total order (`fence`).  So what the reader finds missing will be counted.  What is counted besides
+wakes it too early, and it looks again.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.wires.atomics import (
     compiled,
+    fence,
     fetch_add,
     give_way,
     load_acquire,
@@ -31,6 +37,7 @@ from spike_runtime.wires.layout import (
     GRUDGE,
     HEAD,
     OWN,
+    PEER,
     SLOTS,
     SPACE,
     SPIN,
@@ -53,6 +60,8 @@ Words = NDArray[np.int64]
 # gets the core at once.
 _SLICE_NS = 1_000_000
 _AGAIN, _GRUDGE = 300, 1000
+# More messages than will ever arrive.
+_ANY = 1 << 62
 
 
 @compiled
@@ -86,15 +95,16 @@ def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
 def sleep_for_messages(segment: Words, wires: Words, most: int) -> None:
     """Sleep until as many messages have come as the wires lack, or `most`, where that is less."""
     own = wires[0, OWN]
+    store_ordered(segment, own + TARGET, _ANY)
+    fence()
     arrivals = load_ordered(segment, own + ARRIVALS)
     lacking = missing(segment, wires)
-    if lacking == 0 or (lacking < wires.shape[0] and most == 1):
-        return
-    target = arrivals + min(lacking, most)
-    store_ordered(segment, own + TARGET, target)
-    bell = load_ordered(segment, own + BELL)
-    if load_ordered(segment, own + ARRIVALS) < target:
-        sleep_while(segment, own + BELL, bell, TIMEOUT)
+    if lacking > 0 and (lacking == wires.shape[0] or most > 1):
+        target = arrivals + min(lacking, most)
+        store_ordered(segment, own + TARGET, target)
+        bell = load_ordered(segment, own + BELL)
+        if load_ordered(segment, own + ARRIVALS) < target:
+            sleep_while(segment, own + BELL, bell, TIMEOUT)
     store_ordered(segment, own + TARGET, 0)
 
 
@@ -109,6 +119,7 @@ def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
             patience = _linger(segment, own, patience)
             continue
         store_ordered(segment, own + SPACE, 1 + wire[WIRE])
+        fence()
         bell = load_ordered(segment, own + BELL)
         if tail - load_ordered(segment, wire[HEAD]) >= wire[SLOTS]:
             segment[own + WAIT_STEP] = step
@@ -119,12 +130,15 @@ def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
 
 
 @compiled
-def announce(segment: Words, reader: int) -> None:
-    """Count a message for its reader, and wake it where it sleeps and lacks nothing more."""
-    arrivals = fetch_add(segment, reader + ARRIVALS, 1) + 1
-    target = load_ordered(segment, reader + TARGET)
-    if 0 < target <= arrivals:
-        ring_bell(segment, reader)
+def announce(segment: Words, wires: Words) -> None:
+    """Count the message just sent on each wire for a reader that sleeps; wake it where it lacks no more."""
+    fence()
+    for w in range(wires.shape[0]):
+        reader = wires[w, PEER]
+        if load_ordered(segment, reader + TARGET) != 0:
+            arrivals = fetch_add(segment, reader + ARRIVALS, 1) + 1
+            if 0 < load_ordered(segment, reader + TARGET) <= arrivals:
+                ring_bell(segment, reader)
 
 
 @compiled

@@ -11,7 +11,7 @@ the program has taken.
     (int64 each)
 
     step: the last of those whose words the frame holds (see `ring`)
-    step -1 is a greeting, step -2 - n acknowledges step n
+    step -1 is a greeting, later the question what was received; step -2 - n acknowledges step n
 
 A frame that was lost, repeated, damaged or sent by another run ends the run: it would change the answer.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 import struct
 import sys
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -49,6 +50,8 @@ HEADER = struct.Struct("<4s16siqI")
 HELLO = -1
 
 _HIGH_WATER = 4
+# A sender that waits for an acknowledgement asks after so many seconds, and gives up after so many.
+_ASK_AFTER, _ANSWER_WITHIN = 1.0, 5.0
 _POLL_MS = 50
 # What may be on its way or waiting on one wire, in bytes and in messages.
 _CREDIT_BYTES, _LEAST_CREDIT, _LARGEST_CREDIT = 1 << 20, 8, 256
@@ -174,6 +177,8 @@ class Pump:
             int(row[WIRE]): deque() for row in self._in
         }
         self._acknowledged: dict[int, int] = {}
+        self._answers: dict[int, int] = {}
+        self._delivered: dict[int, int] = {}
         self._credit = threading.Event()
         self._threads: list[threading.Thread] = []
         self._closing = False
@@ -257,15 +262,39 @@ class Pump:
             wire = wires[number]
             self._acknowledged.setdefault(number, step - wire.window)
             # Waiting here holds up all wires of this partition, but only while it is ahead on all of them.
-            while step - self._acknowledged[number] > credit(wire) * wire.window:
-                self._credit.clear()
-                self._credit.wait(_POLL_MS / 1000)
-                if self._stopped():
-                    return
+            needed = step - credit(wire) * wire.window
+            if self._acknowledged[number] < needed and not self._wait_for_credit(number, needed):
+                return
             used = 1 + message[1] if wire.listed else sizes[k]
             words = message[1 : 1 + used].tobytes()
             if not self._pushed(self._push[number], pack(self._run, number, step, words)):
                 return
+
+    def _wait_for_credit(self, number: int, step: int) -> bool:
+        """Wait until `step` is acknowledged; False where the run was stopped before.
+
+        Who has waited for long asks, and the other side's thread answers however slow its program is.
+        Raises `WireError` where it does not.
+        """
+        answered, asked = time.monotonic(), 0.0
+        known = self._answers.get(number, 0)
+        while True:
+            self._credit.clear()
+            if self._acknowledged[number] >= step:
+                return True
+            self._credit.wait(_POLL_MS / 1000)
+            if self._stopped():
+                return False
+            now = time.monotonic()
+            if self._answers.get(number, 0) != known:
+                known, answered = self._answers[number], now
+            if now - answered > _ANSWER_WITHIN:
+                name = wire_name(self._manifest.wires[number], number)
+                raise WireError(f"{name}: step {step} was not acknowledged in {_ANSWER_WITHIN} s; {_ADVICE}")
+            if now - max(answered, asked) > _ASK_AFTER:
+                asked = now
+                if not self._pushed(self._push[number], pack(self._run, number, HELLO, b"")):
+                    return False
 
     def _pushed(self, socket: zmq.Socket[bytes], frame: bytes) -> bool:
         """Send when there is room; False where the run was stopped before."""
@@ -279,8 +308,8 @@ class Pump:
         while not self._stopped():
             held = any(self._pending.values())
             # What is held waits for room in a ring, which nothing announces here.
-            if self._pull.poll(1 if held else _POLL_MS):
-                self._take_frame()
+            if self._pull.poll(1 if held else _POLL_MS) and (number := self._take_frame()) is not None:
+                self._acknowledge(number)
             for k, row in enumerate(self._in):
                 self._deliver(k, self._pending[int(row[WIRE])])
 
@@ -291,6 +320,7 @@ class Pump:
             return number
         if step < HELLO:
             self._acknowledged[number] = max(self._acknowledged.get(number, -1), -2 - step)
+            self._answers[number] = self._answers.get(number, 0) + 1
             self._credit.set()
         else:
             self._pending[number].append((step, words))
@@ -304,8 +334,14 @@ class Pump:
             step, words = pending.popleft()
             ring.put(self._segment, self._in[k : k + 1], np.concatenate([[step], words]))
             wire = self._manifest.wires[number]
+            self._delivered[number] = step
             if step // wire.window % (credit(wire) // 4) == 0:
-                self._pushed(self._back[number], pack(self._run, number, -2 - step, b""))
+                self._acknowledge(number)
+
+    def _acknowledge(self, number: int) -> None:
+        """Tell the other end of a wire up to which step its messages are in the ring."""
+        if number in self._delivered:
+            self._pushed(self._back[number], pack(self._run, number, -2 - self._delivered[number], b""))
 
 
 def _leaving(table: NDArray[np.int64], layout: SegmentLayout, manifest: Manifest) -> NDArray[np.int64]:
