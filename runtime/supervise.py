@@ -131,6 +131,8 @@ class Supervisor:
         start = time.monotonic()
         self._moved = (start, [])
         self._tell("go", chunk=self._chunk)
+        for worker in self.workers:
+            worker.state = "running"
         shown = start
 
         def finished() -> bool:
@@ -145,6 +147,9 @@ class Supervisor:
             return done
 
         self._serve(finished)
+        for worker in self.workers:
+            if worker.complete < steps and not self.signals.count:
+                raise PartitionError(worker.partition, f"stopped of itself at step {worker.complete}")
 
     def close(self) -> None:
         """Let all workers end; they have nothing more to do."""
@@ -270,11 +275,9 @@ class Supervisor:
     def _check_stuck(self) -> None:
         """All wait for messages and none has come for long: one was lost on its way."""
         steps = [worker.progress for worker in self.workers]
-        working = [w for w in self.workers if w.state != "done"]
-        waiting = [
-            (w, wait) for w in working if w.state not in ("starting", "ready") and (wait := w.waits_for)
-        ]
-        if steps != self._moved[1] or not waiting or not all(w.waits for w in working):
+        running = [w for w in self.workers if w.state == "running"]
+        waiting = [(w, wait) for w in running if (wait := w.waits_for)]
+        if steps != self._moved[1] or not waiting or not all(w.waits for w in running):
             self._moved = (time.monotonic(), steps)
             return
         if time.monotonic() - self._moved[0] < (STUCK_BETWEEN_HOSTS if self._links() else STUCK_FOR):

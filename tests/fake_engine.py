@@ -170,6 +170,10 @@ class Engine:
             os.kill(os.getpid(), signal.SIGSTOP)
         elif self.fault == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        elif self.fault == "mute":
+            self.out = self.out[:0]
+        elif self.fault == "halt":
+            self.segment[STOP] = 1
         elif self.fault == "raise":
             raise ValueError("no such luck")
         elif self.fault == "exit":

@@ -37,10 +37,12 @@ def run_split(
     return run_assigned(graph, Assignment(partitions, atoms, probes), dtype, steps)
 
 
-def run_assigned(graph: g.Graph, assignment: Assignment, dtype: str, steps: int) -> dict[str, np.ndarray]:
+def run_assigned(
+    graph: g.Graph, assignment: Assignment, dtype: str, steps: int, overlap: bool = False
+) -> dict[str, np.ndarray]:
     """As `run_split`, with the partition of every atom and probe given."""
     partitions = assignment.partitions
-    layouts, recorded = schedule(graph, assignment, dtype)
+    layouts, recorded = schedule(graph, assignment, dtype, overlap)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "build"
         manifest = emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, home, "test")

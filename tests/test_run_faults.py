@@ -61,6 +61,27 @@ def test_fault_is_named_and_results_kept(
         assert "in _misbehave" in caught.value.details
 
 
+@pytest.mark.parametrize("transport", ["ring", "tcp"])
+def test_a_message_that_never_comes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    monkeypatch.setenv("SPIKE_FAKE", "mute:1:300")
+    with pytest.raises(
+        launch.RunFailedError, match=r"waits for the message of step \d+ on wire .*, which was lost"
+    ):
+        go(tmp_path, 3, 60.0, transport=transport)
+    assert open_run(tmp_path / "run").status == "failed"
+
+
+def test_a_run_that_ends_early_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKE_FAKE", "halt:1:300")
+    with pytest.raises(launch.RunFailedError, match=r"partition \d stopped of itself at step \d+"):
+        go(tmp_path, 3, 60.0)
+    run = open_run(tmp_path / "run")
+    assert run.status == "failed"
+    check(run, 3, run.about.recorded)
+
+
 def test_an_error_of_the_callers_progress_loses_nothing(tmp_path: Path) -> None:
     """What was recorded until then is kept, also what does not fill a chunk."""
 

@@ -123,6 +123,15 @@ def test_full_buffers_in_mid_window_change_nothing(monkeypatch: pytest.MonkeyPat
     assert len(calls) > 12
 
 
+def test_partitions_with_chunks_of_their_own_record_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = inprocess.prepared(loads(MODEL))
+    whole = data(graph, 1, 0)
+    monkeypatch.setattr(
+        spike_runtime.engine.Engine, "_chunk_length", lambda engine: (7, 3, 10)[engine.partition]
+    )
+    assert data(graph, 3, 5) == whole
+
+
 def test_the_window_is_the_least_delay_of_what_crosses() -> None:
     text = """
     ensemble a(100)
@@ -169,7 +178,7 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
     assignment = Assignment(2, {name: int(name == "b#5") for name, _ in graph.nodes(g.Atom)}, {"probe b": 0})
 
     def groups() -> list[list[str]]:
-        layout = schedule(graph, assignment, "float32")[0][0]
+        layout = schedule(graph, assignment, "float32", overlap=True)[0][0]
         return [sorted(atom for s in part for atom in s.members) for part in (layout.neurons, layout.rest)]
 
     a, b = ["a#0", "a#1"], [f"b#{k}" for k in range(5)]
@@ -186,7 +195,7 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(spike_runtime.engine, "_loop", seen)
     whole = data(graph, 1, 0)
-    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS)
+    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole
     exchanges = [[op for op in order if op in ("Collect", "Neurons", "Publish")] for order in orders]
     assert exchanges == [

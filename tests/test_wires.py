@@ -246,8 +246,8 @@ def test_bad_frames_are_refused(frames: list[bytes], message: str) -> None:
 class Node:
     """A partition over ZeroMQ, in this process."""
 
-    def __init__(self, partition: int, bind: str) -> None:
-        self.manifest = model(2)
+    def __init__(self, partition: int, bind: str, manifest: schema.Manifest | None = None) -> None:
+        self.manifest = manifest or model(2)
         self.layout = ring.segment_layout(self.manifest, (partition,))
         self.segment = shared.attach(shared.create(self.layout.words), self.layout.words)
         ring.prepare(self.segment, 0, 0)
@@ -261,9 +261,9 @@ class Node:
         return status, seen
 
 
-def pair(transport: str, folder: Path) -> list[Node]:
+def pair(transport: str, folder: Path, manifest: schema.Manifest | None = None) -> list[Node]:
     binds = ["tcp://127.0.0.1:*"] * 2 if transport == "tcp" else [f"ipc://{folder}/{p}" for p in range(2)]
-    nodes = [Node(p, bind) for p, bind in enumerate(binds)]
+    nodes = [Node(p, bind, manifest) for p, bind in enumerate(binds)]
     endpoints = [node.pump.endpoint for node in nodes]
     threads = [threading.Thread(target=node.pump.connect, args=(endpoints,)) for node in nodes]
     for thread in threads:

@@ -190,7 +190,7 @@ class _Planner:
         return pt.place(self.graph, n, self.reads, self.hypergraph, word, shares)
 
     def _schedule(self, assignment: Assignment, made: Spread) -> _Placed:
-        layouts, recorded = schedule(self.graph, assignment, self.dtype)
+        layouts, recorded = schedule(self.graph, assignment, self.dtype, made.by_socket)
         costs = made.costs(layouts)
         profile = self.sites[0].profile
         recording = recording_cost(self.graph, layouts, profile)

@@ -27,7 +27,7 @@ from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, sp
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)
-# Neurons that take as long as a message on a ring: fewer are not worth a call of their own.
+# Neurons that take longer than a call of their own costs.
 LEAST_OVERLAP = 1000
 
 
@@ -50,9 +50,14 @@ class Assignment:
     probes: dict[str, int]
 
 
-def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[la.Layout], list[Recorded]]:
-    """Layouts of all partitions, and which of them records what."""
-    shared = _Model(graph, dtype, forms(graph), graph.order(), _absorbed(graph))
+def schedule(
+    graph: g.Graph, assignment: Assignment, dtype: str, overlap: bool = False
+) -> tuple[list[la.Layout], list[Recorded]]:
+    """Layouts of all partitions, and which of them records what.
+
+    overlap: neurons that no message waits for are computed while the messages travel.
+    """
+    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), _absorbed(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
     return [m.layout(crossing, lists) for m in members], [r for m in members for r in m.recorded]
@@ -73,6 +78,7 @@ class _Model:
 
     graph: g.Graph
     dtype: str
+    overlap: bool
     forms: dict[str, Form]
     order: list[str]
     absorbed: frozenset[str]
@@ -328,9 +334,9 @@ class _Partition:
         self, early: set[str], sent: set[str]
     ) -> tuple[tuple[la.NeuronGroup, ...], tuple[la.NeuronGroup, ...]]:
         """Atoms that are not early: those that add to sums that are sent, and what no message waits for."""
-        done = early.union(self.cells)
+        done, overlap = early.union(self.cells), self.model.overlap and sent
         last = [n for n in self.model.order if n in self.atoms and n not in done]
-        rest = [n for n in last if sent and sent.isdisjoint(self.op(n).targets)]
+        rest = [n for n in last if overlap and sent.isdisjoint(self.op(n).targets)]
         if sum(self.op(n).size for n in rest) < LEAST_OVERLAP:
             return self._neurons("last", last), ()
         return self._neurons("sent", [n for n in last if n not in set(rest)]), self._neurons("last", rest)
