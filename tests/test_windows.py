@@ -24,6 +24,8 @@ import spikec
 import spikec.program.schedule
 from spikec import graph as g
 from spikec.frontend import loads
+from spikec.planning import partition, profile
+from spikec.planning.plan import make_plan
 from spikec.program.schedule import Assignment, schedule
 from spikec.program.wires import LONGEST_MESSAGE, LONGEST_WINDOW
 
@@ -149,6 +151,25 @@ def test_the_window_is_the_least_delay_of_what_crosses() -> None:
         assert [layout.window for layout in layouts] == [window, window]
         # No sum has a part in both: nothing has to be kept.
         assert not any(len(layout.late) for layout in layouts)
+
+
+def test_the_partitioner_cuts_where_the_delay_is_long() -> None:
+    """Two pairs: cutting each is fewer numbers, cutting between them fewer messages."""
+    pairs = [("a0", "a1"), ("b0", "b1")]
+    lines = [f"ensemble {name}(200, dims=3)" for pair in pairs for name in pair]
+    lines += [f"connect {x}[0] -> {y}[0] synapse 5ms" for p in pairs for x, y in (p, p[::-1])]
+    lines += [f"connect {x} -> {y} synapse 5ms delay 10ms" for x, y in (("a0", "b0"), ("b1", "a1"))]
+    lines += [f"probe {name} spikes" for pair in pairs for name in pair]
+    graph = inprocess.prepared(loads("\n".join(lines)))
+    host = profile.load("reference")
+    few = schedule(graph, partition.assign(graph, 2, host, "float32"), "float32")[0]
+    made = make_plan(graph, 2, host, "float32")
+    assert sum(len(rows) for layout in few for rows in layout.send.values()) == 4
+    assert {layout.window for layout in few} == {1}
+    assert sum(len(rows) for layout in made.layouts for rows in layout.send.values()) == 6
+    assert {layout.window for layout in made.layouts} == {10}
+    assert {made.assignment.atoms[f"{name}#0"] for name in ("a0", "a1")} == {0}
+    assert {made.assignment.atoms[f"{name}#0"] for name in ("b0", "b1")} == {1}
 
 
 def test_windows_are_bounded() -> None:

@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec import projections as pj
+from spikec.program.wires import LONGEST_WINDOW
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 Ints = NDArray[np.int64]
 MEMORY = (g.Filter, g.Delay)
+# Each is planned in full.
+MOST_WINDOWS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,8 @@ class Reads:
 
     readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
     sums: names; firsts: column of each one's first component, with the number of columns at the end.
-    later: readers x columns, components needed one step later; now: those needed in the step that makes them.
+    later: readers x columns, components needed a step (or a window) later; now: those needed before, in the
+    step that makes them as a rule.
     """
 
     readers: tuple[tuple[str, ...], ...]
@@ -55,9 +59,22 @@ class Hypergraph:
     words: tuple[int, ...]
 
 
-def reads(graph: g.Graph) -> Reads:
-    """Who reads what, found by following every reader's inputs back to exact sums."""
-    columns = _Columns(graph)
+def windows(graph: g.Graph) -> tuple[int, ...]:
+    """Exchange windows that a cut could have besides 1: the longest delays with which exact sums are read."""
+    delays = {
+        min(op.delay, LONGEST_WINDOW)
+        for name, op in graph.nodes(MEMORY)
+        if isinstance(graph.op(graph.inputs(name)[0]), g.ExactSum)
+    }
+    return tuple(sorted(delays - {1})[-MOST_WINDOWS:])
+
+
+def reads(graph: g.Graph, window: int = 1) -> Reads:
+    """Who reads what, found by following every reader's inputs back to exact sums.
+
+    What is read less than `window` steps later counts as read now, so that it is not cut.
+    """
+    columns = _Columns(graph, window)
     readers = _readers(graph)
     frontier = columns.wanted(readers)
     size = columns.size
@@ -83,7 +100,8 @@ class _Columns:
     now.
     """
 
-    def __init__(self, graph: g.Graph) -> None:
+    def __init__(self, graph: g.Graph, window: int) -> None:
+        self.window = window
         self.first: dict[str, int] = {}
         self.size = 0
         self.sums: list[str] = []
@@ -113,7 +131,7 @@ class _Columns:
         for name, op in graph.nodes():
             if name not in self.first:
                 continue
-            delayed = isinstance(op, MEMORY)
+            delayed = isinstance(op, MEMORY) and op.delay >= self.window
             for source in dict.fromkeys(graph.inputs(name)):
                 r, c = _pattern(op, graph.op(source).size)
                 rows.append(r + self.first[name])

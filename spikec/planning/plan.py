@@ -94,7 +94,16 @@ def make_plan(
 
 
 @dataclass(frozen=True, eq=False)
+class _Cuts:
+    """What a plan may cut."""
+
+    reads: hg.Reads
+    hypergraph: hg.Hypergraph
+
+
+@dataclass(frozen=True, eq=False)
 class _Placed:
+    cuts: _Cuts | None
     assignment: Assignment
     layouts: tuple[la.Layout, ...]
     recorded: tuple[Recorded, ...]
@@ -110,35 +119,35 @@ class _Planner:
         self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
         self.atoms = sum(1 for _ in graph.nodes(g.Atom))
         self.placed: dict[tuple[int, int], _Placed] = {}
-
-    @cached_property
-    def reads(self) -> hg.Reads:
-        return hg.reads(self.graph)
+        self.cuts: dict[int, _Cuts] = {}
 
     @cached_property
     def weights(self) -> list[dict[str, float]]:
         return [pt.vertex_costs(self.graph, site.profile, self.dtype) for site in self.sites]
 
-    @cached_property
-    def hypergraph(self) -> hg.Hypergraph:
-        return hg.hypergraph(self.graph, self.reads, self.weights[0])
+    def cuts_of(self, window: int) -> _Cuts:
+        """Cuts across which nothing is read less than `window` steps later."""
+        if window not in self.cuts:
+            reads = hg.reads(self.graph, window)
+            self.cuts[window] = _Cuts(reads, hg.hypergraph(self.graph, reads, self.weights[0]))
+        return self.cuts[window]
 
     @cached_property
     def groups(self) -> int:
         """How many groups of atoms there are: no model can be cut into more partitions."""
-        return self.atoms if hg.separable(self.graph) else len(self.hypergraph.groups)
+        return self.atoms if hg.separable(self.graph) else len(self.cuts_of(1).hypergraph.groups)
 
     def plan(self, n: int, hosts: int) -> Plan:
         hosts = min(hosts, max(1, n))
         made = spread(n, self.sites[:hosts], self.transport)
         placed = self._place(n, hosts)
-        if n > 1:
+        if cuts := placed.cuts:
             placed = refine(
                 placed,
-                lambda assignment: self._schedule(assignment, made),
+                lambda assignment: self._schedule(assignment, made, cuts),
                 self.graph,
-                self.hypergraph,
-                self.reads,
+                cuts.hypergraph,
+                cuts.reads,
                 made.site_of if hosts > 1 else None,
             )
         self.placed[n, hosts] = placed
@@ -178,24 +187,27 @@ class _Planner:
     def _place(self, n: int, hosts: int) -> _Placed:
         if (n, hosts) not in self.placed:
             made = spread(n, self.sites[:hosts], self.transport)
-            self.placed[n, hosts] = self._schedule(self._assignment(n, hosts, made), made)
+            if n == 1:
+                return self.placed.setdefault((n, hosts), self._schedule(pt.whole(self.graph), made, None))
+            tried = [self.cuts_of(window) for window in (1, *hg.windows(self.graph))]
+            possible = [cuts for k, cuts in enumerate(tried) if k == 0 or len(cuts.hypergraph.groups) >= n]
+            placed = [self._schedule(self._assignment(n, hosts, made, cuts), made, cuts) for cuts in possible]
+            self.placed[n, hosts] = min(placed, key=lambda p: p.step)
         return self.placed[n, hosts]
 
-    def _assignment(self, n: int, hosts: int, made: Spread) -> Assignment:
-        if n == 1:
-            return pt.whole(self.graph)
+    def _assignment(self, n: int, hosts: int, made: Spread, cuts: _Cuts) -> Assignment:
         word = self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
         totals = [max(sum(w.values()), 1e-9) for w in self.weights]
         shares = [pt.Share(count, totals[0] / totals[k]) for k, count in enumerate(made.counts)]
-        return pt.place(self.graph, n, self.reads, self.hypergraph, word, shares)
+        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, word, shares)
 
-    def _schedule(self, assignment: Assignment, made: Spread) -> _Placed:
+    def _schedule(self, assignment: Assignment, made: Spread, cuts: _Cuts | None) -> _Placed:
         layouts, recorded = schedule(self.graph, assignment, self.dtype, made.by_socket)
         costs = made.costs(layouts)
         profile = self.sites[0].profile
         recording = recording_cost(self.graph, layouts, profile)
         step = beside(made.step(costs), recording, made.counts[0], profile.cores)
-        return _Placed(assignment, tuple(layouts), tuple(recorded), costs, step, recording)
+        return _Placed(cuts, assignment, tuple(layouts), tuple(recorded), costs, step, recording)
 
     def _prediction(self, k: int, m: int, planned: int, hosts: int) -> Prediction:
         """With k partitions on m hosts: planned in full where that may be the advice, else estimated."""

@@ -71,4 +71,5 @@ def _exchange(layouts: Sequence[la.Layout], k: int, profile: HostProfile, transp
     if len(layouts) == 1:
         # Nothing crosses yet: take it that a partition needs half of all sums of the others.
         received = [layouts[0].sums // 2]
-    return wire["latency"] + 2 * wire["message"] * (k - 1) + 2 * wire["word"] * max(received)
+    messages = wire["latency"] + 2 * wire["message"] * (k - 1)
+    return messages / layouts[0].window + 2 * wire["word"] * max(received)

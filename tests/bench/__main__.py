@@ -25,6 +25,8 @@ MODELS = {
     "big_ensembles": "big-16x4000-8d",
     "small_ensembles": "small-1000x100-1d",
 }
+# More partitions than cores: of this model, so many, and at most so many times the step of two.
+CROWDED, MANY, CROWDED_BAR = "small_ensembles", 16, 1.5
 
 
 def main() -> None:
@@ -56,6 +58,8 @@ def _measure(name: str, peer: bool) -> dict[str, Any]:
         row["nengo32"] = asdict(measure.nengo(MODELS[name], 32))
     row["spike"] = [asdict(measure.spike(path, n, "float32")) for n in (1, 2)]
     row["spike64"] = asdict(measure.spike(path, 1, "float64"))
+    if name == CROWDED:
+        row["crowded"] = asdict(measure.spike(path, MANY, "float32"))
     return row
 
 
@@ -106,6 +110,13 @@ def _summary(rows: list[dict[str, Any]]) -> str:
             mean = math.exp(statistics.fmean(map(math.log, ratios)))
             lines.append(
                 f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
+            )
+    for row in rows:
+        if "crowded" in row:
+            many, two = row["crowded"]["step_us"], row["spike"][1]["step_us"]
+            lines.append(
+                f"{MANY} partitions of {CROWDED}: {many:.1f} us per step, {many / two:.2f} times that of 2 "
+                f"(at most {CROWDED_BAR})."
             )
     return "\n".join(lines)
 
