@@ -60,8 +60,10 @@ def test_partitions_and_transports_give_the_same_bytes(tmp_path: Path) -> None:
     runs = {}
     for partitions in (1, 2, 3, 5):
         compiled = spikec.compile_text(MODEL, partitions, tmp_path / f"n{partitions}")
-        wires = compiled.manifest.wires
-        assert {wire.window for wire in wires} == ({3} if partitions > 1 else set())
+        # The partitioner may find a cut that only longer delays cross.
+        windows = {wire.window for wire in compiled.manifest.wires}
+        assert windows <= {3, 4, 5}
+        assert len(windows) == (partitions > 1)
         for transport in ("ring", "ipc", "tcp") if partitions > 1 else ("ring",):
             runs[partitions, transport] = compiled.run(
                 STEPS * 1e-3, tmp_path / f"run-{partitions}-{transport}", transport
