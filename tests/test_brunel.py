@@ -12,6 +12,7 @@ import pytest
 from bench_brunel.statistics import statistics
 
 from spikec.frontend import load
+from spikec.program.rates import rates
 
 HERE = Path(__file__).parent
 SECONDS, EXCITATORY = 1.0, 8000
@@ -33,6 +34,12 @@ def test_within_the_spread_of_the_peers_over_seeds(name: str) -> None:
     peers = json.loads((HERE / "bench_brunel" / "peers.json").read_text(encoding="utf-8"))
     values = np.array([run[name] for runs in peers.values() for run in runs])
     assert abs(ours()[name] - values.mean()) < 3 * values.std(ddof=1)
+
+
+def test_predicted_rates_are_those_of_the_network() -> None:
+    """Mean-field theory, which the cost model expects spikes by, within 5 % of the simulation."""
+    expected = rates(inprocess.prepared(load(HERE.parent / "models" / "brunel.spk")))
+    assert expected["excitatory.spikes"] == pytest.approx(ours()["rate"], rel=0.05)
 
 
 def test_statistics_of_poisson_and_regular_trains() -> None:

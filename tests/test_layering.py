@@ -30,7 +30,7 @@ LAYERS = {
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "
-    "program.cells program.recordings program.wires program.schedule",
+    "program.cells program.rates program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.emit dump",
     "whole": "pipeline",

@@ -24,15 +24,16 @@ Atoms = Sequence[tuple[str, g.Atom]]
 
 
 def stages(
-    atoms: Atoms, graph: g.Graph, places: Callable[[str], Ints], sum_rows: dict[str, int], dtype: str
-) -> tuple[la.Stage, ...]:
-    """The stages of a partition's cells; none where it has none."""
+    atoms: Atoms, graph: g.Graph, places: Callable[[str], Ints], sum_rows: dict[str, int], dtype: str,
+    rate: dict[str, float],
+) -> tuple[la.Stage, ...]:  # fmt: skip
+    """The stages of a partition's cells; none where it has none.  rate: expected, by list of spikes."""
     if not atoms:
         return ()
     projections = list(dict.fromkeys(p for path, _ in atoms for p in graph.inputs(path, "arriving")))
     lists = _lists(graph)
     group = _group(atoms, graph, places, sum_rows, dtype, lists)
-    return lists, _projections(projections, graph, group, lists), group
+    return lists, _projections(projections, graph, group, lists, rate), group
 
 
 def _spikes(graph: g.Graph, atom: str) -> list[str]:
@@ -57,7 +58,7 @@ def _lists(graph: g.Graph) -> la.SpikeLists:
 
 
 def _projections(
-    names: list[str], graph: g.Graph, group: la.CellGroup, lists: la.SpikeLists
+    names: list[str], graph: g.Graph, group: la.CellGroup, lists: la.SpikeLists, rate: dict[str, float]
 ) -> la.Projections:
     """One row for each projection; what the synapses are is drawn when the arrays are written."""
     rows, parts, first, weights = [], [], 0, 0
@@ -74,7 +75,10 @@ def _projections(
             for atom, _ in graph.readers(name)
             if atom in group.members
         )
-        parts.append(la.Part(op, runs, scale - shift))
+        targets = sum(stop - start for start, stop, _ in runs)
+        parts.append(
+            la.Part(op, runs, scale - shift, targets * op.per_target * rate[graph.inputs(name)[0]] * graph.dt)
+        )
         first += op.sources + 1
         weights += _synapses(op, runs) if own >= 0 else 0
     neurons = group.state["neurons"].shape[1]

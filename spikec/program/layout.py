@@ -101,11 +101,13 @@ class SpikeLists(Stage):
 @dataclass(frozen=True, eq=False)
 class Part:
     """The synapses of a projection to `runs` of its targets: (first, end, number of the first in the
-    partition)."""
+    partition).  `events`: how many of them carry a spike in a step, as is expected.
+    """
 
     op: Projection
     runs: tuple[tuple[int, int, int], ...]
     exponent: int
+    events: float
 
 
 @dataclass(frozen=True, eq=False)

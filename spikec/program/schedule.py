@@ -21,6 +21,7 @@ from spikec.program import layout as la
 from spikec.program.atoms import needs_library, neuron_group
 from spikec.program.demand import Demand, demand
 from spikec.program.forms import Form, forms
+from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
 from spikec.program.stages import Ints, ints
 from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
@@ -57,7 +58,7 @@ def schedule(
 
     overlap: neurons that no message waits for are computed while the messages travel.
     """
-    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), _absorbed(graph))
+    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), _absorbed(graph), rates(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
     return [m.layout(crossing, lists) for m in members], [r for m in members for r in m.recorded]
@@ -82,6 +83,7 @@ class _Model:
     forms: dict[str, Form]
     order: list[str]
     absorbed: frozenset[str]
+    rates: dict[str, float]
 
 
 @dataclass
@@ -160,6 +162,7 @@ class _Partition:
             self.now.of.__getitem__,
             self.sum_rows,
             self.model.dtype,
+            self.model.rates,
         )
         return la.Layout(
             partition=self.index,

@@ -70,7 +70,12 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         for k, p in enumerate(manifest.partitions)
     )  # fmt: skip
     wires = tuple(
-        WireReport(w.source, w.target, 8 * w.words, tuple(sorted(w.signals, key=lambda s: (-s[1], s[0]))))
+        WireReport(
+            w.source,
+            w.target,
+            8 * w.words // (w.window if w.listed else 1),
+            tuple(sorted(w.signals, key=lambda s: (-s[1], s[0]))),
+        )
         for w in manifest.wires
     )
     slowest = max(partitions, key=lambda p: (p.predicted_total, -p.index))
