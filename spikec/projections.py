@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 
 # Sources of synapses are drawn for so many targets at once, whatever the cut: the size of an atom.
 RUN = 256
+# Of whole multiples: 2 ** exponent must be a float.  What is less than 1e-280 mV counts as nothing.
+MOST_EXPONENT = 960
 
 
 @dataclass(frozen=True)
@@ -171,4 +173,4 @@ def exponent(arriving: list[Projection]) -> int:
     of it.
     """
     largest = sum(projection.bound for projection in arriving)
-    return 50 - int(np.ceil(np.log2(largest))) if largest > 0 else 50
+    return min(50 - int(np.ceil(np.log2(largest))), MOST_EXPONENT) if largest > 0 else 50

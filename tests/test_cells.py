@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import inprocess
@@ -131,6 +132,14 @@ def drawn(op: pj.Projection) -> tuple[np.ndarray, np.ndarray]:
     runs = [op.draw(start, min(start + pj.RUN, op.size)) for start in range(0, op.size, pj.RUN)]
     counts = np.concatenate([r.counts for r in runs])
     return np.concatenate([r.sources for r in runs]).astype(int), np.repeat(np.arange(op.size), counts)
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e-30, 0.1, 1e300])
+def test_sums_of_any_weights_fit_64_bits(weight: float) -> None:
+    arriving = [replace(projection(pj.FixedIndegree(80)), weight=weight)] * 3
+    units = weight * 2.0 ** pj.exponent(arriving)
+    assert 3 * 80 * units < 2.0**51
+    assert units > 2.0**40 or weight < 1e-280
 
 
 def test_fixed_indegree_draws_so_many_sources_evenly() -> None:

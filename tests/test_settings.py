@@ -76,6 +76,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "dt of another type": ({"dt": [1]}, "'dt' is not a number: [1]", '"20ms"'),
     "flag": ({"allow_outside": "yes"}, "allow_outside is True or False, not 'yes'", "allow_outside=True"),
     "memory": ({"memory_limit": "lots"}, "a memory limit is a size, not 'lots'", '"8GB"'),
+    "no memory": ({"memory_limit": float("nan")}, "a memory limit is a size, not nan", '"8GB"'),
+    "less memory": ({"memory_limit": "-1GB"}, "a memory limit is a size, not '-1GB'", '"8GB"'),
     "unknown option": ({"parameter": {}}, "there is no option 'parameter'", "did you mean 'parameters'?"),
 }
 

@@ -89,7 +89,9 @@ def _record(given: Entry, names: tuple[str, ...], what: str) -> Record:
 def _neuron(given: Entry, dt: float) -> DeltaLIF:
     record = _record(given, ("lif_delta",), "the neuron type of a population")
     neuron = DeltaLIF(**bind(record, _NEURON))
-    if np.float32(neuron.reset) >= np.float32(neuron.threshold):  # programs may compute in float32
+    with np.errstate(over="ignore"):  # programs may compute in float32
+        for_ever = np.float32(neuron.reset) >= np.float32(neuron.threshold)
+    if for_ever:
         raise Mistake(
             f"the reset of {neuron.reset:g} mV is not below the threshold of {neuron.threshold:g} mV",
             record.span,

@@ -112,13 +112,14 @@ def _flag(given: Any) -> bool:
 
 def _memory(given: Any) -> float:
     match = _QUANTITY.fullmatch(given) if isinstance(given, str) else None
-    if match is not None and match[2] in _SIZES:
-        return float(match[1]) * _SIZES[match[2]]
     try:
-        return float(given)
-    except (TypeError, ValueError):
+        size = float(match[1]) * _SIZES[match[2]] if match else float(given)
+    except (TypeError, ValueError, KeyError):
+        size = 0.0
+    if not size > 0:  # also where it is not a number
         hint = 'give bytes, or text such as "8GB"'
-        raise Mistake(f"a memory limit is a size, not {_shown(given)}", None, hint) from None
+        raise Mistake(f"a memory limit is a size, not {_shown(given)}", None, hint)
+    return size
 
 
 _READERS = {
