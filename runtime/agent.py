@@ -20,7 +20,7 @@ from spike_runtime import crew, frames, manifest, team
 from spike_runtime.crew import PIECE, Worker
 from spike_runtime.job import load_task
 from spike_runtime.manifest import ManifestError
-from spike_runtime.remote import MAGIC, PATIENCE, differences, spike
+from spike_runtime.remote import MAGIC, PATIENCE, differences, remedy, spike
 
 TICK = 0.1
 
@@ -90,9 +90,7 @@ def _begin(begin: dict[str, Any], stack: contextlib.ExitStack) -> list[Worker]:
     task = load_task(begin["task"])
     path = Path(task.manifest)
     if different := differences(begin["spike"], spike()):
-        raise _RefusedError(
-            "input", f"{sys.executable} has {', '.join(different)}; install the same versions"
-        )
+        raise _RefusedError("input", f"{sys.executable} has {', '.join(different)}; {remedy(different)}")
     try:
         if not path.is_file() or manifest.sha256(path) != begin["sha256"]:
             what = "is of another compilation" if path.is_file() else "is missing"

@@ -123,8 +123,8 @@ class Engine:
 
     def _chunk_length(self) -> int:
         """Steps per call: as many as the recording buffers may hold."""
-        size = np.dtype(self.manifest.precision).itemsize
-        row = sum(s.columns * size / s.every for s in self.slots if s.kind != "events")
+        size = {"value": np.dtype(self.manifest.precision).itemsize, "sum": np.dtype(np.int64).itemsize}
+        row = sum(s.columns * size[s.kind] / s.every for s in self.slots if s.kind != "events")
         return int(np.clip(BUFFER_BYTES // max(row, 1), 1, LONGEST_CHUNK))
 
     def _buffers(self) -> dict[str, NDArray[Any]]:

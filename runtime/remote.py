@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import signal
 import socket
@@ -245,15 +246,31 @@ class Link:
 
 
 def spike() -> dict[str, str]:
-    """Which Spike, Python and libraries this is: on all hosts of a run they must be the same."""
+    """Which Spike, Python, libraries and processor this is: on all hosts of a run they must be the same.
+
+    Copies of a signal that partitions compute for themselves would drift apart else.
+    """
+    from llvmlite import binding  # half of the time that this module takes to import
+
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    libraries = {name: importlib.metadata.version(name) for name in ("numpy", "numba", "pytensor", "pyzmq")}
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {
+        "processor": os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name(),
         "spike": digest.hexdigest()[:12],
         "python": ".".join(platform.python_version_tuple()[:2]),
     } | libraries
+
+
+_LIBRARIES = ("numpy", "numba", "llvmlite", "pytensor", "pyzmq")
+
+
+def remedy(different: Sequence[str]) -> str:
+    """What to do about the `differences`."""
+    if any(not what.startswith("processor") for what in different):
+        return "install the same versions"
+    return "name what all processors can do in the launch command of each host: env NUMBA_CPU_NAME=x86-64-v3"
 
 
 def differences(here: dict[str, str], there: dict[str, str]) -> Sequence[str]:

@@ -31,6 +31,17 @@ def test_a_division_by_zero_is_named_and_what_was_recorded_is_kept(tmp_path: Pat
     assert caught.value.run.probe("b").sizes["time"] == 49
 
 
+@pytest.mark.usefixtures("reference_host")
+def test_a_current_of_one_neuron_that_is_not_a_number_is_noticed(tmp_path: Path) -> None:
+    text = (
+        "input bad(t) = log(0.0105 - t)\nensemble a(60)\n"
+        "connect bad -> a.neurons[1] synapse none\nprobe a synapse 10ms\n"
+    )
+    compiled = spikec.compile_text(text, 1, tmp_path / "model")
+    with pytest.raises(RunFailedError, match=r"what an ensemble represents is not a number .*, step 11;"):
+        compiled.run(0.1, tmp_path / "run")
+
+
 def test_every_function_means_the_same_in_a_program_as_when_solved() -> None:
     """Comparisons and select inside of arithmetic, too: true is 1, and numbers have 64 bits."""
     graph = g.Graph("functions", 1e-3, 0)

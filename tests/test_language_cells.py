@@ -40,7 +40,8 @@ CASES = {
     "no rule": ("connect p -> q delay 1ms", 1, "a connection between populations needs a rule", RULES),
     "matrix for a rule": ("connect p -> q transform 0.5 delay 1ms", 26,
                           "the rule of a connection between populations must be fixed_indegree or "
-                          "fixed_probability or pairs", "write fixed_indegree(...)"),
+                          "fixed_probability or pairs",
+                          "write fixed_indegree(...) or fixed_probability(...) or pairs(...)"),
     "no delay": ("connect p -> q transform fixed_indegree(9, weight=1)", 26,
                  "a connection between populations needs a delay", "write delay 1.5ms"),
     "delay between steps": ("connect p -> q transform fixed_indegree(9, weight=1) delay 0.15ms", 60,

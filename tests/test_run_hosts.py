@@ -349,6 +349,13 @@ def test_another_spike_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     refused(tmp_path, Host("node2", "127.0.0.1", 2, ("env",)), match, ManifestError)
 
 
+def test_another_processor_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = remote.spike() | {"processor": "pentium"}
+    monkeypatch.setattr(remote, "spike", lambda: other)
+    match = r"on host node2: .* has processor .* instead of pentium; name what all .* NUMBA_CPU_NAME"
+    refused(tmp_path, Host("node2", "127.0.0.1", 2, ("env",)), match, ManifestError)
+
+
 def test_addresses(tmp_path: Path) -> None:
     elsewhere = (
         r"partition 1 on host node2 lost a connection: cannot receive at tcp://203.0.113.1:\*: .*address"

@@ -91,8 +91,11 @@ def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
             J, A = tile_J[:m], tile_A[:m]
             currents(J, values, x, E, e, dims, B, n)
             if current >= 0:
+                whole = values[current] * 0
                 for i in range(m):
                     J[i] += values[current + i]
+                    whole += J[i] * 0  # not a number once one J is none
+                J[0] += whole
             check(J, status)
             update(J, A, state, n, parameters[a])
             if gather:

@@ -83,7 +83,8 @@ def _whole(given: Entry, label: str) -> int:
 def _record(given: Entry, names: tuple[str, ...], what: str) -> Record:
     if isinstance(given.value, Record) and given.value.name in names:
         return given.value
-    raise Mistake(f"{what} must be {' or '.join(names)}", given.span, f"write {names[0]}(...)")
+    remedy = " or ".join(f"{name}(...)" for name in names)
+    raise Mistake(f"{what} must be {' or '.join(names)}", given.span, f"write {remedy}")
 
 
 def _neuron(given: Entry, dt: float) -> DeltaLIF:

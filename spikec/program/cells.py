@@ -134,7 +134,9 @@ def _by_source(part: la.Part) -> sp.csc_array:
     weights = [d.weights for d in drawn if d.weights is not None]
     data = np.concatenate(weights) if weights else np.ones(len(sources), np.int8)
     numbers = np.concatenate([first + np.arange(stop - start) for start, stop, first in part.runs])
-    rows = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    rows = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    if rows[-1] < 1 << 31:
+        rows = rows.astype(np.int32)  # half the memory of the conversion
     by_source = sp.csr_array((data, sources, rows), shape=(len(numbers), part.op.sources)).tocsc()
     by_source.indices = numbers[by_source.indices]
     return by_source
