@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 import weakref
@@ -64,13 +65,14 @@ class Compiled:
         if output is not None:
             return run(self.path, duration, output, transport=transport, **options)
         home = Path(tempfile.mkdtemp(prefix="spike-run-"))
+        # Not before: arrays that are read lazily may outlive the run's object.
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
         try:
-            result = run(self.path, duration, home / "run", transport=transport, **options)
+            return run(self.path, duration, home / "run", transport=transport, **options)
         except BaseException as error:
-            _remove_with(getattr(error, "run", None), home)  # a run that failed holds what it recorded
+            if getattr(error, "run", None) is None:  # a run that failed holds what it recorded
+                shutil.rmtree(home, ignore_errors=True)
             raise
-        _remove_with(result, home)
-        return result
 
     def _repr_html_(self) -> str:
         from spikec.views.draw import svg
@@ -158,9 +160,9 @@ def _compiled(graph: Any, output: Path | str | None, options: Options, progress:
     try:
         made = _written(graph, home / "model", options, progress)
     except BaseException:
-        _remove_with(None, home)
+        shutil.rmtree(home, ignore_errors=True)
         raise
-    _remove_with(made, home)
+    weakref.finalize(made, shutil.rmtree, home, ignore_errors=True)
     return made
 
 
@@ -168,14 +170,6 @@ def _written(graph: Any, home: Path, options: Options, progress: Progress | None
     manifest = compile_graph(graph, home, options, progress)
     assert manifest is not None
     return Compiled(home, manifest)
-
-
-def _remove_with(owner: Any, folder: Path) -> None:
-    """Remove a temporary folder when `owner` is gone: now, where there is none."""
-    if owner is None:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
 
 
 def check_output(folder: Path) -> None:

@@ -209,14 +209,20 @@ def test_a_run_knows_how_it_went(tiny) -> None:
     assert "0.5 s of 0.5 s" in repr(run)
 
 
-def test_a_run_again_is_the_same_and_goes_with_its_results(tiny) -> None:
+def test_a_run_again_is_the_same_and_its_arrays_outlive_it(tiny) -> None:
     run = tiny.compiled.run(0.5, transport="ipc")
-    for name in run.names:
-        np.testing.assert_array_equal(run.probe(name).values, tiny.run.probe(name).values)
-    folder = run.path
-    assert folder.is_dir()
+    again = {name: run.probe(name) for name in run.names}
     del run
     gc.collect()
+    for name, array in again.items():
+        np.testing.assert_array_equal(array.values, tiny.run.probe(name).values)
+
+
+def test_results_that_were_not_asked_for_are_gone_when_python_ends(tiny) -> None:
+    text = f"import spikec; print(spikec.open_manifest({str(tiny.compiled.path)!r}).run('10ms').path)"
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    folder = Path(ended.stdout.splitlines()[-1])
+    assert folder.name == "run"
     assert not folder.parent.exists()
 
 

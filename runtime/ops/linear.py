@@ -38,6 +38,7 @@ class SparseProduct(KernelOp):
 
     def kernel(self) -> Callable[..., Any]:
         def sparse_product(values, pointers, columns, x):  # type: ignore[no-untyped-def]
+            x = np.ascontiguousarray(x)  # a function of time alone may be a view; nothing is copied else
             y = np.empty(pointers.shape[0] - 1, values.dtype)
             for row in range(y.shape[0]):
                 start, stop = pointers[row], pointers[row + 1]
