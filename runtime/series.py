@@ -16,6 +16,7 @@ import zarr
 from numpy.typing import NDArray
 from spike_runtime.manifest import Manifest, Probe
 from zarr.codecs import BloscCodec
+from zarr.core.sync import sync
 
 EVENTS_CHUNK = 1 << 18
 TIME_CHUNK = 1 << 16
@@ -131,8 +132,8 @@ class Samples:
 
     def cut(self, step: int) -> None:
         if (samples := step // self._probe.every) < self._samples:
-            self._value.resize((samples, self._probe.size))
-            self._time.resize((samples,))
+            _shorten(self._value, (samples, self._probe.size))
+            _shorten(self._time, (samples,))
 
     def _buffer(self, number: int) -> NDArray[Any]:
         if number not in self._pending:
@@ -235,6 +236,13 @@ class Events:
         self._time.resize((stop,))
         self._time[self._whole : stop] = step * self._dt
         self._last = int(step[-1])
+
+
+def _shorten(array: zarr.Array[Any], shape: tuple[int, ...]) -> None:
+    """Cut an array beyond whose new end nothing was written: `resize` lists every chunk that could be there,
+    of which a run that was to be long has more than fit the memory.
+    """
+    sync(array.async_array.resize(shape, delete_outside_chunks=False))
 
 
 def _taken(pieces: list[NDArray[np.int64]], limit: int) -> list[NDArray[np.int64]]:

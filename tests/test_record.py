@@ -188,6 +188,16 @@ def test_early_end_is_cut_where_all_parts_are_complete(tmp_path: Path) -> None:
     assert spikes["time"].values.max() > 1.09
 
 
+def test_a_run_that_was_to_be_very_long_ends_at_once(tmp_path: Path) -> None:
+    """10^15 steps have more chunks than fit the memory of any machine."""
+    long, short = tmp_path / "long", tmp_path / "short"
+    assert play(long, 2, [[50], [50]], [0, 1], steps=10**15) == 50
+    assert play(short, 2, [[50], [50]], [0, 1], steps=50) == 50
+    for group in ("held", "spikes"):
+        opened = [xr.open_zarr(store, group=group, consolidated=False).load() for store in (long, short)]
+        xr.testing.assert_identical(*opened)
+
+
 def test_spikes_of_a_partition_that_was_ahead_are_cut(tmp_path: Path) -> None:
     whole = model(2)
     spikes = replace(whole.probes[2], parts=(schema.ProbePart(0, 0, ((0, COLUMNS),)),))
