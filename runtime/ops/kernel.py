@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -30,8 +31,9 @@ class KernelOp(Op):
     def __init__(self) -> None:
         self.destroy_map = {output: [source] for output, source in self.inplace.items()}
 
+    @abstractmethod
     def kernel(self) -> Callable[..., Any]:
-        raise NotImplementedError(type(self).__name__)
+        """The function that Numba compiles."""
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
         """Types of all outputs; in-place outputs have the type of their input."""

@@ -59,9 +59,9 @@ class _Checker:
         self.frame = Frame(context, "", Scope(context, context.folder), {}, 0)
         self.name = Path(model.file).stem
         self.dt = DEFAULT_DT
-        self.library = Library(context)
+        self.catalogue = Library(context)
         if context.folder is not None:
-            self.library.reading.append((context.folder / Path(model.file).name).resolve())
+            self.catalogue.reading.append((context.folder / Path(model.file).name).resolve())
 
     def run(
         self, parameters: Mapping[str, float | Value], seed: int | None, dt: float | None
@@ -69,7 +69,7 @@ class _Checker:
         self._imports()
         self._override(parameters)
         self._settings(seed, dt)
-        expander = Expander(self.context, self.library, self.dt)
+        expander = Expander(self.context, self.catalogue, self.dt)
         expander.block(self.model.statements, self.frame)
         connections = self._connections(expander)
         probes = self._probes(expander)
@@ -89,7 +89,7 @@ class _Checker:
     def _imports(self) -> None:
         for statement in self.model.statements:
             if isinstance(statement, s.Import):
-                self.context.attempt(self.library.include, statement, self.frame)
+                self.context.attempt(self.catalogue.include, statement, self.frame)
 
     def _override(self, parameters: Mapping[str, float | Value]) -> None:
         """Give parameters set from outside the unit of what the model writes for them."""

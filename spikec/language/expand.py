@@ -38,7 +38,7 @@ class Expander:
     """Walks statements; `elements`, `connects` and `probes` are what it found."""
 
     context: Context
-    library: Library
+    catalogue: Library
     dt: float
     elements: list[Element] = field(default_factory=list)
     connects: list[tuple[s.Connect, Frame]] = field(default_factory=list)
@@ -214,10 +214,10 @@ class Expander:
         self.block(self._module(statement, frame).definition.body, instance.frame)
 
     def _module(self, statement: s.Use, frame: Frame) -> ModuleValue:
-        found = frame.modules.get(statement.module) or self.library.standard(statement.module)
+        found = frame.modules.get(statement.module) or self.catalogue.standard(statement.module)
         if found is None:
             self.context.refuse_unread(statement.module)
-            known = [*frame.modules, *self.library.standard_names()]
+            known = [*frame.modules, *self.catalogue.standard_names()]
             raise Mistake(
                 f"unknown module {statement.module!r}", statement.span, suggestion(statement.module, known)
             )
