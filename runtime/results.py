@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,19 @@ class Run:
             f"Run({str(self.path)!r}: {about.model}, {about.status}, "
             f"{about.recorded * about.dt:g} s of {about.steps * about.dt:g} s, "
             f"probes: {', '.join(self.names)})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how the run ended, and its probes."""
+        about = self.about
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(' x '.join(map(str, self.probe(name).shape)))}</td></tr>"
+            for name in (self.names if self.store.is_dir() else ())
+        )
+        return (
+            f"<p><b>{escape(about.model)}</b>: {escape(about.status)}, "
+            f"{about.recorded * about.dt:g} s of {about.steps * about.dt:g} s</p>"
+            f"<table><tr><th>probe</th><th>recorded</th></tr>{rows}</table>"
         )
 
 

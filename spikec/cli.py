@@ -124,9 +124,9 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
         progress("reading", 0, 1)
         graph = frontend.load(model, **_model_arguments(given))
         manifest = pipeline.compile_graph(graph, folder, options, progress, look)
-    if manifest is None or given["quiet"]:
+    if manifest is None or (given["quiet"] and not given["as_json"]):
         return
-    if left_out := unobserved(graph):
+    if (left_out := unobserved(graph)) and not given["quiet"]:
         names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
         click.echo(f"note: no probe depends on {names}; left out", err=True)
     made = report(manifest)

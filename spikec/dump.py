@@ -41,7 +41,8 @@ def plan_text(plan: Plan) -> str:
 
 def programs_text(plan: Plan) -> str:
     """Source of every partition's program."""
-    return "\n\n".join(program(layout, "", len(plan.layouts), 0, 0) for layout in plan.layouts)
+    name, count = plan.graph.name, len(plan.layouts)
+    return "\n\n".join(program(layout, name, count) for layout in plan.layouts)
 
 
 def _parameters(op: g.Operator) -> Iterator[str]:

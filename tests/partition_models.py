@@ -8,6 +8,10 @@ from spikec import graph as g
 from spikec.expressions import Call, Number, Time
 from spikec.nef.neurons import LIF
 from spikec.passes.split import split
+from spikec.planning import hypergraph as hg
+from spikec.planning import partition as pt
+from spikec.planning.profile import HostProfile
+from spikec.program.schedule import Assignment
 from spikec.verify import verify
 
 
@@ -55,3 +59,10 @@ def _neurons(path: str, size: int, dims: int, random: np.random.Generator) -> g.
         size=size, path=path, dims=dims, neuron=LIF(), radius=1.0, encoders=encoders, gain=gain, bias=bias,
         points=lambda: np.zeros((1, dims)), seed=1,
     )  # fmt: skip
+
+
+def assigned(graph: g.Graph, n: int, profile: HostProfile) -> Assignment:
+    """What the partitioner makes of a split graph by itself, before atoms are moved."""
+    who = hg.reads(graph)
+    made = hg.hypergraph(graph, who, pt.vertex_costs(graph, profile, "float32"))
+    return pt.place(graph, n, who, made, profile.wires["ring"]["word"])

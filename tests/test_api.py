@@ -207,6 +207,10 @@ def test_a_run_knows_how_it_went(tiny) -> None:
     assert len(run.measured) == 2
     assert run.step_time >= max(sum(kinds.values()) for kinds in run.measured) * 0.999
     assert "0.5 s of 0.5 s" in repr(run)
+    shown = run._repr_html_()
+    assert "complete" in shown
+    assert "<td>product</td><td>500 x 1</td>" in shown
+    assert tiny.compiled.inspect()._repr_html_().startswith("<pre>tiny: 180 neurons in 2 partitions")
 
 
 def test_a_run_again_is_the_same_and_its_arrays_outlive_it(tiny) -> None:

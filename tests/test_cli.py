@@ -87,6 +87,7 @@ def test_compile_again_replaces_the_folder(tiny, spikec: Command, tmp_path: Path
 
 def test_compile_prints_json(tiny, spikec: Command) -> None:
     result = spikec("compile", tiny.source, "-n", 2, "-o", "out", "--json")
+    assert spikec("compile", tiny.source, "-n", 2, "-o", "out", "--json", "-q").stdout == result.stdout
     body = json.loads(result.stdout)
     assert body["model"] == "tiny"
     assert [partition["neurons"] for partition in body["partitions"]] == [120, 60]

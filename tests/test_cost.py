@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,6 +258,25 @@ def test_the_host_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert profile.load(None).digest == first.digest == REFERENCE.digest
     assert calls == [tmp_path / profile.FILE]
     assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)]
+
+
+def test_of_two_compilers_one_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    calls = []
+
+    def measured(path: Path) -> profile.HostProfile:
+        calls.append(path)
+        time.sleep(0.2)  # the other asks meanwhile
+        path.write_text(
+            (Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8"
+        )
+        return profile.read(path)
+
+    monkeypatch.setattr(profile, "calibrate", measured)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: profile.load(None), range(2))
+    assert first == second
+    assert len(calls) == 1
 
 
 def test_a_failed_measurement_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

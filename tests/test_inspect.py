@@ -125,6 +125,16 @@ def test_a_run_is_shown_beside_the_prediction(manifest: mf.Manifest) -> None:
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
+def test_the_slowest_of_a_run_is_the_one_that_worked_longest(manifest: mf.Manifest) -> None:
+    for slow in (0, 1):
+        times = [Times(1000, 8e6, 1e6, 3e6, 0.5e6)] * 2
+        times[slow] = Times(1000, 30e6, 1e6, 0.0, 0.5e6)
+        made = report(manifest, _run(manifest, tuple(times)))
+        assert made.slowest == slow
+        assert made.reasons[0].startswith("it worked 31.5 us per step, ")
+        assert made.reasons[1].startswith("most of its predicted time goes to ")
+
+
 def test_a_run_over_another_transport_is_marked(manifest: mf.Manifest) -> None:
     run = _run(manifest, (Times(1000, 8e6, 1e6, 3e6, 0.5e6),) * 2)
     assert "Note:" not in report(manifest, run).to_text()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from partition_models import populations
+from partition_models import assigned, populations
 
 from spikec import graph as g
 from spikec.errors import ModelError
@@ -32,19 +32,19 @@ def _hypergraph(graph: g.Graph) -> hg.Hypergraph:
 def test_every_atom_is_somewhere_and_every_partition_has_some() -> None:
     graph = populations(count=3, neurons=700)
     for n in (1, 2, 3, 5, 8, 9):
-        assignment = pt.assign(graph, n, REFERENCE, "float32")
+        assignment = assigned(graph, n, REFERENCE)
         assert set(assignment.atoms) == {name for name, _ in graph.nodes(g.Atom)}
         assert set(assignment.atoms.values()) == set(range(n))
         assert set(assignment.probes.values()) <= set(range(n))
 
 
 def test_a_single_population_is_split() -> None:
-    assignment = pt.assign(populations(count=1, neurons=1024), 2, REFERENCE, "float32")
+    assignment = assigned(populations(count=1, neurons=1024), 2, REFERENCE)
     assert sorted(Counter(assignment.atoms.values()).values()) == [2, 2]
 
 
 def test_partitions_are_numbered_by_their_first_atom() -> None:
-    assignment = pt.assign(populations(count=20, neurons=100), 4, REFERENCE, "float32")
+    assignment = assigned(populations(count=20, neurons=100), 4, REFERENCE)
     assert list(dict.fromkeys(assignment.atoms.values())) == [0, 1, 2, 3]
 
 
@@ -65,7 +65,7 @@ def test_a_chain_is_cut_at_few_places() -> None:
 
 
 def test_unequal_populations_are_balanced_by_cost() -> None:
-    assignment = pt.assign(populations(count=7, neurons=256, links=[]), 3, REFERENCE, "float32")
+    assignment = assigned(populations(count=7, neurons=256, links=[]), 3, REFERENCE)
     assert sorted(Counter(assignment.atoms.values()).values()) == [2, 2, 3]
 
 
@@ -73,7 +73,7 @@ def test_a_connection_without_synapse_keeps_its_atoms_together() -> None:
     graph = populations(count=4, neurons=600, links=[(1, 2)], direct=((0, 1), (2, 3)))
     groups = [{name.split("#")[0] for name in group} for group in _hypergraph(graph).groups]
     assert groups == [{"e0", "e1"}, {"e2", "e3"}]
-    assignment = pt.assign(graph, 2, REFERENCE, "float32")
+    assignment = assigned(graph, 2, REFERENCE)
     assert len({p for name, p in assignment.atoms.items() if name[:2] in ("e0", "e1")}) == 1
     assert len({p for name, p in assignment.atoms.items() if name[:2] in ("e2", "e3")}) == 1
     schedule(graph, assignment, "float32")
@@ -100,7 +100,7 @@ def test_no_partitions_are_refused() -> None:
 
 def test_a_value_is_recorded_where_most_of_it_is_made() -> None:
     graph = populations(count=4, neurons=256, links=[])
-    assignment = pt.assign(graph, 4, REFERENCE, "float32")
+    assignment = assigned(graph, 4, REFERENCE)
     assert assignment.probes == {"value": assignment.atoms["e3#0"]}
 
 
@@ -138,11 +138,11 @@ THREADS = """
 import os, sys
 os.cpu_count = lambda: int(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from partition_models import populations
+from partition_models import assigned, populations
 from spikec.planning import partition, profile
 links = [(k, 7 * k * k % 60) for k in range(60)] + [(k, (k + 1) % 60) for k in range(60)]
 graph = populations(count=60, neurons=40, links=links)
-print(list(partition.assign(graph, 4, profile.load("reference"), "float32").atoms.values()))
+print(list(assigned(graph, 4, profile.load("reference")).atoms.values()))
 """
 
 
@@ -177,7 +177,7 @@ def test_any_model_can_be_placed_and_scheduled(data: st.DataObject) -> None:
     graph = populations(count, data.draw(st.integers(1, 600)), links=links, direct=direct)
     groups = _hypergraph(graph).groups
     n = data.draw(st.integers(1, len(groups)))
-    assignment = pt.assign(graph, n, REFERENCE, "float32")
+    assignment = assigned(graph, n, REFERENCE)
     layouts, recorded = schedule(graph, assignment, "float32")
     atoms = [sum(s.operators for s in layout.stages if isinstance(s, la.NeuronGroup)) for layout in layouts]
     assert min(atoms) > 0

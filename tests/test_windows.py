@@ -14,6 +14,7 @@ import pytest
 import spike_runtime.engine
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
+from partition_models import assigned
 from spike_runtime import manifest as mf
 from spike_runtime.wires import ring, zeromq
 from spike_runtime.wires import segment as shared
@@ -24,7 +25,7 @@ import spikec
 import spikec.program.schedule
 from spikec import graph as g
 from spikec.frontend import loads
-from spikec.planning import partition, profile
+from spikec.planning import profile
 from spikec.planning.plan import make_plan
 from spikec.program.schedule import Assignment, schedule
 from spikec.program.wires import LONGEST_MESSAGE, LONGEST_WINDOW
@@ -164,7 +165,7 @@ def test_the_partitioner_cuts_where_the_delay_is_long() -> None:
     lines += [f"probe {name} spikes" for pair in pairs for name in pair]
     graph = inprocess.prepared(loads("\n".join(lines)))
     host = profile.load("reference")
-    few = schedule(graph, partition.assign(graph, 2, host, "float32"), "float32")[0]
+    few = schedule(graph, assigned(graph, 2, host), "float32")[0]
     made = make_plan(graph, 2, host, "float32")
     assert sum(len(rows) for layout in few for rows in layout.send.values()) == 4
     assert {layout.window for layout in few} == {1}

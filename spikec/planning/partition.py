@@ -32,16 +32,6 @@ SEED = 1
 RESOLUTION = 1000
 
 
-def assign(graph: g.Graph, n: int, profile: HostProfile, dtype: str, transport: str = "ring") -> Assignment:
-    """Partitions 0 .. n - 1 for all atoms and for probes of values, balanced by cost with few words on wires.
-
-    Raises `ModelError` where there are fewer atoms (or groups that must stay together) than partitions.
-    """
-    who = hg.reads(graph)
-    made = hg.hypergraph(graph, who, vertex_costs(graph, profile, dtype))
-    return place(graph, n, who, made, profile.wires[transport]["word"])
-
-
 def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, float]:
     """ns per step of every atom, with what is recorded of it."""
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}

@@ -7,14 +7,15 @@ with the compiler ("reference") gives the same plan on every machine.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -181,11 +182,38 @@ def _of_this_host(progress: Callable[[str, int, int], None] | None) -> HostProfi
         return read(path)
     except ModelError:
         # Not measured yet, or by another version: measure (again).
-        tell = progress or _silent
-        tell("calibrate", 0, 1)
-        profile = calibrate(path)
-        tell("calibrate", 1, 1)
-        return profile
+        pass
+    with _alone(path):
+        try:
+            return read(path)  # another compiler measured meanwhile
+        except ModelError:
+            tell = progress or _silent
+            tell("calibrate", 0, 1)
+            profile = calibrate(path)
+            tell("calibrate", 1, 1)
+            return profile
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one compiler measure; the others wait for it.  Raises `CalibrationError` where none may write."""
+    with _writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CalibrationError(
+            f"cannot write to {folder}: {error.strerror}; "
+            "set SPIKE_CACHE_DIR, or give --host-profile reference"
+        ) from None
 
 
 def _silent(stage: str, done: int, of: int) -> None:
@@ -194,21 +222,16 @@ def _silent(stage: str, done: int, of: int) -> None:
 
 def calibrate(path: Path) -> HostProfile:
     """Measure this host in a process of its own and keep the profile at `path`; raises `CalibrationError`."""
-    try:
+    draft = path.with_suffix(".draft.json")
+    with _writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(prefix=".profile-", suffix=".json", dir=path.parent)
-        os.close(descriptor)
-    except OSError as error:
-        raise CalibrationError(
-            f"cannot write to {path.parent}: {error.strerror}; "
-            "set SPIKE_CACHE_DIR, or give --host-profile reference"
-        ) from None
+        draft.touch()
     try:
-        command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", draft]
+        command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", str(draft)]
         if subprocess.run(command, check=False).returncode:
             raise CalibrationError("measuring this host failed (see above); give --host-profile reference")
-        profile = read(Path(draft))
+        profile = read(draft)
         os.replace(draft, path)
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     return profile

@@ -28,7 +28,7 @@ def step(n, a, s):
 '''
 
 
-def program(layout: la.Layout, model: str, count: int, neurons: int, atoms: int) -> str:
+def program(layout: la.Layout, model: str, count: int) -> str:
     """Source of the program of one of `count` partitions."""
     writer = _Writer(layout)
     writer.step()
@@ -37,8 +37,8 @@ def program(layout: la.Layout, model: str, count: int, neurons: int, atoms: int)
     # The name of a model without one is that of its file, which may hold anything.
     model = "".join(c if c.isalnum() or c in "_-. " else "_" for c in model)
     header = HEADER.format(
-        index=layout.partition, count=count, model=model, neurons=neurons, atoms=atoms,
-        ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
+        index=layout.partition, count=count, model=model, neurons=layout.neuron_count,
+        atoms=layout.atom_count, ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
     )  # fmt: skip
     source = header + body + "\n"
     return source if "pt." in body else source.replace("import pytensor.tensor as pt\n", "")

@@ -126,10 +126,7 @@ def _replace(draft: Path, folder: Path) -> None:
 def _partition(
     graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, host: str, folder: Path
 ) -> mf.Partition:
-    groups = [s for s in layout.stages if isinstance(s, (la.NeuronGroup, la.CellGroup))]
-    atoms = sum(len(s.arrays["atoms"]) for s in groups)
-    neurons = sum(s.state["neurons"].shape[1] for s in groups)
-    source = program(layout, graph.name, count, neurons, atoms)
+    source = program(layout, graph.name, count)
     name = f"partition_{layout.partition}"
     (folder / f"{name}.py").write_text(source, encoding="utf-8")
     (folder / name).mkdir()
@@ -146,8 +143,8 @@ def _partition(
         f"{name}.py",
         digest,
         tuple(files),
-        neurons,
-        atoms,
+        layout.neuron_count,
+        layout.atom_count,
         dict(sorted(kinds.items())),
         cost,
     )

@@ -205,3 +205,17 @@ class Layout:
             *self.cells,
             *self.recordings,
         )
+
+    @property
+    def neuron_count(self) -> int:
+        """Neurons of this partition."""
+        return sum(s.state["neurons"].shape[1] for s in self._groups)
+
+    @property
+    def atom_count(self) -> int:
+        """Atoms of this partition."""
+        return sum(len(s.arrays["atoms"]) for s in self._groups)
+
+    @property
+    def _groups(self) -> list[Stage]:
+        return [s for s in self.stages if isinstance(s, (NeuronGroup, CellGroup))]

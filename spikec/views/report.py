@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from rich.console import Console
 from spike_runtime.manifest import Manifest
@@ -33,6 +34,10 @@ KINDS = {
     "Linear": "sums and transforms",
     "Recording": "probes",
     "Events": "spike probes",
+    "SpikeLists": "lists of spikes",
+    "Projections": "synapses of populations",
+    "CellGroup": "neurons of populations",
+    "SpikeEvents": "spike probes of populations",
     "Join": "joining signals",
     "step": "the step itself",
     "exchange": "the exchange",
@@ -54,6 +59,9 @@ class Report(Contents):
             console.print(block, markup=False)
         assert isinstance(console.file, io.StringIO)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.to_text())}</pre>"
 
 
 def report(manifest: Manifest, run: Run | None = None) -> Report:
@@ -78,9 +86,9 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         )
         for w in manifest.wires
     )
-    slowest = max(partitions, key=lambda p: (p.predicted_total, -p.index))
+    slowest = max(partitions, key=lambda p: (p.work, -p.index))
     plan = manifest.plan
-    longest = slowest.predicted_total
+    longest = max(p.predicted_total for p in partitions)
     profile = plan.get("profile", {})
     return Report(
         model=manifest.model,
@@ -157,7 +165,10 @@ def _reasons(
     """Why a partition takes as long as it does: its largest kinds, populations and signals."""
     total = slowest.predicted_total or 1.0
     kinds = sorted(slowest.predicted.items(), key=lambda item: (-item[1], item[0]))[:3]
-    reasons = ["most of its time goes to " + ", ".join(f"{k} ({100 * us / total:.0f} %)" for k, us in kinds)]
+    listed = ", ".join(f"{k} ({100 * us / total:.0f} %)" for k, us in kinds)
+    reasons = [f"most of its {'predicted ' if slowest.measured else ''}time goes to {listed}"]
+    if slowest.measured:
+        reasons.insert(0, f"it worked {slowest.work:.3g} us per step, {total:.3g} were predicted")
     runs = plan.get("atoms", {}).get(str(slowest.index), [])
     sizes: dict[str, int] = {}
     for path, first, last in runs:
@@ -173,6 +184,6 @@ def _reasons(
         key=lambda x: (-x[0], x[1]),
     )[:3]
     if signals:
-        listed = ", ".join(f"{short(name)} {s} to {t} ({8 * n} bytes)" for n, name, s, t in signals)
-        reasons.append(f"largest signals that it exchanges: {listed}")
+        exchanged = ", ".join(f"{short(name)} {s} to {t} ({8 * n} bytes)" for n, name, s, t in signals)
+        reasons.append(f"largest signals that it exchanges: {exchanged}")
     return tuple(reasons)

@@ -26,6 +26,11 @@ class PartitionReport:
         return sum(self.predicted.values())
 
     @property
+    def work(self) -> float:
+        """us per step without waiting for others: measured where it was, else predicted."""
+        return self.predicted_total if self.measured_work is None else self.measured_work
+
+    @property
     def measured_work(self) -> float | None:
         """us per step without waiting for others."""
         return None if self.measured is None else sum(us for k, us in self.measured.items() if k != "waiting")
