@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad input.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,6 +90,8 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
     \b
     spikec compile models/product.spk -n 2 -o build/product
     """
+    # Known before BLAS is loaded, so that it starts no threads: the compiler has processes of its own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _errors():
         from spikec.api import check_output
 
@@ -100,8 +103,6 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
 def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
     from spikec import frontend, pipeline
     from spikec.dump import dump
-    from spikec.passes.drop import unobserved
-    from spikec.views.report import report
 
     if given["verbose"]:
         _log_passes()
@@ -126,6 +127,9 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
         manifest = pipeline.compile_graph(graph, folder, options, progress, look)
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
+    from spikec.passes.drop import unobserved
+    from spikec.views.report import report
+
     if (left_out := unobserved(graph)) and not given["quiet"]:
         names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
         click.echo(f"note: no probe depends on {names}; left out", err=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import networkx as nx
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikec.errors import InvalidGraph, Span
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,31 +40,34 @@ Edges: TypeAlias = dict[int, dict[str, Any]]
 
 
 class Graph:
-    """A networkx multigraph of operators: `op` on every node, `port` and `signal` on every edge.
+    """A multigraph of operators: `op` on every node, `port` and `signal` on every edge.
 
-    Node names are paths of the model and sort deterministically.  Passes over 200,000 operators go through
-    here, so this class reads and copies networkx's tables themselves: its views and its checks of each edge
-    take several times as long.
+    Node names are paths of the model and sort deterministically.  The tables are those of networkx, which
+    `nx` lends them to; but passes over 200,000 operators go through here, so this class reads and changes
+    them itself: the views of networkx and its checks of each edge take several times as long, and importing
+    it takes as long as compiling a small model.
     """
 
     def __init__(
-        self,
-        name: str,
-        dt: float,
-        seed: int,
-        sources: dict[str, str] | None = None,
-        memory: float = 0.0,
-        store: Any = None,
+        self, name: str, dt: float, seed: int, sources: dict[str, str] | None = None, memory: float = 0.0
     ) -> None:
         """`sources`: texts of the files that it comes from, for errors found later than by the checker.
         `memory`: bytes that compiling it takes at the peak, about, where the front end knows.
         """
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory = sources or {}, memory
-        self.nx: nx.MultiDiGraph = nx.MultiDiGraph() if store is None else store
-        self._ops: dict[str, dict[str, Any]] = self.nx._node
-        self._into: dict[str, dict[str, Edges]] = self.nx._pred
-        self._from: dict[str, dict[str, Edges]] = self.nx._succ
+        self._ops: dict[str, dict[str, Any]] = {}
+        self._into: dict[str, dict[str, Edges]] = {}
+        self._from: dict[str, dict[str, Edges]] = {}
+
+    @property
+    def nx(self) -> networkx.MultiDiGraph:
+        """This graph for the algorithms of networkx: it sees what changes here, and is not changed itself."""
+        import networkx
+
+        seen = networkx.MultiDiGraph(name=self.name)
+        seen._node, seen._pred, seen._succ = self._ops, self._into, self._from
+        return seen
 
     def __contains__(self, name: str) -> bool:
         return name in self._ops
@@ -76,7 +81,7 @@ class Graph:
     def add(self, name: str, op: Operator) -> str:
         if name in self._ops:
             raise InvalidGraph(f"two operators are named {name!r}")
-        self.nx.add_node(name, op=op)
+        self._ops[name], self._into[name], self._from[name] = {"op": op}, {}, {}
         return name
 
     def connect(self, source: str, target: str, port: str = "x") -> None:
@@ -106,7 +111,12 @@ class Graph:
         self._ops[name] = {"op": op}
 
     def remove(self, name: str) -> None:
-        self.nx.remove_node(name)
+        for source in self._into.pop(name):
+            del self._from[source][name]
+        for target in self._from.pop(name):
+            if target != name:
+                del self._into[target][name]
+        del self._ops[name]
 
     def nodes(
         self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
@@ -130,22 +140,57 @@ class Graph:
 
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
-        store = nx.MultiDiGraph()
-        store._node.update(self._ops)
-        store._pred.update((n, t.copy()) for n, t in self._into.items())
-        store._succ.update((n, t.copy()) for n, t in self._from.items())
-        return Graph(self.name, self.dt, self.seed, self.sources, self.memory, store)
+        made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
+        made._ops = self._ops.copy()
+        made._into = {name: edges.copy() for name, edges in self._into.items()}
+        made._from = {name: edges.copy() for name, edges in self._from.items()}
+        return made
 
     def order(self) -> list[str]:
         """Names in an order that puts undelayed inputs before their readers; of several that may come next,
-        the one added first.  Raises `networkx.NetworkXUnfeasible` where there is a cycle without delay.
+        the one added first.  Raises `InvalidGraph` where there is a cycle without delay.
         """
-        place = {name: k for k, name in enumerate(self._ops)}
-        return list(nx.lexicographical_topological_sort(self.undelayed(), key=place.__getitem__))
+        names = list(self._ops)
+        place = {name: k for k, name in enumerate(names)}
+        waiting, ready = self._undelayed_inputs()
+        heap = [place[name] for name in ready]
+        heapify(heap)
+        made = []
+        while heap:
+            name = names[heappop(heap)]
+            made.append(name)
+            for reader in () if self.op(name).delay else self._from[name]:
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    heappush(heap, place[reader])
+        if len(made) < len(names):
+            raise InvalidGraph("a cycle without delay")
+        return made
 
-    def undelayed(self) -> nx.DiGraph:
+    def is_acyclic(self) -> bool:
+        """Whether every cycle holds a step of delay."""
+        waiting, ready = self._undelayed_inputs()
+        reached = 0
+        while ready:
+            name = ready.pop()
+            reached += 1
+            for reader in () if self.op(name).delay else self._from[name]:
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    ready.append(reader)
+        return reached == len(self)
+
+    def _undelayed_inputs(self) -> tuple[dict[str, int], list[str]]:
+        """For every node how many others set a value that it reads in the same step; those that read none."""
+        delayed = {name for name, data in self._ops.items() if data["op"].delay}
+        waiting = {name: sum(s not in delayed for s in into) for name, into in self._into.items()}
+        return waiting, [name for name, count in waiting.items() if not count]
+
+    def undelayed(self) -> networkx.DiGraph:
         """The edges whose value is read in the step that sets it; acyclic in a valid graph."""
-        view = nx.DiGraph()
+        import networkx
+
+        view = networkx.DiGraph()
         view.add_nodes_from(self._ops)
         edges = ((s, t) for s, data in self._ops.items() if not data["op"].delay for t in self._from[s])
         view.add_edges_from(edges)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 from spikec import graph as g
@@ -107,8 +106,9 @@ def _check_matrix(name: str, size: int, matrix: g.Matrix) -> Iterator[str]:
 
 
 def _check_cycles(graph: g.Graph) -> list[str]:
-    undelayed = graph.undelayed()
-    if nx.is_directed_acyclic_graph(undelayed):
+    if graph.is_acyclic():
         return []
-    cycle = nx.find_cycle(undelayed)
+    import networkx
+
+    cycle = networkx.find_cycle(graph.undelayed())
     return ["a cycle without delay: " + " -> ".join([*(edge[0] for edge in cycle), cycle[0][0]])]

@@ -5,7 +5,7 @@
 Each model has a folder in tests/golden with the graph before it is planned, the plan, both programs and the
 manifest.  Large benchmarks are compiled with fewer neurons, and only their programs and a summary are kept.
 Checksums of arrays are left out, and numbers are rounded: decoders differ in the last place from one
-processor to another.
+processor to another.  The tables of the parser, which lie beside the grammar, are of the same kind.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spike_runtime.manifest import Manifest
 
 from spikec import frontend
 from spikec.dump import dump
+from spikec.language import parser_tables
 from spikec.pipeline import Options, compile_graph
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,16 @@ def test_every_golden_folder_has_a_model(update_golden: bool) -> None:
     assert len(names) >= 15
     if not update_golden:
         assert {path.name for path in GOLDEN.iterdir()} == names
+
+
+def test_the_tables_of_the_grammar_are_those_of_its_file(update_golden: bool) -> None:
+    """By the checksum of what they were made of: Lark numbers the states in another order each time."""
+    path = ROOT / "grammar" / parser_tables.TABLES
+    made_of = json.loads(parser_tables.dumps())["made_of"]
+    if update_golden and made_of not in path.read_text(encoding="utf-8"):
+        path.write_text(parser_tables.dumps(), encoding="utf-8")
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept["made_of"] == made_of, "the grammar has changed: make golden"
 
 
 def test_rounding_and_shortening_keep_what_matters() -> None:

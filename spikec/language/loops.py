@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import networkx as nx
-
 from spikec.errors import Diagnostic, ModelError
 from spikec.language.elements import CheckedModel, Connection
 from spikec.language.lower import Lowering
@@ -11,9 +9,11 @@ from spikec.language.lower import Lowering
 
 def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
     """Raise `ModelError` with a mistake per circle: its connections, and which of them needs a synapse."""
-    undelayed = lowering.graph.undelayed()
-    if nx.is_directed_acyclic_graph(undelayed):
+    if lowering.graph.is_acyclic():
         return
+    import networkx as nx
+
+    undelayed = lowering.graph.undelayed()
     diagnostics = []
     for component in nx.strongly_connected_components(undelayed):
         part = undelayed.subgraph(sorted(component))

@@ -6,9 +6,8 @@ over the size of a model; a test compares their sum with the peak of whole compi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-
-import psutil
 
 from spikec.errors import Span
 from spikec.expressions import Expression
@@ -38,7 +37,7 @@ SAMPLE = 52
 
 def available() -> int:
     """Bytes of this machine's memory, or those that its control group may take where they are fewer."""
-    total = int(psutil.virtual_memory().total)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             total = min(total, int(Path(file).read_text(encoding="ascii")))

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput
+from lark import Token, UnexpectedCharacters, UnexpectedInput
 from lark.exceptions import UnexpectedEOF, VisitError
 
 from spikec.errors import Diagnostic, ModelError, Span
-from spikec.language import syntax
+from spikec.language import parser_tables, syntax
 from spikec.language.parser_messages import STATEMENT_WORDS, describe
 from spikec.language.parser_tree import Builder, Shifts, TooDeep
 
@@ -107,15 +106,12 @@ def _respelt(text: str, place: Span, word: str, shifts: Shifts) -> str:
     return "\n".join(lines)
 
 
-@cache
-def _lark() -> Lark:
-    grammar = files("spike_grammar").joinpath("spike.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=True)
+_parser = cache(parser_tables.load)
 
 
 def _parse_once(text: str, file: str, shifts: Shifts) -> syntax.Model:
     try:
-        tree = _lark().parse(text)
+        tree = _parser().parse(text)
         model: syntax.Model = Builder(file, shifts).transform(tree)
     except UnexpectedInput as error:
         raise _unexpected(error, text, file) from None

@@ -7,14 +7,15 @@ cores, and the rounding of a product would depend on how many there are.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import scipy
 
 _PREFIXES = ("scipy_openblas", "openblas")
 _SUFFIXES = ("64_", "", "_64")
@@ -54,8 +55,7 @@ def _controls() -> tuple[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointe
 
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
-    packages = {"numpy": np.__file__, "scipy": scipy.__file__}
-    folders = [Path(str(file)).parent.parent / f"{name}.libs" for name, file in packages.items()]
+    folders = [Path(np.__file__).parent.with_suffix(".libs"), _scipy().with_suffix(".libs")]
     return tuple(ctypes.CDLL(str(p)) for folder in folders for p in sorted(folder.glob("*openblas*")))
 
 
@@ -78,9 +78,21 @@ def arithmetic() -> str:
     )
 
     used = sorted(name for name, there in features.items() if there)
-    return (
-        f"numpy {np.__version__} scipy {scipy.__version__} blas {' '.join(_kernels())} cpu {' '.join(used)}"
-    )
+    return f"numpy {np.__version__} scipy {_scipy_version()} blas {' '.join(_kernels())} cpu {' '.join(used)}"
+
+
+def _scipy() -> Path:
+    """The folder of SciPy, which is not imported: that takes as long as many a model."""
+    spec = find_spec("scipy")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _scipy_version() -> str:
+    text = (_scipy() / "version.py").read_text(encoding="utf-8")
+    found = re.search(r'^version = "(.+)"', text, re.MULTILINE)
+    return found[1] if found else text
 
 
 def _kernels() -> Iterator[str]:

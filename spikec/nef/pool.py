@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
-import psutil
 
 from spikec.graph import Array, Neurons
 from spikec.nef.blas import one_thread
@@ -176,10 +176,18 @@ def _processes(tasks: Sequence[Task], jobs: int | None) -> int:
     wanted = len(os.sched_getaffinity(0)) if jobs is None and hasattr(os, "sched_getaffinity") else jobs
     if sys.platform != "linux":
         return 1
-    largest = max(_bytes(task) for task in tasks)
-    room = max(1, int(psutil.virtual_memory().available * 0.5 // largest))
     worth = 1 + int(sum(_work(task) for task in tasks) / _WORTH_A_PROCESS)
-    return min(wanted or os.cpu_count() or 1, len(tasks), room, worth)
+    useful = min(wanted or os.cpu_count() or 1, len(tasks), worth)
+    if useful == 1:
+        return 1
+    largest = max(_bytes(task) for task in tasks)
+    return max(1, min(useful, int(_available() * 0.5 // largest)))
+
+
+def _available() -> int:
+    """Bytes of memory that Linux could give away."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
 
 
 def _work(task: Task) -> float:

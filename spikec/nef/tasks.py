@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import psutil
 
 from spikec.errors import Diagnostic
 from spikec.expressions import evaluate_all
@@ -149,7 +149,7 @@ def _solve_group(
 
 
 def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
-    needed, there = memory(task.op.size, points), psutil.virtual_memory().total
+    needed, there = memory(task.op.size, points), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         message = (
             f"decoders of {task.name} ({task.op.size} neurons, {points} evaluation points) need "
