@@ -13,6 +13,7 @@ import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from spike_runtime.ops import (
+    append_products,
     clear,
     decode,
     delay,
@@ -25,7 +26,6 @@ from spike_runtime.ops import (
     outputs,
     record,
     record_events,
-    sparse_product,
     state_space,
 )
 from spike_runtime.ops.simd import BYTES
@@ -36,9 +36,9 @@ DT = 1e-3
 # Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
 ARITHMETIC, TRANSCENDENTAL = 9, 1
 # Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a function of
-# time (one), two of
-# signals (two each), four joins of values, one of what came before, and what is carried over.
-CALLS = 9 + 1 + 2 * 2 + 4 + 1 + 1
+# time (one), two of signals (two each), three joins of values, one of what came before, and what is carried
+# over.
+CALLS = 9 + 1 + 2 * 2 + 3 + 1 + 1
 
 
 def program(real: str, least: bool = False) -> ModuleType:
@@ -79,8 +79,7 @@ def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
     source = outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)
     sums = clear(s.sums)
     values = join(lowpass, synapse, late, table, random, source)
-    linear = sparse_product(a.values, a.pointers, a.terms, values)
-    values = join(values, linear)
+    values = append_products(values, a.values, a.pointers, a.terms)
     plain = _function(values[a.plain].reshape((2, -1)).astype("float64"), pt.abs, real)
     values = join(values, plain)
     curved = _function(values[a.curved].reshape((2, -1)).astype("float64"), pt.sin, real)
@@ -146,7 +145,7 @@ def features(size: dict[str, int], real: str) -> dict[str, float]:
     return {
         "op": CALLS,
         "sum": _sums(size),
-        "join": before + first + second + third + third + size["curved"] + size["carried"],
+        "join": before + first + first + third + third + size["curved"] + size["carried"],
         "decoded": size["decoded"],
         "lowpass": size["lowpass"],
         "filter": size["filter"],

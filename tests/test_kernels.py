@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from spike_runtime.ops import simd, updates
 from spike_runtime.ops.kernel import compiled
-from spike_runtime.ops.linear import SparseProduct
+from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import COLUMNS, Neurons
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
@@ -125,12 +125,14 @@ def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
     rows += [np.delete(np.arange(80), k) for k in (0, 20, 79)]
     columns, pointers = np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
     values, x = random.normal(size=len(columns)).astype(real), random.normal(size=80).astype(real)
-    y = compiled(SparseProduct())(values, pointers, columns, x)
+    joined = compiled(AppendProducts())(x, values, pointers, columns)
+    y = joined[80:]
+    assert joined[:80].tobytes() == x.tobytes()
     exact = [values[a:b].astype(float) @ x[columns[a:b]] for a, b in itertools.pairwise(pointers)]
     np.testing.assert_allclose(y, exact, rtol=0, atol=1e-13 if real == "float64" else 2e-5)
     # A row has the same bytes whatever stands before it.
     start = pointers[4]
-    later = compiled(SparseProduct())(values[start:], pointers[4:] - start, columns[start:], x)
+    later = compiled(AppendProducts())(x, values[start:], pointers[4:] - start, columns[start:])[80:]
     assert later.tobytes() == y[4:].tobytes()
 
 

@@ -10,7 +10,7 @@ from spike_runtime.ops.cells import Cells
 from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.join import Join
-from spike_runtime.ops.linear import SparseProduct
+from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordState
 from spike_runtime.ops.signals import Clear, Decode, FirstOrder, Keep
@@ -18,6 +18,7 @@ from spike_runtime.ops.sources import Noise, Tables
 from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
 
 __all__ = [
+    "append_products",
     "cells",
     "clear",
     "collect",
@@ -39,10 +40,10 @@ __all__ = [
     "record_events",
     "record_spikes",
     "record_state",
-    "sparse_product",
     "state_space",
 ]
 
+append_products = AppendProducts()
 clear = Clear()
 collect = Collect()
 collect_spikes = CollectSpikes()
@@ -59,7 +60,6 @@ record = Record()
 record_events = RecordEvents()
 record_spikes = RecordSpikes()
 record_state = RecordState()
-sparse_product = SparseProduct()
 state_space = StateSpace()
 
 

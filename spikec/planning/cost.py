@@ -322,14 +322,19 @@ def _decoder_bytes(stage: la.NeuronGroup) -> float:
 
 
 def _joins(layout: la.Layout, kernels: Kernels) -> float:
-    """Joining vectors into `before` and `values`, the latter once more at every level."""
+    """Joining vectors into `before` and `values`: the latter again after every level that has more than sums
+    of products, which are appended, with a copy of what was there.
+    """
     cost = kernels.stages
     before = (len(layout.decoded.arrays["rows"]) if layout.decoded else 0) + len(layout.carried)
     ns = cost["op"] + cost["join"] * before if before else 0.0
     size = sum(outputs(s) for s in (*layout.memory, *layout.sources))
+    apart = size > 0
     for level in (*layout.levels, ()):
-        ns += cost["op"] + cost["join"] * size if size else 0.0
+        ns += cost["op"] + cost["join"] * size if apart else 0.0
+        ns += cost["join"] * size * any(isinstance(s, la.Linear) for s in level)
         size += sum(outputs(s) for s in level)
+        apart = any(outputs(s) for s in level if not isinstance(s, la.Linear))
     return ns + (cost["op"] + cost["join"] * len(layout.carried) if len(layout.carried) else 0.0)
 
 

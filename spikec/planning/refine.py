@@ -1,7 +1,15 @@
-"""Refinement by exact costs: atoms move from the slowest partition to where the step becomes faster."""
+"""Refinement by exact costs: atoms move from the slowest partition to where the step becomes faster.
+
+The partitioner balances what atoms cost, but a partition also computes what its atoms need (sums, transforms,
+synapses), which depends on which atoms it has.  So groups of atoms worth about half the difference move from
+the slowest partition to the fastest, those first that put the fewest numbers on wires; where that is not
+faster, half as much is tried.
+"""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -13,8 +21,8 @@ from spikec.planning import hypergraph as hg
 from spikec.planning.partition import probe_owners, renumbered
 from spikec.program.schedule import Assignment
 
-# Every try schedules the whole model again: this bounds the neurons and atoms scheduled for it.
-TRIES, ATOM_BUDGET = 16, 1500
+# Every try schedules the whole model again: this bounds the tries, and the atoms scheduled for them.
+TRIES, ATOM_BUDGET = 16, 3000
 # What a move must gain, as a part of the step; and from which difference to the mean on it is worth a try.
 LEAST_GAIN, UNBALANCED = 0.005, 0.01
 
@@ -47,18 +55,26 @@ def refine(
     `site_of`: number of the host of every partition, ascending, where there are several.
     """
     tries = min(TRIES, ATOM_BUDGET // max(1, sum(len(names) for names in hyper.groups)))
-    n = placed.assignment.partitions
-    tried: set[tuple[int, int]] = set()
-    while tries > 0 and n > 1:
-        move = _move(placed, hyper, tried)
-        if move is None:
+    part = 1.0
+    tried: set[tuple[int, ...]] = set()
+    while tries > 0 and placed.assignment.partitions > 1:
+        slow, fast, half = _slowest(placed)
+        if not half:
             break
-        tried.add(move)
+        blocks = [placed.assignment.atoms[names[0]] for names in hyper.groups]
+        chosen = tuple(_chosen(hyper, blocks, slow, fast, part * half))
+        part /= 2
+        if not chosen:
+            break
+        if chosen in tried:
+            continue
+        tried.add(chosen)
         tries -= 1
-        better = again(_moved(placed.assignment, graph, hyper, who, move, site_of))
+        for group in chosen:
+            blocks[group] = fast
+        better = again(_assignment(placed.assignment, graph, hyper, who, renumbered(blocks, site_of)))
         if _is_better(better, placed):
-            placed = better
-            tried = set()
+            placed, part, tried = better, 1.0, set()
     return placed
 
 
@@ -71,35 +87,83 @@ def _is_better(new: Placed, old: Placed) -> bool:
     return new.step <= old.step and slow_now < slow_before
 
 
-def _move(placed: Placed, hyper: hg.Hypergraph, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
-    """(group, partition) of the next move to try: from the slowest to the fastest, nearest to half their
-    difference.
-    """
+def _slowest(placed: Placed) -> tuple[int, int, float]:
+    """The slowest and the fastest partition, and half their difference in ns: 0 where they are balanced."""
     totals = [c.total for c in placed.costs]
     slow = max(range(len(totals)), key=lambda p: totals[p])
     fast = min(range(len(totals)), key=lambda p: totals[p])
-    if totals[slow] * (1 - UNBALANCED) < sum(totals) / len(totals):
-        return None
-    half = (totals[slow] - totals[fast]) / 2
-    here = [k for k, names in enumerate(hyper.groups) if placed.assignment.atoms[names[0]] == slow]
-    options = [(abs(hyper.weights[k] - half), k) for k in here if hyper.weights[k] < 2 * half]
-    options = [(distance, k) for distance, k in options if (k, fast) not in tried]
-    if len(here) < 2 or not options:
-        return None
-    return min(options)[1], fast
+    balanced = totals[slow] * (1 - UNBALANCED) < sum(totals) / len(totals)
+    return slow, fast, 0.0 if balanced else (totals[slow] - totals[fast]) / 2
 
 
-def _moved(
-    assignment: Assignment,
-    graph: g.Graph,
-    hyper: hg.Hypergraph,
-    who: hg.Reads,
-    move: tuple[int, int],
-    site_of: Sequence[int] | None,
+def _chosen(hyper: hg.Hypergraph, blocks: Sequence[int], slow: int, fast: int, amount: float) -> list[int]:
+    """Groups of block `slow` worth `amount` ns, or one that is nearest to it; one stays there at least.
+
+    One after the other the group is taken that puts the fewest numbers on wires for what it is worth.
+    """
+    here = [k for k, block in enumerate(blocks) if block == slow]
+    fitting = [k for k in here if hyper.weights[k] <= amount]
+    if not fitting:
+        options = [(hyper.weights[k], k) for k in here if hyper.weights[k] < 2 * amount]
+        return [min(options)[1]] if options and len(here) > 1 else []
+    edges = _Edges(hyper, blocks, slow, fast)
+
+    def ranked(k: int) -> tuple[float, int]:
+        return edges.added(k) / max(hyper.weights[k], 1.0), k
+
+    queue = [ranked(k) for k in fitting]
+    heapq.heapify(queue)
+    left, worst = set(fitting), math.inf
+    while queue and len(fitting) - len(left) < len(here) - 1:
+        entry = heapq.heappop(queue)
+        k = entry[1]
+        if k not in left or entry != ranked(k):
+            continue  # it moved, or what moved since has changed its rank: then it is in the queue again
+        if entry[0] > worst:
+            break
+        if hyper.weights[k] > amount:
+            worst = entry[0]  # only what is as good may fill the rest
+            continue
+        amount -= hyper.weights[k]
+        left.discard(k)
+        for other in edges.move(k) & left:
+            heapq.heappush(queue, ranked(other))
+    return [k for k in fitting if k not in left]
+
+
+class _Edges:
+    """How many pins each hyperedge has in the two blocks, while groups move from one to the other."""
+
+    def __init__(self, hyper: hg.Hypergraph, blocks: Sequence[int], slow: int, fast: int) -> None:
+        self.hyper = hyper
+        self.of: dict[int, list[int]] = {}
+        self.slow, self.fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
+        for edge, pins in enumerate(hyper.pins):
+            for pin in pins:
+                self.slow[edge] += blocks[pin] == slow
+                self.fast[edge] += blocks[pin] == fast
+                self.of.setdefault(pin, []).append(edge)
+
+    def added(self, group: int) -> int:
+        """Numbers on wires that moving a group adds, or removes where negative."""
+        return sum(
+            self.hyper.words[e] * ((self.fast[e] == 0) - (self.slow[e] == 1)) for e in self.of.get(group, ())
+        )
+
+    def move(self, group: int) -> set[int]:
+        """Count a group as moved; returns the groups on edges with it."""
+        near: set[int] = set()
+        for edge in self.of.get(group, ()):
+            self.slow[edge] -= 1
+            self.fast[edge] += 1
+            near.update(self.hyper.pins[edge])
+        return near
+
+
+def _assignment(
+    old: Assignment, graph: g.Graph, hyper: hg.Hypergraph, who: hg.Reads, blocks: list[int]
 ) -> Assignment:
-    group, target = move
-    atoms = assignment.atoms | dict.fromkeys(hyper.groups[group], target)
-    blocks = renumbered([atoms[names[0]] for names in hyper.groups], site_of)
+    """The assignment with every group in its block."""
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
-    atoms = {name: atoms[name] for name in assignment.atoms}
-    return replace(assignment, atoms=atoms, probes=probe_owners(graph, who, atoms))
+    atoms = {name: atoms[name] for name in old.atoms}
+    return replace(old, atoms=atoms, probes=probe_owners(graph, who, atoms))

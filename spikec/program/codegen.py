@@ -128,7 +128,7 @@ class _Writer:
     def _stage(self, stage: la.Stage) -> None:
         for line in self._statement(stage):
             self.say(line)
-        if not isinstance(stage, la.NeuronGroup):
+        if not isinstance(stage, (la.NeuronGroup, la.Linear)):
             self.vectors.append(stage.name)
 
     def _statement(self, stage: la.Stage) -> Iterator[str]:
@@ -179,7 +179,7 @@ class _Writer:
 
     def _linear(self, stage: la.Linear) -> Iterator[str]:
         listed = self._listed(stage, "values", "pointers", "columns")
-        yield f"{stage.name} = {self.op('sparse_product')}({listed}, values)"
+        yield f"values = {self.op('append_products')}(values, {listed})"
 
     def _listed(self, stage: la.Stage, *arrays: str) -> str:
         return ", ".join(stage.reference(array) for array in arrays)

@@ -65,12 +65,24 @@ def schedule(
 
 
 def _absorbed(graph: g.Graph) -> frozenset[str]:
-    """Products that are a term of one sum and nothing else: they need no signal of their own."""
-    return frozenset(
-        name
-        for name, _ in graph.nodes(g.Product)
-        if len(readers := graph.readers(name)) == 1 and isinstance(graph.op(readers[0][0]), g.Sum)
-    )
+    """Products that are terms of sums and nothing else: they need no signal of their own.
+
+    Where several sums read one, it is computed in each, which costs nothing where it has one entry a row.
+    """
+    found = []
+    for name, op in graph.nodes(g.Product):
+        readers = graph.readers(name)
+        only_sums = all(isinstance(graph.op(reader), g.Sum) for reader, _ in readers)
+        if only_sums and (len(readers) == 1 or _selects(op.matrix)):
+            found.append(name)
+    return frozenset(found)
+
+
+def _selects(matrix: g.Matrix) -> bool:
+    """Whether no row of a matrix has more than one entry."""
+    if isinstance(matrix, np.ndarray):
+        return bool((np.count_nonzero(matrix, axis=1) <= 1).all())
+    return bool((np.diff(matrix.indptr) <= 1).all())
 
 
 @dataclass(frozen=True)
