@@ -101,3 +101,24 @@ def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:
     if isinstance(op, g.Function):
         return np.ones(size, bool)
     return mask
+
+
+def absorbed(graph: g.Graph) -> frozenset[str]:
+    """Products that are terms of sums and nothing else: they need no signal of their own.
+
+    Where several sums read one, it is computed in each, which costs nothing where it has one entry a row.
+    """
+    found = []
+    for name, op in graph.nodes(g.Product):
+        readers = graph.readers(name)
+        only_sums = all(isinstance(graph.op(reader), g.Sum) for reader, _ in readers)
+        if only_sums and (len(readers) == 1 or _selects(op.matrix)):
+            found.append(name)
+    return frozenset(found)
+
+
+def _selects(matrix: g.Matrix) -> bool:
+    """Whether no row of a matrix has more than one entry."""
+    if isinstance(matrix, np.ndarray):
+        return bool((np.count_nonzero(matrix, axis=1) <= 1).all())
+    return bool((np.diff(matrix.indptr) <= 1).all())

@@ -19,7 +19,7 @@ from spikec import projections as pj
 from spikec.program import cells, stages, synapses
 from spikec.program import layout as la
 from spikec.program.atoms import needs_library, neuron_group
-from spikec.program.demand import Demand, demand
+from spikec.program.demand import Demand, absorbed, demand
 from spikec.program.forms import Form, forms
 from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
@@ -58,31 +58,10 @@ def schedule(
 
     overlap: neurons that no message waits for are computed while the messages travel.
     """
-    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), _absorbed(graph), rates(graph))
+    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), absorbed(graph), rates(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
     return [m.layout(crossing, lists) for m in members], [r for m in members for r in m.recorded]
-
-
-def _absorbed(graph: g.Graph) -> frozenset[str]:
-    """Products that are terms of sums and nothing else: they need no signal of their own.
-
-    Where several sums read one, it is computed in each, which costs nothing where it has one entry a row.
-    """
-    found = []
-    for name, op in graph.nodes(g.Product):
-        readers = graph.readers(name)
-        only_sums = all(isinstance(graph.op(reader), g.Sum) for reader, _ in readers)
-        if only_sums and (len(readers) == 1 or _selects(op.matrix)):
-            found.append(name)
-    return frozenset(found)
-
-
-def _selects(matrix: g.Matrix) -> bool:
-    """Whether no row of a matrix has more than one entry."""
-    if isinstance(matrix, np.ndarray):
-        return bool((np.count_nonzero(matrix, axis=1) <= 1).all())
-    return bool((np.diff(matrix.indptr) <= 1).all())
 
 
 @dataclass(frozen=True)
