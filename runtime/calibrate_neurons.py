@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.ops import simd
+from spike_runtime.ops.converted import is_random
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import Neurons
 
@@ -21,6 +22,11 @@ KINDS = (
     ("spiking_rectified_linear", False),
     ("rectified_linear", False),
     ("lif_rate", False),
+    ("adaptive_lif_rate", False),
+    ("izhikevich", False),
+    ("regular_spiking_lif_rate", False),
+    ("stochastic_spiking_lif_rate", False),
+    ("poisson_spiking_lif_rate", False),
     ("sigmoid", False),
     ("tanh", False),
 )
@@ -147,6 +153,7 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
     table[:, 10] = atoms * rows + number * count if shape.activity else -1
     state = np.zeros((3, neurons), real)
     state[0] = random.uniform(0.0, 1.0, neurons)
+    random_kind = (np.arange(atoms, dtype=np.uint64), np.array(1)) if is_random(kind) else ()
     return (
         np.zeros(dims, real),
         np.zeros(atoms * rows + neurons * shape.activity, np.int64),
@@ -157,14 +164,17 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
         random.uniform(-0.1, 0.1, neurons * dims).astype(real),
         np.full(neurons, _current(kind, shape.rate), real),
         random.uniform(-1e3, 1e3, neurons * rows).astype(real),
+        *random_kind,
     )
 
 
 def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     if kind in ("sigmoid", "tanh"):
         return np.array([1.0, DT, TAU_REF])
-    if kind == "lif_rate":
-        return np.array([1.0, DT, TAU_RC, TAU_REF, 1.0])
+    if kind == "izhikevich":
+        return np.array([1.0, DT, 0.02, 0.2, -65.0, 8.0])
+    if kind.endswith("lif_rate"):
+        return np.array([1.0, DT, TAU_RC, TAU_REF, 1.0, 1.0, 0.0])
     if kind == "rectified_linear":
         return np.array([1.0, DT, 1.0])
     return np.array([1.0, DT, TAU_RC, TAU_REF, 0.0, 1.0, 0.0])
@@ -174,6 +184,8 @@ def _current(kind: str, rate: float) -> float:
     """Current at which a neuron has about this rate in Hz."""
     if kind == "spiking_rectified_linear":
         return rate
+    if kind == "izhikevich":
+        return 20.0
     if kind in ("sigmoid", "tanh", "rectified_linear"):
         return 0.5
     return float(1.0 / (1.0 - np.exp((TAU_REF - 1.0 / rate) / TAU_RC)))

@@ -16,8 +16,8 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -186,7 +186,7 @@ class Ensemble(Operator):
     n_eval_points: int | None = None
     normalize_encoders: bool = True
     noise: Distribution | None = None
-    initial_voltage: Distribution | None = None
+    initial_state: tuple[tuple[str, Distribution], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -209,7 +209,7 @@ class Decoding(Operator):
 class Neurons(Operator):
     """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
 
-    State is 0 before step 1, but for the voltage where `initial_voltage` (neurons) is given.
+    State is 0 before step 1, but for the variables that `initial_state` gives (one value per neuron each).
 
     scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count
     of spikes in the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
@@ -224,7 +224,7 @@ class Neurons(Operator):
     bias: Array
     points: Callable[[], Array]
     seed: int
-    initial_voltage: Array | None = None
+    initial_state: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def eval_points(self) -> Array:

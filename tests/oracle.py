@@ -21,6 +21,7 @@ from spikec import graph as g
 from spikec.frontend import loads
 from spikec.nef import neurons as nt
 from spikec.nef.build import build
+from spikec.nef.converted import RegularSpiking
 
 with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2.4 deprecates
     warnings.simplefilter("ignore")
@@ -46,6 +47,12 @@ NENGO: dict[str, Callable[[Any], nengo.neurons.NeuronType]] = {
     ),
     "sigmoid": lambda n: nengo.Sigmoid(n.tau_ref),
     "tanh": lambda n: nengo.Tanh(n.tau_ref),
+    "adaptive_lif_rate": lambda n: nengo.AdaptiveLIFRate(
+        n.tau_n, n.inc_n, n.tau_rc, n.tau_ref, n.amplitude, initial_state={}
+    ),
+    "izhikevich": lambda n: nengo.Izhikevich(
+        n.tau_recovery, n.coupling, n.reset_voltage, n.reset_recovery, initial_state=_rest("voltage")
+    ),
 }
 
 
@@ -55,6 +62,8 @@ def _rest(name: str) -> dict[str, nengo.dists.Distribution]:
 
 def neuron_type(neuron: nt.NeuronType) -> nengo.neurons.NeuronType:
     """Nengo's neuron type with the parameters of ours, beginning at rest."""
+    if isinstance(neuron, RegularSpiking):
+        return nengo.RegularSpiking(neuron_type(neuron.base), neuron.amplitude, _rest("voltage"))
     return NENGO[neuron.kind](neuron)
 
 

@@ -22,10 +22,22 @@ TYPES = {
     "lif": "lif(tau_ref=3ms)",
     "adaptive": "adaptive_lif(inc_n=0.02)",
     "linear": "spiking_rectified_linear",
+    "izhikevich": "izhikevich(reset_recovery=4)",
+    "regular": "regular_spiking(adaptive_lif_rate)",
 }
+# Other state before the first step, given as numbers for all neurons.
+STATES = {
+    "lif": {"refractory_time": 0.004},
+    "adaptive": {"adaptation": 0.3, "refractory_time": 0.001},
+    "izhikevich": {"recovery": -10},
+    "regular": {"adaptation": 0.5},
+}
+UNITS = {"refractory_time": "s"}
 STEPS = 300
 TEXT = "input u(t) = 0.8 * sin(9*t)\n" + "\n".join(
-    f"ensemble {name}(300, neuron={neuron}, max_rates=uniform(100Hz, 200Hz), initial_voltage=uniform(0, 1))\n"
+    f"ensemble {name}(300, neuron={neuron}, max_rates=uniform(100Hz, 200Hz), initial_voltage=uniform(0, 1)"
+    + "".join(f", initial_{x}={v}{UNITS.get(x, '')}" for x, v in STATES.get(name, {}).items())
+    + ")\n"
     f"connect u -> {name} synapse none\nprobe {name}.neurons as {name}_spikes\nprobe {name} voltage"
     for name, neuron in TYPES.items()
 )
@@ -38,18 +50,22 @@ def test_spikes_and_voltages_are_those_of_nengo() -> None:
         u = nengo.Node(lambda t: 0.8 * np.sin(9 * t))
         for name in TYPES:
             population, built = model.ensemble(name), model.neurons(name)
-            given = nengo.dists.Samples(built.initial_voltage)
-            population.neuron_type.initial_state["voltage"] = given
+            given = {state: nengo.dists.Samples(values) for state, values in built.initial_state.items()}
+            assert given.keys() == {"voltage", *STATES.get(name, {})}
+            own = population.neuron_type
+            if name == "regular":  # Nengo keeps the state of the rate type there
+                own.base_type.initial_state.update(adaptation=given.pop("adaptation"))
+            own.initial_state.update(given)
             nengo.Connection(u, population, synapse=None)
             nengo.Probe(population.neurons, "output", label=f"{name}_spikes")
             nengo.Probe(population.neurons, "voltage", label=f"{name}.voltage")
     theirs = oracle.simulate(network, STEPS)
     for name in TYPES:
-        voltage = model.neurons(name).initial_voltage
+        voltage = model.neurons(name).initial_state["voltage"]
         assert 0 <= voltage.min() < 0.05 < 0.95 < voltage.max() < 1
         wanted = np.rint(theirs[f"{name}_spikes"] * oracle.DT)
         assert wanted.sum() > 1000
-        assert (ours[f"{name}_spikes"] == wanted).all()
+        assert (ours[f"{name}_spikes"] == wanted).all(), name
         oracle.assert_equal(ours[f"{name}.voltage"], theirs[f"{name}.voltage"])
 
 
@@ -60,11 +76,12 @@ def test_the_cut_does_not_change_the_answer(dtype: str) -> None:
     rest = inprocess.run_split(inprocess.prepared(loads(TEXT.replace("uniform(0, 1)", "0"))), 1, dtype, STEPS)
     for name, data in one.items():
         assert all(other[name].tobytes() == data.tobytes() for other in others)
-        assert data.tobytes() != rest[name].tobytes()
+        # The first spike of an izhikevich neuron forgets where it began.
+        assert name.startswith("izhikevich") or data.tobytes() != rest[name].tobytes()
 
 
 def voltages(text: str) -> dict[str, g.Array | None]:
-    return {name: op.initial_voltage for name, op in build(loads(text)).nodes(g.Neurons)}
+    return {name: op.initial_state.get("voltage") for name, op in build(loads(text)).nodes(g.Neurons)}
 
 
 def test_voltages_depend_on_the_seed_and_the_path_alone() -> None:
@@ -95,6 +112,11 @@ MISTAKES = {
     "ensemble a(9, neuron=lif_rate, initial_voltage=0.5)": (48, "neurons of type lif_rate have no voltage"),
     "ensemble a(9, neuron=direct, initial_voltage=0.5)": (46, "an ensemble in direct mode has no voltage"),
     "ensemble a(9, initial_voltage=[0.5, 0.1])": (31, "initial_voltage has 2 values for 9 neurons"),
+    "ensemble a(9, initial_recovery=1, neuron=izhikevich(coupling=0.3), initial_adaptation=1)": (
+        87,
+        "neurons of type izhikevich have no adaptation",
+    ),
+    "ensemble a(9, initial_refractory_time=2)": (39, "must be a time, not the plain number 2"),
     "ensemble a(9, initial_voltage=5ms)": (31, "initial_voltage of an ensemble must be a plain number"),
 }
 

@@ -17,7 +17,7 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 
 # The compiler in the order in which data passes it.  A file imports from its own layer and those above.
 LAYERS = {
-    "words": "errors expressions cache nef.neurons",
+    "words": "errors expressions cache nef.neurons nef.izhikevich nef.converted",
     "graph": "dataflow graph",
     "neural engineering": "nef.*",
     "synapse level": "projections",

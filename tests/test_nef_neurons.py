@@ -7,9 +7,12 @@ import warnings
 import numpy as np
 import pytest
 
+from spikec.nef.converted import Converted, RegularSpiking, StochasticSpiking
+from spikec.nef.izhikevich import Izhikevich
 from spikec.nef.neurons import (
     LIF,
     AdaptiveLIF,
+    AdaptiveLIFRate,
     LIFRate,
     NeuronType,
     RectifiedLinear,
@@ -36,6 +39,9 @@ PAIRS = [
     (SpikingRectifiedLinear(), nengo.SpikingRectifiedLinear()),
     (Sigmoid(tau_ref=0.002), nengo.Sigmoid(tau_ref=0.002)),
     (Tanh(tau_ref=0.002), nengo.Tanh(tau_ref=0.002)),
+    (AdaptiveLIFRate(tau_n=0.5, inc_n=0.02), nengo.AdaptiveLIFRate(tau_n=0.5, inc_n=0.02)),
+    (RegularSpiking(Tanh(tau_ref=0.002)), nengo.RegularSpiking(nengo.Tanh(tau_ref=0.002))),
+    (StochasticSpiking(LIFRate(tau_ref=0.001)), nengo.StochasticSpiking(nengo.LIFRate(tau_ref=0.001))),
 ]
 IDS = [f"{neuron.kind}-{i}" for i, (neuron, _) in enumerate(PAIRS)]
 
@@ -87,6 +93,7 @@ def test_max_activity_bounds_a_simulation(neuron: NeuronType, oracle: nengo.neur
     output = np.zeros(len(J))
     bound = neuron.max_activity(dt, J)
     assert bound.shape == J.shape
+    J = neuron.base.rates(J) if isinstance(neuron, Converted) else J  # Nengo's take these in a step
     for _ in range(30):
         oracle.step(dt, J, output, **state)
         assert (np.abs(output) <= bound + 1e-9).all()
@@ -96,10 +103,34 @@ def test_states_and_kinds() -> None:
     assert LIF.state == ("voltage", "refractory_time")
     assert AdaptiveLIF.state == ("voltage", "refractory_time", "adaptation")
     assert SpikingRectifiedLinear.state == ("voltage",)
-    spiking = {type(n).kind for n, _ in PAIRS if n.spiking}
-    assert spiking == {"lif", "adaptive_lif", "spiking_rectified_linear"}
-    rate = {type(n).kind for n, _ in PAIRS if not n.spiking}
-    assert rate == {"lif_rate", "rectified_linear", "sigmoid", "tanh"}
+    spiking = {n.kind for n, _ in PAIRS if n.spiking}
+    assert spiking == {
+        "lif", "adaptive_lif", "spiking_rectified_linear", "regular_spiking_tanh",
+        "stochastic_spiking_lif_rate",
+    }  # fmt: skip
+    rate = {n.kind for n, _ in PAIRS if not n.spiking}
+    assert rate == {"lif_rate", "rectified_linear", "sigmoid", "tanh", "adaptive_lif_rate"}
+
+
+def test_izhikevich_is_tuned_by_its_simulation() -> None:
+    neuron, oracle = Izhikevich(tau_recovery=0.1), nengo.Izhikevich(tau_recovery=0.1)
+    J = np.linspace(-40, 100, 29)
+    np.testing.assert_array_equal(neuron.rates(J), oracle.rates(J, [1.0], [0.0])[:, 0])
+    max_rates, intercepts = np.array([20.0, 50, 90, 180]), np.array([-0.9, 0, 0.4, 0.8])
+    gain, bias = neuron.gain_bias(max_rates, intercepts)
+    for mine, theirs in zip((gain, bias), oracle.gain_bias(max_rates, intercepts), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0.05, atol=0.5)
+    np.testing.assert_allclose(neuron.rates(gain + bias), max_rates, rtol=0.1)
+    assert (neuron.rates(gain * (intercepts - 0.02) + bias) == 0).all()
+    assert (neuron.rates(gain * (intercepts + 0.1) + bias) > 0).all()
+    with pytest.raises(TuningError, match="no current gives a neuron of type izhikevich a rate of 5000 Hz"):
+        neuron.gain_bias(np.array([5000.0]), np.array([0.0]))
+
+
+def test_the_amplitude_of_converted_rates_is_decoded() -> None:
+    J = np.linspace(0, 5, 9)
+    np.testing.assert_array_equal(RegularSpiking(LIFRate(), 0.5).rates(J), 0.5 * LIFRate().rates(J))
+    assert RegularSpiking(RectifiedLinear()).max_activity(0.001, np.array([50.0])) == [1050.0]
 
 
 @pytest.mark.parametrize(

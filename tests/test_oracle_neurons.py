@@ -20,8 +20,21 @@ TYPES = {
     "rectified_linear": "rectified_linear(amplitude=0.5)",
     "sigmoid": "sigmoid(tau_ref=3ms)",
     "tanh": "tanh(tau_ref=3ms)",
+    "adaptive_lif_rate": "adaptive_lif_rate(tau_n=300ms, inc_n=0.02, tau_ref=3ms, amplitude=1.5)",
+    "izhikevich": "izhikevich(tau_recovery=0.03, coupling=0.25, reset_voltage=-60, reset_recovery=4)",
+    "regular": "regular_spiking(lif_rate(tau_ref=3ms), amplitude=0.5)",
+    "regular_adaptive": "regular_spiking(base=adaptive_lif_rate(tau_n=200ms))",
 }
-SPIKING = ("lif", "leaky", "fast", "adaptive_lif", "spiking_rectified_linear")
+SPIKING = (
+    "lif",
+    "leaky",
+    "fast",
+    "adaptive_lif",
+    "spiking_rectified_linear",
+    "izhikevich",
+    "regular",
+    "regular_adaptive",
+)
 RATE = tuple(name for name in TYPES if name not in SPIKING)
 STATES = {
     "lif": ("voltage", "refractory_time"),
@@ -29,12 +42,17 @@ STATES = {
     "fast": ("voltage", "refractory_time"),
     "adaptive_lif": ("voltage", "refractory_time", "adaptation"),
     "spiking_rectified_linear": ("voltage",),
+    "adaptive_lif_rate": ("adaptation",),
+    "izhikevich": ("voltage", "recovery"),
+    "regular": ("voltage",),
+    "regular_adaptive": ("voltage", "adaptation"),
 }
 NEURONS, STEPS = 300, 1000
 MAX_RATES = {
     "sigmoid": "uniform(200Hz, 300Hz)",
     "tanh": "uniform(100Hz, 300Hz)",
     "lif": "uniform(150Hz, 300Hz)",
+    "izhikevich": "uniform(50Hz, 150Hz)",
 }
 
 
@@ -115,10 +133,13 @@ def test_decoded_values_are_the_same(name: str, probe: str) -> None:
     oracle.assert_equal(ours()[f"{name}_{probe}"], nengos()[f"{name}_{probe}"])
 
 
-@pytest.mark.parametrize(("name", "state"), [(name, state) for name in SPIKING for state in STATES[name]])
+@pytest.mark.parametrize(("name", "state"), [(name, state) for name in STATES for state in STATES[name]])
 def test_states_are_the_same(name: str, state: str) -> None:
     mine, theirs = ours()[f"{name}_{state}"], nengos()[f"{name}_{state}"]
     if state == "refractory_time":
         # Below 0 it only says how long ago the neuron was free again.
         mine, theirs = np.maximum(mine, 0.0), np.maximum(theirs, 0.0)
+    if name == "izhikevich":
+        # Its equations are chaotic: what begins as rounding is seen after a second, but not in the spikes.
+        mine, theirs = mine[:200], theirs[:200]
     oracle.assert_equal(mine, theirs)

@@ -21,6 +21,7 @@ from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops import simd
+from spike_runtime.ops.converted import finisher
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.ops.simd import every, fill, first, fma, load, pack, store, tile, total
 from spike_runtime.ops.updates import UPDATES
@@ -45,14 +46,16 @@ LIMIT = 2.0**52
 
 
 class Neurons(KernelOp):
-    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders) -> (sums, state, status).
+    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders[, keys, n]) -> (sums, state,
+    status).
 
     values: the signals of this step, floats.  sums: int64, added to.  state: (state variables) x neurons.
     status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range, or row
     -1 where an input is not a number. atoms: int64, atoms x len(COLUMNS).  parameters: atoms x parameters
     of the neuron type.  encoders: dims x count per atom, bias: neurons.  decoders: rows x count per atom,
     or count x rows where `gather` is set: at many rows it is cheaper to add the rows of the neurons that
-    spiked than to multiply by zeros.
+    spiked than to multiply by zeros.  keys (uint64, one for each atom) and the step n are given to kinds
+    that draw random numbers.
     """
 
     __props__ = ("kind", "dtype", "exact")
@@ -74,15 +77,15 @@ class Neurons(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         real = np.dtype(self.dtype).type
         update = UPDATES[self.kind](real, self.exact)
-        return _fused(real, register_jitable(update))
+        return _fused(real, register_jitable(update), finisher(self.kind, real))
 
 
-def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
+def _fused(real: type, update: Callable[..., None], finish: Callable[..., None]) -> Callable[..., Any]:
     check = _checker(real)
     currents, add, decode = _currents(real), _adder(real), _dense(real)
     decode_gathered = _gathered(real)
 
-    def neurons(values, sums, state, status, atoms, parameters, E, B, D):  # type: ignore[no-untyped-def]
+    def neurons(values, sums, state, status, atoms, parameters, E, B, D, *random):  # type: ignore[no-untyped-def]
         tile_J, tile_A = tile(B), tile(B)
         for a in range(atoms.shape[0]):
             n, m, dims, x, e = atoms[a, 0], atoms[a, 1], atoms[a, 2], atoms[a, 3], atoms[a, 4]
@@ -98,6 +101,7 @@ def _fused(real: type, update: Callable[..., None]) -> Callable[..., Any]:
                 J[0] += whole
             check(J, status)
             update(J, A, state, n, parameters[a])
+            finish(A, a, parameters[a, 1], random)
             if gather:
                 decode_gathered(sums, y, A, D, d, rows, status)
             else:

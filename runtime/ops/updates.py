@@ -18,6 +18,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.polynomial import Chebyshev, Polynomial
 from spike_runtime.ops import simd
+from spike_runtime.ops.converted import RANDOM, regular_spiking
 from spike_runtime.ops.simd import every, fill, first, fma, load, maximum, minimum, polynomial, store, where
 
 # Largest dt / tau_rc for which the polynomials below are used, and how many terms each needs for it.
@@ -191,6 +192,49 @@ def lif_rate(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
+def adaptive_lif_rate(real: Any, exact: bool) -> Callable[..., None]:
+    """`lif_rate` of J - n with dn/dt = (inc_n * output - n) / tau_n.
+
+    p: scale, dt, tau_rc, tau_ref, amplitude, tau_n, inc_n.  state: adaptation.
+    """
+    base = register_jitable(lif_rate(real, exact))
+
+    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
+        m = J.shape[0]
+        adaptation = state[0, n : n + m]
+        for i in range(m):
+            J[i] -= adaptation[i]
+        base(J, A, state, n, p)
+        rate, increment = p[1] / p[5], p[6]
+        for i in range(m):
+            adaptation[i] += rate * (increment * A[i] - adaptation[i])
+
+    return update
+
+
+def izhikevich(real: Any, exact: bool) -> Callable[..., None]:
+    """Two variables in one step of Euler, spike at v = 30 (Izhikevich 2003, IEEE Trans Neural Netw 14:1569).
+
+    p: scale, dt, tau_recovery, coupling, reset_voltage, reset_recovery.  state: voltage, recovery.
+    """
+    zero, one, least = real(0), real(1), real(-30)
+
+    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
+        m = J.shape[0]
+        voltage, recovery = state[0, n : n + m], state[1, n : n + m]
+        ms = real(1000) * p[1]
+        for i in range(m):
+            v, u = voltage[i], recovery[i]
+            v += ms * ((real(0.04) * v + real(5)) * v + real(140) - u + max(J[i], least))
+            spiked = v >= real(30)
+            v = p[4] if spiked else v
+            u += ms * p[2] * (p[3] * v - u)
+            voltage[i], recovery[i] = v, u + p[5] if spiked else u
+            A[i] = one if spiked else zero
+
+    return update
+
+
 def sigmoid(real: Any, exact: bool) -> Callable[..., None]:
     """a = 1 / (tau_ref (1 + exp(-J))).  p: scale, dt, tau_ref."""
     one = real(1)
@@ -218,6 +262,13 @@ UPDATES: dict[str, Callable[[Any, bool], Callable[..., None]]] = {
     "spiking_rectified_linear": spiking_rectified_linear,
     "rectified_linear": rectified_linear,
     "lif_rate": lif_rate,
+    "adaptive_lif_rate": adaptive_lif_rate,
+    "izhikevich": izhikevich,
     "sigmoid": sigmoid,
     "tanh": tanh,
 }
+# State variables of the rate types, around which others send spikes.
+_RATES = {"rectified_linear": 0, "lif_rate": 0, "adaptive_lif_rate": 1, "sigmoid": 0, "tanh": 0}
+for _base, _rows in _RATES.items():
+    UPDATES[f"regular_spiking_{_base}"] = regular_spiking(UPDATES[_base], _rows)
+    UPDATES |= {f"{_random}_{_base}": UPDATES[_base] for _random in RANDOM}

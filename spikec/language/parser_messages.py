@@ -15,7 +15,7 @@ _GROUPS = {
     "RELAY": ("relay", "port"),
     "DEFAULT_KIND": ("ensemble", "connection", "probe"),
     "INPUT_OPTION": ("linear", "repeat"),
-    "PROBED": ("spikes", "voltage", "refractory_time", "adaptation"),
+    "PROBED": ("spikes", "voltage", "refractory_time", "adaptation", "recovery"),
 }
 
 _DESCRIPTIONS = {

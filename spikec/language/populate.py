@@ -20,13 +20,14 @@ from spikec.language.frame import Frame
 from spikec.language.noise import white_noise
 from spikec.language.outputs import expressions
 from spikec.language.signatures import Parameter, convert, seed_of
-from spikec.language.values import FREQUENCY, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
-from spikec.nef.neurons import LIF
+from spikec.language.values import FREQUENCY, TIME, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
+from spikec.nef.neurons import LIF, NeuronType
 from spikec.nef.solvers import memory as solve_memory
 
 ENSEMBLE_ARGUMENTS = (
     "neurons", "dims", "radius", "neuron", "encoders", "max_rates", "intercepts", "gain", "bias",
-    "eval_points", "n_eval_points", "normalize_encoders", "initial_voltage", "noise", "seed",
+    "eval_points", "n_eval_points", "normalize_encoders", "initial_voltage", "initial_refractory_time",
+    "initial_adaptation", "initial_recovery", "noise", "seed",
 )  # fmt: skip
 ARRAY_ARGUMENTS = (*ENSEMBLE_ARGUMENTS, "count")
 
@@ -38,7 +39,12 @@ _DISTRIBUTIONS = {
     "bias": 0,
     "eval_points": 0,
     "initial_voltage": 0,
+    "initial_refractory_time": TIME,
+    "initial_adaptation": 0,
+    "initial_recovery": 0,
 }
+# Arguments that give state before the first step, by what follows.
+_INITIAL = "initial_"
 
 Entries = dict[str, Entry]
 
@@ -63,11 +69,7 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
             )
     sizes = _sizes(entries, found)
     options = _options(entries, found)
-    if "voltage" not in _states(options):
-        # As a default it holds for those neurons that have a voltage.
-        options.pop("initial_voltage", None)
-        if given := written.get("initial_voltage"):
-            found.add(_no_voltage(given.span, options))
+    _initial_state(options, written, found)
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
     noise = found.attempt(_noise, entries, seed or 0)
     if not found.any:
@@ -86,11 +88,26 @@ def _states(options: dict[str, Any]) -> tuple[str, ...]:
     return () if neuron is None else neuron.state
 
 
-def _no_voltage(span: Span, options: dict[str, Any]) -> Mistake:
-    neuron = options["neuron"]
+def _initial_state(options: dict[str, Any], written: Entries, found: Mistakes) -> None:
+    """Put `initial_voltage` and the like together; as defaults they hold for neurons that have the state."""
+    states, given = _states(options), []
+    for name in [name for name in options if name.startswith(_INITIAL)]:
+        variable, distribution = name.removeprefix(_INITIAL), options.pop(name)
+        if variable in states:
+            given.append((variable, distribution))
+        elif entry := written.get(name):
+            found.add(_stateless(variable, entry.span, options["neuron"]))
+    options["initial_state"] = tuple(given)
+
+
+def _stateless(variable: str, span: Span, neuron: NeuronType | None) -> Mistake:
     kind = "an ensemble in direct mode has" if neuron is None else f"neurons of type {neuron.kind} have"
+    others = [_INITIAL + state for state in neuron.state] if neuron else []
+    hint = f"these have {' and '.join(others)}" if others else "or take spiking neurons"
     return Mistake(
-        f"{kind} no voltage to begin with", span, "leave initial_voltage out, or take spiking neurons"
+        f"{kind} no {variable.replace('_', ' ')} to begin with",
+        span,
+        f"leave {_INITIAL}{variable} out{';' if others else ','} {hint}",
     )
 
 
@@ -203,7 +220,7 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
                 if rows
                 else "give one column per dimension",
             )
-    for name in ("max_rates", "intercepts", "gain", "bias", "initial_voltage"):
+    for name in ("max_rates", "intercepts", "gain", "bias", *(n for n in entries if n.startswith(_INITIAL))):
         entry = entries.get(name)
         if (
             entry is not None

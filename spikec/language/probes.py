@@ -19,7 +19,7 @@ from spikec.language.references import resolve
 from spikec.language.scope import duplicate, suggestion
 from spikec.language.values import Mistake, Mistakes, Value
 
-STATES = ("spikes", "voltage", "refractory_time", "adaptation")
+STATES = ("spikes", "voltage", "refractory_time", "adaptation", "recovery")
 _UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
 
 
@@ -108,7 +108,7 @@ def _neurons(piece: e.Piece) -> e.Piece:
 
 def _spiking(piece: e.Piece) -> bool:
     neuron = e.neuron_of(piece.element)
-    return neuron is not None and neuron.spiking
+    return neuron is not None and neuron.spiking and not neuron.negative
 
 
 def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
@@ -161,7 +161,7 @@ def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e
 def _check_state(piece: e.Piece, view: e.View) -> None:
     neuron = e.neuron_of(piece.element)
     assert neuron is not None
-    known = [*(("spikes",) if neuron.spiking else ()), *(x for x in neuron.state if x in STATES)]
+    known = [*(("spikes",) if _spiking(piece) else ()), *(x for x in neuron.state if x in STATES)]
     if view.attribute not in known:
         hint = (
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"

@@ -10,7 +10,7 @@ from spikec.language.frame import Broken, Frame, Instance, Object
 from spikec.language.scope import Scope, suggestion
 from spikec.language.values import AlreadyReported, Mistake
 
-ATTRIBUTES = ("neurons", "spikes", "voltage", "refractory_time", "adaptation", "input")
+ATTRIBUTES = ("neurons", "spikes", "voltage", "refractory_time", "adaptation", "recovery", "input")
 
 
 def resolve(reference: s.Reference, frame: Frame, as_target: bool = False) -> View:

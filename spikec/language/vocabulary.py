@@ -11,10 +11,13 @@ from spikec.errors import Span
 from spikec.graph import Distribution, Solver
 from spikec.language.scope import suggestion
 from spikec.language.signatures import Parameter, bind, check_unit
-from spikec.language.values import PLAIN, TIME, Mistake, Record, Value
+from spikec.language.values import PLAIN, TIME, Entry, Mistake, Record, Value
+from spikec.nef.converted import PoissonSpiking, RegularSpiking, StochasticSpiking
+from spikec.nef.izhikevich import Izhikevich
 from spikec.nef.neurons import (
     LIF,
     AdaptiveLIF,
+    AdaptiveLIFRate,
     LIFRate,
     NeuronType,
     RectifiedLinear,
@@ -33,12 +36,21 @@ _LIF = (
 )
 _RATE = (_LIF[0], _LIF[1], _LIF[3])
 _SATURATING = (P("tau_ref", TIME, positive=True),)
-_ADAPTIVE = (P("tau_n", TIME, positive=True), P("inc_n", least=0.0), *_LIF)
+_ADAPTATION = (P("tau_n", TIME, positive=True), P("inc_n", least=0.0))
+_IZHIKEVICH = (
+    P("tau_recovery", positive=True), P("coupling", least=0.0), P("reset_voltage"), P("reset_recovery")
+)  # fmt: skip
+_CONVERTED = (P("base", kind="any", required=True), P("amplitude", positive=True))
 
 NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
     "lif": (LIF, _LIF),
     "lif_rate": (LIFRate, _RATE),
-    "adaptive_lif": (AdaptiveLIF, _ADAPTIVE),
+    "adaptive_lif": (AdaptiveLIF, (*_ADAPTATION, *_LIF)),
+    "adaptive_lif_rate": (AdaptiveLIFRate, (*_ADAPTATION, *_RATE)),
+    "izhikevich": (Izhikevich, _IZHIKEVICH),
+    "regular_spiking": (RegularSpiking, _CONVERTED),
+    "stochastic_spiking": (StochasticSpiking, _CONVERTED),
+    "poisson_spiking": (PoissonSpiking, _CONVERTED),
     "rectified_linear": (RectifiedLinear, _LIF[3:]),
     "spiking_rectified_linear": (SpikingRectifiedLinear, _LIF[3:]),
     "sigmoid": (Sigmoid, _SATURATING),
@@ -79,7 +91,18 @@ def neuron_type(value: Any, span: Span) -> NeuronType | None:
     record = _record(value, NEURONS, "a neuron type", span)
     kind, parameters = NEURONS[record.name]
     arguments = bind(record, parameters)
+    if "base" in arguments:
+        arguments["base"] = _rate_type(arguments["base"], record.name)
     return None if kind is None else kind(**arguments)
+
+
+def _rate_type(entry: Entry, what: str) -> NeuronType:
+    """The type whose rates are turned into spikes.  Raises `Mistake`."""
+    base = neuron_type(entry.value, entry.span)
+    if base is None or base.spiking:
+        rates = [n for n, (kind, _) in NEURONS.items() if kind and not kind.spiking]
+        raise Mistake(f"{what} needs a type of rate neurons", entry.span, "write one of " + ", ".join(rates))
+    return base
 
 
 def solver(value: Any, span: Span) -> Solver:

@@ -21,12 +21,23 @@ class NeuronType(ABC):
     """Base: a frozen set of parameters with a response curve.
 
     `kind` names the kernel; `spiking` says that the output is amplitude / dt at a spike and 0 otherwise;
-    `state` names the state variables, one number per neuron each, in the order the kernel takes them.
+    `state` names the state variables, one number per neuron each, in the order the kernel takes them;
+    `amplitude` scales the output.
     """
 
     kind: ClassVar[str]
     spiking: ClassVar[bool] = False
     state: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def negative(self) -> bool:
+        """Whether the activity can be below 0: such spikes are recorded as activity, not as events."""
+        return False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a largest activity whatever the current, so that none is beyond `max_activity`."""
+        return True
 
     @abstractmethod
     def rates(self, J: Array, out: Array | None = None) -> Array:
@@ -60,7 +71,7 @@ class TuningError(ValueError):
         self.hint = hint
 
 
-def _check_tuning(max_rates: Array, intercepts: Array, tau_ref: float) -> tuple[Array, Array]:
+def check_tuning(max_rates: Array, intercepts: Array, tau_ref: float) -> tuple[Array, Array]:
     """Both as float64 arrays; raises `TuningError` where no neuron can have them."""
     max_rates, intercepts = np.asarray(max_rates, np.float64), np.asarray(intercepts, np.float64)
     if not np.all(intercepts < 1.0):
@@ -108,13 +119,17 @@ class LIFRate(NeuronType):
         return np.asarray(np.multiply(rate, fires, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        max_rates, intercepts = check_tuning(max_rates, intercepts, self.tau_ref)
         J_max = 1.0 / (1.0 - np.exp((self.tau_ref - 1.0 / max_rates) / self.tau_rc))
         gain = (1.0 - J_max) / (intercepts - 1.0)
         return gain, 1.0 - gain * intercepts
 
     def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
         return self.rates(gain + bias) / self.amplitude, (1.0 - bias) / gain
+
+    @property
+    def bounded(self) -> bool:
+        return self.tau_ref > 0
 
     def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
         if self.tau_ref > 0:
@@ -152,18 +167,32 @@ class AdaptiveLIF(LIF):
 
 
 @dataclass(frozen=True)
+class AdaptiveLIFRate(LIFRate):
+    """`LIFRate` driven by J - n, with adaptation tau_n dn/dt = inc_n a - n; tuning as of `AdaptiveLIF`."""
+
+    tau_n: float = 1.0
+    inc_n: float = 0.01
+    kind: ClassVar[str] = "adaptive_lif_rate"
+    state: ClassVar[tuple[str, ...]] = ("adaptation",)
+
+
+@dataclass(frozen=True)
 class RectifiedLinear(NeuronType):
     """a = amplitude max(J, 0).  Tuning at amplitude 1: amplitude scales the output only."""
 
     amplitude: float = 1.0
     kind: ClassVar[str] = "rectified_linear"
 
+    @property
+    def bounded(self) -> bool:
+        return False
+
     def rates(self, J: Array, out: Array | None = None) -> Array:
         rectified = np.maximum(0.0, J, out=out, dtype=np.float64)
         return np.asarray(np.multiply(rectified, self.amplitude, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        max_rates, intercepts = _check_tuning(max_rates, intercepts, 0.0)
+        max_rates, intercepts = check_tuning(max_rates, intercepts, 0.0)
         gain = max_rates / (1.0 - intercepts)
         return gain, -intercepts * gain
 
@@ -200,7 +229,7 @@ class Sigmoid(NeuronType):
             return np.asarray(np.divide(1.0 / self.tau_ref, np.add(decay, 1.0, out=out), out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        max_rates, intercepts = check_tuning(max_rates, intercepts, self.tau_ref)
         J_max = -np.log(1.0 / (self.tau_ref * max_rates) - 1.0)
         gain = J_max / (1.0 - intercepts)
         if not np.all(gain > 0.0):
@@ -225,11 +254,15 @@ class Tanh(NeuronType):
     tau_ref: float = 0.0025
     kind: ClassVar[str] = "tanh"
 
+    @property
+    def negative(self) -> bool:
+        return True
+
     def rates(self, J: Array, out: Array | None = None) -> Array:
         return np.asarray(np.multiply(np.tanh(J, out=out, dtype=np.float64), 1.0 / self.tau_ref, out=out))
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        max_rates, intercepts = _check_tuning(max_rates, intercepts, self.tau_ref)
+        max_rates, intercepts = check_tuning(max_rates, intercepts, self.tau_ref)
         gain = np.arctanh(max_rates * self.tau_ref) / (1.0 - intercepts)
         return gain, -gain * intercepts
 

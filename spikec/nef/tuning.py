@@ -13,6 +13,7 @@ import numpy as np
 
 from spikec.graph import Array, Distribution, Ensemble, Neurons
 from spikec.nef.distributions import DistributionError, sample
+from spikec.nef.izhikevich import Izhikevich
 from spikec.nef.neurons import TuningError
 from spikec.nef.sampling import Streams
 
@@ -38,10 +39,10 @@ def tune(ops: Sequence[Ensemble]) -> list[Neurons]:
             bias=bias,
             points=partial(_points, op),
             seed=op.seed,
-            initial_voltage=voltage,
+            initial_state=state,
         )
-        for op, encoders, gain, bias, voltage in zip(
-            ops, _encoders(ops), gains, biases, _initial_voltages(ops), strict=True
+        for op, encoders, gain, bias, state in zip(
+            ops, _encoders(ops), gains, biases, _initial_states(ops), strict=True
         )
     ]
 
@@ -73,21 +74,22 @@ def _points(op: Ensemble) -> Array:
     return np.asarray(points)
 
 
-def _initial_voltages(ops: Sequence[Ensemble]) -> Array | list[None]:
-    """Voltages (ensembles x neurons) before the first step, None where they are 0.
+def _initial_states(ops: Sequence[Ensemble]) -> list[dict[str, Array]]:
+    """State before the first step, where it is not 0, by variable, for every ensemble.
 
-    Raises `DistributionError` from 1 on.
+    Raises `DistributionError` for a voltage that is beyond the threshold already.
     """
-    op = ops[0]
-    if op.initial_voltage is None:
-        return [None] * len(ops)
-    voltage = _draw(ops, op.initial_voltage, op.size, None, "initial_voltage")
-    if not (voltage < 1).all():
-        raise DistributionError(
-            f"an initial voltage of {voltage.max():g} is not below the threshold of 1",
-            "choose initial voltages below 1, such as uniform(0, 1)",
-        )
-    return voltage
+    neuron, states = ops[0].neuron, [dict[str, Array]() for _ in ops]
+    for variable, distribution in ops[0].initial_state:
+        values = _draw(ops, distribution, ops[0].size, None, f"initial_{variable}")
+        if variable == "voltage" and not isinstance(neuron, Izhikevich) and not (values < 1).all():
+            raise DistributionError(
+                f"an initial voltage of {values.max():g} is not below the threshold of 1",
+                "choose initial voltages below 1, such as uniform(0, 1)",
+            )
+        for state, row in zip(states, values, strict=True):
+            state[variable] = row
+    return states
 
 
 def _draw(

@@ -13,13 +13,11 @@ import numpy as np
 
 from spikec import graph as g
 from spikec import projections as pj
-from spikec.nef.neurons import LIFRate, NeuronType
 
 ATOM = 256
 # The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest
 # of the 63 bits is head-room for activities beyond the bound (neurons whose rate has none).
 BITS_BOUNDED, BITS_UNBOUNDED = 50, 40
-UNBOUNDED = ("rectified_linear", "spiking_rectified_linear")
 
 
 def split(graph: g.Graph) -> g.Graph:
@@ -102,14 +100,7 @@ def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:
     return neurons.neuron.max_activity(dt, scale + np.abs(neurons.bias))
 
 
-def _unbounded(neuron: NeuronType) -> bool:
-    """Whether the activity grows with the current without end: it can be far beyond what |x| <= radius
-    gives.
-    """
-    return neuron.kind in UNBOUNDED or (isinstance(neuron, LIFRate) and neuron.tau_ref == 0)
-
-
 def _exponent(neurons: g.Neurons, matrix: g.Array | None, bound: g.Array) -> int:
     largest = float(bound.max(initial=0.0) if matrix is None else (np.abs(matrix) @ bound).max(initial=0.0))
-    bits = BITS_UNBOUNDED if _unbounded(neurons.neuron) else BITS_BOUNDED
+    bits = BITS_BOUNDED if neurons.neuron.bounded else BITS_UNBOUNDED
     return bits - math.ceil(math.log2(largest)) if largest > 0 else bits

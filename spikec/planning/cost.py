@@ -83,8 +83,13 @@ def expected_spikes(atom: g.Atom, dt: float) -> float:
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
     """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
-    known = kernels.neurons.get(kind)
+    # Of types that send spikes of a rate, those around a LIF rate stand for all.
+    around = "_".join((*kind.split("_")[:2], "lif_rate"))
+    known = kernels.neurons.get(kind) or kernels.neurons.get(around)
     return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
+
+
+_IZHIKEVICH_RATE = 100.0  # Hz, a guess for gathered decoders: there is no formula
 
 
 def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
@@ -92,8 +97,15 @@ def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
 
     p: rows of (dt, tau_rc, tau_ref, ...), one for each neuron or one for all.
     """
-    if kind == "spiking_rectified_linear":
-        return np.asarray(np.maximum(J, 0.0) * p[:, 0], np.float64)
+    if kind == "izhikevich":
+        return np.full(np.shape(J), _IZHIKEVICH_RATE * float(p[0, 0]))
+    if kind.endswith("rectified_linear"):
+        amplitude = 1.0 if kind.startswith("spiking") else p[:, 1]
+        return np.asarray(np.maximum(J, 0.0) * amplitude * p[:, 0], np.float64)
+    if kind.endswith("sigmoid"):
+        return np.asarray(p[:, 0] / (p[:, 1] * (1.0 + np.exp(-J))), np.float64)
+    if kind.endswith("tanh"):
+        return np.asarray(p[:, 0] / p[:, 1] * np.abs(np.tanh(J)), np.float64)
     excess = np.maximum(J - 1.0, 1e-12)
     rate = 1.0 / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess))
     return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)

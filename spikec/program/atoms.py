@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from spikec import graph as g
 from spikec.errors import InvalidGraph
 from spikec.nef import neurons as nt
+from spikec.nef.converted import Converted, PoissonSpiking, StochasticSpiking
+from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
 from spikec.program.stages import ints, joined
 
@@ -27,11 +30,15 @@ def needs_library(neuron: nt.NeuronType, dt: float) -> bool:
 def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
     """Parameters p[1], p[2], ... of the kernel of a neuron type (p[0] is set for each atom)."""
     match neuron:
+        case Converted():
+            return parameters(neuron.base, dt)
         case nt.AdaptiveLIF():
             step = neuron.inc_n * neuron.amplitude / dt
             return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage, neuron.tau_n, step)
         case nt.LIF():
             return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage)
+        case nt.AdaptiveLIFRate():
+            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.amplitude, neuron.tau_n, neuron.inc_n)
         case nt.LIFRate():
             return (dt, neuron.tau_rc, neuron.tau_ref, neuron.amplitude)
         case nt.SpikingRectifiedLinear():
@@ -40,6 +47,8 @@ def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
             return (dt, neuron.amplitude)
         case nt.Sigmoid() | nt.Tanh():
             return (dt, neuron.tau_ref)
+        case Izhikevich():
+            return (dt, neuron.tau_recovery, neuron.coupling, neuron.reset_voltage, neuron.reset_recovery)
     raise InvalidGraph(f"no kernel for neurons of type {type(neuron).__name__}")
 
 
@@ -86,15 +95,24 @@ def neuron_group(
         "bias": joined(bias, dtype),
         "decoders": joined(decoders, dtype),
     }
+    if isinstance(neuron, (StochasticSpiking, PoissonSpiking)):
+        arrays["keys"] = np.array([_key(atom) for _, atom in atoms], np.uint64)
     state = {"neurons": np.zeros((len(neuron.state), n), dtype)}
     members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
     for path, atom in atoms:
-        if atom.neurons.initial_voltage is not None:
-            voltage = state["neurons"][neuron.state.index("voltage"), members[path] :]
-            voltage[: atom.size] = atom.neurons.initial_voltage[atom.start : atom.start + atom.size]
+        for variable, values in atom.neurons.initial_state.items():
+            row = state["neurons"][neuron.state.index(variable), members[path] :]
+            row[: atom.size] = values[atom.start : atom.start + atom.size]
     return la.NeuronGroup(
         name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members
     )
+
+
+def _key(atom: g.Atom) -> int:
+    """What keys the random numbers of an atom."""
+    neurons = atom.neurons
+    digest = hashlib.sha256(f"{neurons.seed}\0{neurons.path}\0spikes {atom.start}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def _decoders(atom: g.Atom, graph: g.Graph) -> tuple[np.ndarray, int, bool]:

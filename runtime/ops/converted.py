@@ -1,0 +1,98 @@
+"""Rates to spikes: what follows the update of a rate neuron in those types that send spikes of its rate.
+
+A random number is a pure function of (key of the atom, step, neuron), so that the cut does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+from spike_runtime.ops.sources import GOLDEN, mix
+
+# Types around a rate type that draw random numbers, by what their kinds begin with.
+RANDOM = ("stochastic_spiking", "poisson_spiking")
+# Mean from which a Poisson number is a normal one, rounded: of a rate of 500 kHz in steps of 1 ms.
+_NORMAL = 500.0
+
+
+def regular_spiking(base: Callable[..., Any], rows: int) -> Callable[..., Any]:
+    """The factory of `base` followed by: voltage += rate * dt, and its whole part is sent as spikes.
+
+    p: as `base`.  state: `rows` variables of the base, voltage.
+    """
+
+    def factory(real: Any, exact: bool) -> Callable[..., None]:
+        rates = register_jitable(base(real, exact))
+
+        def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
+            rates(J, A, state, n, p)
+            m = J.shape[0]
+            voltage, dt = state[rows, n : n + m], p[1]
+            for i in range(m):
+                v = voltage[i] + A[i] * dt
+                spikes = np.floor(v)
+                voltage[i] = v - spikes
+                A[i] = spikes
+
+        return update
+
+    return factory
+
+
+def is_random(kind: str) -> bool:
+    """Whether neurons of a kind need a key for each atom, and the number of the step."""
+    return kind.startswith(RANDOM)
+
+
+def finisher(kind: str, real: Any) -> Any:
+    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (keys, n); nothing for most
+    kinds.
+    """
+    if not is_random(kind):
+
+        @register_jitable
+        def nothing(A, a, dt, random):  # type: ignore[no-untyped-def]
+            pass
+
+        return nothing
+    count = _rounded if kind.startswith("stochastic") else _poisson
+    size = np.float64(2.0**-53)
+
+    @register_jitable
+    def finish(A, a, dt, random):  # type: ignore[no-untyped-def]
+        keys, n = random
+        base = mix(keys[a] + GOLDEN * np.uint64(n.item()))
+        for i in range(A.shape[0]):
+            z = mix(base + GOLDEN * np.uint64(i + 1))
+            u, v = np.float64(z >> np.uint64(11)) * size, np.float64(mix(z) >> np.uint64(11)) * size
+            mean = np.float64(A[i]) * np.float64(dt)
+            spikes = count(abs(mean), u, v)
+            A[i] = real(spikes if mean >= 0.0 else -spikes)
+
+    return finish
+
+
+@register_jitable
+def _rounded(mean, u, v):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """`mean` rounded up with the probability of its fractional part."""
+    whole = np.floor(mean)
+    return whole + (1.0 if u < mean - whole else 0.0)
+
+
+@register_jitable
+def _poisson(mean, u, v):  # type: ignore[no-untyped-def]
+    """The Poisson number with the cumulative probability u; a normal one where the mean is large."""
+    if not mean < _NORMAL:
+        normal = np.sqrt(-2.0 * np.log(1.0 - u)) * np.cos(2.0 * np.pi * v)
+        return max(np.floor(mean + np.sqrt(mean) * normal + 0.5), 0.0)
+    k, p = 0.0, np.exp(-mean)
+    total = p
+    # Beyond the mean, what is too small to be seen in the sum ends it.
+    while u >= total and (k < mean or p > 1e-18):
+        k += 1.0
+        p *= mean / k
+        total += p
+    return k
