@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.errors import InvalidGraph
 
@@ -20,15 +21,17 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.Decoding: {"activity": (1, 1)},
     g.Decoders: {"activity": (1, 1)},
     g.Function: {"x": (0, 1)},
-    g.Ensemble: {"x": (0, 1), "J": (0, 1)},
-    g.Neurons: {"x": (0, 1), "J": (0, 1)},
+    g.Ensemble: {"x": (0, 1), "J": (0, 1), "encoded": (0, 1)},
+    g.Neurons: {"x": (0, 1), "J": (0, 1), "encoded": (0, 1)},
     g.Atom: {"x": (0, 1), "J": (0, 1), "arriving": (0, MANY)},
     pj.Cells: {"x": (0, 1), "J": (0, 1), "arriving": (0, MANY)},
     pj.Spikes: {"activity": (0, MANY)},
     pj.Projection: {"spikes": (1, 1)},
     g.Sum: {"x": (0, MANY)},
     g.ExactSum: {"activity": (0, MANY)},
-    g.Probe: {"x": (0, MANY), "neurons": (0, MANY)},
+    g.Probe: {"x": (0, MANY), "neurons": (0, MANY), "weights": (0, 1)},
+    pl.Learned: {"weights": (1, 1), "x": (1, 1)},
+    pl.Encoding: {"encoders": (1, 1), "x": (1, 1)},
 }
 _NONE: dict[str, tuple[int, int]] = {}
 
@@ -43,13 +46,20 @@ def _columns(op: Any) -> dict[str, int]:
 
 def _population(op: Any) -> dict[str, int]:
     population = op.neurons if isinstance(op, g.Atom) else op
-    return {"x": population.dims, "J": population.size, "arriving": population.size}
+    return {
+        "x": population.dims,
+        "J": population.size,
+        "arriving": population.size,
+        "encoded": population.size,
+    }
 
 
 # Length of the signals on each port, where it is fixed.
 SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     **dict.fromkeys((g.Sum, g.Filter, g.Delay), _own_size),
     g.Probe: lambda op: {} if op.picks else _own_size(op),
+    pl.Weights: pl.port_sizes,
+    pl.Learned: lambda op: {"weights": op.size},
     **dict.fromkeys((g.Product, g.Decoders), _columns),
     **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
     pj.Projection: lambda op: {"spikes": op.sources},
@@ -68,7 +78,8 @@ def verify(graph: g.Graph) -> g.Graph:
 
 def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
     edges = graph.input_ports(name)
-    problems = [] if not edges and type(op) not in PORTS else [*_check_ports(name, op, edges)]
+    has_ports = edges or type(op) in PORTS or isinstance(op, pl.Weights)
+    problems = [*_check_ports(name, op, edges)] if has_ports else []
     if type(op) in SIZES and edges:
         expected = SIZES[type(op)](op)
         for source, port in edges:
@@ -77,12 +88,14 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
                 problems.append(f"{name}: port {port!r} takes {expected[port]} numbers, {source} sets {size}")
     if isinstance(op, (g.Product, g.Decoders)) and op.matrix is not None:
         problems += _check_matrix(name, op.size, op.matrix)
+    if isinstance(op, pl.Weights) and op.initial is not None:
+        problems += _check_matrix(name, op.size, op.initial)
     return problems
 
 
 def _check_ports(name: str, op: g.Operator, edges: list[tuple[str, str]]) -> Iterator[str]:
     kind = type(op).__name__
-    allowed = PORTS.get(type(op), _NONE)
+    allowed = pl.port_counts(op) if isinstance(op, pl.Weights) else PORTS.get(type(op), _NONE)
     counts: dict[str, int] = {}
     for _, port in edges:
         counts[port] = counts.get(port, 0) + 1

@@ -18,7 +18,7 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 # The compiler in the order in which data passes it.  A file imports from its own layer and those above.
 LAYERS = {
     "words": "errors expressions cache nef.neurons nef.izhikevich nef.converted",
-    "graph": "dataflow graph",
+    "graph": "dataflow graph plasticity",
     "neural engineering": "nef.*",
     "synapse level": "projections",
     "syntax": "language.syntax language.parser* language.format*",
@@ -30,7 +30,8 @@ LAYERS = {
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "
-    "program.cells program.rates program.recordings program.wires program.schedule",
+    "program.places program.cells program.learned program.rates program.recordings program.wires "
+    "program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.emit dump",
     "whole": "pipeline",

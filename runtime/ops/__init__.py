@@ -10,6 +10,7 @@ from spike_runtime.ops.cells import Cells
 from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.join import Join
+from spike_runtime.ops.learning import Learn, LearnedProduct
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordState
@@ -30,6 +31,8 @@ __all__ = [
     "join",
     "keep",
     "late",
+    "learn",
+    "learned_product",
     "lookup",
     "neurons",
     "noise",
@@ -52,6 +55,8 @@ deliver = Deliver()
 first_order = FirstOrder()
 keep = Keep()
 late = Late()
+learn = Learn()
+learned_product = LearnedProduct()
 lookup = Tables()
 noise = Noise()
 publish = Publish()

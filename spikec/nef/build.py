@@ -20,6 +20,7 @@ from spikec.nef.neurons import TuningError
 from spikec.nef.pool import run_all
 from spikec.nef.tasks import Describer, Solved, Task, decoders, flat_size, flatten, unflatten
 from spikec.nef.tuning import tune
+from spikec.nef.weights import build_weights
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,6 +51,7 @@ def build(
             built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
     for name, neurons in list(built.nodes(Neurons)):
         _scale_currents(built, name, neurons)
+    build_weights(built)
     return built
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 
 from spikec import graph as g
+from spikec import plasticity as pl
 
 log = logging.getLogger(__name__)
 
 MEMORY = (g.Filter, g.Delay)
 LINEAR = (g.Sum, g.Product)
-DECODED = (g.Decoding, g.Decoders)
+DECODED = (g.Decoding, g.Decoders, pl.Learned)
 
 
 def advance(graph: g.Graph) -> g.Graph:

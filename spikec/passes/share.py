@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec import projections as pj
 
 log = logging.getLogger(__name__)
 
-# Neurons have a state and a seed of their own, probes a name; two equal projections arrive twice.
-KEPT = (g.Ensemble, g.Neurons, g.Atom, g.ExactSum, g.Probe, pj.Projection)
+# Neurons have a state and a seed of their own, weights learn by themselves, probes have a name; two equal
+# projections arrive twice.
+KEPT = (g.Ensemble, g.Neurons, g.Atom, g.ExactSum, g.Probe, pj.Projection, pl.Weights)
 
 
 def share(graph: g.Graph) -> g.Graph:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.program.wires import LONGEST_WINDOW
 
@@ -131,9 +132,9 @@ class _Columns:
         for name, op in graph.nodes():
             if name not in self.first:
                 continue
-            delayed = isinstance(op, MEMORY) and op.delay >= self.window
-            for source in dict.fromkeys(graph.inputs(name)):
-                r, c = _pattern(op, graph.op(source).size)
+            delayed = pl.reads_after(graph, name) >= self.window
+            for source, port in dict.fromkeys(graph.input_ports(name)):
+                r, c = _pattern(op, port, graph.op(source).size)
                 rows.append(r + self.first[name])
                 columns.append(c + self.place(source, delayed))
         return _matrix(rows, columns, (self.total, self.total))
@@ -156,10 +157,12 @@ def _matrix(rows: list[Ints], columns: list[Ints], shape: tuple[int, int]) -> sp
     return _boolean(sp.csr_array((np.ones(len(r), np.int32), (r, c)), shape=shape))
 
 
-def _pattern(op: g.Operator, size: int) -> tuple[Ints, Ints]:
+def _pattern(op: g.Operator, port: str, size: int) -> tuple[Ints, Ints]:
     """(output component, input component) of every dependence of an operator on an input of `size`
     components.
     """
+    if isinstance(op, (pl.Weights, pl.Learned)) and pl.needed(op, port, np.zeros(op.size, bool), size).all():
+        return _all_on_all(op.size, size)
     if isinstance(op, g.Product):
         if isinstance(op.matrix, np.ndarray):
             r, c = np.nonzero(op.matrix)
@@ -168,8 +171,12 @@ def _pattern(op: g.Operator, size: int) -> tuple[Ints, Ints]:
             r, c = coo.row[coo.data != 0], coo.col[coo.data != 0]
         return r.astype(np.int64), c.astype(np.int64)
     if isinstance(op, g.Function):
-        return np.repeat(np.arange(op.size), size), np.tile(np.arange(size), op.size)
+        return _all_on_all(op.size, size)
     return np.arange(op.size), np.arange(op.size)
+
+
+def _all_on_all(rows: int, columns: int) -> tuple[Ints, Ints]:
+    return np.repeat(np.arange(rows), columns), np.tile(np.arange(columns), rows)
 
 
 def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints]]]]:
@@ -185,7 +192,7 @@ def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints
         shared.setdefault(tuple(inputs), []).append(name)
     readers = [(tuple(names), _components(key)) for key, names in shared.items()]
     for name in value_probes(graph):
-        key = tuple((source, 0, graph.op(source).size) for source in graph.inputs(name, "x"))
+        key = tuple((source, 0, graph.op(source).size) for source in graph.inputs(name))
         readers.append(((name,), _components(key)))
     return readers
 
@@ -199,14 +206,14 @@ def value_probes(graph: g.Graph) -> list[str]:
     return [
         name
         for name, _ in graph.nodes(g.Probe)
-        if any(not isinstance(graph.op(s), (g.ExactSum, pj.Spikes)) for s in graph.inputs(name, "x"))
+        if any(not isinstance(graph.op(s), (g.ExactSum, pj.Spikes, g.Atom)) for s in graph.inputs(name))
     ]
 
 
 def separable(graph: g.Graph) -> bool:
     """Whether no exact sum is needed in the step that makes it, so that every atom can be anywhere."""
     return all(
-        isinstance(graph.op(reader), (*MEMORY, g.Probe))
+        isinstance(graph.op(reader), g.Probe) or pl.reads_after(graph, reader)
         for name, _ in graph.nodes(g.ExactSum)
         for reader, _ in graph.readers(name)
     )

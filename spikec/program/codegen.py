@@ -66,8 +66,7 @@ class _Writer:
         self.say("t = n * DT")
         self.say("status = s.status")
         self._collect()
-        for stage in (*layout.memory, *layout.sources):
-            self._stage(stage)
+        self._known()
         self.say()
         if layout.sums or layout.neurons or layout.rest or layout.cells:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
@@ -118,9 +117,32 @@ class _Writer:
             vectors.append("decoded")
         if len(layout.carried):
             vectors.append("s.carried")
-        if layout.memory:
+        if layout.memory or layout.learning:
             self.say("# Synapses and delays: what they give now depends on signals of the step before.")
             self.say(f"before = {self.op('join')}({', '.join(vectors)})")
+        if layout.late_products:
+            weights = "s.learned_weights"
+            self.say(self._learned(layout.late_products, weights, "before"))
+            self.say(f"before = {self.op('join')}(before, {layout.late_products.name})")
+
+    def _known(self) -> None:
+        """What does not depend on signals of this step, and sources."""
+        layout = self.layout
+        for stage in layout.memory:
+            self._stage(stage)
+        if layout.learning:
+            self._learning(layout.learning)
+        for stage in layout.sources:
+            self._stage(stage)
+
+    def _learning(self, stage: la.Learning) -> None:
+        weights, inverse = stage.reference("weights"), stage.reference("inverse")
+        listed = self._listed(stage, "matrices", "rules", "constants", "places", "scales")
+        known = ", ".join(("before", *self.vectors))
+        self.say("# What was learned from the step before.")
+        self.say(f"known = {self.op('join')}({known})")
+        self.say(f"weights, inverse = {self.op('learn')}({weights}, {inverse}, known, {listed})")
+        self.updates += [(weights, "weights"), (inverse, "inverse")]
 
     def _decoded(self, stage: la.Decoded, sums: str) -> str:
         return f"{stage.name} = {self.op('decode')}({sums}, {self._listed(stage, 'rows', 'scale')}, REAL)"
@@ -141,6 +163,7 @@ class _Writer:
             la.Tables: self._tables,
             la.NoiseSources: self._noise,
             la.Linear: self._linear,
+            la.LearnedProducts: self._learned_products,
             la.Expressions: self._expressions,
             la.NeuronGroup: self._neurons,
         }
@@ -180,6 +203,14 @@ class _Writer:
     def _linear(self, stage: la.Linear) -> Iterator[str]:
         listed = self._listed(stage, "values", "pointers", "columns")
         yield f"values = {self.op('append_products')}(values, {listed})"
+
+    def _learned_products(self, stage: la.LearnedProducts) -> Iterator[str]:
+        yield self._learned(stage, "weights", "values")
+
+    def _learned(self, stage: la.LearnedProducts, weights: str, signals: str) -> str:
+        return (
+            f"{stage.name} = {self.op('learned_product')}({weights}, {stage.reference('table')}, {signals})"
+        )
 
     def _listed(self, stage: la.Stage, *arrays: str) -> str:
         return ", ".join(stage.reference(array) for array in arrays)
@@ -251,7 +282,7 @@ class _Writer:
                 self._events(stage)
                 continue
             assert isinstance(stage, la.Recording)
-            if stage.of in ("values", "sums"):
+            if stage.of in ("values", "sums", "weights"):
                 arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, n, {r('every')}"
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:

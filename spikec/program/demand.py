@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec import projections as pj
 
 Mask = NDArray[np.bool_]
@@ -50,8 +51,8 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
         for name in order:
             if name in changed:
                 changed.discard(name)
-                for source in dict.fromkeys(graph.inputs(name)):
-                    want(source, _needed(graph.op(name), masks[name], graph.op(source).size))
+                for source, port in dict.fromkeys(graph.input_ports(name)):
+                    want(source, _needed(graph.op(name), port, masks[name], graph.op(source).size))
     return Demand({name: masks[name] for name in graph if name in masks})
 
 
@@ -85,13 +86,15 @@ def _roots(
             mask[slice(None) if port == "x" else slice(op.start, op.start + op.size)] = True
             want(source, mask)
     for probe in probes:
-        for source in graph.inputs(probe, "x"):
+        for source in (*graph.inputs(probe, "x"), *graph.inputs(probe, "weights")):
             if not isinstance(graph.op(source), pj.Spikes):
                 want(source, np.ones(graph.op(source).size, bool))
 
 
-def _needed(op: g.Operator, mask: Mask, size: int) -> Mask:
-    """Components of an input (of length `size`) that the components `mask` of the output need."""
+def _needed(op: g.Operator, port: str, mask: Mask, size: int) -> Mask:
+    """Components of the input on a port (of length `size`) that the components `mask` of the output need."""
+    if isinstance(op, (pl.Weights, pl.Learned)):
+        return pl.needed(op, port, mask, size)
     if isinstance(op, g.Product):
         if isinstance(op.matrix, np.ndarray):
             return np.asarray(op.matrix[mask].any(axis=0))

@@ -79,6 +79,17 @@ class Linear(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class LearnedProducts(Stage):
+    """Rows of learned weights times signals of the step before, or of this step; array table."""
+
+    dtype: str = "float32"
+
+
+class Learning(Stage):
+    """Weights that learn; arrays matrices, rules, constants, places, scales; state weights, inverse."""
+
+
+@dataclass(frozen=True, eq=False)
 class NeuronGroup(Stage):
     """Atoms of one neuron type; arrays atoms, parameters, encoders, bias, decoders; state neurons.
 
@@ -177,7 +188,9 @@ class Layout:
     sums: int
     sum_rows: dict[str, int]
     decoded: Decoded | None
+    late_products: LearnedProducts | None
     memory: tuple[Stage, ...]
+    learning: Learning | None
     sources: tuple[Stage, ...]
     levels: tuple[tuple[Stage, ...], ...]
     neurons: tuple[NeuronGroup, ...]
@@ -194,10 +207,10 @@ class Layout:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Every stage, in the order of the program."""
-        first = (self.decoded,) if self.decoded else ()
         return (
-            *first,
+            *(s for s in (self.decoded, self.late_products) if s),
             *self.memory,
+            *((self.learning,) if self.learning else ()),
             *self.sources,
             *(s for level in self.levels for s in level),
             *self.neurons,

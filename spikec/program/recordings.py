@@ -30,16 +30,21 @@ class Recorder:
         produced: Mapping[str, None],
         groups: Sequence[la.NeuronGroup | la.CellGroup],
         lists: Mapping[str, int],
+        learned: Mapping[str, tuple[int, Ints]],
     ) -> tuple[la.Stage, ...]:
         """Stages for `owned` probes of values, and for this partition's share of all others.
 
         local: atoms of the partition; produced: exact sums that they add to; lists: numbers of lists of
-        spikes.
+        spikes; learned: places of learned weights, whole where they are recorded.
         """
         owned = set(owned)
         for name, probe in self.graph.nodes(g.Probe):
             if probe.attribute == "spikes":
                 self._events(name, local)
+            elif sources := self.graph.inputs(name, "weights"):
+                if name in owned:
+                    columns = np.arange(probe.size)
+                    self._add(name, probe, "weights", {"columns": learned[sources[0]][0] + columns}, columns)
             elif sources := self.graph.inputs(name, "x"):
                 if isinstance(self.graph.op(sources[0]), g.ExactSum):
                     self._sums(name, probe, sources, produced)

@@ -9,18 +9,22 @@ wires       rows of partial sums that one partition has and another needs; atoms
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec import projections as pj
-from spikec.program import cells, stages, synapses
+from spikec.program import cells, learned, stages, synapses
 from spikec.program import layout as la
 from spikec.program.atoms import needs_library, neuron_group
 from spikec.program.demand import Demand, absorbed, demand
 from spikec.program.forms import Form, forms
+from spikec.program.places import Assignment as Assignment
+from spikec.program.places import Places
+from spikec.program.places import Recorded as Recorded
 from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
 from spikec.program.stages import Ints, ints
@@ -28,27 +32,9 @@ from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, sp
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)
+NO_LEVEL = (*SOURCES, *MEMORY, pl.Weights)
 # Neurons that take longer than a call of their own costs.
 LEAST_OVERLAP = 1000
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A probe's part in one partition: its slot there and, by component, the columns it holds."""
-
-    probe: str
-    partition: int
-    slot: int
-    columns: Ints
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Partition of every atom, and of every probe that records a value."""
-
-    partitions: int
-    atoms: dict[str, int]
-    probes: dict[str, int]
 
 
 def schedule(
@@ -77,21 +63,6 @@ class _Model:
     rates: dict[str, float]
 
 
-@dataclass
-class _Places:
-    """Places of signals in one vector: a place for every component, -1 where it is not there."""
-
-    length: int = 0
-    of: dict[str, Ints] = field(default_factory=dict)
-
-    def append(self, name: str, rows: Ints, size: int, places: Ints | None = None) -> None:
-        """Put the components `rows` of a signal at the end, or at `places` counted from the end."""
-        where = np.full(size, -1, np.int64)
-        where[rows] = self.length + (np.arange(len(rows)) if places is None else places)
-        self.of[name] = where
-        self.length += len(rows) if places is None else 0
-
-
 class _Partition:
     """Builds the layout of one partition."""
 
@@ -113,7 +84,7 @@ class _Partition:
         for name in (*self.produced, *(n for n in self.needed_sums if n not in self.produced)):
             self.sum_rows[name] = self.sums
             self.sums += self.op(name).size
-        self.now, self.before = _Places(), _Places()
+        self.now, self.before = Places(), Places()
         self.recorded: list[Recorded] = []
         # By how many steps more than one a sum is late, where it is at all.
         self.lag: dict[str, int] = {}
@@ -144,7 +115,15 @@ class _Partition:
         carried = self._carried_names()
         for name in carried:
             self.before.append(name, self.rows(name), self.op(name).size)
-        memory, sources = self._memory(), self._sources()
+        self.weights = learned.held(self.graph, {n: self.rows(n) for n in self.needed(pl.Weights)})
+        late = self._products(
+            "late", [n for n in self.needed(pl.Learned) if pl.late(self.graph, n)], self.before
+        )
+        memory = self._memory()
+        learning = None
+        if self.weights:
+            learning = learned.learning(self.graph, self.weights, self.before, self.now, self.model.dtype)
+        sources = self._sources()
         levels, early = self._levels()
         neurons, rest = self._overlapped(early, {name for sums in sent.values() for name, _ in sums})
         populations = cells.stages(
@@ -162,7 +141,9 @@ class _Partition:
             sums=self.sums,
             sum_rows=self.sum_rows,
             decoded=decoded,
+            late_products=late,
             memory=memory,
+            learning=learning,
             sources=sources,
             levels=levels,
             neurons=neurons,
@@ -185,20 +166,21 @@ class _Partition:
     def _readers(self, name: str, delayed: bool) -> bool:
         """Whether something needed reads `name` in the step after (`delayed`) or in the same step."""
         return any(
-            r in self.demand and isinstance(self.op(r), MEMORY) == delayed
+            r in self.demand and bool(pl.reads_after(self.graph, r)) == delayed
             for r, _ in self.graph.readers(name)
         )
 
     def least_delay(self, name: str) -> int:
         """The least delay, in steps, of the needed filters and delays that read a signal."""
-        delays = [self.op(r).delay for r, _ in self.graph.readers(name) if r in self.demand]
+        readers = [r for r, _ in self.graph.readers(name) if r in self.demand]
+        delays = [pl.reads_after(self.graph, r) for r in readers]
         return min(delays, default=LONGEST_WINDOW)
 
     def _decoded_before(self) -> la.Decoded | None:
         names = [n for n in self.needed_sums if self._readers(n, delayed=True)]
         return self._decoded("decoded", names, self.before) if names else None
 
-    def _decoded(self, name: str, sums: list[str], places: _Places) -> la.Decoded:
+    def _decoded(self, name: str, sums: list[str], places: Places) -> la.Decoded:
         rows = [self.sum_rows[n] + self.rows(n) for n in sums]
         scale = [np.full(len(self.rows(n)), 2.0 ** -self.op(n).exponent) for n in sums]
         for n in sums:
@@ -211,9 +193,8 @@ class _Partition:
         )
 
     def _carried_names(self) -> list[str]:
-        """Signals other than exact sums that a filter or delay reads."""
-        read = dict.fromkeys(self.graph.inputs(n)[0] for n in self.needed(MEMORY))
-        return [n for n in read if not isinstance(self.op(n), g.ExactSum)]
+        """Signals other than exact sums, and what is late already, that are read in the step after."""
+        return learned.carried(self.graph, self.needed((*MEMORY, pl.Weights, pl.Learned)))
 
     def _memory(self) -> tuple[la.Stage, ...]:
         low: list[tuple[str, synapses.Discrete, Ints]] = []
@@ -298,9 +279,7 @@ class _Partition:
             op = self.op(name)
             inputs = [level[s] for s in self.graph.inputs(name) if s in level]
             depth = max(inputs, default=0)
-            level[name] = (
-                0 if isinstance(op, (*SOURCES, *MEMORY)) else depth + (name not in self.model.absorbed)
-            )
+            level[name] = 0 if isinstance(op, NO_LEVEL) else depth + (name not in self.model.absorbed)
         return level
 
     def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], set[str]]:
@@ -317,6 +296,9 @@ class _Partition:
             made += self._expressions(
                 f"function_{k}", [n for n in names if isinstance(self.op(n), g.Function)]
             )
+            at_once = [n for n in names if isinstance(self.op(n), pl.Learned) and not pl.late(self.graph, n)]
+            if products := self._products(f"learned_{k}", at_once, self.now):
+                made.append(products)
             made += self._neurons(f"level_{k}", [n for n in names if n in self.atoms and n in early])
             if members := [n for n in names if n in immediate]:
                 made.append(self._decoded(f"decoded_{k}", members, self.now))
@@ -334,6 +316,16 @@ class _Partition:
         if sum(self.op(n).size for n in rest) < LEAST_OVERLAP:
             return self._neurons("last", last), ()
         return self._neurons("sent", [n for n in last if n not in set(rest)]), self._neurons("last", rest)
+
+    def _products(self, name: str, members: list[str], signals: Places) -> la.LearnedProducts | None:
+        """Products of learned weights with `signals`, which they join."""
+        if not members:
+            return None
+        rows = {n: self.rows(n) for n in members}
+        made = learned.products(name, self.graph, rows, signals, self.weights, self.model.dtype)
+        for n in members:
+            signals.append(n, rows[n], self.op(n).size)
+        return made
 
     def _linear(self, name: str, members: list[str]) -> la.Linear:
         rows = [self._terms(n) for n in members]
@@ -377,7 +369,7 @@ class _Partition:
         groups = [s for s in made_before if isinstance(s, (la.NeuronGroup, la.CellGroup))]
         lists = next((s.numbers for s in made_before if isinstance(s, la.SpikeLists)), {})
         recorder = Recorder(self.graph, self.now.of, self.sum_rows)
-        made = recorder.record(self.probes, self.atoms, self.produced, groups, lists)
+        made = recorder.record(self.probes, self.atoms, self.produced, groups, lists, self.weights)
         self.recorded += [
             Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded
         ]
