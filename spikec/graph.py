@@ -293,7 +293,8 @@ class Pick:
 class Probe(Operator):
     """Records its input (port "x") every `every` steps under `name`; `target` is what the model calls that.
 
-    With `picks`, one for each input, it records components of exact sums, and 0 in all other columns.
+    With `picks`, one for each input, it records components of exact sums, and 0 in all other columns.  Of
+    spikes and state it records those `neurons` alone, one in each column, or all where it is None.
 
     `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the
     neurons on port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where
@@ -307,3 +308,11 @@ class Probe(Operator):
     ideal: tuple[Expression, ...] | None = None
     target: str = ""
     picks: tuple[Pick, ...] = ()
+    neurons: NDArray[np.int64] | None = None
+
+    def columns_of(self, start: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(column, neuron) of what is recorded of the neurons start .. start + size, by column."""
+        if self.neurons is None:
+            return np.arange(start, start + size), np.arange(start, start + size)
+        columns = np.flatnonzero((self.neurons >= start) & (self.neurons < start + size))
+        return columns, self.neurons[columns]

@@ -57,7 +57,7 @@ def _population(op: Any) -> dict[str, int]:
 # Length of the signals on each port, where it is fixed.
 SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     **dict.fromkeys((g.Sum, g.Filter, g.Delay), _own_size),
-    g.Probe: lambda op: {} if op.picks else _own_size(op),
+    g.Probe: lambda op: {} if op.picks or op.neurons is not None else _own_size(op),
     pl.Weights: pl.port_sizes,
     pl.Learned: lambda op: {"weights": op.size},
     **dict.fromkeys((g.Product, g.Decoders), _columns),

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
@@ -232,7 +235,7 @@ def _probe(probe: e.Recorded, graph: g.Graph) -> None:
     name = f"probe {probe.name}"
     if view.attribute not in ("value", "neurons", "input"):
         piece = view.pieces[0]
-        _add_probe(probe, graph, piece.element.path, piece.total, view.attribute, "neurons")
+        _add_probe(probe, graph, piece.element.path, len(piece.components), view.attribute, "neurons")
         return
     if view.attribute == "input":
         attribute = "input"
@@ -260,6 +263,12 @@ def _add_probe(probe: e.Recorded, graph: g.Graph, node: str, size: int, attribut
     op = g.Probe(
         size=size, span=probe.span, name=probe.name, attribute=attribute, every=probe.every, unit=probe.unit,
         ideal=probe.ideal, target=probe.source.name.removesuffix(f".{probe.source.attribute}"),
+        neurons=_numbers(probe.source.pieces[0]) if port == "neurons" else None,
     )  # fmt: skip
     graph.add(f"probe {probe.name}", op)
     graph.connect(node, f"probe {probe.name}", port)
+
+
+def _numbers(piece: e.Piece) -> NDArray[np.int64] | None:
+    """The neurons that are recorded, None for all."""
+    return None if piece.whole else np.array(piece.components, np.int64)

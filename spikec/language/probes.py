@@ -59,7 +59,9 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
 
 
 def _viewed(statement: s.Probe, given: dict[str, Given], frame: Frame) -> e.View:
-    return _with_attribute(resolve(statement.target, frame), given)
+    filtered = any(c.name == "synapse" for c in statement.clauses)
+    filtered = filtered and synapse(given["synapse"], None) is not None
+    return _with_attribute(resolve(statement.target, frame), given, filtered)
 
 
 def _name(statement: s.Probe, view: e.View, frame: Frame) -> str:
@@ -80,7 +82,7 @@ def _enter(name: str, statement: s.Probe, taken: dict[str, s.Probe]) -> None:
     taken[name] = statement
 
 
-def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
+def _with_attribute(view: e.View, given: dict[str, Given], filtered: bool) -> e.View:
     """The view with the state variable that a word such as `spikes` names; `.neurons` is what they send."""
     word = next((name for name in STATES if name in given), None)
     if word is not None:
@@ -94,7 +96,9 @@ def _with_attribute(view: e.View, given: dict[str, Given]) -> e.View:
         elif view.attribute != "neurons":
             raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
         view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
-    if view.attribute == "neurons" and all(_spiking(p) and p.whole for p in view.pieces):
+    # Filtered spikes are numbers at every step, spikes themselves are events.
+    listed = not any(isinstance(p.element, e.Cells) and not p.whole for p in view.pieces)
+    if view.attribute == "neurons" and listed and not filtered and all(map(_spiking, view.pieces)):
         return replace(view, attribute="spikes")
     return view
 
@@ -167,9 +171,9 @@ def _check_state(piece: e.Piece, view: e.View) -> None:
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
         )
         raise Mistake(f"neurons of type {neuron.kind} have no {view.attribute}", view.span, hint)
-    if not piece.whole:
+    if view.attribute == "spikes" and isinstance(piece.element, e.Cells) and not piece.whole:
         raise Mistake(
-            f"{view.attribute} is recorded of all neurons of an ensemble",
+            "the spikes of a population are recorded of all its neurons",
             view.span,
             "take the part after the run",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,33 +77,50 @@ class Recorder:
             self._add(name, probe, "sums", {"columns": rows[order]}, columns[order])
 
     def _events(self, name: str, local: set[str]) -> None:
-        source = self.graph.inputs(name, "x")[0]
+        source, probe = self.graph.inputs(name, "x")[0], self.graph.op(name)
         atoms = [a for a in self.graph.inputs(source, "activity") if a in local]
-        if not atoms:
+        here = self._columns(probe, atoms)
+        if not here:
             return
         slot, operator = len(self.recorded), self.graph.op(source)
-        columns: list[int] = []
-        for atom in atoms:
-            op = self.graph.op(atom)
+        for atom, columns, neurons in here:
             if isinstance(operator, g.ExactSum):
-                units = round(unit(op.neurons.neuron, self.graph.dt) * 2.0**operator.exponent)
-                first = self.sum_rows[source] + op.start
-                self.spikes.append((first, op.size, units, slot, op.start, operator.size))
-            columns += range(op.start, op.start + op.size)
+                units = round(
+                    unit(self.graph.op(atom).neurons.neuron, self.graph.dt) * 2.0**operator.exponent
+                )
+                for run in runs(neurons, columns):
+                    first = self.sum_rows[source] + int(neurons[run][0])
+                    column, length = int(columns[run][0]), len(neurons[run])
+                    self.spikes.append((first, length, units, slot, column, probe.size))
         if isinstance(operator, pj.Spikes):
             self.listed.append((source, slot, operator.size))
-        self.recorded.append((name, slot, ints(columns)))
+        self.recorded.append((name, slot, np.concatenate([columns for _, columns, _ in here])))
+
+    def _columns(self, probe: g.Probe, atoms: Iterable[str]) -> list[tuple[str, Ints, Ints]]:
+        """(atom, columns, numbers of neurons in the population) of atoms of which something is recorded."""
+        found = [(a, *probe.columns_of(self.graph.op(a).start, self.graph.op(a).size)) for a in atoms]
+        return [entry for entry in found if len(entry[1])]
 
     def _state(
         self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup | la.CellGroup]
     ) -> None:
         """A state variable of the atoms that are here; all atoms of one population are in one group."""
         atoms = [a for a in self.graph.inputs(name, "neurons") if a in local]
-        if not atoms:
+        here = self._columns(probe, atoms)
+        if not here:
             return
-        group = next(s for s in groups if atoms[0] in s.members)
+        group = next(s for s in groups if here[0][0] in s.members)
         variable = self.graph.op(atoms[0]).neurons.neuron.state.index(probe.attribute)
-        columns = np.concatenate([np.arange(self.graph.op(a).size) + self.graph.op(a).start for a in atoms])
-        neurons = np.concatenate([np.arange(self.graph.op(a).size) + group.members[a] for a in atoms])
-        arrays = {"variables": np.full(len(columns), variable), "neurons": neurons}
-        self._add(name, probe, f"{group.name}_neurons", arrays, columns)
+        columns = np.concatenate([columns for _, columns, _ in here])
+        places = [numbers - self.graph.op(a).start + group.members[a] for a, _, numbers in here]
+        # Who puts a recording together takes columns in increasing order.
+        order = np.argsort(columns)
+        arrays = {"variables": np.full(len(columns), variable), "neurons": np.concatenate(places)[order]}
+        self._add(name, probe, f"{group.name}_neurons", arrays, columns[order])
+
+
+def runs(neurons: Ints, columns: Ints) -> list[slice]:
+    """Slices of both in which each increases by 1 from entry to entry."""
+    breaks = np.flatnonzero((np.diff(neurons) != 1) | (np.diff(columns) != 1)) + 1
+    edges = [0, *breaks.tolist(), len(neurons)]
+    return [slice(a, b) for a, b in pairwise(edges)]

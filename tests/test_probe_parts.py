@@ -1,0 +1,67 @@
+"""Probes of parts of neurons record these alone: the same numbers as of all of them, for every cut."""
+
+from __future__ import annotations
+
+import inprocess
+import numpy as np
+import pytest
+from language_helpers import mistakes
+
+from spikec import graph as g
+from spikec.frontend import loads
+
+PARTS = {
+    "slice": ("[250:260]", np.arange(250, 260)),
+    "stepped": ("[5:600:50]", np.arange(5, 600, 50)),
+    "backward": ("[::-1]", np.arange(599, -1, -1)),
+    "last": ("[-3:]", np.arange(597, 600)),
+    "listed": ("[[300, 2, 2, -1]]", np.array([300, 2, 2, 599])),
+}
+TEXT = "input u(t) = sin(9*t)\nensemble a(600)\nconnect u -> a synapse none\n" + "\n".join(
+    f"probe a.neurons{part} as {name}_spikes\nprobe a.neurons{part} voltage every 2ms as {name}_voltage"
+    for name, (part, _) in {"all": ("", None), **PARTS}.items()
+)
+STEPS = 100
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_parts_are_those_of_the_whole(partitions: int) -> None:
+    graph = loads(TEXT)
+    sizes = {op.name: op.size for _, op in graph.nodes(g.Probe)}
+    found = inprocess.run(graph, partitions, "float32", STEPS)
+    counts = np.zeros((STEPS, 600), int)
+    np.add.at(counts, (found["all_spikes"][:, 0] - 1, found["all_spikes"][:, 1]), 1)
+    assert counts.sum() > 2000
+    for name, (_, neurons) in PARTS.items():
+        assert sizes[f"{name}_spikes"] == len(neurons)
+        np.testing.assert_array_equal(found[f"{name}_voltage"], found["all_voltage"][:, neurons])
+        mine = np.zeros((STEPS, len(neurons)), int)
+        np.add.at(mine, (found[f"{name}_spikes"][:, 0] - 1, found[f"{name}_spikes"][:, 1]), 1)
+        np.testing.assert_array_equal(mine, counts[:, neurons])
+
+
+def test_filtered_spikes_are_samples() -> None:
+    text = "ensemble a(50)\nprobe a.neurons synapse 10ms as rate\nprobe a.neurons as spikes"
+    probes = {op.name: op for _, op in loads(text).nodes(g.Probe)}
+    assert (probes["rate"].attribute, probes["rate"].unit) == ("value", "Hz")
+    assert probes["spikes"].attribute == "spikes"
+    # What holds for all probes is no wish for filtered spikes.
+    (probe,) = (
+        op
+        for _, op in loads("defaults probe { synapse = 5ms }\nensemble a(50)\nprobe a.neurons").nodes(g.Probe)
+    )
+    assert probe.attribute == "spikes"
+
+
+def test_parts_of_arrays() -> None:
+    text = "array m(50, count=4)\nprobe m.neurons[40:110]\nprobe m[0:4:2].neurons as even"
+    probes = {op.name: op.size for _, op in loads(text).nodes(g.Probe)}
+    assert probes == {
+        "m.neurons[40:110][0]": 10, "m.neurons[40:110][1]": 50, "m.neurons[40:110][2]": 10,
+        "even[0]": 50, "even[1]": 50,
+    }  # fmt: skip
+
+
+def test_spikes_of_a_part_of_a_population() -> None:
+    (found,) = mistakes("population p(50)\nprobe p[0:5] spikes")
+    assert "the spikes of a population are recorded of all its neurons" in found[2]
