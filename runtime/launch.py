@@ -240,6 +240,9 @@ def _steps(model: Manifest, time: float) -> int:
     steps = round(time / model.dt)
     if steps < 1:
         raise RunError(f"{time} s is less than one step of {model.dt} s; give a longer time")
+    if abs(time / model.dt - steps) > max(1e-6, 1e-9 * steps):
+        near = f"{steps * model.dt:.12g} s"
+        raise RunError(f"{time:.12g} s is not a whole number of steps of {model.dt} s; the nearest is {near}")
     return steps
 
 

@@ -204,15 +204,21 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
         )
         for one in found:
             click.echo(text.format(**one))
+            if not one["probes"]:
+                hint = "add one to compile it, for example: probe NAME synapse 10ms"
+                click.echo(
+                    f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
+                )
 
 
 def _contents(model: Path, given: dict[str, Any]) -> dict[str, Any]:
     """What `check` tells of a model."""
     from spikec import frontend
     from spikec import graph as g
+    from spikec import projections as pj
 
     graph = frontend.load(model, **given)
-    ensembles = list(graph.nodes(g.Ensemble))
+    ensembles = [*graph.nodes(g.Ensemble), *graph.nodes(pj.Cells)]
     return {
         "model": graph.name,
         "neurons": sum(op.size for _, op in ensembles),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from language_helpers import mistakes
 
+from spikec import graph as g
 from spikec.errors import ModelError
 from spikec.frontend import loads
+from spikec.language.format import format_text
 
 A = "ensemble a(100, dims=2)\n"
 
@@ -193,3 +195,23 @@ def test_names_of_probes_are_checked_one_by_one() -> None:
         in mistakes("module k() { relay r\nprobe r }\nuse k() as a\nprobe a.r")[0][2]
     )
     assert places("relay r\nfor i in 0..2 { probe r as y }") == [(2, 17)]
+
+
+def test_clauses_of_a_probe_come_in_any_order() -> None:
+    text = "ensemble a(9)\nprobe a as first synapse 10ms\nprobe a every 2ms as second synapse 5ms"
+    assert [op.name for _, op in loads(text).nodes(g.Probe)] == ["first", "second"]
+    assert "probe a synapse 10ms as first" in format_text(text, "m.spk")
+    (found,) = mistakes("ensemble a(9)\nprobe a as x every 2ms as y")
+    assert found[:3] == (2, 27, "the probe is named twice")
+
+
+def test_a_bad_population_is_one_mistake() -> None:
+    text = "population a(100, foo=3)\nconnect a -> a transform fixed_indegree(3, weight=1) delay 1ms\n"
+    (found,) = mistakes(text + "probe a spikes")
+    assert found[:3] == (1, 19, "population has no argument 'foo'")
+
+
+def test_a_delay_is_proposed_in_whole_steps() -> None:
+    text = "population a(9)\nconnect a -> a transform fixed_indegree(3, weight=1)"
+    assert "write delay 2ms" in mistakes(text)[0][3]
+    assert "write delay 1.5ms" in mistakes("dt 0.1ms\n" + text)[0][3]

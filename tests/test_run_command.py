@@ -105,6 +105,7 @@ def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (["--time", "soon"], "'soon' is not a time; write for example 2s or 500ms"),
         (["--time", "0s"], "the time 0s is not positive"),
         (["--time", "1us"], "less than one step"),
+        (["--time", "10.5ms"], "0.0105 s is not a whole number of steps of 0.001 s; the nearest is 0.01 s"),
         ([], "Missing option '--time'"),
         (["--time", "1s", "--transport", "pigeon"], "'pigeon' is not one of"),
         (["--time", "1s", "--seed", "-1"], "-1 is not in the range"),

@@ -58,6 +58,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "complex": ({"parameters": {"n": 1j}}, "'n' is not a number: 1j", '"20ms"'),
     "word": ({"parameters": {"n": "many"}}, "'n': 'many' is not a number", "20ms"),
     "unknown unit": ({"parameters": {"tau": "5mz"}}, "'tau': unknown unit 'mz'", "units are s, ms"),
+    "no unit": ({"parameters": {"tau": "50"}}, "'tau' must be a time, not the plain number 50", "write 50ms"),
     "wrong unit": (
         {"parameters": {"tau": "5Hz"}},
         "'tau' must be a time, not the frequency 5 Hz",
@@ -154,6 +155,14 @@ def test_check_of_several_files_reports_the_mistakes_of_all(tmp_path: Path) -> N
     assert (good.exit_code, good.output.count("no mistakes")) == (0, 2)
     assert "the limit is 10 kB" in invoke("check", files[0], "--memory-limit", "10kB").output
     assert "must be a time, not the frequency" in invoke("check", files[0], "--param", "tau=5Hz").output
+
+
+def test_check_counts_populations_and_warns_where_nothing_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "p.spk").write_text("population p(70)\nensemble a(30)\n", encoding="utf-8")
+    result = invoke("check", tmp_path / "p.spk")
+    assert result.exit_code == 0
+    assert "p: 100 neurons in 2 ensembles, 0 probes" in result.stdout
+    assert "p: warning: it records nothing: it has no probe" in result.stderr
 
 
 def test_fmt_of_the_standard_input() -> None:

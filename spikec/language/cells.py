@@ -187,7 +187,7 @@ def _rules(
     if record.name == "pairs":
         return _pairs(given["file"], ends, steps, frame, dt)
     if steps is None:
-        raise Mistake("a connection between populations needs a delay", record.span, "write delay 1.5ms")
+        raise Mistake("a connection between populations needs a delay", record.span, _write_delay(dt))
     rule: Rule
     if record.name == "fixed_indegree":
         count = given["count"]
@@ -203,6 +203,11 @@ def _rules(
     return [(rule, given["weight"], steps)]
 
 
+def _write_delay(dt: float) -> str:
+    """About 1.5 ms, in whole steps."""
+    return f"write delay {max(1, round(0.0015 / dt)) * dt * 1000:g}ms"
+
+
 def _pairs(
     given: Entry, ends: tuple[int, int], steps: int | None, frame: Frame, dt: float
 ) -> list[tuple[Rule, float, int]]:
@@ -215,7 +220,7 @@ def _pairs(
     wanted = len(columns.split(", "))
     if table.ndim != 2 or table.shape[1] != wanted:
         found = table.shape[1] if table.ndim == 2 else 1
-        hint = f"give the columns {columns}" + ("" if steps is not None else "; or write delay 1.5ms")
+        hint = f"give the columns {columns}" + ("" if steps is not None else f"; or {_write_delay(dt)}")
         raise Mistake(f"{given.value.value!r} has {found} column(s), not {wanted}", given.span, hint)
     for column, size, what in ((0, ends[0], "source"), (1, ends[1], "target")):
         numbers = table[:, column]

@@ -24,7 +24,7 @@ from spikec.language.populate import components
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
 from spikec.language.signatures import check_unit
-from spikec.language.values import TIME, Mistake, Mistakes, Record, Value
+from spikec.language.values import TIME, AlreadyReported, Mistake, Mistakes, Record, Value
 
 Functions = tuple[tuple[Expression, ...], ...]
 
@@ -64,11 +64,12 @@ def connection(
     found = Mistakes()
     source = found.attempt(_source, statement, frame)
     target = found.attempt(_target, statement, frame)
-    if source is not None and target is not None and is_projection(source, target):
+    ends = source is not None and target is not None
+    if source and target and is_projection(source, target):
         return projection(statement, source, target, frame, dt, unique)
     computed = found.attempt(functions, given.get("via"), source) if source else None
     filtered = found.attempt(synapse, given.get("synapse"), v.DEFAULT_SYNAPSE)
-    transform = found.attempt(_transform, given.get("transform"))
+    transform = found.attempt(_transform, given.get("transform"), ends)
     delay = found.attempt(steps, given["delay"], dt, "a delay") if "delay" in given else 0
     solved = found.attempt(solver, given.get("solver"))
     points = found.attempt(_eval_points, given.get("eval_points"), source) if source else None
@@ -201,12 +202,15 @@ def synapse(given: Given | None, default: v.Synapse | None) -> v.Synapse | None:
     return v.synapse(evaluate(given.value, given.scope), given.value.span)
 
 
-def _transform(given: Given | None) -> e.Transform:
+def _transform(given: Given | None, ends: bool) -> e.Transform:
+    """`ends`: whether both are known; one that is a mistake may be a population, where this is a rule."""
     if given is None:
         return None
     assert given.value is not None
     value, span = evaluate(given.value, given.scope), given.value.span
     if isinstance(value, Record) and value.name in RULES:
+        if not ends:
+            raise AlreadyReported
         raise Mistake(f"{value.name} connects populations", span, "give a number or a matrix here")
     if isinstance(value, Record):
         return None if value.name == "identity" else v.distribution(value, span, "the transform")

@@ -17,7 +17,7 @@ from lark.exceptions import UnexpectedEOF, VisitError
 from spikec.errors import Diagnostic, ModelError, Span
 from spikec.language import parser_tables, syntax
 from spikec.language.parser_messages import STATEMENT_WORDS, describe
-from spikec.language.parser_tree import Builder, Shifts, TooDeep
+from spikec.language.parser_tree import BadStatement, Builder, Shifts
 
 MAX_CHARACTERS = 4_000_000
 MAX_LINE = 100_000
@@ -116,7 +116,7 @@ def _parse_once(text: str, file: str, shifts: Shifts) -> syntax.Model:
     except UnexpectedInput as error:
         raise _unexpected(error, text, file) from None
     except VisitError as error:
-        if isinstance(error.orig_exc, TooDeep):
+        if isinstance(error.orig_exc, BadStatement):
             raise _SyntaxError(error.orig_exc.diagnostic) from None
         raise
     return model

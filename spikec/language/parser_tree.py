@@ -49,12 +49,19 @@ class Shifts:
         return not text.split("\n")[span.line - 1][start - 1 + now : span.column - 1].strip()
 
 
-class TooDeep(Exception):  # noqa: N818 - becomes a diagnostic
+class BadStatement(Exception):  # noqa: N818 - becomes a diagnostic
+    """What the grammar allows and no statement means."""
+
+    def __init__(self, message: str, span: Span, hint: str) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(message, span, hint)
+
+
+class TooDeep(BadStatement):
     """An expression is a tree higher than `MAX_DEPTH`; later stages walk it by recursion."""
 
     def __init__(self, span: Span) -> None:
-        super().__init__("expression too deep")
-        self.diagnostic = Diagnostic(
+        super().__init__(
             f"the expression chains more than {MAX_DEPTH} operators",
             span,
             "give parts of it names with `let` or `function`, or use `sum([...])`",
@@ -211,7 +218,15 @@ class Builder(Transformer_NonRecursive):
         return s.Connect(self._span(meta), children[0], children[1], tuple(children[2:]))
 
     def probe(self, meta: Meta, children: list[Any]) -> s.Probe:
-        return s.Probe(self._span(meta), children[0], tuple(children[1:-1]), children[-1])
+        names = [c for c in children if isinstance(c, s.Declared)]
+        if len(names) > 1:
+            raise BadStatement("the probe is named twice", names[1].span, "remove one of the names")
+        clauses = tuple(c for c in children[1:] if isinstance(c, s.Clause))
+        return s.Probe(self._span(meta), children[0], clauses, names[0] if names else None)
+
+    def named_as(self, _: Meta, children: list[Any]) -> s.Declared:
+        declared: s.Declared = children[0]
+        return declared
 
     def probed(self, meta: Meta, children: list[Any]) -> s.Clause:
         return s.Clause(self._span(meta), str(children[0]))

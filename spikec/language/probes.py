@@ -59,8 +59,8 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
 
 
 def _viewed(statement: s.Probe, given: dict[str, Given], frame: Frame) -> e.View:
-    filtered = any(c.name == "synapse" for c in statement.clauses)
-    filtered = filtered and synapse(given["synapse"], None) is not None
+    written = [c.values[0] for c in statement.clauses if c.name == "synapse"]
+    filtered = any(not (isinstance(value, s.Name) and value.name == "none") for value in written)
     return _with_attribute(resolve(statement.target, frame), given, filtered)
 
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from spikec.errors import ModelError
-from spikec.language.values import PLAIN, TIME, UNITS, Mistake, Mistakes, Value
+from spikec.language.values import TIME, UNITS, Mistake, Mistakes, Value
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)\s*")
 _SIZES = {"": 1.0, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -34,7 +34,8 @@ class Settings:
 def settings(given: Mapping[str, Any]) -> Settings:
     """Settings from keyword arguments.
 
-    Parameters may be numbers or text such as "20ms", `dt` seconds or "1ms", `memory_limit` bytes or "8GB".
+    Parameters may be numbers (in s or Hz where the model has a unit) or text such as "20ms", `dt` seconds or
+    "1ms", `memory_limit` bytes or "8GB".
     Raises `ModelError` with all that is wrong: an unknown name, a wrong type, a wrong unit.
     """
     found = Mistakes()
@@ -54,8 +55,8 @@ def settings(given: Mapping[str, Any]) -> Settings:
     return Settings(**made)  # type: ignore[arg-type]
 
 
-def quantity(text: str) -> float | Value:
-    """A number (one without a unit takes that which belongs), or a value with its unit.  Raises `Mistake`."""
+def quantity(text: str) -> Value:
+    """A number as text, with its unit: a bare number is a plain one.  Raises `Mistake`."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise Mistake(f"{text!r} is not a number", None, "write a number, with a unit such as 20ms or 5Hz")
@@ -64,7 +65,7 @@ def quantity(text: str) -> float | Value:
         known = ", ".join(u for u in UNITS if u and u.isascii())
         raise Mistake(f"unknown unit {unit!r}", None, f"units are {known}")
     factor, power = UNITS[unit]
-    return number if power == PLAIN else Value(number * factor, power)
+    return Value(number * factor, power)
 
 
 def _parameters(given: Any) -> dict[str, float | Value]:
