@@ -23,8 +23,9 @@ from spikec.nef.polynomials import inverse_factor, orthonormal_polynomials
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 
 _CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
-_FIRST = 3e-3  # change of the decoders, relative to the largest, at which the first round ends
-_SECOND = 5e-7  # and the second, which starts from a residual in float64
+_FIRST = 1e-3  # what may be missing of the decoders, relative to the largest, after the first round
+_SECOND = 4e-7  # and after the second, which starts from a residual in float64
+_RATES = 0.1, 0.8  # bounds of what is believed of the ratio of residuals that follow one another (squared)
 _CORRECTION = 0.1  # the most that the second round may change
 _ITERATIONS = 40  # of one round, after which a factorisation would have been cheaper
 
@@ -40,7 +41,7 @@ def solve_iterative(
     try:
         return _solve(system, targets, relative, workspace)
     except np.linalg.LinAlgError:
-        return None  # the points leave a direction out: no preconditioner of monomials
+        return None  # the points leave a direction out: no preconditioner of polynomials
 
 
 def _solve(
@@ -77,22 +78,22 @@ def _blocks(points: int, neurons: int) -> list[tuple[int, int]]:
 
 def _assemble(
     system: System, targets: Sequence[Array], relative: float, workspace: Workspace
-) -> tuple[_Problem, list[Array]]:
+) -> tuple[_Problem, list[Single]]:
     """The problem and A'Y (outputs x neurons) of every target, in one pass over the points."""
     points, neurons = system.shape
     blocks = _blocks(points, neurons)
     A = cast(Single, workspace.array("activities", (points, neurons), np.float32))
     buffer = cast(Array, workspace.array("block", (blocks[0][1], neurons)))
-    right_sides = [np.zeros((Y.shape[1], neurons)) for Y in targets]
-    high, low = -np.inf, np.inf
+    singles = [np.ascontiguousarray(Y.T, np.float32) for Y in targets]
+    right_sides = [np.zeros((len(Y), neurons), np.float32) for Y in singles]
+    high = -np.inf
     for start, stop in blocks:
-        a = buffer[: stop - start]
-        system.activities(start, stop, a, A[start:stop])
-        a[:] = A[start:stop]
-        high, low = max(high, float(a.max())), min(low, float(a.min()))
-        for b, Y in zip(right_sides, targets, strict=True):
-            b += Y[start:stop].T @ a
-    if high == low == 0.0:
+        a = A[start:stop]
+        system.activities(start, stop, buffer[: stop - start], a)
+        high = max(high, float(a.max()))
+        for b, Y in zip(right_sides, singles, strict=True):
+            b += Y[:, start:stop] @ a
+    if high == 0.0 and not A.any():
         raise SilentError
     ridge = points * (relative * high) ** 2
     basis = orthonormal_polynomials(system.points, max(neurons // 16, 1)).astype(np.float32)
@@ -107,7 +108,7 @@ def _factor(image: Single, ridge: float) -> Single:
     return np.asarray((inverse_factor(inner) @ wide).astype(np.float32))
 
 
-def _refine(problem: _Problem, Y: Array, b: Array) -> Solution | None:
+def _refine(problem: _Problem, Y: Array, b: Single) -> Solution | None:
     """Two rounds of conjugate gradients, the second on the residual of the first in float64.
 
     Y: outputs x points, b = A'Y: outputs x neurons.  None where the second round has more to do than refine.
@@ -115,37 +116,54 @@ def _refine(problem: _Problem, Y: Array, b: Array) -> Solution | None:
     first = _conjugate_gradients(problem, b, _FIRST, None)
     if first is None:
         return None
-    error, residual = _residual(problem, Y, first)
-    size = np.abs(first).max(axis=1, keepdims=True)
-    step = _conjugate_gradients(problem, residual, _SECOND, size)
-    if step is None or (np.abs(step) > _CORRECTION * size).any():
+    D = first.x
+    error, residual = _residual(problem, Y, D)
+    size = np.abs(D).max(axis=1, keepdims=True)
+    second = _conjugate_gradients(problem, residual, _SECOND, size)
+    if second is None or (np.abs(second.x) > _CORRECTION * size).any():
         return None
-    return Solution(first + step, _rmse(problem, error, step))
+    error -= second.image
+    return Solution(D + second.x, float(np.sqrt(np.mean(error * error))))
 
 
-def _conjugate_gradients(problem: _Problem, b: Array, tolerance: float, size: Array | None) -> Array | None:
+@dataclass(frozen=True)
+class _Found:
+    """x (outputs x neurons) and its image x A' (outputs x points), but for the last change of x."""
+
+    x: Array
+    image: Array
+
+
+def _conjugate_gradients(
+    problem: _Problem, b: Array | Single, tolerance: float, size: Array | None
+) -> _Found | None:
     """x with (A'A + lambda I) x = b, every row of b on its own.
 
-    It ends when an iteration changes no row by more than `tolerance` times `size` (outputs x 1; None: the
-    largest entry of the row so far); what is missing then is less than that change.  None after too many.
+    It ends when no row is missing more than `tolerance` times `size` (outputs x 1; None: the largest entry of
+    the row so far), if residuals go on to shrink as the last did.  The next change is known before its
+    product, but for its length, and is made too.  None after too many.
     """
-    largest = np.abs(b).max(axis=1, keepdims=True)
+    largest = np.abs(b).max(axis=1, keepdims=True).astype(np.float64)
     largest[largest == 0.0] = 1.0
     scale = largest / problem.ridge
     r = (b / largest).astype(np.float32)  # of size 1: float32 has no room for products of large residuals
     x, z = np.zeros_like(r), _precondition(problem, r)
     p, rho = z, _dots(r, z)
+    image = np.zeros((len(r), len(problem.A)), np.float32)
     for _ in range(_ITERATIONS):
-        q = _product(problem, p)
-        change = _ratio(rho, _dots(p, q)) * p
-        x = x + change
-        goal = np.abs(x).max(axis=1, keepdims=True) if size is None else size / scale
-        if (np.abs(change) <= tolerance * goal).all():
-            return np.asarray(x * scale)
-        r = r - _ratio(rho, _dots(p, q)) * q
+        q, projected = _product(problem, p)
+        ratio = _ratio(rho, _dots(p, q))
+        x, r = x + ratio * p, r - ratio * q
+        image += ratio * projected
         z = _precondition(problem, r)
-        rho, before = _dots(r, z), rho
-        p = z + _ratio(rho, before) * p
+        rho, last = _dots(r, z), rho
+        p = z + _ratio(rho, last) * p
+        change = ratio * p
+        moved = np.abs(change).max(axis=1, keepdims=True)
+        rate = np.sqrt(np.clip(_ratio(rho, last), *_RATES))
+        goal = np.abs(x).max(axis=1, keepdims=True) if size is None else size / scale
+        if (moved * rate / (1 - rate) <= tolerance * goal).all():
+            return _Found(np.asarray((x + change) * scale), np.asarray(image * scale))
     return None
 
 
@@ -163,13 +181,15 @@ def _ratio(a: Array, b: Array) -> Single:
     return np.divide(a, b, out=np.zeros_like(a), where=b > 0).astype(np.float32)
 
 
-def _product(problem: _Problem, p: Single) -> Single:
-    """(A'A / lambda + I) p: divided by lambda, its numbers are near 1."""
-    total = np.zeros_like(p)
+def _product(problem: _Problem, p: Single) -> tuple[Single, Single]:
+    """(A'A / lambda + I) p, and A p (outputs x points): divided by lambda, the numbers are near 1."""
+    total, image = np.zeros_like(p), np.empty((len(p), len(problem.A)), np.float32)
     for start, stop in problem.blocks():
         a = problem.A[start:stop]
-        total += (p @ a.T) @ a
-    return np.asarray(total * np.float32(1.0 / problem.ridge) + p)
+        part = p @ a.T
+        image[:, start:stop] = part
+        total += part @ a
+    return np.asarray(total * np.float32(1.0 / problem.ridge) + p), image
 
 
 def _residual(problem: _Problem, Y: Array, D: Array) -> tuple[Array, Array]:
@@ -181,12 +201,3 @@ def _residual(problem: _Problem, Y: Array, D: Array) -> tuple[Array, Array]:
         error[:, start:stop] = Y[:, start:stop] - D @ a.T
         total += error[:, start:stop] @ a
     return error, total
-
-
-def _rmse(problem: _Problem, error: Array, step: Array) -> float:
-    """Root mean square of `error` - A step; the step is small enough for float32."""
-    small, squares = step.astype(np.float32), 0.0
-    for start, stop in problem.blocks():
-        rest = error[:, start:stop] - small @ problem.A[start:stop].T
-        squares += float(np.sum(rest * rest))
-    return float(np.sqrt(squares / error.size))

@@ -36,18 +36,21 @@ class System:
         return len(self.points), self.neurons.size
 
     @cached_property
-    def _encoders(self) -> Array:
-        return np.ascontiguousarray(self.neurons.scaled_encoders.T)
+    def _weights(self) -> Array:
+        """Encoders, and biases in the last row: (dims + 1) x neurons."""
+        return np.vstack([self.neurons.scaled_encoders.T, self.neurons.bias])
+
+    @cached_property
+    def _inputs(self) -> Array:
+        """The points, and 1 for the bias: points x (dims + 1)."""
+        return np.hstack([self.points, np.ones((len(self.points), 1))])
 
     def activities(self, start: int, stop: int, currents: Array, out: Array | Single | None = None) -> Array:
         """A for the points start .. stop in `out`, by default in place of the currents.
 
         `currents` is memory for J; both are (stop - start) x neurons.
         """
-        # The same numbers; a matrix product with one inner index takes a slow path of NumPy.
-        product = np.multiply if self.neurons.dims == 1 else np.matmul
-        product(self.points[start:stop], self._encoders, out=currents)
-        currents += self.neurons.bias
+        np.matmul(self._inputs[start:stop], self._weights, out=currents)
         return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
 
     def matrix(self, workspace: Workspace, single: bool) -> Array:
