@@ -26,6 +26,8 @@ from pytensor.compile.mode import NUMBA
 from pytensor.link.numba.cache import compile_numba_function_src
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
 from spike_runtime.blocks import Block
+from spike_runtime.calls import Calls
+from spike_runtime.eager import loop
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
@@ -70,11 +72,14 @@ class Engine:
         segment: NDArray[np.int64],
         layout: ring.SegmentLayout,
         seed: int | None = None,
+        calls: Calls | None = None,
+        eager: bool = False,
     ) -> None:
-        """Check and map the partition's files and compile its program.
+        """Check and map the partition's files and compile its program, or run it as it is (`eager`).
 
         `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of
-        noise. Raises `ManifestError` where a file is missing or was changed.
+        noise.  `calls`: the Python functions that the program calls.  Raises `ManifestError` where a file is
+        missing or was changed.
         """
         check_files(manifest, folder, partition)
         self.manifest, self.partition = manifest, partition
@@ -107,13 +112,22 @@ class Engine:
             self.constants["spikes_in"] = ring.in_wire_table(layout, manifest, partition, listed=True)
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
-        self._loop, self._arguments = _compile(
-            _load(folder / part.program), self.constants, self.state, segment
-        )
+        self._program = folder / part.program
+        if calls and calls.bind(self.constants, self.state):
+            self.constants["callback"] = calls.address
+        self._arguments: list[NDArray[Any]] = []
+        if eager:
+            self._loop = loop(self._program, self.constants, self.state, segment, calls)
+        else:
+            self.compile()
         # Compile this now too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
         self._begun = False
+
+    def compile(self) -> None:
+        """Compile the program; its state stays as it is."""
+        self._loop, self._arguments = _compile(_load(self._program), self.constants, self.state, self.segment)
 
     def _publish(self, step: int, wires: int) -> None:
         """Send the partial sums on the first `wires` of the outgoing wires as those of `step`."""
@@ -147,11 +161,7 @@ class Engine:
         Fewer than `count` are completed where the run was stopped, or a buffer must be drained first.
         Raises `EngineError` where a decoded value is not a number or out of range.
         """
-        if not self._begun:
-            # What the first step of the others collects: the sums of the step before it.
-            self._begun = True
-            self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
-        self._check()
+        self.begin(first)
         done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
         self._last = first + done - 1 if done else max(self._last, first - 1)
         if self.state["status"][0] == FULL:
@@ -160,6 +170,19 @@ class Engine:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
         return done
+
+    def begin(self, first: int) -> None:
+        """Make ready to execute steps from `first` on."""
+        if not self._begun:
+            # What the first step of the others collects: the sums of the step before it.
+            self._begun = True
+            self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
+        self._check()
+
+    def rewind(self, step: int = 0) -> None:
+        """Note that the state is now that of after `step`, and what is recorded begins there."""
+        self._last = self._drained = step
+        self._begun = step > 0
 
     def _check(self) -> None:
         """Raises `EngineError` where a step failed."""

@@ -136,7 +136,8 @@ class Probe:
 class Manifest:
     """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows.
 
-    `hosts`: those that partitions name; none where all are on the host that runs the model.
+    `hosts`: those that partitions name; none where all are on the host that runs the model.  `calls`: names
+    of the Python functions that programs call, by number.
     """
 
     model: str
@@ -150,6 +151,7 @@ class Manifest:
     hosts: tuple[Host, ...] = ()
     plan: dict[str, Any] = field(default_factory=dict)
     compiler: str = ""
+    calls: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 
@@ -170,6 +172,8 @@ def sha256(path: Path) -> str:
 def dump(manifest: Manifest) -> str:
     """JSON text of a manifest, ending with the digest of the rest, so that an edit by hand is noticed."""
     body = asdict(manifest)
+    if not manifest.calls:  # few models have them
+        del body["calls"]
     return json.dumps(body | {"sha256": _digest(body)}, indent=1) + "\n"
 
 
@@ -233,6 +237,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         )
         for p in body["partitions"]
     )
+    body["calls"] = tuple(body.get("calls", ()))
     body["hosts"] = tuple(_make(Host, h, launch=tuple(h["launch"])) for h in body.get("hosts", ()))
     body["wires"] = tuple(_make(Wire, w, signals=tuple(map(tuple, w["signals"]))) for w in body["wires"])
     body["probes"] = tuple(

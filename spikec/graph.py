@@ -8,6 +8,7 @@ step n depends only on what its input was at steps before n, so those edges carr
     arithmetic   Function (of one vector), Sum, Product (matrix)
     memory       Filter (synapse), Delay
     neurons      Ensemble -> Neurons -> Atom (described, built, split); Decoding -> Decoders -> ExactSum
+    Python       HostCall, and after the split what it gives: HostValue
     results      Probe
 
 The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` makes `Neurons` and `Decoders`
@@ -276,6 +277,40 @@ class ExactSum(Operator):
     """
 
     exponent: int
+
+
+# ------------------------------------------------------------------------------------------------- Python
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HostCall(Operator):
+    """y = call(n, x): Python code, called once in step n, in the one partition that owns all host calls.
+
+    Port "x": its argument, `arguments` numbers in all (no input where it has none).  Port "after": host calls
+    that run before it in a step.  `size` may be 0.  It has effects of its own, so it is never dropped and
+    never shared.  `call` is its name among the functions that whoever runs the graph provides.
+
+    The split puts a `HostValue`, one of `targets`, between it and its readers: as neurons are, it is computed
+    in one place, and what it gives crosses wires.
+    """
+
+    call: str
+    arguments: int
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HostValue(ExactSum):
+    """y = what the host call on port "activity" gives: the bits of float64 numbers in place of whole numbers.
+
+    Nobody else adds to them, so their exact sum over partitions is the numbers themselves.
+    """
+
+    exponent: int = 0
+
+
+# What is computed in one partition only.  Everything else is computed wherever it is needed.
+PLACED = (Atom, HostCall)
 
 
 # ------------------------------------------------------------------------------------------------ results

@@ -29,6 +29,8 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     pj.Projection: {"spikes": (1, 1)},
     g.Sum: {"x": (0, MANY)},
     g.ExactSum: {"activity": (0, MANY)},
+    g.HostCall: {"x": (0, 1), "after": (0, MANY)},
+    g.HostValue: {"activity": (1, 1)},
     g.Probe: {"x": (0, MANY), "neurons": (0, MANY), "weights": (0, 1)},
     pl.Learned: {"weights": (1, 1), "x": (1, 1)},
     pl.Encoding: {"encoders": (1, 1), "x": (1, 1)},
@@ -63,7 +65,7 @@ SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     **dict.fromkeys((g.Product, g.Decoders), _columns),
     **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
     pj.Projection: lambda op: {"spikes": op.sources},
-    g.Function: lambda op: {"x": op.arguments},
+    **dict.fromkeys((g.Function, g.HostCall), lambda op: {"x": op.arguments}),
 }
 
 

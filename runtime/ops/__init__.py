@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytensor.tensor as pt
 from spike_runtime.ops.cells import Cells
 from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
+from spike_runtime.ops.host import Host
 from spike_runtime.ops.join import Join
 from spike_runtime.ops.learning import Learn, LearnedProduct
 from spike_runtime.ops.linear import AppendProducts
@@ -28,6 +30,7 @@ __all__ = [
     "delay",
     "deliver",
     "first_order",
+    "host",
     "join",
     "keep",
     "late",
@@ -53,6 +56,7 @@ collect_spikes = CollectSpikes()
 delay = Delay()
 deliver = Deliver()
 first_order = FirstOrder()
+host = Host()
 keep = Keep()
 late = Late()
 learn = Learn()
@@ -66,13 +70,16 @@ record_events = RecordEvents()
 record_spikes = RecordSpikes()
 record_state = RecordState()
 state_space = StateSpace()
+_decode, _join = cache(Decode), cache(Join)
 
 
+@cache
 def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
     """The Op of all neurons of one kind: see `Neurons`."""
     return Neurons(kind, dtype, exact)
 
 
+@cache
 def cells(kind: str, dtype: str) -> Cells:
     """The Op of all populations of one kind of neuron: see `Cells`."""
     return Cells(kind, dtype)
@@ -80,12 +87,12 @@ def cells(kind: str, dtype: str) -> Cells:
 
 def decode(sums: Any, rows: Any, scale: Any, dtype: str) -> Any:
     """Exact sums as numbers: see `Decode`."""
-    return Decode(dtype)(sums, rows, scale)
+    return _decode(dtype)(sums, rows, scale)
 
 
 def join(*vectors: Any) -> Any:
     """Vectors one after the other."""
-    return vectors[0] if len(vectors) == 1 else Join(len(vectors))(*vectors)
+    return vectors[0] if len(vectors) == 1 else _join(len(vectors))(*vectors)
 
 
 def outputs(expressions: Sequence[Any], like: Any, dtype: str) -> Any:

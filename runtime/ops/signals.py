@@ -28,7 +28,10 @@ class Clear(KernelOp):
 
 
 class Decode(KernelOp):
-    """Exact sums as numbers: (sums, rows, scale) -> y = sums[rows] * scale, rounded once to `dtype`."""
+    """Exact sums as numbers: (sums, rows, scale) -> y = sums[rows] * scale, rounded once to `dtype`.
+
+    Where the scale is 0, the 64 bits are those of a float64 number (see `host`).
+    """
 
     __props__ = ("dtype",)
 
@@ -43,9 +46,9 @@ class Decode(KernelOp):
         real = np.dtype(self.dtype).type
 
         def decode(sums, rows, scale):  # type: ignore[no-untyped-def]
-            y = np.empty(rows.shape[0], real)
+            y, bits = np.empty(rows.shape[0], real), sums.view(np.float64)
             for i in range(rows.shape[0]):
-                y[i] = np.float64(sums[rows[i]]) * scale[i]
+                y[i] = np.float64(sums[rows[i]]) * scale[i] if scale[i] != 0.0 else bits[rows[i]]
             return y
 
         return decode

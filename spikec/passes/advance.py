@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 MEMORY = (g.Filter, g.Delay)
 LINEAR = (g.Sum, g.Product)
-DECODED = (g.Decoding, g.Decoders, pl.Learned)
+# What is made in one partition only.
+DECODED = (g.Decoding, g.Decoders, g.HostCall, pl.Learned)
 
 
 def advance(graph: g.Graph) -> g.Graph:

@@ -10,8 +10,8 @@ log = logging.getLogger(__name__)
 
 
 def drop(graph: g.Graph) -> g.Graph:
-    """Remove every operator from which no probe can be reached."""
-    probes = [name for name, _ in graph.nodes(g.Probe)]
+    """Remove every operator from which neither a probe nor a host call can be reached."""
+    probes = [name for name, _ in graph.nodes((g.Probe, g.HostCall))]
     needed = set(probes)
     work = list(probes)
     while work:

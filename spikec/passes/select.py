@@ -52,7 +52,7 @@ def _selected(graph: g.Graph, name: str, sums: dict[str, int]) -> tuple[Ints, In
     """
     op = graph.op(name)
     match op:
-        case g.ExactSum():
+        case g.ExactSum() if not isinstance(op, g.HostValue):
             return np.full(op.size, sums.setdefault(name, len(sums))), np.arange(op.size)
         case g.Product():
             columns = _columns(op.matrix)

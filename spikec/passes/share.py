@@ -20,9 +20,9 @@ from spikec import projections as pj
 
 log = logging.getLogger(__name__)
 
-# Neurons have a state and a seed of their own, weights learn by themselves, probes have a name; two equal
-# projections arrive twice.
-KEPT = (g.Ensemble, g.Neurons, g.Atom, g.ExactSum, g.Probe, pj.Projection, pl.Weights)
+# Neurons have a state and a seed of their own, weights learn by themselves, host calls have effects, probes a
+# name; two equal projections arrive twice.
+KEPT = (g.Ensemble, g.Neurons, g.Atom, g.HostCall, g.ExactSum, g.Probe, pj.Projection, pl.Weights)
 
 
 def share(graph: g.Graph) -> g.Graph:

@@ -8,6 +8,7 @@ take.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +38,32 @@ def split(graph: g.Graph) -> g.Graph:
             spikes = _activity(result, name) if recorded else None
         _read_from(result, name, spikes, recorded, "x")
         _split_one(result, name, neurons, spikes if cells else None)
+    for name, call in list(result.nodes(g.HostCall)):
+        _place(result, name, call)
     return result
+
+
+def _place(graph: g.Graph, name: str, call: g.HostCall) -> None:
+    """What a host call gives becomes a signal of its own, which other partitions may read.
+
+    Probes record numbers, and not their bits: they read them through a sum.
+    """
+    value, probed = f"{name}.value", f"{name}.probed"
+    read = [(reader, port) for reader, port in graph.readers(name) if port != "after"]
+    if not read:
+        return
+    graph.replace(name, replace(call, targets=(value,)))
+    graph.add(value, g.HostValue(size=call.size, span=call.span))
+    recorded = [reader for reader, _ in read if isinstance(graph.op(reader), g.Probe)]
+    if recorded:
+        graph.add(probed, g.Sum(size=call.size))
+        graph.connect(value, probed)
+    for reader in dict.fromkeys(reader for reader, _ in read):
+        ports = [port for other, port in graph.readers(name) if other == reader]
+        graph.disconnect(name, reader)
+        for port in ports:
+            graph.connect(name if port == "after" else probed if reader in recorded else value, reader, port)
+    graph.connect(name, value, "activity")
 
 
 def _read_from(graph: g.Graph, name: str, source: str | None, readers: list[str], port: str) -> None:

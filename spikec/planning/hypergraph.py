@@ -109,7 +109,7 @@ class _Columns:
         for name, op in graph.nodes():
             if isinstance(op, g.ExactSum):
                 self.sums.append(name)
-            elif not isinstance(op, (g.Atom, g.Probe, pj.Spikes, pj.Projection)):
+            elif not isinstance(op, (*g.PLACED, g.Probe, pj.Spikes, pj.Projection)):
                 self.first[name] = self.size
                 self.size += op.size
         sizes = [graph.op(name).size for name in self.sums]
@@ -182,10 +182,10 @@ def _all_on_all(rows: int, columns: int) -> tuple[Ints, Ints]:
 def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints]]]]:
     """Atoms grouped by what they read, then probes of values; each with (source, components)."""
     shared: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
-    for name, op in graph.nodes(g.Atom):
+    for name, op in graph.nodes(g.PLACED):
         inputs = []
         for source, port in graph.input_ports(name):
-            if port == "arriving":
+            if port in ("arriving", "after"):
                 continue
             first, stop = (0, graph.op(source).size) if port == "x" else (op.start, op.start + op.size)
             inputs.append((source, first, stop))
@@ -212,7 +212,7 @@ def value_probes(graph: g.Graph) -> list[str]:
 
 def separable(graph: g.Graph) -> bool:
     """Whether no exact sum is needed in the step that makes it, so that every atom can be anywhere."""
-    return all(
+    return sum(1 for _ in graph.nodes(g.HostCall)) < 2 and all(
         isinstance(graph.op(reader), g.Probe) or pl.reads_after(graph, reader)
         for name, _ in graph.nodes(g.ExactSum)
         for reader, _ in graph.readers(name)
@@ -220,10 +220,11 @@ def separable(graph: g.Graph) -> bool:
 
 
 def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
-    """Atoms that must share a partition, as groups in the order of the graph."""
-    atoms = [name for name, _ in graph.nodes(g.Atom)]
+    """Atoms that must share a partition, as groups in the order of the graph; all host calls are in one."""
+    atoms = [name for name, _ in graph.nodes(g.PLACED)]
     number = {name: k for k, name in enumerate(atoms)}
-    pairs = []
+    calls = [number[name] for name, _ in graph.nodes(g.HostCall)]
+    pairs = [(calls[0], other) for other in calls[1:]]
     owner = _owner_of_columns(who)
     for k, names in enumerate(who.readers):
         columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]

@@ -28,6 +28,8 @@ from spikec.program.schedule import Assignment
 
 EPSILON = 0.03
 SEED = 1
+# ns of a host call: nobody knows what it does; a line of Python with a small array takes about so long.
+HOST_CALL = 5_000.0
 # Weights are integers: in units of this part of the average vertex.
 RESOLUTION = 1000
 
@@ -35,6 +37,7 @@ RESOLUTION = 1000
 def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, float]:
     """ns per step of every atom, with what is recorded of it."""
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}
+    costs |= {name: HOST_CALL for name, _ in graph.nodes(g.HostCall)}
     stages = profile.kernels[dtype].stages
     for probe, op in graph.nodes(g.Probe):
         for source, port in graph.input_ports(probe):
@@ -72,14 +75,14 @@ def place(
     check_count(n, hyper, graph, who)
     blocks = _blocks(hyper, shares or [Share(n)], word)
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
-    atoms = {name: atoms[name] for name, _ in graph.nodes(g.Atom)}
+    atoms = {name: atoms[name] for name, _ in graph.nodes(g.PLACED)}
     return Assignment(n, atoms, probe_owners(graph, who, atoms))
 
 
 def whole(graph: g.Graph) -> Assignment:
     """Everything in one partition."""
     return Assignment(
-        1, {name: 0 for name, _ in graph.nodes(g.Atom)}, dict.fromkeys(hg.value_probes(graph), 0)
+        1, {name: 0 for name, _ in graph.nodes(g.PLACED)}, dict.fromkeys(hg.value_probes(graph), 0)
     )
 
 

@@ -117,7 +117,7 @@ class _Planner:
 
     def __init__(self, graph: g.Graph, sites: tuple[Site, ...], dtype: str, transport: str) -> None:
         self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
-        self.atoms = sum(1 for _ in graph.nodes(g.Atom))
+        self.atoms = sum(1 for _ in graph.nodes(g.PLACED))
         self.placed: dict[tuple[int, int], _Placed] = {}
         self.cuts: dict[int, _Cuts] = {}
 

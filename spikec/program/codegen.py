@@ -68,7 +68,8 @@ class _Writer:
         self._collect()
         self._known()
         self.say()
-        if layout.sums or layout.neurons or layout.rest or layout.cells:
+        calls = any(isinstance(stage, la.HostCalls) for stage in layout.stages)
+        if layout.sums or layout.neurons or layout.rest or layout.cells or calls:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
             self.say(f"sums = {self.op('clear')}(s.sums)")
         if layout.levels and not self.vectors:
@@ -150,7 +151,7 @@ class _Writer:
     def _stage(self, stage: la.Stage) -> None:
         for line in self._statement(stage):
             self.say(line)
-        if not isinstance(stage, (la.NeuronGroup, la.Linear)):
+        if not isinstance(stage, (la.NeuronGroup, la.Linear, la.HostCalls)):
             self.vectors.append(stage.name)
 
     def _statement(self, stage: la.Stage) -> Iterator[str]:
@@ -166,6 +167,7 @@ class _Writer:
             la.LearnedProducts: self._learned_products,
             la.Expressions: self._expressions,
             la.NeuronGroup: self._neurons,
+            la.HostCalls: self._host_calls,
         }
         return writers[type(stage)](stage)
 
@@ -237,6 +239,14 @@ class _Writer:
         yield f"    {r('encoders')}, {r('bias')}, {r('decoders')},{random}"
         yield ")"
         self.updates.append((r("neurons"), stage.name))
+
+    def _host_calls(self, stage: la.HostCalls) -> Iterator[str]:
+        r, name = stage.reference, stage.name
+        values = "values" if self.vectors else "s.status.astype(REAL)"
+        yield f"sums, status, {name} = {self.op('host')}("
+        yield f"    {values}, sums, status, {r('memory')}, {r('calls')}, {r('places')}, a.callback, n"
+        yield ")"
+        self.updates.append((r("memory"), name))
 
     def _cells(self) -> None:
         """Populations: deliver the spikes that arrive, then the neurons, whose spikes join the history."""

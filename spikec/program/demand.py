@@ -80,7 +80,7 @@ def _roots(
     for atom in atoms:
         op = graph.op(atom)
         for source, port in graph.input_ports(atom):
-            if port == "arriving":
+            if port in ("arriving", "after"):
                 continue
             mask = np.zeros(graph.op(source).size, bool)
             mask[slice(None) if port == "x" else slice(op.start, op.start + op.size)] = True

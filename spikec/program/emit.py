@@ -21,6 +21,7 @@ from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.program import layout as la
+from spikec.program.calls import numbers
 from spikec.program.cells import adjacency
 from spikec.program.codegen import program
 from spikec.program.schedule import Recorded
@@ -86,6 +87,7 @@ def emit(
             hosts=hosts,
             plan=plan,
             compiler=compiler,
+            calls=tuple(graph.op(name).call for name in numbers(graph)),
         )
         (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
         draft.chmod(0o755)

@@ -101,6 +101,10 @@ class NeuronGroup(Stage):
     members: dict[str, int] = field(default_factory=dict)
 
 
+class HostCalls(Stage):
+    """Calls of Python functions, one after the other; arrays calls, places; state memory."""
+
+
 @dataclass(frozen=True, eq=False)
 class SpikeLists(Stage):
     """Lists of spikes of the last steps; array firsts; state history.  `numbers`: population of every

@@ -17,7 +17,7 @@ import numpy as np
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
-from spikec.program import cells, learned, stages, synapses
+from spikec.program import calls, cells, learned, stages, synapses
 from spikec.program import layout as la
 from spikec.program.atoms import needs_library, neuron_group
 from spikec.program.demand import Demand, absorbed, demand
@@ -69,7 +69,9 @@ class _Partition:
     def __init__(self, model: _Model, assignment: Assignment, index: int) -> None:
         self.model, self.graph, self.index = model, model.graph, index
         self.atoms = {name for name, p in assignment.atoms.items() if p == index}
-        self.cells = [n for n in model.order if n in self.atoms and isinstance(self.op(n).neurons, pj.Cells)]
+        self.calls = calls.numbers(model.graph)
+        neurons = [n for n in model.order if n in self.atoms and n not in self.calls]
+        self.cells = [n for n in neurons if isinstance(self.op(n).neurons, pj.Cells)]
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
         self.produced = dict.fromkeys(
@@ -99,7 +101,7 @@ class _Partition:
     def _is_activity(self, target: str) -> bool:
         """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
         atom = self.op(self.graph.inputs(target, "activity")[0])
-        return atom.decoders[atom.targets.index(target)] is None
+        return not isinstance(atom, g.HostCall) and atom.decoders[atom.targets.index(target)] is None
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
@@ -182,7 +184,7 @@ class _Partition:
 
     def _decoded(self, name: str, sums: list[str], places: Places) -> la.Decoded:
         rows = [self.sum_rows[n] + self.rows(n) for n in sums]
-        scale = [np.full(len(self.rows(n)), 2.0 ** -self.op(n).exponent) for n in sums]
+        scale = [np.full(len(self.rows(n)), calls.scale(self.op(n))) for n in sums]
         for n in sums:
             places.append(n, self.rows(n), self.op(n).size)
         return la.Decoded(
@@ -286,7 +288,9 @@ class _Partition:
         """Undelayed stages, level after level, and the atoms among them: those read in the same step."""
         level = self._level_of()
         immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
-        early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
+        early = {a for n in immediate for a in self.graph.inputs(n, "activity")} | self.atoms & set(
+            self.calls
+        )
         levels = []
         for k in range(1, max(level.values(), default=0) + 1):
             names = [n for n in self.model.order if level.get(n) == k and n not in self.model.absorbed]
@@ -299,7 +303,9 @@ class _Partition:
             at_once = [n for n in names if isinstance(self.op(n), pl.Learned) and not pl.late(self.graph, n)]
             if products := self._products(f"learned_{k}", at_once, self.now):
                 made.append(products)
-            made += self._neurons(f"level_{k}", [n for n in names if n in self.atoms and n in early])
+            if members := [n for n in names if n in self.calls]:
+                made.append(calls.stage(f"host_{k}", members, self.graph, self.now.of, self.sum_rows))
+            made += self._neurons(f"level_{k}", [n for n in names if n in early and n not in self.calls])
             if members := [n for n in names if n in immediate]:
                 made.append(self._decoded(f"decoded_{k}", members, self.now))
             if made:

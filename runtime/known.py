@@ -1,0 +1,38 @@
+"""Which programs were compiled before on this machine: those of one structure share their machine code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from spike_runtime.version import kernel_folder
+
+# What compiling takes at the least, and more for each call in the program, in s (rough).
+KNOWN, NEW, PER_CALL = 0.15, 1.0, 0.08
+
+
+class Structure:
+    """The structure of a program: its text without names of models, and the types of its arrays."""
+
+    def __init__(self, program: Path, *arrays: Mapping[str, NDArray[Any]]) -> None:
+        tree = ast.parse(program.read_text(encoding="utf-8"))
+        body = [node for node in tree.body if not isinstance(node, ast.Expr)]  # all but the docstring
+        self._calls = sum(isinstance(node, ast.Call) for node in ast.walk(tree))
+        types = sorted((name, a.dtype.str, a.ndim) for given in arrays for name, a in given.items())
+        text = "\n".join(ast.unparse(node) for node in body)
+        digest = hashlib.sha256(f"{text}\n{types}".encode()).hexdigest()
+        self._mark = kernel_folder() / "programs" / digest[:32]
+
+    @property
+    def seconds(self) -> float:
+        """What it takes to have it compiled, about."""
+        return KNOWN if self._mark.exists() else NEW + PER_CALL * self._calls
+
+    def remember(self) -> None:
+        """It is compiled now."""
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.touch()

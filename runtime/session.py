@@ -1,0 +1,253 @@
+"""A run inside the calling process: all partitions of a model here, with the Python functions that they call.
+
+A session begins without compilation (see `eager`), all partitions in turn, step by step.  When what is asked
+for takes longer so than to compile, the programs are compiled; several then run in threads, as compiled loops
+need no interpreter, and the one that calls Python functions in the thread of the caller.  The numbers are the
+same either way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.blocks import Block
+from spike_runtime.calls import Call, Calls
+from spike_runtime.engine import Engine, EngineError
+from spike_runtime.known import Structure
+from spike_runtime.manifest import Manifest, Probe
+from spike_runtime.status import CALL_FAILED, OK
+from spike_runtime.wires import ring
+from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP
+
+# Steps that are timed before it is decided what is worth while; those of compiled code that threads are
+# worth starting for.
+TRIAL, WORTH_THREADS = 10, 20
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A session after so many steps: the state of every partition, and the memory that they share."""
+
+    steps: int
+    states: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    segment: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+class Session:
+    """A model in this process.  `steps`: how many were completed."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        calls: Mapping[str, Call] | None = None,
+        seed: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        """`calls`: the functions named in the manifest, read again by `reset`.  `compiled`: from the start,
+        or never; None: when that is faster.  Raises `ManifestError` where a file is missing or was changed.
+        """
+        self.manifest = manifest
+        self._layout = ring.segment_layout(manifest)
+        self._segment = np.zeros(self._layout.words, np.int64)
+        self._functions = calls or {}
+        self._calls = Calls([self._functions[name] for name in manifest.calls])
+        self._folder, self._seed, self._compiled = folder, seed, compiled
+        self._engines = [self._engine(p) for p in range(len(manifest.partitions))]
+        self._initial = [{k: v.copy() for k, v in e.state.items()} for e in self._engines]
+        # The caller's thread runs the partition that calls functions: it may be the only one that can.
+        host = (p for p, e in enumerate(self._engines) if any(k.startswith("host_") for k in e.constants))
+        self._main = next(host, 0)
+        self._fast, self._broken = bool(compiled), False
+        # What steps and compiling take, in s: the result does not depend on it.
+        self._per_step = self._spent = self._price = 0.0
+        self._blocks: list[Block] = []
+        self.steps = self._drained = 0
+        self._prepare()
+
+    def _engine(self, partition: int) -> Engine:
+        return Engine(
+            self.manifest, self._folder, partition, self._segment, self._layout, self._seed, self._calls,
+            eager=not self._compiled,
+        )  # fmt: skip
+
+    def _prepare(self) -> None:
+        alone = len(self._engines) <= len(os.sched_getaffinity(0))
+        self._segment[:] = 0
+        ring.prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
+
+    # ------------------------------------------------------------------------------------------- running
+
+    def advance(self, steps: int, more: int = 0) -> None:
+        """Run so many steps, of which so many `more` will follow.
+
+        Raises `EngineError` where a step fails, and what a function raised as it was; `steps` tells what was
+        completed before.
+        """
+        end = self.steps + steps
+        while self.steps < end:
+            if self._broken:
+                raise EngineError("a step failed in one of several partitions; reset the session")
+            self._choose(end - self.steps + more)
+            count = min(end - self.steps, *(e.chunk for e in self._engines))
+            if not self._fast and self._per_step == 0:
+                count = min(count, TRIAL)
+            start = time.perf_counter()
+            try:
+                done = self._together(count) if self._worth_threads(count) else self._in_turn(count)
+            except BaseException:
+                self._broken = len(self._engines) > 1
+                raise
+            self._measure(time.perf_counter() - start, done)
+            self.steps += done
+            self._blocks += [block for e in self._engines for block in e.drain()]
+            self._fail()
+
+    def _worth_threads(self, count: int) -> bool:
+        return self._fast and len(self._engines) > 1 and count >= WORTH_THREADS
+
+    def _measure(self, seconds: float, steps: int) -> None:
+        """Note how long steps take that are not compiled; the first ones load kernels."""
+        if steps and not self._fast:
+            if self.steps >= TRIAL:
+                self._per_step = seconds / steps
+            self._spent += seconds
+
+    def _choose(self, steps: int) -> None:
+        """Compile where that takes less time than is spent without: on these steps, and on those before."""
+        if self._fast or self._compiled is False or self._per_step == 0:
+            return
+        if self._price == 0:
+            parts = zip(self.manifest.partitions, self._engines, strict=True)
+            self._structures = [Structure(self._folder / p.program, e.constants, e.state) for p, e in parts]
+            self._price = sum(s.seconds for s in self._structures)
+        if self._price < self._per_step * steps + self._spent:
+            for engine, structure in zip(self._engines, self._structures, strict=True):
+                engine.compile()
+                structure.remember()
+            self._fast = True
+
+    def _in_turn(self, count: int) -> int:
+        """All partitions step by step, so that nobody waits: each finds what the others sent before."""
+        first = self.steps + 1
+        if len(self._engines) == 1:
+            return self._engines[0].run(first, count)
+        for engine in self._engines:
+            engine.begin(first)
+        for k in range(count):
+            for engine in self._engines:
+                if engine.run(first + k, 1) == 0:
+                    return k
+                self._relieve(engine)
+        return count
+
+    def _together(self, count: int) -> int:
+        """All partitions at once, each in a thread, the main one in that of the caller."""
+        first, done = self.steps + 1, [0] * len(self._engines)
+        errors: list[BaseException] = []
+
+        def go(p: int) -> None:
+            engine, ran = self._engines[p], 1
+            try:
+                while done[p] < count and ran and not self._segment[STOP]:
+                    ran = engine.run(first + done[p], count - done[p])
+                    done[p] += ran
+                    self._relieve(engine)
+            except BaseException as error:
+                errors.append(error)
+            if done[p] < count:
+                self._segment[STOP] = 1
+
+        others = [threading.Thread(target=go, args=(p,)) for p in range(len(done)) if p != self._main]
+        for thread in others:
+            thread.start()
+        go(self._main)
+        for thread in others:
+            thread.join()
+        if errors and self._calls.error is None:
+            raise errors[0]
+        return min(done)
+
+    def _relieve(self, engine: Engine) -> None:
+        """Take the spikes that were recorded: there is room for those of the next step only."""
+        if "events_count" in engine.state and engine.state["events_count"][0]:
+            self._blocks += engine.drain()
+
+    def _fail(self) -> None:
+        """Raise what a function raised."""
+        error = self._calls.take_error()
+        for engine in self._engines:
+            if engine.state["status"][0] == CALL_FAILED:
+                engine.state["status"][:] = OK
+        if error is not None:
+            self._broken = len(self._engines) > 1
+            raise error
+
+    def reset(self) -> None:
+        """Back to before the first step."""
+        self._calls.functions = [self._functions[name] for name in self.manifest.calls]
+        for engine, initial in zip(self._engines, self._initial, strict=True):
+            for name, value in initial.items():
+                engine.state[name][...] = value
+            engine.rewind()
+        self._prepare()
+        self._blocks.clear()
+        self._broken = False
+        self.steps = self._drained = 0
+
+    def snapshot(self) -> Snapshot:
+        """All that it needs to go on from here, but for what is recorded and not drained."""
+        states = [{k: v.copy() for k, v in e.state.items()} for e in self._engines]
+        return Snapshot(self.steps, states, self._segment.copy())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of a session of the same model."""
+        self.reset()
+        for engine, state in zip(self._engines, snapshot.states, strict=True):
+            for name, value in state.items():
+                engine.state[name][...] = value
+            engine.rewind(snapshot.steps)
+        self._segment[:] = snapshot.segment
+        self.steps = self._drained = snapshot.steps
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        self._engines, self._initial, self._blocks = [], [], []
+
+    # ----------------------------------------------------------------------------------------- recordings
+
+    def drain(self) -> dict[str, NDArray[Any]]:
+        """What every probe recorded since the last call: samples x columns, or spikes as (step, neuron)."""
+        blocks, self._blocks = self._blocks, []
+        first, self._drained = self._drained, self.steps
+        return {
+            probe.name: gathered(
+                probe, [b for b in blocks if b.probe == k], first, self.steps, self.manifest.precision
+            )
+            for k, probe in enumerate(self.manifest.probes)
+        }
+
+
+def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision: str) -> NDArray[Any]:
+    """What all parts recorded of a probe in steps first + 1 .. last, in one array."""
+    parts = [[b.data for b in blocks if b.part == k] for k in range(len(probe.parts))]
+    if probe.kind == "events":
+        found = np.concatenate([np.zeros(0, np.int64), *(d for part in parts for d in part)])
+        return np.stack(np.divmod(np.sort(found), probe.size), axis=1)
+    samples = last // probe.every - first // probe.every
+    whole = np.zeros((samples, probe.size), np.int64 if probe.kind == "sum" else precision)
+    for part, data in zip(probe.parts, parts, strict=True):
+        columns = np.concatenate([np.arange(a, b) for a, b in part.ranges])
+        if data:
+            whole[:, columns] += np.concatenate(data)[:samples]
+    if probe.kind == "sum":
+        return (whole * 2.0 ** -np.array(probe.exponents, float)).astype(precision)
+    return whole

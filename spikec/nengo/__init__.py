@@ -1,0 +1,21 @@
+"""Nengo models on Spike: `spikec.nengo.Simulator` takes the place of `nengo.Simulator`.
+
+Nengo is an optional dependency, and imported only here: `pip install spike-compiler[nengo]`.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+try:
+    with warnings.catch_warnings():  # Nengo 4.1 imports names that NumPy 2 deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import nengo as _nengo  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "spikec.nengo runs models of Nengo, which is not installed: pip install 'spike-compiler[nengo]'"
+    ) from error
+
+from spikec.nengo.simulator import Simulator
+
+__all__ = ["Simulator"]

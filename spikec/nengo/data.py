@@ -1,0 +1,45 @@
+"""What probes recorded, as Nengo's users know it: `sim.data[probe]` is an array, a row for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from nengo.simulator import SimulationData as NengoData
+from numpy.typing import NDArray
+
+
+class Samples:
+    """The samples of one probe, in pieces that are joined when they are asked for."""
+
+    def __init__(self) -> None:
+        self._pieces: list[NDArray[Any]] = []
+
+    def extend(self, samples: Iterable[Any]) -> None:
+        """Take more of them, one after the other."""
+        piece = np.asarray(samples if isinstance(samples, np.ndarray) else list(samples))
+        if len(piece):
+            self._pieces.append(piece)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def __iter__(self) -> Any:
+        return iter(self.array())
+
+    def array(self) -> NDArray[Any]:
+        """All samples, samples x shape of the signal; not to be written to."""
+        if len(self._pieces) != 1:
+            self._pieces = [np.concatenate(self._pieces)] if self._pieces else []
+        whole = self._pieces[0] if self._pieces else np.zeros(0)
+        whole.setflags(write=False)
+        return whole
+
+
+class SimulationData(NengoData):
+    """Probes as arrays, and all else as Nengo's builder made it."""
+
+    def __getitem__(self, key: Any) -> Any:
+        value = self.raw[key]
+        return value.array() if isinstance(value, Samples) else super().__getitem__(key)

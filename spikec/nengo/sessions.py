@@ -1,0 +1,122 @@
+"""From a graph to a session: compiled into a folder that lasts as long as the session, and run here."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.calls import Call
+from spike_runtime.manifest import Cost
+from spike_runtime.session import Session, Snapshot
+
+from spikec import graph as g
+from spikec.frontend import collector_paused
+from spikec.nef.blas import one_thread
+from spikec.pipeline import Options, passes
+from spikec.planning import hypergraph as hg
+from spikec.planning import partition as pt
+from spikec.planning import profile
+from spikec.program.emit import emit
+from spikec.program.schedule import Assignment, schedule
+from spikec.verify import verify
+
+log = logging.getLogger(__name__)
+
+
+class Running(Protocol):
+    """A model that can be run step by step; see `spike_runtime.session.Session`."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def advance(self, steps: int, more: int = 0) -> None: ...
+
+    def drain(self) -> dict[str, NDArray[Any]]: ...
+
+    def reset(self) -> None: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def restore(self, snapshot: Snapshot) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class CallsAlone:
+    """A model of which nothing is compiled: its functions, called in the order in which they were added."""
+
+    def __init__(self, graph: g.Graph, calls: Mapping[str, Call]) -> None:
+        self._names = [op.call for _, op in graph.nodes(g.HostCall)]
+        self._calls, self._nothing = calls, np.zeros(0)
+        self.steps = 0
+
+    def advance(self, steps: int, more: int = 0) -> None:  # noqa: ARG002
+        """Run so many steps."""
+        functions = [self._calls[name] for name in self._names]
+        with np.errstate(invalid="raise", divide="ignore"):
+            for _ in range(steps):
+                for function in functions:
+                    function(self.steps + 1, self._nothing)
+                self.steps += 1
+
+    def drain(self) -> dict[str, NDArray[Any]]:
+        """There are no probes."""
+        return {}
+
+    def reset(self) -> None:
+        """Back to before the first step."""
+        self.steps = 0
+
+    def snapshot(self) -> Snapshot:
+        """There is no state but the step."""
+        return Snapshot(self.steps)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot."""
+        self.steps = snapshot.steps
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def session(graph: g.Graph, calls: Mapping[str, Call], partitions: int, precision: str) -> Running:
+    """The session of a graph, in as many partitions as asked for, or as it can be cut into."""
+    if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
+        return CallsAlone(graph, calls)
+    home = Path(tempfile.mkdtemp(prefix="spike-session-"))
+    try:
+        with collector_paused(), one_thread():
+            for _, apply in passes(Options(cache=False)):
+                graph = verify(apply(graph))
+            assignment = assigned(graph, partitions, precision)
+            layouts, recorded = schedule(graph, assignment, precision)
+        costs = [Cost({}, 0.0)] * assignment.partitions
+        manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.nengo")
+        made = Session(manifest, home / "model", calls)
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    weakref.finalize(made, shutil.rmtree, home, ignore_errors=True)
+    return made
+
+
+def assigned(graph: g.Graph, partitions: int, precision: str) -> Assignment:
+    """Where everything is, in as many partitions as asked for, or as the graph can be cut into."""
+    if partitions == 1:
+        return pt.whole(graph)
+    host = profile.load(profile.REFERENCE)
+    who = hg.reads(graph)
+    hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, host, precision))
+    possible = min(partitions, max(1, len(hyper.groups)))
+    if possible < partitions:
+        log.warning("%s is run in %d partitions, more than that it cannot be cut into", graph.name, possible)
+    if possible == 1:
+        return pt.whole(graph)
+    return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])

@@ -1,0 +1,179 @@
+"""`Simulator`: Nengo's interface to a model that runs as a Spike session.
+
+Nengo's own builder makes the model, `convert` the dataflow graph of it, `sessions` runs that.  What is not
+about running steps (times, closing, warnings, pickling) is inherited from Nengo's simulator.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import nengo
+import nengo.utils.numpy as npext
+import numpy as np
+from nengo.builder import Model
+from nengo.cache import get_default_decoder_cache
+from nengo.exceptions import SimulatorClosed, ValidationError
+from nengo.rc import rc
+from nengo.utils.progress import Progress, ProgressTracker
+from nengo.utils.simulator import operator_dependency_graph
+
+from spikec.nengo.convert import Converted, convert
+from spikec.nengo.data import Samples, SimulationData
+from spikec.nengo.sessions import Running, session
+
+# Seconds between two looks at the progress bar, and at what else wants to be heard.
+SHOWN_EVERY = 0.2
+
+
+class Simulator(nengo.Simulator):
+    """Runs a Nengo network on Spike; see `nengo.Simulator` for all that is not said here.
+
+    partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
+    so many is cut into as many as can be.  The results are the same, to the bit.
+    optimize: taken for compatibility; Spike's passes always run.
+    """
+
+    default_partitions = 1
+
+    def __init__(
+        self,
+        network: nengo.Network | None,
+        dt: float = 0.001,
+        seed: int | None = None,
+        model: Model | None = None,
+        progress_bar: Any = True,
+        optimize: bool = True,
+        partitions: int | None = None,
+    ) -> None:
+        self.closed = True  # until all is well
+        self.progress_bar, self.optimize = progress_bar, optimize
+        self.partitions = self.default_partitions if partitions is None else partitions
+        if not npext.is_integer(self.partitions) or self.partitions < 1:
+            raise ValidationError(f"Must be 1 or more (got {partitions!r})", attr="partitions", obj=self)
+        self.model = Model(
+            dt=float(dt), label=f"{network}, dt={dt:f}", decoder_cache=get_default_decoder_cache()
+        ) if model is None else model  # fmt: skip
+        tracker = ProgressTracker(progress_bar, Progress("Building", "Build"))
+        with tracker:
+            if network is not None:
+                self.model.build(network, progress=tracker.next_stage("Building", "Build"))
+        self.dg = operator_dependency_graph(self.model.operators)
+        self._sim_data = self.model.params
+        self.data = SimulationData(self._sim_data)
+        if seed is None:
+            given = None if network is None else network.seed
+            seed = np.random.randint(npext.maxint) if given is None else given + 1
+        self._converted: Converted | None = None
+        self._session: Running | None = None
+        self._precision = rc.float_dtype
+        self.closed = False
+        self.reset(seed=seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Back to before the first step, with new random numbers where a `seed` is given."""
+        if self.closed:
+            raise SimulatorClosed("Cannot reset closed Simulator.")
+        again = seed is not None and self._converted is not None and self._converted.seeded
+        if seed is not None:
+            self.seed = seed
+        if self._converted is None or again:
+            self._drop_session()
+            self._converted = convert(self.model, self.seed)
+        else:
+            self._converted.start(self.seed)
+        self._step_order = list(self._converted.order)
+        self.signals = self._converted.signals
+        if self._session is not None:
+            self._session.reset()
+        self.clear_probes()
+        self._n_steps, self._time = 0, 0.0
+
+    def clear_probes(self) -> None:
+        """Forget what probes recorded."""
+        assert self._converted is not None
+        if self._session is not None:
+            self._session.drain()
+        for kept in self._converted.recorded.values():
+            kept.clear()
+        for probe in self.model.probes:
+            self._sim_data[probe] = Samples()
+        self.data.reset()
+
+    def close(self) -> None:
+        """No step can be run from now on; what was recorded stays."""
+        super().close()
+        self._drop_session()
+        self._converted = None
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As Nengo's, with all that the session needs to go on."""
+        state: dict[str, Any] = super().__getstate__()
+        kept = None if self._session is None else self._session.snapshot()
+        return state | {"partitions": self.partitions, "session": kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.default_partitions = state["partitions"]
+        super().__setstate__(state)
+        if state["session"] is not None and not self.closed:
+            self._started().restore(state["session"])
+            self._n_steps = state["session"].steps
+            self._time = self._n_steps * self.dt
+
+    # ------------------------------------------------------------------------------------------- running
+
+    def step(self) -> None:
+        """Run one step."""
+        self._advance(1, 0)
+
+    def run_steps(self, steps: int, progress_bar: Any = None) -> None:
+        """Run so many steps."""
+        shown = self.progress_bar if progress_bar is None else progress_bar
+        with ProgressTracker(shown, Progress("Simulating", "Simulation", steps)) as tracker:
+            done, piece = 0, 100
+            while done < steps:
+                count = min(piece, steps - done)
+                start = time.perf_counter()
+                self._advance(count, steps - done - count)
+                done += count
+                tracker.total_progress.step(count)
+                spent = max(time.perf_counter() - start, 1e-6)
+                piece = int(min(max(count * SHOWN_EVERY / spent, 1), 10 * count))
+
+    def _advance(self, count: int, more: int) -> None:
+        """Run steps, and keep what was recorded, also where one fails."""
+        if self.closed:
+            raise SimulatorClosed("Simulator cannot run because it is closed.")
+        running = self._started()
+        try:
+            running.advance(count, more)
+        finally:
+            self._n_steps = int(running.steps)
+            self._time = self._n_steps * self.dt
+            self._keep(running.drain())
+
+    def _started(self) -> Running:
+        """The session, made when it is needed first."""
+        if self._session is None:
+            assert self._converted is not None
+            precision = "float64" if self._precision == np.float64 else "float32"
+            made = self._converted
+            self._session = session(made.graph, made.calls, int(self.partitions), precision)
+        return self._session
+
+    def _keep(self, drained: dict[str, Any]) -> None:
+        """Put what was recorded where `data` finds it."""
+        assert self._converted is not None
+        for probe, name in self._converted.probes.items():
+            signal = self.model.sig[probe]["in"]
+            samples = drained[name]
+            self._sim_data[probe].extend(samples.reshape(len(samples), *signal.shape).astype(signal.dtype))
+        for probe, kept in self._converted.recorded.items():
+            self._sim_data[probe].extend(kept)
+            kept.clear()

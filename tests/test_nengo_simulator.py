@@ -1,0 +1,168 @@
+"""`spikec.nengo.Simulator` beside Nengo's own."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikec.nengo import Simulator  # before Nengo: its warnings of its own imports are caught there
+
+import nengo  # isort: skip
+from nengo.exceptions import SimulatorClosed, ValidationError  # isort: skip
+
+# Two test processes would meet at the lock of Nengo's cache.
+nengo.rc.set("decoder_cache", "enabled", "False")
+
+
+def both(net: nengo.Network, steps: int, partitions: int = 1, **options: Any) -> tuple[Any, Any]:
+    """The simulators, Nengo's and Spike's, after so many steps of a network."""
+    with nengo.Simulator(net, progress_bar=False, optimize=False, **options) as theirs:
+        theirs.run_steps(steps)
+    with Simulator(net, progress_bar=False, partitions=partitions, **options) as ours:
+        ours.run_steps(steps)
+    return theirs, ours
+
+
+def square() -> nengo.Network:
+    with nengo.Network(seed=1) as net:
+        stimulus = nengo.Node(lambda t: np.sin(20 * t))
+        net.a, net.b = nengo.Ensemble(50, 1), nengo.Ensemble(40, 1)
+        nengo.Connection(stimulus, net.a)
+        nengo.Connection(net.a, net.b, function=np.square)
+        net.value, net.spikes = nengo.Probe(net.b, synapse=0.01), nengo.Probe(net.a.neurons)
+        net.seldom = nengo.Probe(net.a, sample_every=0.005)
+    return net
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_probes_equal_those_of_nengo(partitions: int) -> None:
+    net = square()
+    theirs, ours = both(net, 200, partitions)
+    np.testing.assert_array_equal(ours.data[net.spikes], theirs.data[net.spikes])
+    assert ours.data[net.spikes].any()
+    for probe in (net.value, net.seldom):
+        np.testing.assert_allclose(ours.data[probe], theirs.data[probe], atol=1e-9)
+        assert ours.data[probe].shape == theirs.data[probe].shape
+        np.testing.assert_array_equal(
+            ours.trange(sample_every=probe.sample_every), theirs.trange(sample_every=probe.sample_every)
+        )
+    np.testing.assert_array_equal(ours.data[net.a].encoders, theirs.data[net.a].encoders)
+    assert (ours.n_steps, ours.time, ours.dt) == (200, pytest.approx(0.2), 0.001)
+
+
+def test_any_number_of_partitions_gives_the_same_bytes() -> None:
+    net = square()
+    results = []
+    for partitions in (1, 2, 5):
+        with Simulator(net, progress_bar=False, partitions=partitions) as sim:
+            sim.run_steps(60)
+        results.append([sim.data[p].tobytes() for p in (net.value, net.spikes)])
+    assert results[0] == results[1] == results[2]
+
+
+def test_functions_of_nodes_act_on_the_objects_of_the_caller() -> None:
+    seen: list[tuple[float, float]] = []
+    with nengo.Network(seed=1) as net:
+        a = nengo.Ensemble(30, 1)
+        watch = nengo.Node(lambda t, x: seen.append((t, float(x[0]))), size_in=1)
+        nengo.Connection(a, watch)
+    with Simulator(net, progress_bar=False) as sim:
+        seen.clear()  # Nengo tries functions when it builds
+        sim.run_steps(20)
+    assert [t for t, _ in seen] == pytest.approx(sim.trange())
+    assert len({x for _, x in seen}) > 10
+
+
+def test_what_a_node_raises_comes_out_and_what_was_recorded_stays() -> None:
+    def fail(t: float) -> float:
+        if t > 0.0105:
+            raise LookupError("as it was")
+        return t
+
+    with nengo.Network(seed=1) as net:
+        node = nengo.Node(fail)
+        a = nengo.Ensemble(30, 1)
+        nengo.Connection(node, a)
+        probe = nengo.Probe(node)
+    with Simulator(net, progress_bar=False) as sim:
+        with pytest.raises(LookupError, match="as it was"):
+            sim.run_steps(50)
+        assert sim.n_steps == 10
+        np.testing.assert_allclose(sim.data[probe][:, 0], sim.trange())
+
+
+def test_reset_begins_again_and_a_new_seed_changes_noise_only() -> None:
+    with nengo.Network(seed=1) as net:
+        noise = nengo.Node(nengo.processes.WhiteNoise())
+        a = nengo.Ensemble(30, 1)
+        nengo.Connection(noise, a)
+        probes = [nengo.Probe(noise), nengo.Probe(a.neurons)]
+    with Simulator(net, progress_bar=False) as sim:
+        runs = []
+        for seed in (None, 7, 7):
+            sim.reset(seed)
+            sim.run_steps(30)
+            runs.append([sim.data[p].copy() for p in probes])
+            assert len(runs[-1][0]) == 30
+    assert (runs[0][0] != runs[1][0]).all()
+    for first, second in zip(runs[1], runs[2], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_simulator_can_be_pickled_and_goes_on() -> None:
+    with nengo.Network(seed=1) as net:
+        stimulus = nengo.Node(np.sin)
+        net.a, net.b = nengo.Ensemble(50, 1), nengo.Ensemble(40, 1)
+        nengo.Connection(stimulus, net.a)
+        nengo.Connection(net.a, net.b, synapse=0.1)
+        net.value, net.spikes = nengo.Probe(net.b, synapse=0.01), nengo.Probe(net.a.neurons)
+    with Simulator(net, progress_bar=False, partitions=2) as sim:
+        sim.run_steps(5)
+        other = pickle.loads(pickle.dumps(sim))
+        sim.run_steps(20)
+    copy = other.model.toplevel
+    with other:
+        assert (other.partitions, other.n_steps, other.seed) == (2, 5, sim.seed)
+        np.testing.assert_array_equal(other.data[copy.value], sim.data[net.value][:5])
+        other.run_steps(20)
+        for name in ("value", "spikes"):
+            np.testing.assert_array_equal(other.data[getattr(copy, name)], sim.data[getattr(net, name)])
+
+
+def test_a_closed_simulator_says_so() -> None:
+    with Simulator(square(), progress_bar=False) as sim:
+        sim.run_steps(3)
+    for act in (sim.step, sim.reset, lambda: sim.run_steps(1), sim.__enter__):
+        with pytest.raises(SimulatorClosed):
+            act()
+    sim = Simulator(square(), progress_bar=False)
+    with pytest.warns(ResourceWarning, match="deallocated while open"):
+        sim.__del__()
+    sim.close()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "two"])
+def test_a_number_of_partitions_that_cannot_be(wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=r"partitions.*1 or more"):
+        Simulator(nengo.Network(), progress_bar=False, partitions=wrong)
+
+
+def test_an_empty_network_and_no_steps() -> None:
+    with Simulator(nengo.Network(), progress_bar=False) as sim:
+        with pytest.warns(UserWarning, match="0 timesteps"):
+            sim.run(0)
+        sim.step()
+        assert sim.n_steps == 1
+
+
+def test_nengo_knows_the_backend() -> None:
+    from importlib.metadata import entry_points
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [e for e in entry_points(group="nengo.backends") if e.value == "spikec.nengo:Simulator"]
+    assert [e.load() for e in found] in ([], [Simulator])  # not where the package is not installed anew

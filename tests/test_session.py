@@ -1,0 +1,199 @@
+"""Sessions: runs inside the calling process, with and without compilation, and the functions they call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from spike_runtime import manifest as mf
+from spike_runtime.engine import EngineError
+from spike_runtime.session import Session
+
+from spikec import frontend
+from spikec import graph as g
+from spikec.expressions import FUNCTIONS, Call, Component, Number, Time
+from spikec.nengo.sessions import assigned
+from spikec.passes.drop import drop
+from spikec.passes.share import share
+from spikec.pipeline import Options, compile_graph, passes
+from spikec.program.emit import emit
+from spikec.program.schedule import schedule
+from spikec.verify import verify
+
+MODEL = """
+model two
+input stim(t) = [sin(6*t), cos(6*t)]
+ensemble a(300, dims=2)
+ensemble b(300, dims=2)
+connect stim -> a synapse 5ms
+connect b -> a synapse 100ms transform 0.2
+probe a synapse 10ms as a
+probe b synapse 10ms as b
+"""
+
+
+def with_calls() -> g.Graph:
+    """MODEL with a host call on the way from `a` to `b`, and another one that gives nothing."""
+    graph = frontend.loads(MODEL, "two.spk", None)
+    decoded = next(name for name, _ in graph.nodes(g.Decoding))
+    graph.add("before", g.Filter(size=2, num=(1.0,), den=(0.005, 1.0)))
+    graph.add("first", g.HostCall(size=3, call="give", arguments=2))
+    graph.add("second", g.HostCall(size=0, call="look", arguments=2))
+    graph.add("mix", g.Product(size=2, matrix=np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])))
+    graph.add("after", g.Filter(size=2, num=(1.0,), den=(0.01, 1.0)))
+    graph.add("given", g.Probe(size=3, name="given"))
+    graph.connect(decoded, "before")
+    graph.connect("before", "first")
+    graph.connect("before", "second")
+    graph.connect("first", "second", "after")
+    graph.connect("first", "mix")
+    graph.connect("first", "given")
+    graph.connect("mix", "after")
+    graph.connect("after", "b.in")
+    return graph
+
+
+def compiled(graph: g.Graph, partitions: int, folder: Path) -> mf.Manifest:
+    verify(graph)
+    for _, apply in passes(Options(cache=False)):
+        graph = verify(apply(graph))
+    assignment = assigned(graph, partitions, "float64")
+    layouts, recorded = schedule(graph, assignment, "float64")
+    return emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, folder, "test")
+
+
+class Functions:
+    """Functions for the calls of `with_calls`; what they saw."""
+
+    def __init__(self, fails_at: int = 0) -> None:
+        self.fails_at, self.seen = fails_at, []
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def give(self, n: int, x: np.ndarray) -> list[float]:
+        if n == self.fails_at:
+            raise LookupError("as it was")
+        return [x[0] * np.sin(n), x[1] ** 2, -0.1]
+
+    def look(self, n: int, x: np.ndarray) -> None:
+        self.seen.append((n, *x.tolist()))
+
+
+def bytes_of(drained: dict[str, np.ndarray]) -> dict[str, bytes]:
+    return {name: data.tobytes() for name, data in drained.items()}
+
+
+@pytest.mark.parametrize("model", ["product", "delay_network", "basal_ganglia"])
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_the_text_of_a_program_gives_what_the_compiled_one_does(
+    model: str, real: str, tmp_path: Path
+) -> None:
+    graph = frontend.load(Path("models") / f"{model}.spk")
+    made = compile_graph(graph, tmp_path / "m", Options(1, real, host_profile="reference"))
+    results = []
+    for way in (False, True):
+        session = Session(made, tmp_path / "m", compiled=way)
+        session.advance(150)
+        results.append(bytes_of(session.drain()))
+    assert results[0] == results[1]
+    assert any(any(data) for data in results[0].values())
+
+
+def test_every_function_of_a_formula_gives_the_same_bits_either_way(tmp_path: Path) -> None:
+    """Of a signal that passes through all signs; some with literal numbers, which compilers know."""
+    graph = g.Graph("formulas", 0.001, 0)
+    x, made = Component(0), []
+    for name, function in FUNCTIONS.items():
+        made.append(Call(name, (x, Call("+", (x, Number(0.3))), Time())[: function.arity]))
+        made += [Call("^", (x, Number(p))) for p in (2.0, 3.0, 0.5, -1.0, 1.7)] if name == "^" else []
+        made += [Call("%", (x, Number(0.7)))] if name == "%" else []
+    wave = Call("*", (Number(1.9), Call("sin", (Call("*", (Number(71.0), Time())),))))
+    graph.add("wave", g.TimeFunction(size=1, expressions=(wave,)))
+    graph.add("all", g.Function(size=len(made), expressions=tuple(made), arguments=1))
+    graph.add("probe", g.Probe(size=len(made), name="all"))
+    graph.connect("wave", "all")
+    graph.connect("all", "probe")
+    manifest = compiled(graph, 1, tmp_path / "m")
+    results = []
+    for way in (False, True):
+        session = Session(manifest, tmp_path / "m", compiled=way)
+        session.advance(300)
+        results.append(session.drain()["all"])
+    assert np.isfinite(results[0]).mean() > 0.8
+    columns = zip(made, results[0].T, results[1].T, strict=True)
+    assert [formula for formula, a, b in columns if a.tobytes() != b.tobytes()] == []
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[mf.Manifest, Path]]:
+    """The model with host calls in one and in two partitions."""
+    home = tmp_path_factory.mktemp("calls")
+    return {n: (compiled(with_calls(), n, home / str(n)), home / str(n)) for n in (1, 2)}
+
+
+def test_host_calls_give_the_same_for_every_cut_and_with_or_without_compilation(folders: Any) -> None:
+    results = []
+    for partitions in (1, 2):
+        for way in (False, True):
+            functions = Functions()
+            session = Session(*folders[partitions], functions, compiled=way)
+            session.advance(200)
+            results.append((bytes_of(session.drain()), functions.seen))
+    assert all(result == results[0] for result in results[1:])
+    assert [n for n, *_ in results[0][1]] == list(range(1, 201))
+    given = np.frombuffer(results[0][0]["given"]).reshape(200, 3)
+    assert (given[:, 2] == -0.1).all()
+    seen = np.array(results[0][1])
+    np.testing.assert_array_equal(given[:, 0], seen[:, 1] * np.sin(seen[:, 0]))
+
+
+def test_the_partition_that_calls_is_one(folders: Any) -> None:
+    manifest, folder = folders[2]
+    texts = [(folder / part.program).read_text() for part in manifest.partitions]
+    assert sorted("host(" in text for text in texts) == [False, True]
+    assert manifest.calls == ("give", "look")
+    assert mf.load(folder / mf.NAME) == manifest
+
+
+@pytest.mark.parametrize("way", [False, True])
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_a_function_raises_comes_out_as_it_was(partitions: int, way: bool, folders: Any) -> None:
+    functions = Functions(fails_at=37)
+    session = Session(*folders[partitions], functions, compiled=way)
+    with pytest.raises(LookupError, match="as it was"):
+        session.advance(100)
+    assert session.steps == 36
+    assert len(session.drain()["given"]) == 36
+    assert functions.seen[-1][0] == 36
+    functions.fails_at = 0
+    if partitions > 1:
+        with pytest.raises(EngineError, match="reset"):
+            session.advance(1)
+    session.reset()
+    session.advance(50)
+    again = bytes_of(session.drain())
+    other = Session(*folders[partitions], Functions(), compiled=not way)
+    other.advance(50)
+    assert bytes_of(other.drain()) == again
+
+
+def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> None:
+    parts = Session(*folders[2], Functions())
+    parts.advance(30)
+    parts._price = 1e-9  # compiling costs nothing: the next call does
+    parts.advance(70)
+    assert parts._fast
+    whole = Session(*folders[1], Functions(), compiled=False)
+    whole.advance(100)
+    assert bytes_of(parts.drain()) == bytes_of(whole.drain())
+
+
+def test_host_calls_are_neither_dropped_nor_shared() -> None:
+    graph = g.Graph("calls", 0.001, 0)
+    for name in ("a", "b"):
+        graph.add(name, g.HostCall(size=1, call="same", arguments=0))
+    graph.add("dead", g.Constant(size=1, value=(1.0,)))
+    assert list(share(drop(graph))) == ["a", "b"]
