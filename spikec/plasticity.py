@@ -85,10 +85,10 @@ class Oja(Rule):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Voja(Rule):
-    """Encoders move towards what is represented: factor_j = rate dt learning scale_j post_j, p = pre,
-    decay_j = rate dt learning post_j (Voelker, Crawford and Eliasmith 2014, UCNC 324).
+    """Encoders move towards what is represented: factor_j = rate dt (1 + learning) scale_j post_j, p = pre,
+    decay_j = rate dt (1 + learning) post_j (Voelker, Crawford and Eliasmith 2014, UCNC 324).
 
-    scale: length of every row of W, gain / radius.  learning is 1 where nothing is connected.
+    scale: length of every row of W, gain / radius.  A learning of -1 stops it.
     """
 
     scale: g.Array | None = None

@@ -10,8 +10,8 @@ from spikec.frontend import loads
 
 _WORDS = """
     model param let seed dt import defaults input ensemble array node relay function connect probe use
-    module repeat port for if else in as from every via synapse transform delay solver eval_points ideal
-    spikes voltage linear
+    module repeat port for if else in as from every via synapse transform delay solver eval_points
+    learning ideal spikes voltage linear pes voja
     a b x t n i stim neurons dims count radius encoders neuron lif direct tanh uniform gaussian choice
     lowpass alpha none white_signal white_noise piecewise lstsq_l2 integrator product load sin max sum
     identity     zeros pi 0 1 2 3 100 0.5 5ms 1s 5Hz 2kHz 3mz 1e9 1e999

@@ -24,7 +24,8 @@ LAYERS = {
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.settings language.builtins language.evaluate language.vocabulary",
-    "checking": "language.elements language.frame language.references language.memory language.populate "
+    "checking": "language.elements language.frame language.references language.learning language.memory "
+    "language.populate "
     "language.inputs language.noise language.cells language.links language.imports language.probes "
     "language.expand language.check",
     "lowering": "language.lower* language.loops frontend",

@@ -20,7 +20,7 @@ from spike_runtime.ops.kernel import KernelOp, vector
 from spike_runtime.ops.simd import every, fill, first, fma, load, store, total, width
 
 # Columns of the tables: first weight, rows, columns, first rule and how many; kind of rule, place of pre,
-# first of its row places (error or post), of those of theta, place of learning (-1: it is 1), and first
+# first of its row places (error or post), of those of theta, place of learning (-1: none), and first
 # entry of P or of the scales.
 MATRICES = ("weight", "rows", "columns", "rule", "rules")
 RULES = ("kind", "pre", "rows", "theta", "learning", "extra")
@@ -127,7 +127,8 @@ def changes(factors, j, rules, constants, u, places, scales, parts):  # type: ig
         elif kind == OJA:
             decay += constants[k, 1] * (rate * value * value)
         elif kind == VOJA:
-            part = rate * value * (u[learning] if learning >= 0 else factors.dtype.type(1))
+            one = factors.dtype.type(1)
+            part = rate * value * (one + u[learning] if learning >= 0 else one)
             factors[k] = part * scales[rules[k, 5] + j]
             decay += part
     return decay

@@ -58,6 +58,11 @@ RECORDS: frozenset[str] = frozenset(
         "fixed_indegree",
         "fixed_probability",
         "pairs",
+        "pes",
+        "rls",
+        "bcm",
+        "oja",
+        "voja",
     ]
 )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from spikec.errors import Diagnostic, ModelError
 from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
-from spikec.language.elements import CheckedModel, Connection, Projected, Recorded
+from spikec.language.elements import CheckedModel, Connection, Projected, Recorded, RuleInput
 from spikec.language.evaluate import evaluate
 from spikec.language.expand import Expander, define_value, set_parameter, setting
 from spikec.language.frame import Frame
@@ -24,6 +25,13 @@ DEFAULT_DT = 0.001
 SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
 
 T = TypeVar("T")
+
+
+def _rule_inputs(connections: Iterable[Connection | Projected]) -> Iterator[RuleInput]:
+    """What can be connected to the learning rules of connections."""
+    for link in connections:
+        if isinstance(link, Connection):
+            yield from (rule.input for rule in link.learning if rule.input is not None)
 
 
 def check(
@@ -79,7 +87,7 @@ class _Checker:
             self.name,
             self.dt,
             self.frame.seed,
-            tuple(expander.elements),
+            (*expander.elements, *_rule_inputs(connections)),
             tuple(c for c in connections if isinstance(c, Connection)),
             probes,
             tuple(c for c in connections if isinstance(c, Projected)),
@@ -158,12 +166,21 @@ class _Checker:
             counts[name] = counts.get(name, 0) + 1
             return name if counts[name] == 1 else f"{name}#{counts[name]}"
 
-        made = []
-        for statement, frame in expander.connects:
-            link = frame.attempt(connection, statement, frame, self.dt, unique)
-            if link is not None:
-                made.append(link)
-        return tuple(made)
+        made: dict[int, Connection | Projected | None] = {}
+
+        def link(k: int) -> Connection | Projected | None:
+            statement, frame, named = expander.connects[k]
+            if k not in made:
+                made[k] = None
+                made[k] = frame.attempt(connection, statement, frame, self.dt, unique, named)
+            return made[k]
+
+        # A connection may lead to a rule of one that is written later, which is made then.
+        for k, (_, _, named) in enumerate(expander.connects):
+            if named is not None:
+                named.made = partial(link, k)  # type: ignore[assignment]
+        found = [link(k) for k in range(len(expander.connects))]
+        return tuple(c for c in found if c is not None)
 
     def _probes(self, expander: Expander) -> tuple[Recorded, ...]:
         made: list[Recorded] = []

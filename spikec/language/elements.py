@@ -16,6 +16,7 @@ from spikec.expressions import Expression
 from spikec.graph import Distribution, Ensemble, Solver
 from spikec.language.vocabulary import Synapse
 from spikec.nef.neurons import NeuronType
+from spikec.plasticity import Rule
 from spikec.projections import Cells as CellsOperator
 from spikec.projections import Projection
 
@@ -134,6 +135,28 @@ class Relay(Element):
 
 
 @dataclass(frozen=True, eq=False)
+class RuleInput(Element):
+    """What is connected to a learning rule: the error, or what turns learning on."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedWeights(Element):
+    """A matrix that learning changes, row after row; `kind`: "weights" or "encoders"."""
+
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class LearningRule:
+    """A rule under its name; `synapses` by the port of the activity that each filters."""
+
+    name: str
+    rule: Rule
+    synapses: dict[str, Synapse | None]
+    input: RuleInput | None
+
+
+@dataclass(frozen=True, eq=False)
 class Array:
     """Ensembles side by side; their values one after the other are its value."""
 
@@ -169,7 +192,9 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a reference means: pieces side by side.  `attribute`: "value", "neurons" or a state variable."""
+    """What a reference means: pieces side by side.  `attribute`: "value", "neurons", "weights" or a state
+    variable.
+    """
 
     name: str
     pieces: tuple[Piece, ...]
@@ -199,6 +224,8 @@ class Connection:
     eval_points: Distribution | None
     seed: int
     span: Span
+    learning: tuple[LearningRule, ...] = ()
+    weights: tuple[LearnedWeights, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
 from spikec.language.elements import Array, Element
 from spikec.language.evaluate import arguments, evaluate, limits, number
-from spikec.language.frame import Broken, Default, Frame, Instance, ModuleValue, Object, Origin
+from spikec.language.frame import Broken, Default, Frame, Instance, Link, ModuleValue, Object, Origin
 from spikec.language.imports import Library
 from spikec.language.scope import FunctionValue, Scope, duplicate, suggestion
 from spikec.language.signatures import Parameter, check_unit, convert, seed_of
@@ -41,7 +41,7 @@ class Expander:
     catalogue: Library
     dt: float
     elements: list[Element] = field(default_factory=list)
-    connects: list[tuple[s.Connect, Frame]] = field(default_factory=list)
+    connects: list[tuple[s.Connect, Frame, Link | None]] = field(default_factory=list)
     probes: list[tuple[s.Probe, Frame]] = field(default_factory=list)
     statements: int = 0
 
@@ -102,7 +102,7 @@ class Expander:
             case s.Use():
                 self._use(statement, frame)
             case s.Connect():
-                self.connects.append((statement, frame))
+                self.connects.append((statement, frame, self._link(statement, frame)))
             case s.Probe():
                 self.probes.append((statement, frame))
             case s.For():
@@ -156,6 +156,15 @@ class Expander:
                     frame.ports.append(statement.name.name)
                 return populate.relay(statement, frame, path)
         raise TypeError(statement)
+
+    def _link(self, statement: s.Connect, frame: Frame) -> Link | None:
+        """What the name of a connection stands for, where it has one."""
+        if statement.name is None:
+            return None
+        local = frame.local_name(statement.name)
+        link = Link(frame.path + local, statement.span)
+        frame.declare(statement.name, local, link)
+        return link
 
     # ------------------------------------------------------------------------------------------ control
 

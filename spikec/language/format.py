@@ -181,10 +181,10 @@ def statement_text(statement: s.Statement, indent: str) -> str:
             )
         case s.Connect():
             head = f"connect {reference(statement.source)} -> {reference(statement.target)}"
-            return _clauses(head, statement.clauses, "", indent)
+            return _clauses(head, statement.clauses, _named(statement), indent)
         case s.Probe():
-            name = "" if statement.name is None else f" as {declared(statement.name)}"
-            return _clauses(f"probe {reference(statement.target)}", statement.clauses, name, indent)
+            head = f"probe {reference(statement.target)}"
+            return _clauses(head, statement.clauses, _named(statement), indent)
     return _object_text(statement, indent)
 
 
@@ -210,6 +210,10 @@ def _object_text(statement: s.Statement, indent: str) -> str:
                 f"use {statement.module}", statement.arguments, f" as {declared(statement.name)}", indent
             )
     raise TypeError(statement)
+
+
+def _named(statement: s.Connect | s.Probe) -> str:
+    return "" if statement.name is None else f" as {declared(statement.name)}"
 
 
 def declared(name: s.Declared) -> str:

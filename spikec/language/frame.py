@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from spikec.errors import Span
 from spikec.language import syntax as s
 from spikec.language.context import Context
-from spikec.language.elements import Array, Element
+from spikec.language.elements import Array, Connection, Element
 from spikec.language.evaluate import integer
 from spikec.language.scope import Scope, duplicate
 from spikec.language.values import AlreadyReported, Mistake
@@ -40,6 +40,15 @@ class Instance:
 
     frame: Frame
     span: Span
+
+
+@dataclass(eq=False)
+class Link:
+    """A connection with a name; `made` gives it once every object is known, None where it has a mistake."""
+
+    path: str
+    span: Span
+    made: Callable[[], Connection | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +83,7 @@ class Default:
     scope: Scope
 
 
-Object = Element | Array | Instance | Broken
+Object = Element | Array | Instance | Link | Broken
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.cells import RULES, check_filtered, is_projection, projection
 from spikec.language.evaluate import call_function, evaluate, kind_of
-from spikec.language.frame import Default, Frame
+from spikec.language.frame import Default, Frame, Link
 from spikec.language.inputs import whole_steps
+from spikec.language.learning import Ends, is_matrix, matrices, rules
 from spikec.language.outputs import expressions
 from spikec.language.populate import components
 from spikec.language.references import resolve
@@ -57,7 +58,7 @@ def clauses(written: tuple[s.Clause, ...], frame: Frame, kind: str) -> dict[str,
 
 
 def connection(
-    statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str]
+    statement: s.Connect, frame: Frame, dt: float, unique: Callable[[str], str], named: Link | None = None
 ) -> e.Connection | e.Projected:
     """A connection whose sizes agree, or one between populations.  Raises `Mistake`."""
     given = clauses(statement.clauses, frame, "connection")
@@ -91,8 +92,22 @@ def connection(
         span=statement.span,
     )
     _check_sizes(link, statement, given.get("transform"))
+    link = _learning(link, given.get("learning"), named)
     _plan_memory(link, given, frame)
     return link
+
+
+def _learning(link: e.Connection, given: Given | None, named: Link | None) -> e.Connection:
+    """The connection with its rules.  Raises `Mistake`."""
+    if given is None:
+        if named is not None:
+            hint = "add learning pes(rate=1e-4), or leave `as` out"
+            raise Mistake("only a connection that learns has a name", link.span, hint)
+        return link
+    assert given.value is not None
+    ends = Ends(link.source, link.target, is_matrix(link.transform), named.path if named else "")
+    found = rules(given.value, given.scope, ends)
+    return replace(link, learning=found, weights=matrices(link.name, ends, found))
 
 
 def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> None:
@@ -111,6 +126,7 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
         size += memory.matrix(link.transform.size, int(np.count_nonzero(link.transform)))
     else:
         size += memory.SPARSE_ENTRY * float(link.target.size)
+    size += sum(memory.matrix(weights.size) for weights in link.weights)
     frame.context.plan(size, span)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
+from spikec.language.lower_learning import learned_encoders, learned_product
 from spikec.language.lower_matrices import Part, gather, route
 from spikec.language.lower_sources import noise, source
 from spikec.language.values import Mistake
@@ -73,7 +74,7 @@ def _element(element: e.Element, graph: g.Graph) -> None:
             graph.add(path, op)
             if element.arguments:
                 graph.connect(f"{path}.in", path)
-        case e.Relay():
+        case e.Relay() | e.RuleInput():
             graph.add(path, g.Sum(size=element.size, span=element.span))
 
 
@@ -104,7 +105,7 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
             graph.add(name, g.Sum(size=piece.total, span=element.span))
             graph.connect(name, element.path, "J")
         return name
-    return element.path if isinstance(element, e.Relay) else f"{element.path}.in"
+    return element.path if isinstance(element, (e.Relay, e.RuleInput)) else f"{element.path}.in"
 
 
 # ------------------------------------------------------------------------------------------ connections
@@ -128,11 +129,17 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
     path = _Path(
         link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points
     )
-    sources = _sources(path, graph, link)
+    transform = _matrix(link)
+    if learned := learned_product(link, graph, transform):
+        node = _remember(link.name, learned, link.target.size, path, graph, link)
+        sources, transform = [Part(node, range(link.target.size), link.target.size)], None
+    else:
+        sources = _sources(path, graph, link)
     targets = [
         Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces
     ]
-    ends = route(graph, link.name, sources, targets, _matrix(link), link.span)
+    ends = route(graph, link.name, sources, targets, transform, link.span)
+    learned_encoders(link, graph)
     for edge in ends:
         lowering.links[edge] = link
 
@@ -235,7 +242,8 @@ def _probe(probe: e.Recorded, graph: g.Graph) -> None:
     name = f"probe {probe.name}"
     if view.attribute not in ("value", "neurons", "input"):
         piece = view.pieces[0]
-        _add_probe(probe, graph, piece.element.path, len(piece.components), view.attribute, "neurons")
+        port = "weights" if view.attribute == "weights" else "neurons"
+        _add_probe(probe, graph, piece.element.path, len(piece.components), view.attribute, port)
         return
     if view.attribute == "input":
         attribute = "input"

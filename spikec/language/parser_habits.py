@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 MOST_BEFORE = 200
 
-_CLAUSE = "via|synapse|transform|delay|solver|eval_points|every|ideal"
+_CLAUSE = "via|synapse|transform|delay|solver|eval_points|learning|every|ideal"
 _UNIT = "s|ms|us|µs|μs|Hz|kHz"
 _DECLARING = "param|let|input|ensemble|array|node|relay|port|function|module|as|for"
 _KEYWORD = (

@@ -215,14 +215,19 @@ class Builder(Transformer_NonRecursive):
         return s.FunctionDefinition(self._span(meta), str(name), tuple(map(str, arguments)), value)
 
     def connect(self, meta: Meta, children: list[Any]) -> s.Connect:
-        return s.Connect(self._span(meta), children[0], children[1], tuple(children[2:]))
+        clauses, name = self._named("connection", children[2:])
+        return s.Connect(self._span(meta), children[0], children[1], clauses, name)
 
     def probe(self, meta: Meta, children: list[Any]) -> s.Probe:
+        clauses, name = self._named("probe", children[1:])
+        return s.Probe(self._span(meta), children[0], clauses, name)
+
+    def _named(self, what: str, children: list[Any]) -> tuple[tuple[s.Clause, ...], s.Declared | None]:
+        """Clauses, and the name that stands anywhere among them."""
         names = [c for c in children if isinstance(c, s.Declared)]
         if len(names) > 1:
-            raise BadStatement("the probe is named twice", names[1].span, "remove one of the names")
-        clauses = tuple(c for c in children[1:] if isinstance(c, s.Clause))
-        return s.Probe(self._span(meta), children[0], clauses, names[0] if names else None)
+            raise BadStatement(f"the {what} is named twice", names[1].span, "remove one of the names")
+        return tuple(c for c in children if isinstance(c, s.Clause)), names[0] if names else None
 
     def named_as(self, _: Meta, children: list[Any]) -> s.Declared:
         declared: s.Declared = children[0]
@@ -251,6 +256,9 @@ class Builder(Transformer_NonRecursive):
 
     def eval_points(self, meta: Meta, children: list[Any]) -> s.Clause:
         return self._clause("eval_points", meta, children)
+
+    def learning(self, meta: Meta, children: list[Any]) -> s.Clause:
+        return self._clause("learning", meta, children)
 
     def every(self, meta: Meta, children: list[Any]) -> s.Clause:
         return self._clause("every", meta, children)

@@ -49,6 +49,8 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
         span=statement.span,
     )
     _check_ideal(recorded, given.get("ideal"))
+    if view.attribute == "weights" and filtered is not None:
+        raise Mistake("weights are recorded as they are", given["synapse"].span, "write synapse none")
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)

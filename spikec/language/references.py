@@ -6,7 +6,8 @@ from spikec.errors import Span
 from spikec.language import syntax as s
 from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View
 from spikec.language.evaluate import indices, integer
-from spikec.language.frame import Broken, Frame, Instance, Object
+from spikec.language.frame import Broken, Frame, Instance, Link, Object
+from spikec.language.learning import part_of
 from spikec.language.scope import Scope, suggestion
 from spikec.language.values import AlreadyReported, Mistake
 
@@ -19,7 +20,10 @@ def resolve(reference: s.Reference, frame: Frame, as_target: bool = False) -> Vi
     Raises `Mistake` for unknown names and parts.
     """
     obj, name, rest = _find(reference, frame)
-    view = _view(obj, name, reference, as_target)
+    if isinstance(obj, Link):
+        view, rest = _part_of_link(obj, rest, reference.span, as_target)
+    else:
+        view = _view(obj, name, reference, as_target)
     if isinstance(obj, Array) and rest and isinstance(rest[0], s.Subscript):
         view = _elements_of(obj, view, rest[0], frame.scope)
         rest = rest[1:]
@@ -37,8 +41,19 @@ _MOST_NAMED = 6
 Trailers = tuple[s.Attribute | s.Subscript, ...]
 
 
-def _find(reference: s.Reference, frame: Frame) -> tuple[Element | Array, str, Trailers]:
-    """The element or array a reference starts with, its path, and the trailers left."""
+def _part_of_link(link: Link, rest: Trailers, span: Span, as_target: bool) -> tuple[View, Trailers]:
+    """A part of a connection with a name, and the trailers left.  Raises `Mistake`."""
+    made = link.made() if link.made else None
+    if made is None:
+        raise AlreadyReported
+    if not rest or not isinstance(rest[0], s.Attribute):
+        parts = " or ".join(f"{link.path}.{p}" for p in (made.learning[0].name, made.weights[0].kind))
+        raise Mistake(f"{link.path!r} is a connection", span, f"name a part of it: {parts}")
+    return part_of(made, link.path, rest[0], as_target, span), rest[1:]
+
+
+def _find(reference: s.Reference, frame: Frame) -> tuple[Element | Array | Link, str, Trailers]:
+    """The element, array or connection a reference starts with, its path, and the trailers left."""
     outer, name, rest, span = frame, reference.name, reference.trailers, reference.span
     while True:
         obj, rest = _object(name, rest, outer, frame.scope, span)

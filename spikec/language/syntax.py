@@ -253,6 +253,7 @@ class Connect(Statement):
     source: Reference
     target: Reference
     clauses: tuple[Clause, ...]
+    name: Declared | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""Connections that learn to the dataflow graph: weights with their rules, and what these read.
+
+activity -> Learned (W) -> synapse -> ... -> target        for rules that change decoders or weights
+input of an ensemble -> Learned (E) -> its current J        for rules that change encoders
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spikec import graph as g
+from spikec import plasticity as pl
+from spikec.expressions import identity
+from spikec.language import elements as e
+from spikec.language.vocabulary import Synapse
+
+
+def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.FloatArray | None) -> str | None:
+    """The node W x of a connection whose weights learn, None where they do not."""
+    learned = [rule for rule in link.learning if not isinstance(rule.rule, pl.Voja)]
+    if not learned:
+        return None
+    source: e.Element = link.source.pieces[0].element
+    assert isinstance(source, e.Population | e.Cells)
+    name, size, columns = f"{link.name}.weights", link.target.size, source.neurons
+    decoded = link.source.attribute != "neurons"
+    op = pl.Weights(
+        size=size, columns=columns, span=link.span, rules=tuple(rule.rule for rule in learned),
+        transform=transform if decoded else None, initial=None if decoded else np.asarray(transform),
+    )  # fmt: skip
+    graph.add(name, op)
+    if decoded:
+        functions = identity(source.size) if link.functions is None else link.functions[0]
+        if link.functions is None:
+            functions = tuple(functions[k] for k in link.source.pieces[0].components)
+        decoding = g.Decoding(
+            size=len(functions), span=link.span, expressions=functions, solver=link.solver,
+            eval_points=link.eval_points,
+        )  # fmt: skip
+        graph.connect(source.path, graph.add(f"{link.name}.decode", decoding), "activity")
+        graph.connect(f"{link.name}.decode", name, "decoders")
+    for k, rule in enumerate(learned):
+        _read(link, graph, name, k, rule)
+    product = graph.add(f"{link.name}.learned", pl.Learned(size=size, span=link.span))
+    graph.connect(name, product, "weights")
+    graph.connect(_activity(graph, source, link), product)
+    return product
+
+
+def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.LearningRule) -> None:
+    """Connect what rule k of some weights reads."""
+    source, target = (view.pieces[0].element for view in (link.source, link.target))
+    for port, synapse in rule.synapses.items():
+        node = _activity(graph, source if port == "pre" else target, link)
+        graph.connect(_filtered(graph, node, synapse, f"{weights}.{k}.{port}", link), weights, f"{port}.{k}")
+    if "error" not in rule.rule.reads:
+        return
+    size = target.size if link.target.attribute == "neurons" else link.target.size
+    # Where the connection has no name, nothing leads to its rules.
+    error = (
+        rule.input.path if rule.input else graph.add(f"{weights}.{k}.error", g.Sum(size=size, span=link.span))
+    )
+    if link.target.attribute == "neurons":
+        encoding = pl.Encoding(size=link.target.size, span=link.span)
+        encoded = graph.add(f"{weights}.{k}.encoded", encoding)
+        graph.connect(target.path, encoded, "encoders")
+        graph.connect(error, encoded)
+        error = encoded
+    graph.connect(error, weights, f"error.{k}")
+
+
+def learned_encoders(link: e.Connection, graph: g.Graph) -> None:
+    """Let the encoders of the target learn.  All that comes to the ensemble goes through them."""
+    for rule in link.learning:
+        if not isinstance(rule.rule, pl.Voja):
+            continue
+        target = link.target.pieces[0].element
+        assert isinstance(target, e.Population)
+        name = f"{target.path}.encoders"
+        if name not in graph:
+            _replace_encoders(graph, target, name, link)
+        op: pl.Weights = graph.op(name)
+        k = len(op.rules)
+        graph.replace(name, replace(op, rules=(*op.rules, rule.rule)))
+        graph.connect(f"{target.path}.in", name, f"pre.{k}")
+        node = _filtered(
+            graph, _activity(graph, target, link), rule.synapses["post"], f"{name}.{k}.post", link
+        )
+        graph.connect(node, name, f"post.{k}")
+        if rule.input:
+            graph.connect(rule.input.path, name, f"learning.{k}")
+
+
+def _replace_encoders(graph: g.Graph, target: e.Population, name: str, link: e.Connection) -> None:
+    weights = pl.Weights(size=target.neurons, columns=target.size, span=link.span, rules=())
+    graph.connect(target.path, graph.add(name, weights), "encoders")
+    product = graph.add(f"{target.path}.encoded", pl.Learned(size=target.neurons, span=link.span))
+    graph.connect(name, product, "weights")
+    graph.connect(f"{target.path}.in", product)
+    graph.disconnect(f"{target.path}.in", target.path)
+    graph.connect(product, target.path, "encoded")
+
+
+def _activity(graph: g.Graph, element: e.Element, link: e.Connection) -> str:
+    """The activity of all neurons of an element: one node for all that learns from it."""
+    name = f"{element.path}.activity"
+    if name not in graph:
+        assert isinstance(element, e.Population | e.Cells)
+        graph.add(name, g.Decoding(size=element.neurons, span=link.span, expressions=()))
+        graph.connect(element.path, name, "activity")
+    return name
+
+
+def _filtered(graph: g.Graph, node: str, synapse: Synapse | None, name: str, link: e.Connection) -> str:
+    if synapse is None:
+        return node
+    size, s = graph.op(node).size, synapse
+    graph.add(name, g.Filter(size=size, span=link.span, num=s.num, den=s.den, analog=s.analog))
+    graph.connect(node, name)
+    return name

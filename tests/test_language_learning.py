@@ -1,0 +1,163 @@
+"""Connections that learn: what they become on the graph, how they are named, and what cannot learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from language_helpers import mistakes
+
+from spikec import graph as g
+from spikec import plasticity as pl
+from spikec.frontend import loads
+from spikec.language.format import format_text
+from spikec.nef.build import build
+from spikec.verify import verify
+
+TWO = "ensemble a(50, dims=2)\nensemble b(60)\nprobe b synapse 10ms\n"
+
+
+def test_a_rule_reads_what_its_name_is_told() -> None:
+    # The connection to the rule stands before the one that it names.
+    text = TWO + "connect b -> c.pes transform 2\nconnect a -> b via x[0] learning pes as c"
+    graph = verify(loads(text, "m.spk"))
+    weights = graph.op("a->b.weights")
+    assert isinstance(weights, pl.Weights)
+    assert (weights.size, weights.columns) == (1, 50)
+    (rule,) = weights.rules
+    assert isinstance(rule, pl.PES)
+    assert (rule.rate, rule.filtered) == (1e-4, ("pre",))
+    assert graph.inputs("a->b.weights", "error.0") == ["c.pes"]
+    (told,) = graph.inputs("c.pes")
+    np.testing.assert_array_equal(graph.op(told).matrix, [[2.0]])
+    assert pl.late(graph, "a->b.learned")
+
+
+def test_weights_begin_as_the_function_says() -> None:
+    text = TWO + "connect a -> b via [x[0], x[1]] transform [[2, 3]] learning pes as c\nprobe c.weights"
+    text += "\nconnect a -> b via [x[0], x[1]]  transform [[1, 0]]"
+    built = build(loads(text, "m.spk"))
+    decoders = built.op("a->b#2.decode").matrix
+    np.testing.assert_allclose(built.op("a->b.weights").initial, [[2.0, 3.0]] @ decoders, rtol=1e-12)
+    assert built.op("probe c.weights").size == 50
+
+
+def test_voja_takes_the_place_of_the_encoders() -> None:
+    text = (
+        TWO
+        + "connect a -> b via x[0] learning voja(rate=0.1) as c\n"
+        + "connect a -> b via x[1] learning voja as d"
+    )
+    built = verify(build(loads(text, "m.spk")))
+    weights, neurons = built.op("b.encoders"), built.op("b")
+    assert [rule.rate for rule in weights.rules] == [0.1, 0.01]
+    np.testing.assert_array_equal(weights.initial, neurons.scaled_encoders)
+    np.testing.assert_array_equal(weights.rules[1].scale, neurons.gain / neurons.radius)
+    # The current is that of the learned encoders alone.
+    assert built.inputs("b", "x") == []
+    assert built.inputs("b", "J") == ["b.encoded"]
+    assert [s for s in built.inputs("b.encoders", "learning.1")] == ["d.voja"]
+
+
+def test_currents_are_added_to_those_of_learned_encoders() -> None:
+    text = (
+        TWO
+        + "connect a -> b via x[0] learning voja\ninput u = 1\n"
+        + "connect u -> b.neurons transform ones(60, 1)"
+    )
+    built = verify(build(loads(text, "m.spk")))
+    (total,) = built.inputs("b", "J")
+    assert isinstance(built.op(total), g.Sum)
+    assert built.inputs(total) == ["b.encoded", "b.neurons.current"]
+
+
+def test_names_and_rules_are_kept_by_the_formatter() -> None:
+    text = "connect a->b   via 0 learning [pes( rate=1e-3 ),voja] as  c[2]\n"
+    assert format_text(text, "m.spk") == "connect a -> b via 0 learning [pes(rate=1e-3), voja] as c[2]\n"
+
+
+def test_named_connections_of_modules_and_loops() -> None:
+    text = """
+    module m() { ensemble x(20); connect x -> x learning pes as c; port in; connect in -> c.pes }
+    use m() as one
+    for i in 0..2 { ensemble e[i](20); connect e[i] -> one.x learning pes as l[i]; connect one.x -> l[i].pes }
+    probe one.c.weights
+    probe l[1].weights
+    """
+    graph = verify(loads(text, "m.spk"))
+    assert {"one.c.pes", "l[0].pes", "l[1].pes"} <= set(graph)
+    assert {op.name for _, op in graph.nodes(g.Probe)} == {"one.c.weights", "l[1].weights"}
+
+
+C = "connect a -> b via x[0] learning "
+N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (C + "pse", (4, 34, "unknown name 'pse'", "did you mean 'pes'?")),
+        (C + "uniform(0, 1)", (4, 34, "uniform is not a learning rule",
+                              "known names: bcm, oja, pes, rls, voja")),
+        (C + "[]", (4, 34, "there is no rule", "write learning pes(rate=1e-4)")),
+        (C + "pes(rate=-1)", (4, 43, "rate of pes must be at least 0, not -1", "write a larger number")),
+        (
+            C + "pes(pre_synapse=5)",
+            (4, 50, "the time constant of a synapse must be a time, not the plain number 5",
+             "write 5ms or 0.005s"),
+        ),
+        (
+            C + "oja",
+            (4, 34, "oja changes weights from neurons to neurons",
+             "write connect a.neurons -> b.neurons transform gaussian(0, 0.001) learning oja"),
+        ),
+        (
+            "connect a.neurons -> a.neurons learning pes",
+            (4, 41, "pes changes a matrix of weights, which a connection from neurons does not have",
+             "give it one: transform zeros(50, 50)"),
+        ),
+        (
+            "input u = 1\nconnect u -> b learning pes",
+            (5, 25, "pes learns from the neurons of one ensemble; 'u' is not one",
+             "connect from an ensemble with neurons; of an array, write a connection for each element"),
+        ),
+        (
+            "relay r\nconnect a -> r via x[0] learning voja",
+            (5, 34, "voja changes the encoders of an ensemble; 'r' has none",
+             "connect to one whole ensemble with neurons"),
+        ),
+        (N + "rls", (4, 64, "rls cannot learn weights to 'b.neurons'", "connect to the ensemble itself")),
+        (C + "pes as c\nconnect b -> c", (5, 14, "'c' is a connection",
+                     "name a part of it: c.pes or c.weights")),
+        (
+            C + "pes as c\nconnect c.pes -> b",
+            (5, 10, "'c.pes' is a learning rule and has no value", "record what it learned: probe c.weights"),
+        ),
+        (
+            C + "pes as c\nconnect b -> c.weights",
+            (5, 15, "'c.weights' cannot be connected to", "record what it learned: probe c.weights"),
+        ),
+        (C + "pes as c\nprobe c.weigths", (5, 8, "'c' has no part 'weigths'", "did you mean 'weights'?")),
+        (
+            C + "pes as c\nprobe c.weights synapse 5ms",
+            (5, 17, "weights are recorded as they are", "write synapse none"),
+        ),
+        (N + "bcm as c\nconnect b -> c.bcm", (5, 15, "'c.bcm' takes no input",
+                                               "bcm follows activities only")),
+        (
+            "connect a -> b via x[0] as c",
+            (4, 1, "only a connection that learns has a name",
+             "add learning pes(rate=1e-4), or leave `as` out"),
+        ),
+        (
+            C + "pes as a",
+            (4, 41, "the name 'a' is declared twice", "give one of them another name"),
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes(text: str, mistake: tuple[int, int, str, str]) -> None:
+    assert mistakes(TWO + text) == [mistake]
+
+
+def test_sizes_of_errors_are_checked() -> None:
+    (found,) = mistakes(TWO + C + "pes as c\nconnect a -> c.pes")
+    assert found[:3] == (5, 1, "'a' has 2 dimensions, but 'c.pes' takes 1")
