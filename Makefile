@@ -4,10 +4,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SUITE := .venv-nengo
 DEMO := out/demo
 JOBS ?= 2
 
-.PHONY: help demo test check format bench bench-brunel golden lock clean
+.PHONY: help demo test check format bench bench-brunel nengo-suite golden lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,11 +47,22 @@ bench: $(READY)  ## time the models of models/bench beside Nengo; writes out/ben
 bench-brunel: $(READY)  ## time the balanced random network beside NEST and Brian2; writes out/bench_brunel.json
 	$(BIN)/python -m tests.bench_brunel --output out/bench_brunel.json
 
+$(SUITE)/.ready: tests/nengo_suite/requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(SUITE)
+	$(SUITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nengo_suite/requirements.lock
+	$(SUITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+nengo-suite: $(SUITE)/.ready  ## run Nengo's own tests on Spike and on Nengo; THIRD=0, 1 or 2 runs a third of them
+	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD))
+
 golden: $(READY)  ## write the golden files of tests/golden again; review the difference
 	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden
 
 lock: $(READY)  ## resolve requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	@mkdir -p out && sed -E 's/ *\\$$//; /^ /d' requirements.lock | grep -vE '^(pytest|setuptools)' > out/constraints.txt
+	uv pip compile pyproject.toml tests/nengo_suite/requirements.in -c out/constraints.txt --generate-hashes --no-header --no-annotate --no-emit-index-url -o tests/nengo_suite/requirements.lock
 
 clean:  ## remove what the targets made, but not .venv
 	rm -rf out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -148,7 +148,12 @@ def test_the_targets_of_make_exist(commands: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{n}.md" for n in ("results", "python", "architecture"))]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{n}.md" for n in ("results", "python", "nengo", "architecture")),
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
@@ -234,6 +239,18 @@ def interrupted(folder: Path) -> None:
     about.write_text(json.dumps(body))
     stored = zarr.open_array(folder / "runs" / "interrupted" / "data.zarr" / "value" / "value", mode="r+")
     stored[1024:] = np.nan  # as what was not written yet
+
+
+def test_examples_of_the_guide_to_nengo(monkeypatch: pytest.MonkeyPatch) -> None:
+    import spikec.nengo  # before Nengo, whose imports warn
+
+    monkeypatch.setitem(spikec.nengo._nengo.rc["decoder_cache"], "enabled", "False")
+    names: dict[str, Any] = {}
+    for example in blocks(ROOT / "docs" / "nengo.md", "python"):
+        exec(compile(example, "docs/nengo.md", "exec"), names)
+    data = names["sim"].data[names["probe"]]
+    assert data.shape == (1000, 1)
+    assert 0.7 < data.max() < 1.3
 
 
 def test_examples_of_the_guide_to_python(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
