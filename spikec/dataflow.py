@@ -59,6 +59,8 @@ class Graph:
         self._ops: dict[str, dict[str, Any]] = {}
         self._into: dict[str, dict[str, Edges]] = {}
         self._from: dict[str, dict[str, Edges]] = {}
+        # Nodes whose operator or inputs are other than when `verify` saw them last.
+        self.changed: set[str] = set()
 
     @property
     def nx(self) -> networkx.MultiDiGraph:
@@ -82,6 +84,7 @@ class Graph:
         if name in self._ops:
             raise InvalidGraph(f"two operators are named {name!r}")
         self._ops[name], self._into[name], self._from[name] = {"op": op}, {}, {}
+        self.changed.add(name)
         return name
 
     def connect(self, source: str, target: str, port: str = "x") -> None:
@@ -89,10 +92,12 @@ class Graph:
         known = self._into[target].get(source, {})
         edges = {**known, len(known): {"port": port, "signal": Signal(source, op.size, op.delay)}}
         self._into[target][source] = self._from[source][target] = edges
+        self.changed.add(target)
 
     def disconnect(self, source: str, target: str) -> None:
         """Remove all edges from `source` to `target`."""
         del self._into[target][source], self._from[source][target]
+        self.changed.add(target)
 
     def op(self, name: str) -> Any:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
@@ -109,6 +114,7 @@ class Graph:
                 f"{name} sets {old.size} numbers after {old.delay} steps, what replaces it {new}"
             )
         self._ops[name] = {"op": op}
+        self.changed.add(name)
 
     def remove(self, name: str) -> None:
         for source in self._into.pop(name):
@@ -116,6 +122,8 @@ class Graph:
         for target in self._from.pop(name):
             if target != name:
                 del self._into[target][name]
+                self.changed.add(target)
+        self.changed.discard(name)
         del self._ops[name]
 
     def nodes(
@@ -144,6 +152,7 @@ class Graph:
         made._ops = self._ops.copy()
         made._into = {name: edges.copy() for name, edges in self._into.items()}
         made._from = {name: edges.copy() for name, edges in self._from.items()}
+        made.changed = self.changed.copy()
         return made
 
     def order(self) -> list[str]:

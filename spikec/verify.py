@@ -70,11 +70,17 @@ SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
 
 
 def verify(graph: g.Graph) -> g.Graph:
-    """Return `graph` if it is legal; raise `InvalidGraph` naming the first broken rules otherwise."""
-    problems = [p for name, op in graph.nodes() for p in _check_node(graph, name, op)]
-    problems += _check_cycles(graph)
+    """Return `graph` if it is legal; raise `InvalidGraph` naming the first broken rules otherwise.
+
+    What was found legal before and has not changed since is not looked at again: each rule is about an
+    operator and its inputs, and a new cycle leads through an input that has changed.
+    """
+    changed = [name for name in graph if name in graph.changed] if graph.changed else []
+    problems = [p for name in changed for p in _check_node(graph, name, graph.op(name))]
+    problems += _check_cycles(graph) if changed else []
     if problems:
         raise InvalidGraph("\n".join(problems[:20]))
+    graph.changed.clear()
     return graph
 
 

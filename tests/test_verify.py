@@ -93,6 +93,28 @@ def test_the_graph_is_a_networkx_multigraph_and_a_copy_shares_nothing_that_chang
     assert nx.node_link_data(graph.nx, edges="edges") == before
 
 
+@pytest.mark.parametrize("change", ["add", "connect", "disconnect", "replace", "remove", "cycle"])
+def test_what_changes_after_it_was_verified_is_looked_at_again(change: str) -> None:
+    graph = verify(chain()).copy()
+    assert not graph.changed
+    match change:
+        case "add":
+            graph.add("g", g.Filter(size=2, num=(1.0,), den=(0.005, 1.0)))
+        case "connect":
+            graph.connect("u", "p")
+        case "disconnect":
+            graph.disconnect("f", "p")
+        case "replace":
+            graph.replace("p", g.Product(size=1, matrix=np.full((1, 2), np.nan)))
+        case "remove":
+            graph.remove("f")
+        case "cycle":
+            graph.connect("s", graph.add("again", g.Product(size=1, matrix=np.ones((1, 1)))))
+            graph.connect("again", "s")
+    with pytest.raises(InvalidGraph):
+        verify(graph)
+
+
 def test_a_cycle_needs_delay() -> None:
     graph = chain()
     graph.add("again", g.Product(size=1, matrix=np.ones((1, 1))))

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 # Pieces joined by one sum; each costs a sparse matrix with as many rows as the sum.
 FAN_IN = 128
 
-# Matrices with fewer entries are kept dense.
-SMALL = 64
+# Matrices with fewer entries are kept dense: a model of small ones alone does without the import of sparse
+# ones, which takes a tenth of a second.
+SMALL = 256
 
 Edge = tuple[str, str]
 

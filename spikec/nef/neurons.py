@@ -106,11 +106,11 @@ class LIFRate(NeuronType):
     kind: ClassVar[str] = "lif_rate"
 
     def rates(self, J: Array, out: Array | None = None) -> Array:
-        fires = np.asarray(J) > 1.0
+        excess = np.subtract(J, 1.0, out=out, dtype=np.float64)
+        fires = np.asarray(excess) > 0.0
         # For J > 1 the excess is at least 2^-52, so the floor changes only silent neurons; with it the
         # logarithm keeps off its slow path for infinities.
-        period = np.subtract(J, 1.0, out=out, dtype=np.float64)
-        period = np.maximum(period, 2.0**-53, out=out)
+        period = np.maximum(excess, 2.0**-53, out=out)
         period = np.divide(1.0, period, out=out)
         period = np.log1p(period, out=out)
         period = np.multiply(period, self.tau_rc, out=out)
