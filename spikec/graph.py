@@ -158,10 +158,22 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Solver:
-    """Decoder solver: `kind` "lstsq_l2" (regularisation relative to the maximum activity), "lstsq", ..."""
+    """Decoder solver: `kind` "lstsq_l2" (regularisation relative to the maximum activity), "lstsq", ... (see
+    `nef.constrained`), or "no_solver": the decoders are `values` (neurons x outputs; None: 0).
+
+    `regularisation`: the kind's one main constant.  `options`: others.  `solvers`: those that it uses.
+    `weights`: it solves for the weights to every neuron of the target, not for decoders.
+    """
 
     kind: str = "lstsq_l2"
     regularisation: float = 0.1
+    options: tuple[tuple[str, float], ...] = ()
+    solvers: tuple[Solver, ...] = ()
+    weights: bool = False
+    values: Array | None = None
+
+    def option(self, name: str, default: float) -> float:
+        return dict(self.options).get(name, default)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -195,12 +207,24 @@ class Decoding(Operator):
     """What is to be decoded from the ensemble on port "activity": `expressions` of the represented x.
 
     `eval_points` None: those of the ensemble.  y = D a, D solved for the least error over evaluation points.
-    No `expressions`: the activity a of the neurons itself (size = neurons), nothing is solved.
+    `targets` (points x outputs): the values there, instead of expressions.  Neither: the activity a of the
+    neurons itself (size = neurons), nothing is solved.
+
+    `onto`: y are the currents into the neurons of that ensemble, and what is solved for are weights W with
+    W a near E T f(x), E its scaled encoders and T the `transform` (dims x outputs of f).  Built, `transform`
+    is E T.
     """
 
     expressions: tuple[Expression, ...]
     solver: Solver = Solver()
     eval_points: Distribution | None = None
+    targets: Array | None = None
+    onto: str = ""
+    transform: Array | None = None
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.expressions) or self.targets is not None
 
 
 # ----------------------------------------------------------------------------------------- neurons, built

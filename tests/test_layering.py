@@ -25,9 +25,8 @@ LAYERS = {
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.settings language.builtins language.evaluate language.vocabulary",
     "checking": "language.elements language.frame language.references language.learning language.memory "
-    "language.populate "
-    "language.inputs language.noise language.cells language.links language.imports language.probes "
-    "language.expand language.check",
+    "language.populate language.inputs language.noise language.cells language.solving language.links "
+    "language.imports language.probes language.expand language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "

@@ -137,7 +137,7 @@ def test_silent_neurons_decode_nothing(n: int) -> None:
 @pytest.mark.parametrize(
     ("solver", "message"),
     [
-        (Solver("magic"), "there is no solver 'magic'; use lstsq_l2 or lstsq"),
+        (Solver("magic"), "there is no solver 'magic'; use one of lstsq, "),
         (Solver(regularisation=-0.1), "a regularisation of -0.1 is not a number of 0 or more"),
         (Solver(regularisation=np.nan), "a regularisation of nan"),
     ],

@@ -211,7 +211,10 @@ Transform = float | FloatArray | Distribution | None
 
 @dataclass(frozen=True, eq=False)
 class Connection:
-    """source -> functions (one tuple per piece, or None) -> synapse -> delay -> transform -> target."""
+    """source -> functions (one tuple per piece, or None) -> synapse -> delay -> transform -> target.
+
+    `targets`: values of the function at the evaluation points, instead of functions.
+    """
 
     name: str
     source: View
@@ -226,6 +229,14 @@ class Connection:
     span: Span
     learning: tuple[LearningRule, ...] = ()
     weights: tuple[LearnedWeights, ...] = ()
+    targets: FloatArray | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the functions give, or the source where there are none."""
+        if self.targets is not None:
+            return int(self.targets.shape[1])
+        return self.source.size if self.functions is None else sum(map(len, self.functions))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from spikec.errors import Span
 from spikec.expressions import Expression, Time, uses_time
 from spikec.graph import Distribution, Solver
 from spikec.language import elements as e
-from spikec.language import memory
+from spikec.language import memory, solving
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.cells import RULES, check_filtered, is_projection, projection
@@ -25,6 +25,7 @@ from spikec.language.populate import components
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
 from spikec.language.signatures import check_unit
+from spikec.language.solving import check_solver, data_points, own_components
 from spikec.language.values import TIME, AlreadyReported, Mistake, Mistakes, Record, Value
 
 Functions = tuple[tuple[Expression, ...], ...]
@@ -68,7 +69,7 @@ def connection(
     ends = source is not None and target is not None
     if source and target and is_projection(source, target):
         return projection(statement, source, target, frame, dt, unique)
-    computed = found.attempt(functions, given.get("via"), source) if source else None
+    computed, values = (found.attempt(_computed, given, source) if source else None) or (None, None)
     filtered = found.attempt(synapse, given.get("synapse"), v.DEFAULT_SYNAPSE)
     transform = found.attempt(_transform, given.get("transform"), ends)
     delay = found.attempt(steps, given["delay"], dt, "a delay") if "delay" in given else 0
@@ -82,7 +83,7 @@ def connection(
         name=unique(f"{source.name}->{target.name}"),
         source=source,
         target=target,
-        functions=computed,
+        functions=own_components(computed, solved or Solver(), source) if values is None else None,
         synapse=filtered,
         transform=transform,
         delay=delay or 0,
@@ -90,9 +91,11 @@ def connection(
         eval_points=points,
         seed=frame.seed,
         span=statement.span,
+        targets=values,
     )
     _check_sizes(link, statement, given.get("transform"))
     link = _learning(link, given.get("learning"), named)
+    check_solver(link, link.outputs, given["solver"].span if "solver" in given else statement.span)
     _plan_memory(link, given, frame)
     return link
 
@@ -120,8 +123,7 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
     written = given["transform"].value if "transform" in given else None
     span = written.span if written else link.span
     if isinstance(link.transform, Distribution):
-        columns = link.source.size if link.functions is None else sum(map(len, link.functions))
-        size += memory.matrix(float(link.target.size) * columns)
+        size += memory.matrix(float(link.target.size) * link.outputs)
     elif isinstance(link.transform, np.ndarray):
         size += memory.matrix(link.transform.size, int(np.count_nonzero(link.transform)))
     else:
@@ -254,7 +256,29 @@ def solver(given: Given | None) -> Solver:
     if given is None:
         return Solver()
     assert given.value is not None
-    return v.solver(evaluate(given.value, given.scope), given.value.span)
+    return solving.solver(evaluate(given.value, given.scope), given.value.span)
+
+
+def _computed(given: dict[str, Given], source: e.View) -> tuple[Functions | None, e.FloatArray | None]:
+    """Functions of the pieces of a source, or their values at evaluation points."""
+    values = _data_points(given, source)
+    return (functions(given.get("via"), source) if values is None else None), values
+
+
+def _data_points(given: dict[str, Given], source: e.View) -> e.FloatArray | None:
+    """The matrix that `via` is given, if any: values at the evaluation points."""
+    via = given.get("via")
+    if via is None or len(source.pieces) != 1 or source.attribute != "value":
+        return None
+    assert via.value is not None
+    scope = via.scope.child()
+    scope.bind("x", Value(components(tuple(source.pieces[0].components))))
+    scope.bind("t", Value(Time()))
+    try:
+        value = evaluate(via.value, scope)
+    except (Mistake, AlreadyReported):  # reported where it is read as a function
+        return None
+    return data_points(value, via.span, source, "eval_points" in given)
 
 
 def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
@@ -280,9 +304,9 @@ def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
 
 def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
     """What arrives must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
-    have = link.source.size if link.functions is None else sum(map(len, link.functions))
+    have = link.outputs
     want = link.target.size
-    if link.functions is None:
+    if link.functions is None and link.targets is None:
         what = f"{link.source.name!r} has {_dimensions(have)}"
     else:
         what = f"the function of {link.source.name!r} gives {_dimensions(have)}"

@@ -18,6 +18,7 @@ from spikec.language import elements as e
 from spikec.language.lower_learning import learned_encoders, learned_product
 from spikec.language.lower_matrices import Part, gather, route
 from spikec.language.lower_sources import noise, source
+from spikec.language.solving import placed
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
 from spikec.nef.distributions import DistributionError, sample
@@ -122,14 +123,19 @@ class _Path:
     delay: int
     solver: g.Solver
     eval_points: g.Distribution | None
+    targets: e.FloatArray | None = None
 
 
 def _connection(link: e.Connection, lowering: Lowering) -> None:
     graph = lowering.graph
     path = _Path(
-        link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points
-    )
+        link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points,
+        link.targets,
+    )  # fmt: skip
     transform = _matrix(link)
+    if link.solver.weights and not link.learning:
+        _weights(link, transform, path, lowering)
+        return
     if learned := learned_product(link, graph, transform):
         node = _remember(link.name, learned, link.target.size, path, graph, link)
         sources, transform = [Part(node, range(link.target.size), link.target.size)], None
@@ -144,6 +150,29 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         lowering.links[edge] = link
 
 
+def _weights(
+    link: e.Connection, transform: float | e.FloatArray | None, path: _Path, lowering: Lowering
+) -> None:
+    """From all neurons of the source to all of the target, by weights that take the place of decoders."""
+    graph, (piece,), (end,) = lowering.graph, link.source.pieces, link.target.pieces
+    assert isinstance(end.element, e.Population)
+    target, size = end.element.path, end.element.neurons
+    expressions = link.functions[0] if link.functions else ()
+    op = g.Decoding(
+        size=size, span=link.span, expressions=expressions, targets=link.targets,
+        solver=link.solver, eval_points=link.eval_points, onto=target, transform=placed(link, transform),
+    )  # fmt: skip
+    node = graph.add(f"{link.name}.decode", op)
+    graph.connect(piece.element.path, node, "activity")
+    node = _remember(link.name, node, size, path, graph, link)
+    entry = f"{target}.encoded.in"
+    if entry not in graph:
+        graph.add(entry, g.Sum(size=size, span=end.element.span))
+        graph.connect(entry, target, "encoded")
+    graph.connect(node, entry)
+    lowering.links[node, entry] = link
+
+
 def _projection(link: e.Projected, graph: g.Graph) -> None:
     for k, part in enumerate(link.parts):
         name = graph.add(link.name + f".{k}" * (len(link.parts) > 1), part)
@@ -155,11 +184,10 @@ def _matrix(link: e.Connection) -> float | e.FloatArray | None:
     """The transform as a number or matrix; random ones are drawn here, keyed by the connection's name."""
     if not isinstance(link.transform, g.Distribution):
         return link.transform
-    columns = link.source.size if link.functions is None else sum(map(len, link.functions))
     streams = Streams([(link.seed, link.name, "transform")])
     try:
         kind, parameters = link.transform.kind, link.transform.parameters
-        drawn: e.FloatArray = sample(kind, parameters, link.target.size, columns, streams)[0]
+        drawn: e.FloatArray = sample(kind, parameters, link.target.size, link.outputs, streams)[0]
     except DistributionError as error:
         raise Mistake(str(error), link.span, error.hint) from None
     return drawn
@@ -175,7 +203,8 @@ def _sources(path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded) -> l
         node = _read(name, piece, functions, path, graph, owner)
         size = graph.op(node).size
         node = _remember(name, node, size, path, graph, owner)
-        taken = piece.components if functions is None else range(size)
+        whole_value = functions is None and path.targets is None
+        taken = piece.components if whole_value else range(size)
         parts.append(Part(node, taken, size))
     return parts
 
@@ -197,9 +226,12 @@ def _read(
     if _neural(element):
         # Without a function all of x is decoded, and sliced afterwards, so that connections share it.
         expressions = identity(element.size) if functions is None else functions
+        size = len(expressions)
+        if path.targets is not None:
+            size, expressions = path.targets.shape[1], ()
         op = g.Decoding(
-            size=len(expressions), span=owner.span, expressions=expressions, solver=path.solver,
-            eval_points=path.eval_points,
+            size=size, span=owner.span, expressions=expressions,
+            solver=path.solver, eval_points=path.eval_points, targets=path.targets,
         )  # fmt: skip
         node = graph.add(f"{name}.decode", op)
         graph.connect(element.path, node, "activity")

@@ -17,6 +17,7 @@ from spikec.language.links import Given, clauses, functions, solver, steps, syna
 from spikec.language.outputs import expressions
 from spikec.language.references import resolve
 from spikec.language.scope import duplicate, suggestion
+from spikec.language.solving import check_solver
 from spikec.language.values import Mistake, Mistakes, Value
 
 STATES = ("spikes", "voltage", "refractory_time", "adaptation", "recovery")
@@ -51,6 +52,7 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     _check_ideal(recorded, given.get("ideal"))
     if view.attribute == "weights" and filtered is not None:
         raise Mistake("weights are recorded as they are", given["synapse"].span, "write synapse none")
+    check_solver(recorded, view.size, given["solver"].span if "solver" in given else statement.span)
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)

@@ -1,4 +1,4 @@
-"""Records to what they stand for: neuron types, distributions, synapses, solvers."""
+"""Records to what they stand for: neuron types, distributions, synapses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikec.errors import Span
-from spikec.graph import Distribution, Solver
+from spikec.graph import Distribution
 from spikec.language.scope import suggestion
 from spikec.language.signatures import Parameter, bind, check_unit
 from spikec.language.values import PLAIN, TIME, Entry, Mistake, Record, Value
@@ -58,12 +58,6 @@ NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
     "direct": (None, ()),
 }
 
-# The default of the regularisation; 0 where the solver has none.
-SOLVERS: dict[str, float] = {
-    "lstsq_l2": 0.1,
-    "lstsq": 0.0,
-}
-
 
 @dataclass(frozen=True)
 class Synapse:
@@ -103,13 +97,6 @@ def _rate_type(entry: Entry, what: str) -> NeuronType:
         rates = [n for n, (kind, _) in NEURONS.items() if kind and not kind.spiking]
         raise Mistake(f"{what} needs a type of rate neurons", entry.span, "write one of " + ", ".join(rates))
     return base
-
-
-def solver(value: Any, span: Span) -> Solver:
-    """A decoder solver with its regularisation.  Raises `Mistake`."""
-    record = _record(value, SOLVERS, "a solver", span)
-    parameters = (P("reg", positive=True),) if SOLVERS[record.name] else ()
-    return Solver(record.name, bind(record, parameters).get("reg", SOLVERS[record.name]))
 
 
 SYNAPSES = ("lowpass", "alpha", "double_exp", "linear_filter", "none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,6 +39,7 @@ def build(
     describer = Describer()
     tasks = [_task(graph, name, op, describer) for name, op in graph.nodes(Ensemble)]
     populations, untuned = tune_all(tasks)
+    tasks = [_weighted(task, populations, describer) for task in tasks]
     possible = [task for task in tasks if task.name in populations]
     outcomes = _outcomes(possible, populations, cache, jobs, progress)
     _raise_mistakes([d for task in tasks for d in untuned.get(task.name) or outcomes[task.name].diagnostics])
@@ -47,7 +49,7 @@ def build(
         for (name, decoding), solution in zip(task.decodings, outcomes[task.name].solutions, strict=True):
             built.replace(name, decoders(decoding, solution))
     for name, decoding in graph.nodes(Decoding):
-        if not decoding.expressions:
+        if not decoding.solved:
             built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
     for name, neurons in list(built.nodes(Neurons)):
         _scale_currents(built, name, neurons)
@@ -77,8 +79,22 @@ def _task(graph: Graph, name: str, op: Ensemble, describer: Describer) -> Task:
     readers = dict.fromkeys(reader for reader, port in graph.readers(name) if port == "activity")
     described = ((reader, graph.op(reader)) for reader in readers)
     return describer.task(
-        name, op, [(reader, d) for reader, d in described if isinstance(d, Decoding) and d.expressions]
+        name, op, [(reader, d) for reader, d in described if isinstance(d, Decoding) and d.solved]
     )
+
+
+def _weighted(task: Task, populations: dict[str, Neurons], describer: Describer) -> Task:
+    """A task in which solving for weights is solving for many outputs: E T f(x) instead of T f(x)."""
+    if not any(decoding.onto for _, decoding in task.decodings):
+        return task
+    made = []
+    for name, decoding in task.decodings:
+        if decoding.onto in populations:
+            matrix = populations[decoding.onto].scaled_encoders
+            matrix = matrix if decoding.transform is None else matrix @ decoding.transform
+            decoding = replace(decoding, transform=matrix)
+        made.append((name, decoding))
+    return describer.task(task.name, task.op, made)
 
 
 def tune_all(tasks: Sequence[Task]) -> tuple[dict[str, Neurons], dict[str, list[Diagnostic]]]:

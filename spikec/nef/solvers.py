@@ -2,7 +2,8 @@
 
 "lstsq_l2": D minimising ||A D - Y||^2 + m sigma^2 ||D||^2 over m evaluation points, sigma = regularisation
 times the largest activity.  "lstsq": without the penalty, singular values below 1 % of the largest are taken
-as 0.  Both as in Nengo (LstsqL2, Lstsq); Eliasmith and Anderson, Neural Engineering (2003), chapter 2.
+as 0.  Both as in Nengo (LstsqL2, Lstsq); Eliasmith and Anderson, Neural Engineering (2003), chapter 2.  All
+other kinds are in `constrained.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import cast
 import numpy as np
 
 from spikec.graph import Array, Solver
+from spikec.nef.constrained import KINDS, solve_dense
 from spikec.nef.iterative import solve_iterative
+from spikec.nef.sampling import generator
 from spikec.nef.system import SilentError, Solution, System, Workspace
-
-KINDS = ("lstsq_l2", "lstsq")
 
 _RCOND = 0.01
 _LARGE = 1000  # neurons and points from which forming the normal equations is worth avoiding
@@ -49,7 +50,12 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
     high = float(A.max())
     if high == 0.0 and not A.any():
         raise SilentError
-    if penalised:
+    if solver.options or solver.kind not in ("lstsq_l2", "lstsq"):
+        # The same noise for every target: it depends on the ensemble alone.
+        key = (system.neurons.seed, system.neurons.path, "solver")
+        found = (solve_dense(A, Y, solver, generator(*key)) for Y in targets)
+        decoders = [np.ascontiguousarray(X.T) for X in found]
+    elif penalised:
         decoders = _penalised(A, targets, solver.regularisation, high, workspace)
     else:
         decoders = _plain(A, targets)
@@ -71,7 +77,7 @@ def memory(neurons: int, points: int, outputs: int | None = None) -> int:
 
 def _check(solver: Solver) -> None:
     if solver.kind not in KINDS:
-        raise ValueError(f"there is no solver {solver.kind!r}; use {' or '.join(KINDS)}")
+        raise ValueError(f"there is no solver {solver.kind!r}; use one of {', '.join(KINDS)}")
     if not 0.0 <= solver.regularisation < np.inf:
         raise ValueError(f"a regularisation of {solver.regularisation:g} is not a number of 0 or more")
 

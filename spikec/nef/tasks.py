@@ -113,7 +113,7 @@ def _groups(task: Task) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for k, (_, decoding) in enumerate(task.decodings):
         points = "" if decoding.eval_points is None else _digest_of(decoding.eval_points)
-        groups.setdefault((decoding.solver, points), []).append(k)
+        groups.setdefault((_digest_of(decoding.solver), points), []).append(k)
     return list(groups.values())
 
 
@@ -126,6 +126,10 @@ def _solve_group(
 ) -> None:
     """Add the solutions of the decodings `members` of every task."""
     first = tasks[0].decodings[members[0]][1]
+    if first.solver.kind == "no_solver":
+        for found, task in zip(solutions, tasks, strict=True):
+            found.update((k, _given(task.op, task.decodings[k][1])) for k in members)
+        return
     own, task = first.eval_points, tasks[0]
     distribution = task.op.eval_points if own is None else own
     purpose = "eval_points" if own is None else f"eval_points {_digest_of(own)}"
@@ -148,6 +152,12 @@ def _solve_group(
         raise DecodingError(Diagnostic(f"{task.decodings[members[0]][0]}: {error}", first.span)) from None
 
 
+def _given(op: Ensemble, decoding: Decoding) -> Solution:
+    """Decoders that the model gives, 0 where it gives none."""
+    values = decoding.solver.values
+    return Solution(np.zeros((decoding.size, op.size)) if values is None else values.T.copy(), 0.0)
+
+
 def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
     needed, there = memory(task.op.size, points), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
@@ -162,8 +172,16 @@ def _check_memory(task: Task, points: int, decoding: Decoding) -> None:
 def _targets(tasks: Sequence[Task], member: int, points: Array) -> Array:
     """Values of a decoded function at the points of every task (tasks x points x outputs)."""
     name, decoding = tasks[0].decodings[member]
-    values = evaluate_all(decoding.expressions, points.reshape(-1, points.shape[2]))
+    if decoding.targets is not None:
+        if len(decoding.targets) != points.shape[1]:
+            count, rows = points.shape[1], len(decoding.targets)
+            message = f"{name} gives values at {rows} points, but there are {count} evaluation points"
+            raise DecodingError(Diagnostic(message, decoding.span, "give eval_points, one for each value"))
+        values = np.tile(decoding.targets, (len(tasks), 1))
+    else:
+        values = evaluate_all(decoding.expressions, points.reshape(-1, points.shape[2]))
     if np.isfinite(values).all():
+        values = values if decoding.transform is None else values @ decoding.transform.T
         return values.reshape(len(tasks), -1, values.shape[1])
     row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
     name, decoding = tasks[row // points.shape[1]].decodings[member]

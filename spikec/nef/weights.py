@@ -50,7 +50,7 @@ def _taken(graph: g.Graph, name: str, port: str) -> Any:
     sources = graph.inputs(name, port)
     if not sources:
         return None
-    (source,) = sources
+    source = sources[0]
     op = graph.op(source)
     others = [(s, p) for s, p in graph.input_ports(name) if s == source and p != port]
     graph.disconnect(source, name)
@@ -67,10 +67,11 @@ def _add_encoded(graph: g.Graph, name: str) -> None:
     if not encoded:
         return
     op = graph.op(name)
-    _taken(graph, name, "encoded")
+    for port, sources in (("encoded", encoded), ("J", currents)):
+        for _ in sources:
+            _taken(graph, name, port)
     total = encoded[0]
-    if currents:
-        _taken(graph, name, "J")
+    if len(encoded) + len(currents) > 1:
         total = graph.add(f"{name}.neurons.total", g.Sum(size=op.size, span=op.span))
         for source in (*encoded, *currents):
             graph.connect(source, total)

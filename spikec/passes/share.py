@@ -60,6 +60,6 @@ def _value(value: Any) -> Any:
         return (value.shape, *(_value(part) for part in (value.data, value.indices, value.indptr)))
     if isinstance(value, tuple):
         return tuple(_value(part) for part in value)
-    if isinstance(value, g.Distribution):
-        return (value.kind, _value(value.parameters))
+    if isinstance(value, g.Distribution | g.Solver):
+        return tuple(_value(getattr(value, f.name)) for f in fields(value))
     return value
