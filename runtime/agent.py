@@ -75,6 +75,7 @@ def main() -> None:
             except _RefusedError as error:
                 frames.send(pipe, "refused", reason=error.reason, cause=str(error))
             else:
+                frames.send(pipe, "begun", workers=[worker.partitions for worker in workers])
                 Relay(pipe, workers, begin["credit"], found[1:]).serve()
 
 
@@ -110,9 +111,9 @@ class Relay:
     """Between the supervisor and the workers of this host."""
 
     def __init__(self, pipe: Pipe, workers: list[Worker], credit: int, orders: list[frames.Frame]) -> None:
-        self._pipe, self._workers = pipe, {worker.partition: worker for worker in workers}
-        self._credit = credit
-        self._ahead = dict.fromkeys(self._workers, 0)
+        self._pipe, self._workers, self._credit = pipe, workers, credit
+        # Bytes that each said and the supervisor has not looked at.
+        self._ahead = [0 for _ in workers]
         self._kills = crew.kernel_kills()
         self._told = 0.0
         for order in orders:
@@ -121,14 +122,16 @@ class Relay:
     def serve(self) -> None:
         """Hand on until the supervisor is gone: `EOFError` or `OSError`."""
         while True:
-            open_ = [
-                w for w in self._workers.values() if not w.closed and self._ahead[w.partition] < self._credit
-            ]
-            select.select([self._pipe.input, *(w.fileno() for w in open_)], [], [], TICK)
+            heard = {
+                number: worker.fileno()
+                for number, worker in enumerate(self._workers)
+                if not worker.closed and self._ahead[number] < self._credit
+            }
+            select.select([self._pipe.input, *heard.values()], [], [], TICK)
             for order in self._pipe.receive():
                 self._obey(order)
-            for worker in open_:
-                self._hand_on(worker)
+            for number in heard:
+                self._hand_on(number)
             if time.monotonic() - self._told > TICK:
                 self._told = time.monotonic()
                 self._tell_state()
@@ -136,27 +139,34 @@ class Relay:
     def _obey(self, order: frames.Frame) -> None:
         values = order.values
         if order.kind == "order":
-            self._workers[values["partition"]].tell(values["order"], **values["values"])
+            self._workers[values["worker"]].tell(values["order"], **values["values"])
         elif order.kind == "took":
-            self._ahead[values["partition"]] -= values["bytes"]
+            self._ahead[values["worker"]] -= values["bytes"]
         elif order.kind == "stop":
-            for worker in self._workers.values():
+            for worker in self._workers:
                 worker.stop()
 
-    def _hand_on(self, worker: Worker) -> None:
+    def _hand_on(self, number: int) -> None:
         """What a worker said, as it came; and how it ended, where it has."""
+        worker = self._workers[number]
         if piece := worker.piece():
-            self._ahead[worker.partition] += len(piece)
-            frames.send(self._pipe, "piece", piece, partition=worker.partition)
+            self._ahead[number] += len(piece)
+            frames.send(self._pipe, "piece", piece, worker=number)
         elif worker.closed:
             cause = worker.how_it_ended(crew.kernel_kills() > self._kills)
-            frames.send(self._pipe, "ended", partition=worker.partition, cause=cause, log=worker.log_tail())
+            frames.send(self._pipe, "ended", worker=number, cause=cause, log=worker.log_tail())
 
     def _tell_state(self) -> None:
-        state = {
-            p: {"progress": w.progress, "waits": w.waits, "waits_for": w.waits_for, "stopped": w.is_stopped()}
-            for p, w in self._workers.items()
-        }
+        state = [
+            {
+                "progress": worker.progress,
+                "waits": worker.waits,
+                "waits_for": worker.waits_for,
+                "stopped": worker.is_stopped(),
+                "stops": worker.stops,
+            }
+            for worker in self._workers
+        ]
         frames.send(self._pipe, "state", workers=state)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from spike_runtime import calibrate_program as cp
-from spike_runtime import engine
+from spike_runtime.addresses import pack
 from spike_runtime.calibrate_timing import alone, fastest, fit
+from spike_runtime.loop import compile_loop
 
 # Words of the segment that the loop reads and writes: the stop flag and its progress.
 SEGMENT, PROGRESS = 64, 32
@@ -60,15 +61,14 @@ def _loop(real: str, least: bool) -> Loop:
     if least:
         constant = {k: constant[k] for k in ("atoms", "parameters", "encoders", "bias", "decoders")}
         state = {k: state[k] for k in ("sums", "neurons", "status")}
-    compiled, arguments = engine._compile(
-        cp.program(real, least), constant, state, np.zeros(SEGMENT, np.int64)
-    )
+    program = cp.program(real, least)
+    compiled, arguments = compile_loop(program, constant, state, np.zeros(SEGMENT, np.int64))
     names = {id(value): name for name, value in (constant | state).items()}
 
     def run(steps: int, constant: cp.Arrays, state: cp.Arrays) -> int:
         given = constant | state
-        sized = [given[names[id(a)]] if id(a) in names else a for a in arguments]
-        return compiled(1, steps, PROGRESS, *sized)
+        table = pack([given[names[id(a)]] if id(a) in names else a for a in arguments])
+        return compiled(1, steps, PROGRESS, table.ctypes.data)
 
     return run
 

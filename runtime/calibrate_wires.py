@@ -156,7 +156,8 @@ def _peer(k: int, bind: str, pipe: Connection, wires: int, words: int, count: in
     pump = Pump(manifest, k, RUN, layout, segment, bind)
     try:
         pipe.send(pump.endpoint)
-        pump.connect(pipe.recv())
+        pump.greet(pipe.recv())
+        pump.await_greetings()
         pump.start()
         pipe.send(_least(segment, tables, rows, count, REPEATS))
         pipe.recv()

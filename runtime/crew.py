@@ -34,17 +34,23 @@ PIECE = 1 << 20
 class Member:
     """What the supervisor knows of a worker, on this host or another.
 
-    `host` names its host where there are several; `closed`: it will say no more; `complete`: the last step
-    whose recordings have come.
+    `host` names its host where there are several; `endpoints`: where its partitions receive from other
+    segments; `recorded`: the last step of each partition whose recordings have come; `closed`: it will say
+    no more.
     """
 
-    partition: int
+    partitions: tuple[int, ...]
     host: str = field(default="", kw_only=True)
     state: str = field(default="starting", kw_only=True)
     chunk: int = field(default=1, kw_only=True)
-    endpoint: str = field(default="", kw_only=True)
-    complete: int = field(default=0, kw_only=True)
+    endpoints: list[str] = field(default_factory=list, kw_only=True)
+    recorded: dict[int, int] = field(default_factory=dict, kw_only=True)
     closed: bool = field(default=False, kw_only=True)
+
+    @property
+    def complete(self) -> int:
+        """The last step whose recordings have come, of all its partitions."""
+        return min(self.recorded.get(partition, 0) for partition in self.partitions)
 
 
 @dataclass(eq=False)
@@ -63,24 +69,29 @@ class Worker(Member):
         return self.channel.fileno()
 
     @property
-    def progress(self) -> int:
-        """The last step that it began or completed."""
-        return int(self.segment[self._own + PROGRESS])
+    def progress(self) -> list[int]:
+        """The last step that each of its partitions began or completed."""
+        return [int(self.segment[LINE + p * MEMBER + PROGRESS]) for p in self.partitions]
 
     @property
     def waits_for(self) -> tuple[int, int] | None:
         """(wire, step) of the message that it sleeps for, if it does."""
-        wire = int(self.segment[self._own + WAIT_WIRE])
-        return (wire - 1, int(self.segment[self._own + WAIT_STEP])) if wire else None
+        wire = int(self.segment[self._seat + WAIT_WIRE])
+        return (wire - 1, int(self.segment[self._seat + WAIT_STEP])) if wire else None
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for another partition: for a message, or for room for its own."""
-        return bool(self.segment[self._own + WAIT_WIRE] or self.segment[self._own + SPACE])
+        """Whether it waits for another worker: for a message, or for room for its own."""
+        return bool(self.segment[self._seat + WAIT_WIRE] or self.segment[self._seat + SPACE])
 
     @property
-    def _own(self) -> int:
-        return LINE + self.partition * MEMBER
+    def stops(self) -> bool:
+        """Whether it was asked to stop, or has asked all of its segment to."""
+        return bool(self.segment[STOP])
+
+    @property
+    def _seat(self) -> int:
+        return LINE + self.partitions[0] * MEMBER
 
     def read(self) -> list[frames.Frame]:
         """Messages that have arrived; `closed` is set where there will be no more."""
@@ -164,7 +175,7 @@ class Nursery:
         with there:
             socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, log.fileno()])
         here.setblocking(False)
-        return Worker(job.partition, Child(self, self._born()), here, segment, log, job.scratch)
+        return Worker(job.partitions, Child(self, self._born()), here, segment, log, job.scratch)
 
     def code(self, pid: int, timeout: float) -> int | None:
         """Exit code of a worker that has ended, None where it has not within `timeout` seconds."""

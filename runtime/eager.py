@@ -38,7 +38,7 @@ def loop(
     segment: NDArray[np.int64],
     calls: Calls | None = None,
 ) -> Loop:
-    """run(first, count, progress) of a program: as the compiled loop of `engine`.
+    """run(first, count, progress, ...) of a program: as the compiled loop (see `loop`), but on the arrays.
 
     `calls`: the Python functions that it calls.
     """
@@ -46,7 +46,7 @@ def loop(
     a, s = SimpleNamespace(**constants), SimpleNamespace(**state, segment=segment)
     number, status = np.zeros((), np.int64), state["status"]
 
-    def run(first: int, count: int, progress: int) -> int:
+    def run(first: int, count: int, progress: int, _table: int) -> int:
         with np.errstate(all="ignore"):
             for i in range(count):
                 if segment[STOP] != 0:

@@ -1,46 +1,28 @@
-"""The engine of a partition: its program compiled into one function that runs many steps per call.
+"""The engine of a partition: its files checked and mapped, its program compiled, its state and recordings.
 
-The program gives one step as a PyTensor graph.  PyTensor compiles it in NUMBA mode with every state as a
-mutable input, so that kernels work in place; around it goes a loop, also compiled, that holds no Python: a
-step costs no call from Python, exchanges happen inside, and the interpreter is free meanwhile (nogil).
-Arrays are arguments and never constants: programs of one structure share one compiled function on disk.
+Its steps are run by a compiled loop (see `loop`), called from `run` for many steps, or by whoever takes turns
+between several partitions (see `turns`): then `begin` comes before the steps of a chunk and `end` after them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numba
 import numpy as np
-import pytensor
 from numpy.typing import NDArray
-from pytensor.compile.io import In, Out
-from pytensor.compile.mode import NUMBA
-from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
+from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
 from spike_runtime.eager import loop
+from spike_runtime.loop import compile_loop, load
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
-from spike_runtime.version import source_version
 from spike_runtime.wires import ring
-from spike_runtime.wires.atomics import load_acquire, store_release
-from spike_runtime.wires.layout import COLUMNS, PROGRESS, STOP
-
-# Functions of signals must mean the same arithmetic in every program, whatever else is in it: no liberties
-# for PyTensor's own loops, and no rewriting of formulas, which looks at who else reads a part of one.
-pytensor.config.numba__fastmath = False
-pytensor.config.floatX = "float64"
-MODE = NUMBA.excluding("canonicalize", "stabilize", "specialize", "add_mul_fusion")
+from spike_runtime.wires.layout import COLUMNS, PROGRESS
 
 BUFFER_BYTES = 16 << 20
 LONGEST_CHUNK = 1000
@@ -115,7 +97,9 @@ class Engine:
         self._program = folder / part.program
         if calls and calls.bind(self.constants, self.state):
             self.constants["callback"] = calls.address
-        self._arguments: list[NDArray[Any]] = []
+        # What the compiled loop works on; the table holds only the addresses.
+        self._arrays: list[NDArray[Any]] = []
+        self._table = pack(self._arrays)
         if eager:
             self._loop = loop(self._program, self.constants, self.state, segment, calls)
         else:
@@ -127,7 +111,15 @@ class Engine:
 
     def compile(self) -> None:
         """Compile the program; its state stays as it is."""
-        self._loop, self._arguments = _compile(_load(self._program), self.constants, self.state, self.segment)
+        program = load(self._program)
+        self._loop, self._arrays = compile_loop(program, self.constants, self.state, self.segment)
+        self._table = pack(self._arrays)
+
+    @property
+    def entry(self) -> Entry:
+        """How compiled code runs steps; only where the program was compiled."""
+        table, status = self._table.ctypes.data, self.state["status"].ctypes.data
+        return Entry(address_of(self._loop), self.progress, table, status)
 
     def _publish(self, step: int, wires: int) -> None:
         """Send the partial sums on the first `wires` of the outgoing wires as those of `step`."""
@@ -162,13 +154,8 @@ class Engine:
         Raises `EngineError` where a decoded value is not a number or out of range.
         """
         self.begin(first)
-        done = int(self._loop(first, min(count, self.chunk), self.progress, *self._arguments))
-        self._last = first + done - 1 if done else max(self._last, first - 1)
-        if self.state["status"][0] == FULL:
-            self.state["status"][:] = OK
-        if done == 0:
-            # Else the next call raises: what was recorded up to here can be drained first.
-            self._check()
+        done = int(self._loop(first, min(count, self.chunk), self.progress, self._table.ctypes.data))
+        self.end(first, done)
         return done
 
     def begin(self, first: int) -> None:
@@ -178,6 +165,15 @@ class Engine:
             self._begun = True
             self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
         self._check()
+
+    def end(self, first: int, done: int) -> None:
+        """Note that `done` steps from `first` on were completed; raises `EngineError` where there is none."""
+        self._last = first + done - 1 if done else max(self._last, first - 1)
+        if self.state["status"][0] == FULL:
+            self.state["status"][:] = OK
+        if done == 0:
+            # Else the next call raises: what was recorded up to here can be drained first.
+            self._check()
 
     def rewind(self, step: int = 0) -> None:
         """Note that the state is now that of after `step`, and what is recorded begins there."""
@@ -243,113 +239,3 @@ def _reseeded(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Keys of noise for another seed: a hash of both."""
     digests = [hashlib.sha256(f"{seed}\0{int(key)}".encode()).digest()[:8] for key in keys]
     return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
-
-
-def _load(path: Path) -> ModuleType:
-    module = ModuleType(path.stem)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
-    return module
-
-
-def _compile(
-    program: ModuleType,
-    constants: dict[str, NDArray[Any]],
-    state: dict[str, NDArray[Any]],
-    segment: NDArray[np.int64],
-) -> tuple[Callable[..., int], list[NDArray[Any]]]:
-    """The compiled loop over the program's step, and its arguments after (first, count)."""
-    clock = pytensor.tensor.TensorType("int64", ())("n")
-    a = {name: _variable(name, value) for name, value in sorted(constants.items())}
-    s = {name: _variable(name, value) for name, value in sorted({**state, "segment": segment}.items())}
-    updates = program.step(clock, SimpleNamespace(**a), SimpleNamespace(**s))
-    names = [name for name, variable in s.items() if variable in updates]
-    function = pytensor.function(
-        [
-            In(clock),
-            *(In(v, borrow=True) for v in a.values()),
-            *(In(v, mutable=True, borrow=True) for v in s.values()),
-        ],
-        [Out(updates[s[name]], borrow=True) for name in names],
-        mode=MODE,
-        accept_inplace=True,
-        on_unused_input="ignore",
-    )
-    arguments = [np.zeros((), np.int64), *(constants[name] for name in a)] + [
-        segment if name == "segment" else state[name] for name in s
-    ]
-    fgraph = function.maker.fgraph
-    offset = 1 + len(a)
-    positions = [offset + list(s).index(name) for name in names]
-    copies = [
-        (k, position)
-        for k, position in enumerate(positions)
-        if not _in_place(fgraph.outputs[k], fgraph.inputs[position])
-    ]
-    loop, digest = _loop(fgraph, copies, offset + list(s).index("status"), offset + list(s).index("segment"))
-    with _one_at_a_time(digest):
-        loop(1, 0, 0, *arguments)  # no step: compiles, or loads what was compiled before
-    return loop, arguments
-
-
-def _variable(name: str, value: NDArray[Any]) -> Any:
-    return pytensor.tensor.TensorType(value.dtype.name, (None,) * value.ndim)(name)
-
-
-def _in_place(output: Any, source: Any) -> bool:
-    """Whether `output` is computed in the memory of input `source`, through Ops that work in place."""
-    variable = output
-    while variable.owner is not None:
-        node = variable.owner
-        destroyed = (node.op.destroy_map or {}).get(node.outputs.index(variable))
-        if not destroyed:
-            return False
-        variable = node.inputs[destroyed[0]]
-    return variable is source
-
-
-def _loop(
-    fgraph: Any, copies: list[tuple[int, int]], status: int, segment: int
-) -> tuple[Callable[..., int], str]:
-    """def loop(first, count, ...): run the step for every number, copy what is not in place, watch status
-    and stop.
-    """
-    step, key = numba_funcify_and_cache_key(fgraph)
-    # Compiled here and in the loop; PyTensor's own form for the disk would be optimised a third time.
-    step = numba_njit(step.py_func)
-    count = len(fgraph.inputs)
-    inputs = ", ".join(f"x{i}" for i in range(1, count))
-    lines = "\n".join(f"        x{position}[:] = y[{k}]" for k, position in copies)
-    source = f"""
-def loop(first, count, progress, x0, {inputs}):
-    for i in range(count):
-        if load_acquire(x{segment}, {STOP}) != 0:
-            return i
-        x0[()] = first + i
-        y = step(x0, {inputs})
-{lines}
-        if x{status}[0] != 0:
-            return i + (x{status}[0] == {FULL})
-        store_release(x{segment}, progress, first + i)
-    return count
-"""
-    names = {
-        "__name__": __name__,
-        "step": step,
-        "load_acquire": load_acquire,
-        "store_release": store_release,
-    }
-    digest = None if key is None else hashlib.sha256(f"{source}{key}{source_version()}".encode()).hexdigest()
-    function = compile_numba_function_src(source, "loop", names, cache_key=digest)
-    compiled: Callable[..., int] = numba.njit(nogil=True, cache=digest is not None, error_model="numpy")(
-        function
-    )
-    return compiled, digest or "uncached"
-
-
-@contextmanager
-def _one_at_a_time(digest: str) -> Iterator[None]:
-    """Let one process compile a structure; the others wait for it, and find it on disk."""
-    path = Path(pytensor.config.compiledir) / f"spike-{digest[:16]}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

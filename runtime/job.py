@@ -1,9 +1,10 @@
-"""What workers are told before they start: a task for those of one host, a job for each; JSON objects."""
+"""What workers are told before they start: a task for all of one host, a job for each; JSON objects."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 ENGINE = "spike_runtime.engine:Engine"
 TRANSPORTS = ("ring", "ipc", "tcp")
@@ -30,15 +31,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """One partition of a task.
+    """The partitions of a task that one worker runs.
 
-    local: the partitions that share its segment; bind: where it receives from others, "" where there are
-    none; core: the core to stay on, if any; scratch: a folder to make for what compiling needs.
+    local: the partitions that share its segment, dealt to so many workers, of which this is the one with that
+    number; bind: where it receives from others, "" where there are none; core: the core to stay on, if any;
+    scratch: a folder to make for what compiling needs.
     """
 
     manifest: str
-    partition: int
     local: tuple[int, ...]
+    workers: int
+    number: int
     steps: int
     seed: int | None
     run: str
@@ -47,8 +50,25 @@ class Job:
     scratch: str
     engine: str = ENGINE
 
+    @property
+    def shares(self) -> tuple[tuple[int, ...], ...]:
+        """The partitions of each worker."""
+        return deal(self.local, self.workers)
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """The partitions of this worker."""
+        return self.shares[self.number]
+
     def dump(self) -> str:
         return json.dumps(asdict(self))
+
+
+def deal(partitions: tuple[int, ...], workers: int) -> tuple[tuple[int, ...], ...]:
+    """Partitions as evenly as can be over workers; neighbours, which exchange the most, stay together."""
+    count = len(partitions)
+    borders = [k * count // workers for k in range(workers + 1)]
+    return tuple(partitions[a:b] for a, b in pairwise(borders))
 
 
 def load_job(text: str) -> Job:

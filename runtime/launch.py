@@ -1,4 +1,4 @@
-"""Runs a compiled model: starts a worker for each partition, supervises them, records, and tears all down."""
+"""Runs a compiled model: starts workers for its partitions, supervises them, records, and tears all down."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SALVAGE = 1.0
 class RunFailedError(Exception):
     """A run ended before its time; the message names partition and cause, `run` holds what was recorded.
 
-    `partition` is None where no partition is to blame.
+    `partition` is the first of those to blame, None where there is none.
     """
 
     def __init__(self, message: str, partition: int | None, run: Run | None, details: str = "") -> None:
@@ -103,7 +103,7 @@ def _execute(
     """The whole life of the workers.  However it ends, they are gone afterwards."""
     with contextlib.ExitStack() as stack:
         sockets = stack.enter_context(crew.socket_folder(plan.transport))
-        supervisor = Supervisor(plan.manifest, [], signals)
+        supervisor = Supervisor(plan.manifest, signals)
         try:
             _start_workers(plan, supervisor, sockets, stack)
             ready = supervisor.prepare()
@@ -185,16 +185,15 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
             if host and host.launch:
                 link = Link(host, task, manifest.sha256(plan.path), plan.path.resolve().parent)
                 stack.callback(link.end)
-                supervisor.workers += link.workers.values()
+                supervisor.links.append(link)
                 continue
             for worker in team.start(task, plan.manifest, stack):
                 worker.host = host.name if host else ""
-                supervisor.workers.append(worker)
+                supervisor.local.append(worker)
         except MemoryError as error:
             raise RunFailedError(f"not enough memory for the wires: {error}", None, None) from None
         except OSError as error:
             raise RunFailedError(str(error), None, None) from None
-    supervisor.workers.sort(key=lambda worker: worker.partition)
 
 
 def _is_remote(host: Host | None) -> bool:

@@ -5,8 +5,8 @@ standard input and output, in the messages of `frames`:
 
     to the agent     begin (the task), order (for a worker), took (bytes of a worker that were looked at),
                      stop, alive
-    from the agent   hello (which Spike it is), refused, piece (bytes that a worker said), state (how far
-                     all are), ended (a worker, and why)
+    from the agent   refused, begun (the partitions of each worker), piece (bytes that a worker said), state
+                     (how far all are), ended (a worker, and why)
 
 An end of the link that hears nothing for long takes the other for lost: nothing is left on either side.
 """
@@ -51,10 +51,11 @@ class RemoteWorker(Member):
     link: Link
     queue: deque[frames.Frame] = field(default_factory=deque)
     unread: int = 0
-    progress: int = 0
+    progress: list[int] = field(default_factory=lambda: [0])
     waits_for: tuple[int, int] | None = None
     waits: bool = False
     stopped: bool = False
+    stops: bool = False
     cause: str = ""
     log: str = ""
     splitter: frames.Splitter = field(default_factory=frames.Splitter)
@@ -68,13 +69,13 @@ class RemoteWorker(Member):
         found = list(self.queue)
         self.queue.clear()
         if self.unread:
-            self.link.tell("took", partition=self.partition, bytes=self.unread)
+            self.link.tell("took", worker=self.link.workers.index(self), bytes=self.unread)
             self.unread = 0
         return found
 
     def tell(self, kind: str, **values: Any) -> None:
         """Send an order; a worker that is gone is noticed elsewhere."""
-        self.link.tell("order", partition=self.partition, order=kind, values=values)
+        self.link.tell("order", worker=self.link.workers.index(self), order=kind, values=values)
 
     def stop(self) -> None:
         """Ask it, and all on its host, to stop at the next border of a step."""
@@ -108,7 +109,8 @@ class Link:
         Raises `OSError` where the launch command cannot be started.
         """
         self.host, self.cause, self.closed = host, "", False
-        self.workers = {p: RemoteWorker(p, self, host=host.name) for p in task.partitions}
+        # One that stands for all there, until the agent says which there are.
+        self.workers = [RemoteWorker(task.partitions, self, host=host.name)]
         self._here, self._stopping, self._begun = here, False, False
         self._splitter, self._heading = frames.Splitter(), b""
         self._heard = self._said = time.monotonic()
@@ -202,18 +204,20 @@ class Link:
 
     def _take(self, frame: frames.Frame) -> None:
         values = frame.values
-        worker = self.workers.get(values.get("partition", -1))
-        if frame.kind == "piece" and worker:
+        worker = self.workers[values.get("worker", 0)]
+        if frame.kind == "begun":
+            self._begun = True
+            self.workers = [RemoteWorker(tuple(p), self, host=self.host.name) for p in values["workers"]]
+        elif frame.kind == "piece":
             worker.queue += worker.splitter.feed(frame.body)
             worker.unread += len(frame.body)
-        elif frame.kind == "ended" and worker:
+        elif frame.kind == "ended":
             worker.cause, worker.log, worker.closed = values["cause"], values["log"], True
         elif frame.kind == "state":
-            self._begun = True
-            for number, state in values["workers"].items():
-                told = self.workers[int(number)]
+            for told, state in zip(self.workers, values["workers"], strict=True):
                 told.progress, told.waits, told.stopped = state["progress"], state["waits"], state["stopped"]
                 told.waits_for = tuple(state["waits_for"]) if state["waits_for"] else None
+                told.stops = state["stops"]
         elif frame.kind == "refused":
             self._refused(values["reason"], values["cause"])
 
@@ -222,12 +226,13 @@ class Link:
         if reason == "files":
             reason = "input"
             cause += f"; copy the folder {self._here} there"
-        first = self.workers[min(self.workers)]
-        first.queue.append(frames.Frame("failed", {"reason": reason, "cause": cause}))
+        first = self.workers[0]
+        values = {"reason": reason, "cause": cause, "partition": first.partitions[0]}
+        first.queue.append(frames.Frame("failed", values))
 
     def _lost(self, cause: str) -> None:
         self.cause, self.closed = cause, True
-        for worker in self.workers.values():
+        for worker in self.workers:
             worker.closed = True
 
     def _why(self) -> str:

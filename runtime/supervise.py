@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -31,11 +31,24 @@ AHEAD = 4
 
 
 class PartitionError(Exception):
-    """A partition failed; the message names it and the cause."""
+    """A partition failed, or the process of several; the message names them and the cause.
 
-    def __init__(self, partition: int, cause: str, details: str = "", host: str = "") -> None:
-        super().__init__(f"partition {partition} {f'on host {host} ' * bool(host)}{cause}")
-        self.partition, self.details = partition, details
+    `partition` is the first of them.
+    """
+
+    def __init__(self, partitions: Sequence[int], cause: str, details: str = "", host: str = "") -> None:
+        super().__init__(f"{_named(partitions)} {f'on host {host} ' * bool(host)}{cause}")
+        self.partition, self.details = partitions[0], details
+
+
+def _named(partitions: Sequence[int]) -> str:
+    """How messages call the partitions of a process."""
+    if len(partitions) == 1:
+        return f"partition {partitions[0]}"
+    first, last = partitions[0], partitions[-1]
+    if len(partitions) > 2 and last - first == len(partitions) - 1:
+        return f"the process of partitions {first} to {last}"
+    return f"the process of partitions {', '.join(map(str, partitions[:-1]))} and {last}"
 
 
 @dataclass(frozen=True)
@@ -95,16 +108,22 @@ class Supervisor:
     """The run while it runs.  All waiting is in `_serve`, which also watches."""
 
     manifest: Manifest
-    workers: list[Worker | RemoteWorker]
     signals: Signals
+    local: list[Worker] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     recorder: Recorder | None = None
     times: dict[int, Times] = field(default_factory=dict)
     _kills: int = field(default_factory=crew.kernel_kills)
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
-    _moved: tuple[float, list[int]] = (0.0, [])
+    _moved: tuple[float, list[list[int]]] = (0.0, [])
     # Messages that were received but not looked at yet: kept where one of them says that the run has failed.
     _inbox: deque[tuple[Worker | RemoteWorker, frames.Frame]] = field(default_factory=deque)
+
+    @property
+    def workers(self) -> list[Worker | RemoteWorker]:
+        """All workers, here and on other hosts."""
+        return [*self.local, *(worker for link in self.links for worker in link.workers)]
 
     def prepare(self) -> bool:
         """Wait until all are ready and connected; False where a signal came before.
@@ -114,9 +133,9 @@ class Supervisor:
         self._serve(lambda: self._all("ready") or bool(self.signals.count))
         if self.signals.count:
             return False
-        if any(worker.endpoint for worker in self.workers):
-            endpoints = [worker.endpoint for worker in self.workers]
-            self._tell("connect", endpoints=endpoints)
+        ends = [pair for w in self.workers for pair in zip(w.partitions, w.endpoints, strict=False)]
+        if ends:
+            self._tell("connect", endpoints=[endpoint for _, endpoint in sorted(ends)])
             self._serve(lambda: self._all("connected") or bool(self.signals.count))
         return not self.signals.count
 
@@ -142,14 +161,14 @@ class Supervisor:
             done = self._all("done") or self.signals.count > 1 or self.signals.overdue
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
-                step = min(worker.progress for worker in self.workers)
+                step = min(step for worker in self.workers for step in worker.progress)
                 progress(Progress(step, steps, self.manifest.dt, shown - start))
             return done
 
         self._serve(finished)
         for worker in self.workers:
             if worker.complete < steps and not self.signals.count:
-                raise PartitionError(worker.partition, f"stopped of itself at step {worker.complete}")
+                raise PartitionError(worker.partitions, f"stopped of itself at step {worker.complete}")
 
     def close(self) -> None:
         """Let all workers end; they have nothing more to do."""
@@ -193,7 +212,7 @@ class Supervisor:
                     self._ended(worker)
             if time.monotonic() - self._checked > TICK:
                 self._checked = time.monotonic()
-                for link in self._links():
+                for link in self.links:
                     link.keep()
                 self._check_stopped()
                 self._check_stuck()
@@ -203,10 +222,11 @@ class Supervisor:
         that they are gone.
         """
         running = [worker.complete for worker in self.workers if worker.state != "done"]
-        slowest = min(running, default=0)
+        farthest = min(running, default=0) + AHEAD * self._chunk
         open_ = [w for w in self.workers if not w.closed]
-        listened = [w for w in open_ if not limit or w.complete - slowest <= AHEAD * self._chunk]
-        links = {link.fileno(): link for link in self._links() if not link.closed}
+        # One that has asked all others to stop has failed, and says why.
+        listened = [w for w in open_ if not limit or w.complete <= farthest or w.stops]
+        links = {link.fileno(): link for link in self.links if not link.closed}
         poll = select.poll()
         heard = {worker.fileno() for worker in listened} | set(links)
         for descriptor in heard.union(worker.fileno() for worker in open_):
@@ -220,35 +240,32 @@ class Supervisor:
             if worker in listened if isinstance(worker, RemoteWorker) else worker.fileno() in ready:
                 self._inbox += ((worker, frame) for frame in worker.read())
 
-    def _links(self) -> list[Link]:
-        """The links to other hosts."""
-        return list({id(w.link): w.link for w in self.workers if isinstance(w, RemoteWorker)}.values())
-
     def _take(self, worker: Worker | RemoteWorker, frame: frames.Frame) -> None:
         values = frame.values
         if frame.kind == "block" and self.recorder:
             self.recorder.add(frames.to_block(frame))
         elif frame.kind == "complete" and self.recorder:
-            worker.complete = values["step"]
-            self.recorder.complete(worker.partition, worker.complete)
+            worker.recorded[values["partition"]] = values["step"]
+            self.recorder.complete(values["partition"], values["step"])
         elif frame.kind == "ready":
-            worker.state, worker.chunk, worker.endpoint = "ready", values["chunk"], values["endpoint"]
+            worker.state, worker.chunk, worker.endpoints = "ready", values["chunk"], values["endpoints"]
         elif frame.kind == "done":
             worker.state = "done"
-            self.times[worker.partition] = Times(**values["times"])
+            found = (Times(**times) for times in values["times"])
+            self.times |= dict(zip(worker.partitions, found, strict=True))
         elif frame.kind == "failed":
-            self._refuse(worker, values["reason"], values["cause"])
+            self._refuse(worker, values["reason"], values["cause"], values["partition"])
         else:
             worker.state = frame.kind
 
-    def _refuse(self, worker: Worker | RemoteWorker, reason: str, cause: str) -> None:
+    def _refuse(self, worker: Worker | RemoteWorker, reason: str, cause: str, partition: int) -> None:
         worker.state = "failed"
         if reason == "input":
             there = isinstance(worker, RemoteWorker)
             cause += "; copy its folder there" * (there and cause.endswith("compile the model again"))
             raise ManifestError(f"on host {worker.host}: {cause}" if there else cause)
         verb = {"memory": "ran", "wire": "lost a connection:"}.get(reason, "failed:")
-        raise self._error(worker, f"{verb} {cause}", worker.log_tail())
+        raise self._error(worker, f"{verb} {cause}", worker.log_tail(), [partition])
 
     def _ended(self, worker: Worker | RemoteWorker) -> None:
         if isinstance(worker, RemoteWorker):
@@ -257,20 +274,22 @@ class Supervisor:
         cause = worker.how_it_ended(crew.kernel_kills() > self._kills)
         raise self._error(worker, cause, worker.log_tail())
 
-    def _error(self, worker: Member, cause: str, details: str = "") -> PartitionError:
+    def _error(
+        self, worker: Member, cause: str, details: str = "", partitions: Sequence[int] = ()
+    ) -> PartitionError:
+        """`partitions`: those to blame, where not all of the worker are."""
         worker.state = "failed"
-        return PartitionError(worker.partition, cause, details, worker.host)
+        return PartitionError(partitions or worker.partitions, cause, details, worker.host)
 
     def _check_stopped(self) -> None:
         """A process that was stopped never answers; one that goes on again within a second is forgiven."""
         for worker in self.workers:
-            since = self._stopped_since.setdefault(worker.partition, time.monotonic())
+            since = self._stopped_since.setdefault(worker.partitions[0], time.monotonic())
             if not worker.is_stopped():
-                del self._stopped_since[worker.partition]
+                del self._stopped_since[worker.partitions[0]]
             elif time.monotonic() - since > STOPPED_FOR:
-                raise self._error(
-                    worker, f"was stopped (SIGSTOP) at step {worker.progress} and did not go on"
-                )
+                step = min(worker.progress)
+                raise self._error(worker, f"was stopped (SIGSTOP) at step {step} and did not go on")
 
     def _check_stuck(self) -> None:
         """All wait for messages and none has come for long: one was lost on its way."""
@@ -280,16 +299,17 @@ class Supervisor:
         if steps != self._moved[1] or not waiting or not all(w.waits for w in running):
             self._moved = (time.monotonic(), steps)
             return
-        if time.monotonic() - self._moved[0] < (STUCK_BETWEEN_HOSTS if self._links() else STUCK_FOR):
+        if time.monotonic() - self._moved[0] < (STUCK_BETWEEN_HOSTS if self.links else STUCK_FOR):
             return
         worker, (number, step) = min(waiting, key=lambda pair: pair[1][1])
         wire = self.manifest.wires[number]
         lost = "which was lost"
-        sender = self.workers[wire.source].host
+        sender = next(w.host for w in self.workers if wire.source in w.partitions)
         if sender != worker.host:
             lost = f"which did not come: is the network from host {sender} to {worker.host} gone?"
         raise self._error(
             worker,
             f"waits for the message of step {step} on wire {number} (partition {wire.source} to partition "
             f"{wire.target}), {lost}",
+            partitions=[wire.target],
         )

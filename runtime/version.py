@@ -9,7 +9,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 # What kernels are made of: they take constants and functions from each other's files.
-_SOURCES = ("ops/*.py", "wires/*.py", "status.py")
+_SOURCES = ("ops/*.py", "wires/*.py", "status.py", "addresses.py")
 
 
 @cache

@@ -16,9 +16,10 @@ from typing import Any
 import numba as nb
 import numpy as np
 from spike_runtime import manifest as schema
+from spike_runtime.addresses import ENTRY, Entry, address_of, pack, viewer
 from spike_runtime.blocks import Block
 from spike_runtime.wires import ring
-from spike_runtime.wires.layout import STOP
+from spike_runtime.wires.layout import PROGRESS, STOP
 
 WORDS = 3
 ENGINE = "fake_engine:Engine"
@@ -76,30 +77,25 @@ def _part(partition: int, slot: int, columns: tuple[int, int]) -> schema.ProbePa
     return schema.ProbePart(partition, slot, (columns,))
 
 
-@nb.njit(nogil=True, cache=True)
-def steps(
-    segment: Any,
-    out: Any,
-    into: Any,
-    rows: Any,
-    sums: Any,
-    totals: Any,
-    first: int,
-    count: int,
-    p: int,
-    log: Any,
-) -> int:
+words, table_of = viewer("int64", 1), viewer("int64", 2)
+
+
+@nb.njit(ENTRY, nogil=True, cache=True)
+def steps(first: int, count: int, _progress: int, table: int) -> int:
+    segment, out, into = words(table, 0), table_of(table, 2), table_of(table, 5)
+    rows, sums, totals = words(table, 8), words(table, 10), words(table, 12)
+    about, log = words(table, 14), table_of(table, 16)
     for k in range(count):
         n = first + k
         totals[:] = 0
-        if segment[STOP] != 0 or (n > 1 and ring.collect(segment, into, rows, totals, n - 1) < 0):
+        if segment[STOP] != 0 or ring.collect(segment, into, rows, totals, n - 1) < 0:
             return k
         for i in range(len(sums)):
-            sums[i] = (n * (i + 3) + 17 * p) % 1001
-        if ring.publish(segment, out, rows, sums, n) < 0:
+            sums[i] = (n * (i + 3) + 17 * about[0]) % 1001
+        if about[1] == 0 and ring.publish(segment, out, rows, sums, n) < 0:
             return k
-        log[k, 0] = totals.sum()
-        log[k, 1:] = sums
+        log[n % len(log), 0] = totals.sum()
+        log[n % len(log), 1:] = sums
     return count
 
 
@@ -113,55 +109,57 @@ class Engine:
         self.count = len(manifest.partitions)
         self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))
         self.out = ring.out_wire_table(layout, manifest, partition)
-        self.into = ring.in_wire_table(layout, manifest, partition)
+        into = ring.in_wire_table(layout, manifest, partition)
         # Every wire carries the same rows.
         self.rows = np.tile(np.arange(WORDS), len(manifest.partitions))
         self.blocks: list[Block] = []
         self.log = np.zeros((self.chunk, 1 + WORDS), np.int64)
-        self.sums, self.totals = np.zeros(WORDS, np.int64), np.zeros(WORDS, np.int64)
-        self._steps(1, 0)  # compiles
+        self.sums = np.zeros(WORDS, np.int64)
+        # Its number, and whether it has fallen silent.
+        self.about, status = np.array([partition, 0]), np.zeros(2, np.int64)
+        self.arrays = [
+            segment,
+            self.out,
+            into,
+            self.rows,
+            self.sums,
+            self.sums.copy(),
+            self.about,
+            self.log,
+            status,
+        ]
+        self.table = pack(self.arrays)
+        progress = layout.control(partition) + PROGRESS
+        self.entry = Entry(address_of(steps), progress, self.table.ctypes.data, status.ctypes.data)
         what, _, where = os.environ.get("SPIKE_FAKE", "").partition(":")
         self.fault = what if where and int(where.split(":")[0]) == partition else ""
         self.fault_step = int(where.split(":")[1]) if self.fault else 0
         slow, _, seconds = os.environ.get("SPIKE_FAKE_SLOW", "").partition(":")
         self.pause = float(seconds) if slow == str(partition) else 0.0
 
-    def run(self, first: int, count: int) -> int:
-        if self.fault and first <= self.fault_step < first + count:
+    def begin(self, first: int) -> None:
+        if first == 1:
+            ring.publish(self.segment, self.out, self.rows, self.sums, 0)
+        if self.fault and first <= self.fault_step < first + self.chunk:
             self._misbehave()
         if self.pause:
             time.sleep(self.pause)
-        done = self._steps(first, count)
-        log, steps = self.log[:done], np.arange(first, first + done)
+
+    def end(self, first: int, done: int) -> None:
+        steps = np.arange(first, first + done)
+        log = self.log[steps % len(self.log)]
         spiking = steps[(steps * 7 + self.partition) % 5 == 0]
         even = steps % 2 == 0
         events = spiking * self.count + self.partition
         self.blocks += [
             Block(0, self.partition, first - 1, log[:, :1].astype(float) + self.seed),
-            Block(1, self.partition, (first - 1) // 2, log[even, 1:].copy()),
+            Block(1, self.partition, (first - 1) // 2, log[even, 1:]),
             Block(2, self.partition, 0, events),
         ]
-        return done
 
     def drain(self) -> list[Block]:
         blocks, self.blocks = self.blocks, []
         return blocks
-
-    def _steps(self, first: int, count: int) -> int:
-        return int(
-            steps(
-                self.segment,
-                self.out,
-                self.into,
-                self.rows,
-                self.sums,
-                self.totals,
-                first,
-                count,
-                self.partition,
-                self.log,
-            )
-        )
 
     def _misbehave(self) -> None:
         if self.fault == "kill":
@@ -171,7 +169,7 @@ class Engine:
         elif self.fault == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         elif self.fault == "mute":
-            self.out = self.out[:0]
+            self.about[1] = 1
         elif self.fault == "halt":
             self.segment[STOP] = 1
         elif self.fault == "raise":

@@ -49,7 +49,7 @@ ONLY_IN = {
     "matplotlib": "spike_runtime.plot",
     "click": "spikec.cli spike_runtime.cli",
     "rich": "spikec.cli spikec.views.* spike_runtime.cli",
-    "pytensor": "spike_runtime.engine spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
+    "pytensor": "spike_runtime.loop spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
     "spike_runtime.eager",
     "nengo": "spikec.nengo spikec.nengo.*",
 }
@@ -69,7 +69,7 @@ MAY_PRINT_OR_EXIT = (
     "spikec.cli spikec.nef.pool spike_runtime.cli spike_runtime.calibrate spike_runtime.nursery "
     "spike_runtime.worker"
 )
-MAY_EXECUTE = "spike_runtime.engine spike_runtime.eager spike_runtime.ops.join"
+MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join"
 PROGRAMS_IMPORT = ("import numpy as np", "import pytensor.tensor as pt", "from spike_runtime.ops import ")
 MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 60
 

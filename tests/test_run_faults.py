@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from fake_engine import ENGINE, model, write
 from runs import HERE, PROMISE, check, check_prefixes, go, nothing_left  # noqa: F401 (a fixture of every test here)
-from spike_runtime import crew, launch
+from spike_runtime import crew, frames, launch, team
+from spike_runtime.crew import Worker
 from spike_runtime.manifest import ManifestError
 from spike_runtime.results import open_run
-from spike_runtime.supervise import Supervisor
+from spike_runtime.supervise import AHEAD, PartitionError, Signals, Supervisor
+from spike_runtime.wires.layout import STOP, segment_layout
 
 FAULTS = {
-    "kill": r"partition 1 was killed by signal 9 \(SIGKILL\)",
-    "stop": r"partition 1 was stopped \(SIGSTOP\) at step \d+ and did not go on",
-    "crash": r"partition 1 was killed by signal 11 \(SIGSEGV\)",
-    "exit": r"partition 1 ended with exit code 7",
+    "kill": r"WHO was killed by signal 9 \(SIGKILL\)",
+    "stop": r"WHO was stopped \(SIGSTOP\) at step \d+ and did not go on",
+    "crash": r"WHO was killed by signal 11 \(SIGSEGV\)",
+    "exit": r"WHO ended with exit code 7",
     "raise": r"partition 1 failed: ValueError: no such luck",
     "memory": r"partition 1 ran out of memory: Unable to allocate",
 }
@@ -41,14 +48,16 @@ class Watch:
             self.step, self.last = progress.step, time.monotonic()
 
 
-@pytest.mark.parametrize("transport", ["ring", "tcp"])
+@pytest.mark.parametrize(("transport", "processes"), [("ring", 3), ("ring", 2), ("tcp", 3)])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_named_and_results_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, transport: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, transport: str, processes: int
 ) -> None:
     monkeypatch.setenv("SPIKE_FAKE", f"{fault}:1:1500")
+    monkeypatch.setattr(team, "processes", lambda _: processes)
+    who = "partition 1" if processes == 3 else "the process of partitions 1 and 2"
     watch = Watch()
-    with pytest.raises(launch.RunFailedError, match=FAULTS[fault]) as caught:
+    with pytest.raises(launch.RunFailedError, match=f"^{FAULTS[fault].replace('WHO', who)}") as caught:
         go(tmp_path, 3, 60.0, progress=watch, transport=transport)
     assert time.monotonic() - watch.last < PROMISE
     assert caught.value.partition == 1
@@ -139,9 +148,42 @@ def test_a_partition_that_is_far_ahead_is_watched_too(
     monkeypatch.setenv("SPIKE_FAKE_SLOW", "1:0.03")
     monkeypatch.setenv("SPIKE_FAKE_CHUNK", "1")
     path = write(tmp_path / "build", model(2, chain=True))
-    with pytest.raises(launch.RunFailedError, match=FAULTS["kill"].replace("1", "0")):
+    with pytest.raises(launch.RunFailedError, match=FAULTS["kill"].replace("WHO", "partition 0")):
         launch.run(path, 60.0, tmp_path / "run", engine=ENGINE, transport="tcp")
     assert open_run(tmp_path / "run").about.recorded < 150
+
+
+def test_a_partition_that_is_far_ahead_says_why_it_fails() -> None:
+    """Nothing of it is read; but it has stopped, and the others wait for ever for what it did not send."""
+    manifest, signals = model(2), Signals()
+    segments = [np.zeros(segment_layout(manifest).words, np.int64) for _ in range(2)]
+    pairs = [socket.socketpair() for _ in range(2)]
+    with contextlib.ExitStack() as stack:
+        for end in itertools.chain(*pairs):
+            stack.callback(end.close)
+        workers = [
+            Worker(
+                (p,), Stopped(), pairs[p][0], segments[p], stack.enter_context(tempfile.TemporaryFile()), ""
+            )
+            for p in range(2)
+        ]
+        for worker in workers:
+            worker.channel.setblocking(False)
+            worker.state = "running"
+        workers[0].recorded[0] = AHEAD + 2
+        supervisor = Supervisor(manifest, signals, workers)
+        frames.send(pairs[0][1], "failed", reason="wire", cause="wire 0: gone", partition=0)
+        supervisor._listen(limit=True)
+        assert not supervisor._inbox
+        segments[0][STOP] = 1
+        with pytest.raises(PartitionError, match="partition 0 lost a connection: wire 0: gone"):
+            supervisor._serve(lambda: False)
+
+
+class Stopped:
+    """A process that is not looked at."""
+
+    pid = 0
 
 
 def test_a_killed_supervisor_leaves_what_was_recorded(tmp_path: Path) -> None:

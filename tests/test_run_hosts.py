@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -135,6 +136,16 @@ def test_a_real_model_over_two_hosts(tmp_path: Path, namespaces: tuple[Host, ...
     assert digest(many.run("200ms", tmp_path / "run-many")) == digest(one.run("200ms", tmp_path / "run-one"))
 
 
+def test_several_partitions_for_each_core_of_two_hosts(tmp_path: Path, namespaces: tuple[Host, ...]) -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})  # of agents too
+    try:
+        run = go(tmp_path / "two", namespaces, 7)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    check(run, 7, 300)
+
+
 def test_this_host_and_another_agent(tmp_path: Path) -> None:
     run = go(tmp_path, BESIDE, 5)
     check(run, 5, 300)
@@ -156,7 +167,7 @@ def test_a_fault_on_another_host_is_named_and_results_kept(
 ) -> None:
     monkeypatch.setenv("SPIKE_FAKE", f"{fault}:2:1500")
     watch = Watch()
-    message = FAULTS[fault].replace("partition 1", "partition 2 on host other")
+    message = re.sub("WHO|partition 1", "partition 2 on host other", FAULTS[fault])
     with pytest.raises(launch.RunFailedError, match=message) as caught:
         go(tmp_path, BESIDE, 4, 60.0, progress=watch)
     assert time.monotonic() - watch.last < PROMISE
@@ -266,7 +277,7 @@ def test_memory_is_bounded_when_another_host_is_ahead(
 
     def spy(self: remote.Link, frame: Any) -> None:
         take(self, frame)
-        unread.append(self.workers[1].unread)
+        unread.append(self.workers[0].unread)
 
     monkeypatch.setattr(remote.Link, "_take", spy)
     begin = time.monotonic()

@@ -12,6 +12,7 @@ import inprocess
 import numpy as np
 import pytest
 import spike_runtime.engine
+import spike_runtime.loop
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from partition_models import assigned
@@ -211,13 +212,13 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(spikec.program.schedule, "LEAST_OVERLAP", 300)
     assert groups() == [b, a]
     orders: list[list[str]] = []
-    loop = spike_runtime.engine._loop
+    loop = spike_runtime.loop._loop
 
-    def seen(fgraph: Any, *rest: Any) -> Any:
+    def seen(fgraph: Any, *rest: Any, **more: Any) -> Any:
         orders.append([type(node.op).__name__ for node in fgraph.toposort()])
-        return loop(fgraph, *rest)
+        return loop(fgraph, *rest, **more)
 
-    monkeypatch.setattr(spike_runtime.engine, "_loop", seen)
+    monkeypatch.setattr(spike_runtime.loop, "_loop", seen)
     whole = data(graph, 1, 0)
     recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole
@@ -295,12 +296,10 @@ def test_sockets_bring_every_step_a_window_later(window: int, tmp_path: Path) ->
             (segment, ring.out_wire_table(layout, manifest, p), ring.in_wire_table(layout, manifest, p))
         )
     endpoints = [pump.endpoint for pump in pumps]
-    threads = [threading.Thread(target=pump.connect, args=(endpoints,)) for pump in pumps]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
     for pump in pumps:
+        pump.greet(endpoints)
+    for pump in pumps:
+        pump.await_greetings()
         pump.start()
     try:
         assert both(nodes, 101) == [expected(me, 101, window) for me in (0, 1)]

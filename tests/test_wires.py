@@ -265,12 +265,10 @@ def pair(transport: str, folder: Path, manifest: schema.Manifest | None = None) 
     binds = ["tcp://127.0.0.1:*"] * 2 if transport == "tcp" else [f"ipc://{folder}/{p}" for p in range(2)]
     nodes = [Node(p, bind, manifest) for p, bind in enumerate(binds)]
     endpoints = [node.pump.endpoint for node in nodes]
-    threads = [threading.Thread(target=node.pump.connect, args=(endpoints,)) for node in nodes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
     for node in nodes:
+        node.pump.greet(endpoints)
+    for node in nodes:
+        node.pump.await_greetings()
         node.pump.start()
     return nodes
 
@@ -313,8 +311,9 @@ def test_foreign_frame_stops_a_partition(tmp_path: Path) -> None:
 
 def test_missing_partner_names_the_wire(tmp_path: Path) -> None:
     node = Node(1, f"ipc://{tmp_path}/1")
+    node.pump.greet([f"ipc://{tmp_path}/0", node.pump.endpoint])
     with pytest.raises(zeromq.WireError, match=NAME + ": no connection"):
-        node.pump.connect([f"ipc://{tmp_path}/0", node.pump.endpoint], timeout=0.1)
+        node.pump.await_greetings(timeout=0.1)
     node.pump.close()
 
 
@@ -322,7 +321,8 @@ def test_kernels_on_disk_belong_to_the_version_of_all_their_sources(tmp_path: Pa
     sources = Path(version.__file__).parent
     for name in ("ops", "wires"):
         shutil.copytree(sources / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(sources / "status.py", tmp_path)
+    for name in ("status.py", "addresses.py"):
+        shutil.copy(sources / name, tmp_path)
     same = version.source_version(tmp_path)
     assert same == version.source_version(sources)
     assert f"kernels-{same:012x}" in ring.publish._cache.cache_path

@@ -37,6 +37,9 @@ SLEEP_NS = 10_000_000
 SPIN_ALONE, SPIN_SHARED = 5000, 20
 GIVE_WAY_ALONE, GIVE_WAY_SHARED = 1000, 0
 
+# More messages than will ever arrive; the wire of who waits for room on any.
+ANY = 1 << 62
+
 # A ring holds up to MOST_SLOTS messages, and fewer where they would be more than this many words, which would
 # leave the cache; always FEWEST_SLOTS.
 RING_WORDS, MOST_SLOTS, FEWEST_SLOTS = 1 << 14, 64, 4
@@ -58,17 +61,22 @@ class SegmentLayout:
     """Places in a segment of `words` 64-bit words.
 
     `local`: the partitions that share the segment; it holds the wires that begin or end there.  None where
-    all do.
+    all do.  `shares`: partitions of one process, where that has several; they are woken together.
     """
 
     members: int
     rings: tuple[Ring, ...]
     words: int
     local: tuple[int, ...] | None = None
+    shares: tuple[tuple[int, ...], ...] = ()
 
     def control(self, member: int) -> int:
         """First control word of a member."""
         return LINE + member * MEMBER
+
+    def seat(self, partition: int) -> int:
+        """First control word of the member that is woken for a partition: the first of its process."""
+        return self.control(next((share[0] for share in self.shares if partition in share), partition))
 
     def ring(self, wire: int) -> Ring:
         """The ring of a wire, by its number in the manifest."""
@@ -84,8 +92,12 @@ def message_words(wire: Wire) -> int:
     return wire.words if wire.listed else wire.window * wire.words
 
 
-def segment_layout(manifest: Manifest, local: tuple[int, ...] | None = None) -> SegmentLayout:
-    """Layout of the segment that all partitions share, or of that of the partitions `local`."""
+def segment_layout(
+    manifest: Manifest, local: tuple[int, ...] | None = None, shares: tuple[tuple[int, ...], ...] = ()
+) -> SegmentLayout:
+    """Layout of the segment that all partitions share, or of that of the partitions `local`; `shares`: the
+    partitions of each process.
+    """
     members = len(manifest.partitions) + (0 if local is None else 2 * len(local))
     place = LINE + members * MEMBER
     rings = []
@@ -95,7 +107,7 @@ def segment_layout(manifest: Manifest, local: tuple[int, ...] | None = None) -> 
         slots = _slots(message_words(wire))
         rings.append(Ring(number, place, place + LINE, place + 2 * LINE, slots))
         place = _align(place + 2 * LINE + slots * (1 + message_words(wire)))
-    return SegmentLayout(members, tuple(rings), place, local)
+    return SegmentLayout(members, tuple(rings), place, local, shares)
 
 
 def prepare(segment: NDArray[np.int64], spin: int, give_way: int | None = None) -> None:
@@ -141,10 +153,10 @@ def _table(
         wire = manifest.wires[number]
         row[[WORDS, FIRST, WIRE, LISTED]] = wire.words, first, number, wire.listed
         row[WINDOW] = 1 if wire.listed else wire.window
-        peer = other
+        peer = layout.seat(other)
         if layout.local is not None and layout.leaves(wire):
-            peer = len(manifest.partitions) + 2 * layout.local.index(partition) + thread
-        row[[OWN, PEER]] = layout.control(partition), layout.control(peer)
+            peer = layout.control(len(manifest.partitions) + 2 * layout.local.index(partition) + thread)
+        row[[OWN, PEER]] = layout.control(partition), peer
         first += wire.words
     return table
 

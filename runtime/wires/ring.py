@@ -19,6 +19,7 @@ from spike_runtime.wires.atomics import (
     store_release,
 )
 from spike_runtime.wires.layout import (
+    ANY,
     CLOCK,
     EXCHANGE_NS,
     FIRST,
@@ -193,7 +194,8 @@ def wake_writers(segment: Words, wires: Words) -> None:
     fence()
     for w in range(wires.shape[0]):
         wire = wires[w]
-        if load_ordered(segment, wire[PEER] + SPACE) == 1 + wire[WIRE]:
+        wanted = load_ordered(segment, wire[PEER] + SPACE)
+        if wanted in (1 + wire[WIRE], ANY):
             used = load_acquire(segment, wire[TAIL]) - segment[wire[HEAD]]
             if used <= wire[SLOTS] // 2:
                 ring_bell(segment, wire[PEER])

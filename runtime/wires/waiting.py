@@ -31,6 +31,7 @@ from spike_runtime.wires.atomics import (
     wake,
 )
 from spike_runtime.wires.layout import (
+    ANY,
     ARRIVALS,
     BELL,
     CLOCK,
@@ -60,8 +61,6 @@ Words = NDArray[np.int64]
 # gets the core at once.
 _SLICE_NS = 1_000_000
 _AGAIN, _GRUDGE = 300, 1000
-# More messages than will ever arrive.
-_ANY = 1 << 62
 
 
 @compiled
@@ -78,10 +77,10 @@ def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
     """Wait until every wire has a message; True where the run was stopped before."""
     own = wires[0, OWN]
     start = now(segment, own + CLOCK)
-    patience = _patience(segment, own)
+    patience = patience_of(segment, own)
     while missing(segment, wires) > 0 and load_acquire(segment, STOP) == 0:
         if patience > 0:
-            patience = _linger(segment, own, patience)
+            patience = linger(segment, own, patience)
             continue
         segment[own + WAIT_STEP] = step
         store_release(segment, own + WAIT_WIRE, 1 + _first_missing(segment, wires))
@@ -95,7 +94,7 @@ def wait_for_messages(segment: Words, wires: Words, step: int) -> bool:
 def sleep_for_messages(segment: Words, wires: Words, most: int) -> None:
     """Sleep until as many messages have come as the wires lack, or `most`, where that is less."""
     own = wires[0, OWN]
-    store_ordered(segment, own + TARGET, _ANY)
+    store_ordered(segment, own + TARGET, ANY)
     fence()
     arrivals = load_ordered(segment, own + ARRIVALS)
     lacking = missing(segment, wires)
@@ -113,10 +112,10 @@ def wait_for_space(segment: Words, wire: Words, tail: int, step: int) -> bool:
     """Wait until the ring has a free slot; True where the run was stopped before."""
     own = wire[OWN]
     start = now(segment, own + CLOCK)
-    patience = _patience(segment, own)
+    patience = patience_of(segment, own)
     while tail - load_acquire(segment, wire[HEAD]) >= wire[SLOTS] and load_acquire(segment, STOP) == 0:
         if patience > 0:
-            patience = _linger(segment, own, patience)
+            patience = linger(segment, own, patience)
             continue
         store_ordered(segment, own + SPACE, 1 + wire[WIRE])
         fence()
@@ -156,7 +155,7 @@ def _first_missing(segment: Words, wires: Words) -> int:
 
 
 @compiled
-def _patience(segment: Words, own: int) -> int:
+def patience_of(segment: Words, own: int) -> int:
     """How often to look again before sleeping: the last YIELD times giving way, before that spinning.
 
     None while there is a grudge (see `_SLICE_NS`), which below 0 counts the waits without one.
@@ -166,7 +165,7 @@ def _patience(segment: Words, own: int) -> int:
 
 
 @compiled
-def _linger(segment: Words, own: int, patience: int) -> int:
+def linger(segment: Words, own: int, patience: int) -> int:
     """Spin, or give way, once; gives the patience that is left."""
     if patience > segment[YIELD]:
         pause()

@@ -160,8 +160,8 @@ class Pump:
     ) -> None:
         self.failure: WireError | None = None
         self._manifest, self._partition, self._run, self._segment = manifest, partition, run, segment
-        self._out = _leaving(ring.out_wire_table(layout, manifest, partition), layout, manifest)
-        self._in = _leaving(ring.in_wire_table(layout, manifest, partition), layout, manifest)
+        self._out = _leaving(ring.out_wire_table(layout, manifest, partition), layout, manifest, partition)
+        self._in = _leaving(ring.in_wire_table(layout, manifest, partition), layout, manifest, partition)
         self._checker = Checker(run, partition, manifest.wires)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._pull = self._socket(zmq.PULL)
@@ -183,11 +183,9 @@ class Pump:
         self._threads: list[threading.Thread] = []
         self._closing = False
 
-    def connect(self, endpoints: list[str], timeout: float = 20.0) -> None:
-        """Connect to the partitions on the other ends of wires; wait for a greeting on every wire that ends
+    def greet(self, endpoints: list[str]) -> None:
+        """Connect to the partitions on the other ends of wires, and send a greeting on every wire that begins
         here.
-
-        Raises `WireError`, naming the wire, where none came.
         """
         self._warm_up()
         wires = self._manifest.wires
@@ -197,7 +195,12 @@ class Pump:
             self._push[number].send(pack(self._run, number, HELLO, b""))
         for number in self._pending:
             self._back[number] = self._connected(endpoints[wires[number].source])
-        missing = set(self._pending)
+
+    def await_greetings(self, timeout: float = 20.0) -> None:
+        """Wait for a greeting on every wire that ends here; raises `WireError`, naming the wire, where none
+        came.
+        """
+        wires, missing = self._manifest.wires, set(self._pending)
         while missing:
             if not self._pull.poll(int(timeout * 1000)):
                 number = min(missing)
@@ -344,11 +347,14 @@ class Pump:
             self._pushed(self._back[number], pack(self._run, number, -2 - self._delivered[number], b""))
 
 
-def _leaving(table: NDArray[np.int64], layout: SegmentLayout, manifest: Manifest) -> NDArray[np.int64]:
+def _leaving(
+    table: NDArray[np.int64], layout: SegmentLayout, manifest: Manifest, partition: int
+) -> NDArray[np.int64]:
     """The rows of wires to other segments, as the other side of their rings sees them."""
     leaving = np.array([layout.leaves(manifest.wires[number]) for number in table[:, WIRE]], bool)
     own: NDArray[np.int64] = table[leaving]
     other: NDArray[np.int64] = own.copy()
-    other[:, [OWN, PEER]] = own[:, [PEER, OWN]]
+    other[:, OWN] = own[:, PEER]
+    other[:, PEER] = layout.seat(partition)
     other[:, FIRST] = 0
     return other

@@ -1,0 +1,120 @@
+# ruff: noqa: ARG001 (the arguments of intrinsics are given by Numba)
+"""Arrays and functions by their addresses, for compiled code: what a loop works on is a table of words, and
+a loop is called by its address, from Python or from other compiled code.
+
+For every array the table holds a word with the address of its data, then its shape.  Arrays are C-contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+from numba.np.numpy_support import from_dtype
+from numpy.typing import NDArray
+
+# (first step, number of steps, word of the progress, address of the table) -> steps done
+ENTRY = types.int64(types.int64, types.int64, types.int64, types.int64)
+_WORD = ir.IntType(64)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How compiled code runs steps of a partition: call `loop` with (first, count, progress, table).
+
+    loop, table, status: addresses; progress: a word of the segment.  The word at `status` is not 0 where the
+    last step left something to be looked at.
+    """
+
+    loop: int
+    progress: int
+    table: int
+    status: int
+
+
+def pack(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """The table of `arrays`, which must outlive it.  Raises `ValueError` where one is not C-contiguous."""
+    words: list[int] = []
+    for array in arrays:
+        if not array.flags.c_contiguous:
+            raise ValueError("only C-contiguous arrays can be given by their address")
+        words += (array.ctypes.data, *array.shape)
+    return np.array(words, np.int64)
+
+
+@cache
+def viewer(dtype: str, dimensions: int) -> Callable[..., Any]:
+    """A function of compiled code: (address of a table, place) -> the array whose words begin there."""
+    kind = types.Array(from_dtype(np.dtype(dtype)), dimensions, "C")
+
+    @intrinsic
+    def view(typingctx: Any, table: Any, place: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            start = builder.inttoptr(args[0], _WORD.as_pointer())
+            words = [
+                builder.load(builder.gep(start, [builder.add(args[1], _WORD(k))]))
+                for k in range(1 + dimensions)
+            ]
+            array = make_array(kind)(context, builder)
+            size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+            strides = [_WORD(size)]
+            for length in words[:1:-1]:
+                strides.insert(0, builder.mul(strides[0], length))
+            data = builder.inttoptr(words[0], context.get_data_type(kind.dtype).as_pointer())
+            intp = context.get_value_type(types.intp)
+            populate_array(
+                array,
+                data=data,
+                shape=cgutils.pack_array(builder, words[1:], intp),
+                strides=cgutils.pack_array(builder, strides[:dimensions], intp),
+                itemsize=size,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return kind(types.int64, types.int64), generate
+
+    return view  # type: ignore[no-any-return]
+
+
+def address_of(function: Any) -> int:
+    """Where the machine code of a function compiled for `ENTRY` stands, in this process."""
+    result = function.overloads[ENTRY.args]
+    address: int = result.library.get_pointer_to_function(result.fndesc.mangled_name)
+    if not address:
+        raise RuntimeError(f"{function} has no address")
+    return address
+
+
+@intrinsic
+def call(typingctx: Any, address: Any, first: Any, count: Any, progress: Any, table: Any) -> Any:
+    """Call a function compiled for `ENTRY` by its address; what it raises goes on to the caller."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        convention = context.call_conv
+        kind = convention.get_function_type(ENTRY.return_type, ENTRY.args)
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        status, result = convention.call_function(builder, function, ENTRY.return_type, ENTRY.args, args[1:])
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
+        return result
+
+    return types.int64(types.int64, *ENTRY.args), generate
+
+
+@intrinsic
+def word_at(typingctx: Any, address: Any) -> Any:
+    """The 64-bit word at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], _WORD.as_pointer()))
+
+    return types.int64(types.int64), generate

@@ -1,0 +1,153 @@
+"""The compiled loop around a program's step.
+
+The program gives one step as a PyTensor graph.  PyTensor compiles it in NUMBA mode with every state as a
+mutable input, so that kernels work in place; around it goes a loop, also compiled, that holds no Python: a
+step costs no call from Python, exchanges happen inside, and the interpreter is free meanwhile (nogil).
+What a program works on is given by its address, in one table (see `addresses`), and never as a constant:
+programs of one structure share one compiled function on disk, and all loops are called alike.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+import pytensor
+from numpy.typing import NDArray
+from pytensor.compile.io import In, Out
+from pytensor.compile.mode import NUMBA
+from pytensor.link.numba.cache import compile_numba_function_src
+from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
+from spike_runtime.addresses import ENTRY, viewer
+from spike_runtime.status import FULL
+from spike_runtime.version import source_version
+from spike_runtime.wires.atomics import load_acquire, store_release
+from spike_runtime.wires.layout import STOP
+
+# Functions of signals must mean the same arithmetic in every program, whatever else is in it: no liberties
+# for PyTensor's own loops, and no rewriting of formulas, which looks at who else reads a part of one.
+pytensor.config.numba__fastmath = False
+pytensor.config.floatX = "float64"
+MODE = NUMBA.excluding("canonicalize", "stabilize", "specialize", "add_mul_fusion")
+
+# (first step, number of steps, word of the progress, address of the table) -> steps done: fewer where the run
+# was stopped, or a step left a status.
+Loop = Callable[[int, int, int, int], int]
+
+
+def load(path: Path) -> ModuleType:
+    """A program as a module."""
+    module = ModuleType(path.stem)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    return module
+
+
+def compile_loop(
+    program: ModuleType,
+    constants: dict[str, NDArray[Any]],
+    state: dict[str, NDArray[Any]],
+    segment: NDArray[np.int64],
+) -> tuple[Loop, list[NDArray[Any]]]:
+    """The compiled loop over the program's step, and the arrays that its table must hold."""
+    clock = pytensor.tensor.TensorType("int64", ())("n")
+    a = {name: _variable(name, value) for name, value in sorted(constants.items())}
+    s = {name: _variable(name, value) for name, value in sorted({**state, "segment": segment}.items())}
+    updates = program.step(clock, SimpleNamespace(**a), SimpleNamespace(**s))
+    names = [name for name, variable in s.items() if variable in updates]
+    function = pytensor.function(
+        [
+            In(clock),
+            *(In(v, borrow=True) for v in a.values()),
+            *(In(v, mutable=True, borrow=True) for v in s.values()),
+        ],
+        [Out(updates[s[name]], borrow=True) for name in names],
+        mode=MODE,
+        accept_inplace=True,
+        on_unused_input="ignore",
+    )
+    arguments = [np.zeros((), np.int64), *(constants[name] for name in a)] + [
+        segment if name == "segment" else state[name] for name in s
+    ]
+    fgraph = function.maker.fgraph
+    offset = 1 + len(a)
+    positions = [offset + list(s).index(name) for name in names]
+    copies = [
+        (k, position)
+        for k, position in enumerate(positions)
+        if not _in_place(fgraph.outputs[k], fgraph.inputs[position])
+    ]
+    words = {"status": offset + list(s).index("status"), "segment": offset + list(s).index("segment")}
+    return _loop(fgraph, copies, arguments, **words), arguments
+
+
+def _variable(name: str, value: NDArray[Any]) -> Any:
+    return pytensor.tensor.TensorType(value.dtype.name, (None,) * value.ndim)(name)
+
+
+def _in_place(output: Any, source: Any) -> bool:
+    """Whether `output` is computed in the memory of input `source`, through Ops that work in place."""
+    variable = output
+    while variable.owner is not None:
+        node = variable.owner
+        destroyed = (node.op.destroy_map or {}).get(node.outputs.index(variable))
+        if not destroyed:
+            return False
+        variable = node.inputs[destroyed[0]]
+    return variable is source
+
+
+def _loop(
+    fgraph: Any, copies: list[tuple[int, int]], arguments: Sequence[NDArray[Any]], status: int, segment: int
+) -> Loop:
+    """def loop(...): run the step for every number, copy what is not in place, watch status and stop."""
+    step, key = numba_funcify_and_cache_key(fgraph)
+    names = {
+        "__name__": __name__,
+        # Compiled here and in the loop; PyTensor's own form for the disk would be optimised a third time.
+        "step": numba_njit(step.py_func),
+        "load_acquire": load_acquire,
+        "store_release": store_release,
+    }
+    views, place = [], 0
+    for k, array in enumerate(arguments):
+        view = f"view_{array.dtype.name}_{array.ndim}"
+        names[view] = viewer(array.dtype.name, array.ndim)
+        views.append(f"    x{k} = {view}(table, {place})")
+        place += 1 + array.ndim
+    source = f"""
+def loop(first, count, progress, table):
+{chr(10).join(views)}
+    for i in range(count):
+        if load_acquire(x{segment}, {STOP}) != 0:
+            return i
+        x0[()] = first + i
+        y = step({", ".join(f"x{k}" for k in range(len(arguments)))})
+{chr(10).join(f"        x{position}[:] = y[{k}]" for k, position in copies)}
+        if x{status}[0] != 0:
+            return i + (x{status}[0] == {FULL})
+        store_release(x{segment}, progress, first + i)
+    return count
+"""
+    digest = None if key is None else hashlib.sha256(f"{source}{key}{source_version()}".encode()).hexdigest()
+    function = compile_numba_function_src(source, "loop", names, cache_key=digest)
+    with _one_at_a_time(digest or "uncached"):
+        compiled: Loop = numba.njit(ENTRY, nogil=True, cache=digest is not None, error_model="numpy")(
+            function
+        )
+    return compiled
+
+
+@contextmanager
+def _one_at_a_time(digest: str) -> Iterator[None]:
+    """Let one process compile a structure; the others wait for it, and find it on disk."""
+    path = Path(pytensor.config.compiledir) / f"spike-{digest[:16]}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,143 @@
+"""All steps of a worker's partitions: chunk by chunk, in turn, handing over what each recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.addresses import Entry
+from spike_runtime.blocks import Block
+from spike_runtime.outbox import Outbox
+from spike_runtime.runfile import Times
+from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, WAITING_NS, SegmentLayout
+from spike_runtime.wires.turns import STOPPED, Turns
+
+# How many chunks a partition may be ahead of another one of its worker: bounds what waits to be recorded.
+AHEAD = 2
+
+
+class Engine(Protocol):
+    """What runs a program.  `chunk`: the most steps from `begin` to `end`; `entry`: what runs them."""
+
+    chunk: int
+
+    @property
+    def entry(self) -> Entry: ...
+
+    def begin(self, first: int) -> None:
+        """Make ready to run steps from `first` on; raises where the partition failed."""
+
+    def end(self, first: int, done: int) -> None:
+        """Note that so many steps from `first` on were run; raises where none could be."""
+
+    def drain(self) -> list[Block]:
+        """What was recorded since the last call; the arrays stay as they are when more is recorded."""
+
+
+@dataclass(eq=False)
+class _Member:
+    """One of the partitions: the step with which its chunk begins, the last step handed over, times in ns."""
+
+    partition: int
+    engine: Engine
+    own: int
+    first: int = 1
+    done: int = 0
+    ended: int = 0
+    recording: int = 0
+    given: bool = False
+
+
+class Steps:
+    """`at` is the partition at work, to blame where something fails."""
+
+    def __init__(
+        self,
+        partitions: Sequence[int],
+        engines: Sequence[Engine],
+        turns: Turns,
+        segment: NDArray[np.int64],
+        layout: SegmentLayout,
+    ) -> None:
+        self.at = partitions[0]
+        self._turns, self._segment = turns, segment
+        self._members = [
+            _Member(p, engine, layout.control(p)) for p, engine in zip(partitions, engines, strict=True)
+        ]
+        self._start = 0
+
+    @property
+    def done(self) -> int:
+        """The last step that all have completed."""
+        return min(member.done for member in self._members)
+
+    def run(self, outbox: Outbox, steps: int, chunk: int) -> None:
+        """Run up to step `steps`, or until the run is stopped; raises what goes wrong in a partition."""
+        self._start = time.perf_counter_ns()
+        try:
+            self._give(steps, chunk)
+            while (place := self._run()) != STOPPED:
+                self._hand_over(place, outbox)
+                self._give(steps, chunk)
+            for place in self._unfinished():
+                self._hand_over(place, outbox)
+        except Exception:
+            failed = self.at
+            self._segment[STOP] = 1  # nobody need wait for this one
+            for place in self._unfinished():
+                if self._members[place].partition != failed:
+                    with contextlib.suppress(Exception):
+                        self._hand_over(place, outbox)
+            self.at = failed
+            raise
+
+    def times(self) -> dict[int, Times]:
+        """Where the time went, by partition.  What is not its own work is waiting, for others or its turn."""
+        found = {}
+        for place, member in enumerate(self._members):
+            inside, exchange = (int(self._segment[member.own + k]) for k in (WAITING_NS, EXCHANGE_NS))
+            compute = max(0, self._turns.busy(place) - inside - exchange)
+            spent = compute + exchange + member.recording
+            waiting = max(0, member.ended - self._start - spent)
+            found[member.partition] = Times(member.done, compute, exchange, waiting, member.recording)
+        return found
+
+    def _run(self) -> int:
+        try:
+            return self._turns.run()
+        except Exception:
+            self.at = self._members[self._turns.place].partition
+            raise
+
+    def _give(self, steps: int, chunk: int) -> None:
+        """Let all begin a chunk that are done with the last one and not too far ahead."""
+        farthest = self.done + AHEAD * chunk
+        for place, member in enumerate(self._members):
+            if not member.given and member.done < min(steps, farthest):
+                self.at = member.partition
+                member.given, member.first = True, member.done + 1
+                member.engine.begin(member.first)
+                self._turns.give(place, min(steps, member.done + chunk))
+
+    def _hand_over(self, place: int, outbox: Outbox) -> None:
+        """What a partition recorded since it began its chunk."""
+        member, start = self._members[place], time.perf_counter_ns()
+        self.at, member.given = member.partition, False
+        ran = self._turns.done(place) - member.done
+        member.engine.end(member.first, ran)
+        member.done += ran
+        self._segment[member.own + PROGRESS] = member.done
+        outbox.put(member.engine.drain(), member.partition, member.done)
+        member.ended = time.perf_counter_ns()
+        member.recording += member.ended - start
+        if ran == 0 and not self._segment[STOP]:
+            raise RuntimeError(f"the program stopped at step {member.done} of itself")
+
+    def _unfinished(self) -> list[int]:
+        """Places of those that are in a chunk, where the run ends before its time."""
+        return [place for place, member in enumerate(self._members) if member.given]
