@@ -85,13 +85,7 @@ class Engine:
             self.constants |= {
                 k: _reseeded(v, seed) for k, v in self.constants.items() if k.endswith("_keys")
             }
-        if "send_rows" in self.constants:
-            self.constants["send_wires"] = ring.out_wire_table(layout, manifest, partition, listed=False)
-        if "receive_rows" in self.constants:
-            self.constants["receive_wires"] = ring.in_wire_table(layout, manifest, partition, listed=False)
-        if "spikes_window" in self.constants:
-            self.constants["spikes_out"] = ring.out_wire_table(layout, manifest, partition, listed=True)
-            self.constants["spikes_in"] = ring.in_wire_table(layout, manifest, partition, listed=True)
+        self.constants |= self._wires(layout)
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
         self._program = folder / part.program
@@ -126,6 +120,23 @@ class Engine:
         table = self.constants.get("send_wires", np.zeros((0, COLUMNS), np.int64))[:wires]
         rows = self.constants.get("send_rows", np.zeros(0, np.int64))
         ring.publish(self.segment, table, rows, self.state["sums"], step)
+
+    def _wires(self, layout: ring.SegmentLayout) -> dict[str, NDArray[np.int64]]:
+        """The tables of wires that the program reads."""
+        tables = {
+            "send_rows": {"send_wires": (ring.out_wire_table, False)},
+            "receive_rows": {"receive_wires": (ring.in_wire_table, False)},
+            "spikes_window": {
+                "spikes_out": (ring.out_wire_table, True),
+                "spikes_in": (ring.in_wire_table, True),
+            },
+        }
+        return {
+            name: table(layout, self.manifest, self.partition, listed=listed)
+            for needed, made in tables.items()
+            if needed in self.constants
+            for name, (table, listed) in made.items()
+        }
 
     def _chunk_length(self) -> int:
         """Steps per call: as many as the recording buffers may hold."""

@@ -115,10 +115,11 @@ def test_a_signal_stops_all_at_a_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_processes")
-def test_times_of_all_partitions_add_up(tmp_path: Path) -> None:
-    """Each has the time of its own steps; for the rest it waited, for others or for its turn."""
+def test_each_partition_has_the_time_of_its_own_steps(tmp_path: Path) -> None:
+    """The rest of the run it waited, for others or for its turn."""
     run = go(tmp_path, 5, 0.5)
-    spent = [sum(kinds.values()) for kinds in run.measured]
     wall = run.about.wall / 500 * 1e6
-    assert all(0.2 * wall < us <= 1.01 * wall for us in spent)
-    assert all(kinds["waiting"] > kinds["compute"] > 0 for kinds in run.measured)
+    assert all(kinds["compute"] > 0 for kinds in run.measured)
+    assert max(sum(kinds.values()) for kinds in run.measured) <= wall
+    for share in deal(tuple(range(5)), 2):
+        assert sum(run.measured[p]["compute"] + run.measured[p]["exchange"] for p in share) <= wall
