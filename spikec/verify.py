@@ -126,6 +126,14 @@ def _check_matrix(name: str, size: int, matrix: g.Matrix) -> Iterator[str]:
         yield f"{name}: its matrix holds numbers that are not finite"
 
 
+def circles(graph: g.Graph) -> set[str]:
+    """Names of the operators that depend on themselves within a step."""
+    import networkx as nx
+
+    found = nx.strongly_connected_components(graph.undelayed())
+    return {name for component in found if len(component) > 1 for name in component}
+
+
 def _check_cycles(graph: g.Graph) -> list[str]:
     if graph.is_acyclic():
         return []

@@ -86,6 +86,14 @@ class CallsAlone:
         """Nothing is held."""
 
 
+def prepared(graph: g.Graph) -> g.Graph:
+    """All passes but `build`: Nengo has built the populations, and scaled the currents into them."""
+    for stage, apply in passes(Options(cache=False)):
+        if stage != "build":
+            graph = verify(apply(graph))
+    return graph
+
+
 def session(graph: g.Graph, calls: Mapping[str, Call], partitions: int, precision: str) -> Running:
     """The session of a graph, in as many partitions as asked for, or as it can be cut into."""
     if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
@@ -93,8 +101,7 @@ def session(graph: g.Graph, calls: Mapping[str, Call], partitions: int, precisio
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))
     try:
         with collector_paused(), one_thread():
-            for _, apply in passes(Options(cache=False)):
-                graph = verify(apply(graph))
+            graph = prepared(graph)
             assignment = assigned(graph, partitions, precision)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions

@@ -168,7 +168,7 @@ class _Partition:
     def _readers(self, name: str, delayed: bool) -> bool:
         """Whether something needed reads `name` in the step after (`delayed`) or in the same step."""
         return any(
-            r in self.demand and bool(pl.reads_after(self.graph, r)) == delayed
+            (r in self.demand or r in self.atoms) and bool(pl.reads_after(self.graph, r)) == delayed
             for r, _ in self.graph.readers(name)
         )
 

@@ -1,0 +1,97 @@
+"""What each of Nengo's operators is in the graph, where it is something there; the rest runs as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from nengo.builder import Model, Operator
+from nengo.builder.neurons import SimNeurons
+from nengo.builder.operator import Reset, SimPyFunc
+from nengo.builder.probe import SimProbe
+from nengo.builder.processes import SimProcess
+
+from spikec import graph as g
+from spikec.nef.neurons import NeuronType
+from spikec.nengo import processes
+from spikec.nengo.functions import Traced, trace
+from spikec.nengo.linear import Linear, linear
+from spikec.nengo.neurons import neuron_type
+from spikec.nengo.processes import Synapse
+from spikec.nengo.signals import Ints, Table, is_time, places, whole
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """target[rows] = value."""
+
+    rows: Ints
+    value: float
+
+
+Form: TypeAlias = Preset | Linear | Traced | Synapse | g.Table | NeuronType
+
+
+def streams(order: Sequence[Operator], seed: int) -> dict[Operator, np.random.RandomState]:
+    """The random numbers of every process, drawn from those of the simulator in the order of steps, as Nengo
+    does; none where an operator of another's making could have drawn some in between.
+    """
+    rng = np.random.RandomState(seed)
+    found = {}
+    for op in order:
+        if isinstance(op, SimProcess):
+            found[op] = op.process.get_rng(rng)
+        elif not type(op).__module__.startswith("nengo."):
+            return {op: stream for op, stream in found.items() if op.process.seed is not None}
+    return found
+
+
+def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> dict[Operator, Form]:
+    """The form of every operator that has one."""
+    random = streams(order, seed)
+    read = _read_states(order, table)
+    found: dict[Operator, Form] = {}
+    for op in order:
+        if is_time(op) or isinstance(op, SimProbe) or op in read:
+            continue
+        form = _form(op, model, table, random)
+        if form is not None:
+            found[op] = form
+    return found
+
+
+def _form(
+    op: Operator, model: Model, table: Table, random: dict[Operator, np.random.RandomState]
+) -> Form | None:
+    match op:
+        case Reset():
+            return Preset(places(op.dst).ravel(), op.value)
+        case SimNeurons() if type(op) is SimNeurons and whole(op.J) and whole(op.output):
+            return neuron_type(op)
+        case SimProcess() if type(op) is SimProcess and whole(op.output):
+            found = processes.synapse(op, model.dt)
+            if found is not None or op not in random:
+                return found
+            shape = op.output.shape
+            return processes.table(
+                op, model.dt, lambda: op.process.make_step((0,), shape, model.dt, random[op], {})
+            )
+        case SimPyFunc() if type(op) is SimPyFunc and op.output is not None and whole(op.output):
+            arguments = None if op.x is None else op.x.size
+            return trace(op.fn, op.t_passed, arguments, op.output.size)
+    return linear(op, table) if type(op).__module__.startswith("nengo.") else None
+
+
+def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:
+    """Operators whose state somebody else reads or writes: only their outputs are signals of the graph."""
+    found = set()
+    for op in order:
+        if isinstance(op, (SimNeurons, SimProcess)):
+            for signal in op.state.values():
+                uses = table.of[signal.base]
+                readers = [r for r in uses.reads if not (isinstance(r, SimProbe) and whole(r.signal))]
+                if readers or uses.writers != [op] or signal.is_view:
+                    found.add(op)
+    return found

@@ -1,0 +1,79 @@
+"""Names of nodes: those that the user gave to objects, and numbers; no addresses, so that they are the same
+in every run.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from nengo.builder import Model, Signal
+from nengo.builder.neurons import SimNeurons
+from nengo.ensemble import Ensemble, Neurons
+
+from spikec.dataflow import Graph
+from spikec.nengo.linear import Linear
+
+
+class Names:
+    """`of(signal)`: what a signal is called, by the object that it belongs to."""
+
+    def __init__(self, model: Model, graph: Graph) -> None:
+        self.graph = graph
+        self.ensembles: dict[Signal, Any] = {}  # by the input current of their neurons
+        self._known: dict[Signal, str] = {}
+        self._last: dict[str, int] = {}
+        counts: dict[str, int] = {}
+        objects: dict[Any, str] = {}
+        for obj, signals in model.sig.items():
+            owner = obj.ensemble if isinstance(obj, Neurons) else obj
+            if owner not in objects:
+                objects[owner] = _label(owner, counts)
+            name = objects[owner] + (".neurons" if isinstance(obj, Neurons) else "")
+            if isinstance(obj, Neurons) and "in" in signals:
+                self.ensembles[signals["in"].base] = owner
+            for key, signal in signals.items():
+                if isinstance(signal, Signal):
+                    self._known.setdefault(signal.base, _of_object(obj, name, key))
+        self._objects = objects
+        self._others = 0
+
+    def of(self, signal: Signal) -> str:
+        """The name of a signal's base."""
+        if signal.base not in self._known:
+            self._others += 1
+            self._known[signal.base] = f"signal{self._others}"
+        return self._known[signal.base]
+
+    def population(self, op: SimNeurons) -> str:
+        """The path of a population: that of its ensemble."""
+        ensemble = self.ensembles.get(op.J.base)
+        return self.unique(self._objects[ensemble] if ensemble is not None else self.of(op.output))
+
+    def term(self, form: Linear) -> str:
+        """A term of a sum: what it goes to, and what it comes from."""
+        return f"{self.of(form.target)}~{self.of(form.source)}"
+
+    def unique(self, name: str) -> str:
+        """`name`, with a number where there is one of that name already."""
+        if name not in self.graph and name not in self._last:
+            return name
+        number = self._last.get(name, 1) + 1
+        while f"{name}.{number}" in self.graph:
+            number += 1
+        self._last[name] = number
+        return f"{name}.{number}"
+
+
+def _of_object(obj: Any, name: str, key: Any) -> str:
+    if key != "out":
+        return f"{name}.{key}"
+    return f"{name}.activity" if isinstance(obj, (Ensemble, Neurons)) else name
+
+
+def _label(obj: Any, counts: dict[str, int]) -> str:
+    """The label of an object in letters, digits and dots, or its kind; the second of a name has a number."""
+    text = getattr(obj, "label", None) or ""
+    text = re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", str(text)).strip("_") or type(obj).__name__.lower()
+    counts[text] = counts.get(text, 0) + 1
+    return text if counts[text] == 1 else f"{text}.{counts[text]}"

@@ -1,0 +1,143 @@
+"""Nengo's processes as operators of the graph: synapses as filters, signals of time alone as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder.processes import SimProcess
+from nengo.processes import Piecewise, PresentInput, WhiteSignal
+
+from spikec import graph as g
+from spikec.program.synapses import Discrete, discretise
+
+SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
+# Responses to a pulse are compared over so many steps, and equal where they differ by less than this part.
+COMPARED, TOLERANCE = 64, 1e-12
+# A table of more numbers is not made: the process runs as it is.
+MOST_SAMPLES = 4_000_000
+
+Coefficients = tuple[tuple[float, ...], tuple[float, ...], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Synapse:
+    """A linear synapse: `Filter(num, den, analog)`."""
+
+    num: tuple[float, ...]
+    den: tuple[float, ...]
+    analog: bool
+
+    def filter(self, size: int) -> g.Filter:
+        return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog)
+
+
+def synapse(op: SimProcess, dt: float) -> Synapse | None:
+    """The filter that a process is, or None: it must update its output (a step later), and begin at 0."""
+    if op.mode != "update" or op.input is None or op.input.shape != op.output.shape:
+        return None
+    if any(np.any(signal.initial_value) for signal in (op.output, *op.state.values())):
+        return None
+    return coefficients(op.process, dt)
+
+
+def coefficients(process: Any, dt: float) -> Synapse | None:
+    """A synapse of Nengo as a filter with the same response to a pulse, None where it is none of ours.
+
+    Analog coefficients are kept where our discretisation equals Nengo's, so that people recognise them.
+    """
+    if type(process) is nengo.synapses.Triangle:
+        taps, first, step = process._get_coefficients(dt)
+        response = first - step * np.arange(taps)
+        return Synapse(_numbers(response), (1.0, *(0.0,) * (taps - 1)), analog=False)
+    if type(process) not in SYNAPSES:
+        return None
+    A, B, C, D = (np.asarray(m, np.float64) for m in process._get_ss(dt))
+    order = len(A)
+    B, C, d = B.reshape(order), C.reshape(order), float(np.reshape(D, -1)[0])
+    own = Discrete(_numbers(A), _numbers(B), _numbers(C), d)
+    given = Synapse(_numbers(process.num), _numbers(process.den), bool(process.analog))
+    den = np.poly(A) if order else np.ones(1)
+    num = np.real((np.poly(A - np.outer(B, C)) + (d - 1) * den) if order else [d])
+    for candidate in (given, Synapse(_numbers(num), _numbers(np.real(den)), analog=False)):
+        if _equal(own, discretise(candidate.num, candidate.den, candidate.analog, dt)):
+            return candidate
+    return None
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.ravel(values))
+
+
+def _equal(a: Discrete, b: Discrete) -> bool:
+    """Whether two filters answer a pulse alike, and a constant for as long."""
+    if a.direct != b.direct:
+        return False
+    first, second = _response(a), _response(b)
+    scale = max(np.abs(first).max(), 1e-300)
+    return bool(np.abs(first - second).max() <= TOLERANCE * scale)
+
+
+def _response(d: Discrete) -> g.Array:
+    A = np.reshape(d.A, (d.order, d.order))
+    B, C = np.array(d.B), np.array(d.C)
+    x, y = np.zeros(d.order), np.zeros(2 * COMPARED)
+    for n in range(2 * COMPARED):
+        u = float(n == 0 or n >= COMPARED)
+        if d.direct:
+            y[n] = C @ x + d.D * u
+        x = A @ x + B * u
+        if not d.direct:
+            y[n] = C @ x
+    return y
+
+
+def table(op: SimProcess, dt: float, make: Callable[[], Callable[[float], Any]]) -> g.Table | None:
+    """The table of a process of time alone, or None where it has no end: random, or of another's making.
+
+    `make` gives Nengo's step function, with its own random numbers.
+    """
+    if op.mode != "set" or op.input is not None or op.state:
+        return None
+    size = op.output.size
+    match op.process:
+        case WhiteSignal() if type(op.process) is WhiteSignal:
+            period = 2 * int(np.ceil(op.process.period / dt / 2.0))
+        case PresentInput() if type(op.process) is PresentInput:
+            steps = op.process.presentation_time / dt
+            if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+                return None
+            period = len(op.process.inputs) * round(steps)
+        case Piecewise() if type(op.process) is Piecewise and op.process.interpolation == "zero":
+            return _piecewise(op.process, dt, size, make)
+        case _:
+            return None
+    if period * size > MOST_SAMPLES:
+        return None
+    step = make()
+    # Step n takes row n mod period: the first row is that of step `period`.
+    samples = np.stack([np.ravel(step((n or period) * dt)) for n in range(period)]).astype(np.float64)
+    return _shortened(g.Table(size=size, samples=samples, starts=np.arange(period), period=period))
+
+
+def _piecewise(
+    process: Piecewise, dt: float, size: int, make: Callable[[], Callable[[float], Any]]
+) -> g.Table | None:
+    if any(callable(value) for value in process.data.values()):
+        return None
+    times = np.sort(np.array(list(process.data), np.float64))
+    last = int(np.ceil(max(times[-1], 0.0) / dt)) + 2
+    if last * size > MOST_SAMPLES:
+        return None
+    step = make()
+    samples = np.stack([np.ravel(step(max(n, 1) * dt)) for n in range(last + 1)]).astype(np.float64)
+    return _shortened(g.Table(size=size, samples=samples, starts=np.arange(last + 1)))
+
+
+def _shortened(table: g.Table) -> g.Table:
+    """The same table without rows that repeat the one before."""
+    new = np.append(True, np.any(table.samples[1:] != table.samples[:-1], axis=1))
+    return g.Table(size=table.size, samples=table.samples[new], starts=table.starts[new], period=table.period)

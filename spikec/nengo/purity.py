@@ -1,0 +1,138 @@
+"""Whether running a Python function does nothing but compute its result, seen from its bytecode.
+
+Nothing is run here.  A function is taken as pure where it stores nothing outside of its own local variables,
+calls nothing by attribute that is not known, and where all that it captures (globals, closure, defaults) is a
+number, a text, an array, a tuple of these, a module or function that is known, or a pure function again.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+MODULES: tuple[ModuleType, ...] = (np, math)
+# Instructions of Python 3.11 that change nothing outside of the function.
+INSTRUCTIONS = """
+RESUME NOP CACHE PUSH_NULL PRECALL CALL KW_NAMES EXTENDED_ARG CALL_FUNCTION_EX DICT_MERGE COPY SWAP POP_TOP
+LOAD_CONST LOAD_FAST STORE_FAST DELETE_FAST LOAD_GLOBAL LOAD_DEREF LOAD_CLOSURE MAKE_CELL COPY_FREE_VARS
+MAKE_FUNCTION LOAD_ATTR LOAD_METHOD BINARY_OP BINARY_SUBSCR BUILD_LIST BUILD_TUPLE BUILD_SLICE BUILD_MAP
+BUILD_CONST_KEY_MAP UNPACK_SEQUENCE LIST_EXTEND LIST_APPEND LIST_TO_TUPLE GET_ITER FOR_ITER COMPARE_OP
+IS_OP CONTAINS_OP UNARY_NEGATIVE UNARY_POSITIVE UNARY_NOT RETURN_VALUE
+RETURN_GENERATOR YIELD_VALUE
+JUMP_FORWARD JUMP_BACKWARD JUMP_IF_TRUE_OR_POP JUMP_IF_FALSE_OR_POP
+POP_JUMP_FORWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_BACKWARD_IF_FALSE
+POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
+"""
+HARMLESS = frozenset(INSTRUCTIONS.split())
+# Attributes of arrays, of functions of NumPy besides, and functions of Python that may be called.
+ATTRIBUTES = "sum dot mean prod T size shape ndim copy flatten ravel reshape tolist real linalg norm"
+BUILTINS = "abs min max sum len range float int round pow zip enumerate list tuple reversed bool"
+# A function that captures another, that captures another ...
+DEEPEST = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A value that a function finds outside of itself, and where: it may be another one later."""
+
+    place: Callable[[], Any]
+    value: Any
+
+    def same(self) -> bool:
+        """Whether it is still what it was."""
+        try:
+            now = self.place()
+        except (KeyError, ValueError, NameError):
+            return False
+        if isinstance(self.value, np.ndarray):
+            return isinstance(now, np.ndarray) and np.array_equal(now, self.value)
+        return now is self.value or (type(now) is type(self.value) and bool(now == self.value))
+
+
+def captured(function: FunctionType, known: frozenset[str], depth: int = 0) -> list[Captured] | None:
+    """What a pure function captures; None where it is not pure.
+
+    known: attributes of modules that may be called, by name.
+    """
+    if depth > DEEPEST or not _harmless(function.__code__, known, frozenset(function.__code__.co_cellvars)):
+        return None
+    found: list[Captured] = []
+    for place in _places(function):
+        try:
+            value = place()
+        except (KeyError, ValueError):  # a name that does not exist, a cell that is empty
+            return None
+        if isinstance(value, FunctionType):
+            inner = captured(value, known, depth + 1)
+            if inner is None:
+                return None
+            found += inner
+        elif not _plain(value) and value not in MODULES and not _known_function(value, known):
+            return None
+        found.append(Captured(place, value.copy() if isinstance(value, np.ndarray) else value))
+    return found
+
+
+def _harmless(code: CodeType, known: frozenset[str], own: frozenset[str]) -> bool:
+    """Whether no instruction, of inner functions too, changes anything outside."""
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        if name == "STORE_DEREF":
+            if instruction.argval not in own:
+                return False
+        elif name in ("LOAD_ATTR", "LOAD_METHOD"):
+            if instruction.argval not in ATTRIBUTES.split() and instruction.argval not in known:
+                return False
+        elif name not in HARMLESS:
+            return False
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return all(_harmless(c, known, own | frozenset(c.co_cellvars)) for c in inner)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Global names that a code loads, and those of functions inside it."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_GLOBAL":
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _places(function: FunctionType) -> Iterator[Callable[[], Any]]:
+    for cell in function.__closure__ or ():
+        yield lambda cell=cell: cell.cell_contents  # type: ignore[misc]
+    scope = function.__globals__
+    for name in dict.fromkeys(_names(function.__code__)):
+        if name in scope:
+            yield lambda name=name: scope[name]  # type: ignore[misc]
+        elif name not in BUILTINS.split() or not hasattr(builtins, name):
+            yield lambda name=name: {}[name]  # type: ignore[misc]
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    for default in defaults:
+        yield lambda default=default: default  # type: ignore[misc]
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_plain, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
+
+
+def _known_function(value: Any, known: frozenset[str]) -> bool:
+    """Whether a value is a function of NumPy or math that is known."""
+    name = getattr(value, "__name__", None)
+    return (
+        isinstance(name, str)
+        and name in known
+        and any(getattr(module, name, None) is value for module in MODULES)
+    )

@@ -1,0 +1,152 @@
+"""Symbols: stand for numbers while a Python function runs, and remember what was computed with them.
+
+Arrays of symbols are NumPy arrays of objects; NumPy's functions call the methods below.  A comparison that a
+function branches on asks `Paths`, which runs the function once for every way that it can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spikec.expressions import Call, Expression, Number
+
+# A function that branches more often is not written as an expression.
+MOST_PATHS = 32
+
+
+class UntraceableError(Exception):
+    """A function does what no expression says."""
+
+
+class Symbol:
+    """A number of which only the expression is known."""
+
+    __slots__ = ("expression", "paths")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, expression: Expression, paths: Paths) -> None:
+        self.expression, self.paths = expression, paths
+
+    def call(self, function: str, *arguments: Any) -> Symbol:
+        """`function` of `arguments`, symbols or numbers."""
+        return Symbol(Call(function, tuple(expression_of(a) for a in arguments)), self.paths)
+
+    def __bool__(self) -> bool:
+        return self.paths.decide(self.expression)
+
+    def __float__(self) -> float:
+        raise UntraceableError("the value of a symbol is not known")
+
+    __int__ = __index__ = __float__
+
+    def __pos__(self) -> Symbol:
+        return self
+
+    def __floordiv__(self, other: Any) -> Any:
+        return round((self - self % other) / other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return round((other - other % self) / self)
+
+    def __round__(self, digits: int | None = None) -> Symbol:
+        if digits is not None:
+            raise UntraceableError("rounding to decimals")
+        return self.call("round", self)
+
+    def conjugate(self) -> Symbol:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """NumPy's functions on objects are methods of that name."""
+        function = _METHODS.get(name)
+        if function is None:  # NumPy asks for attributes that need not exist
+            raise AttributeError(f"no function {name}")
+        return lambda *others: self.call(function, self, *others)
+
+
+def expression_of(value: Any) -> Expression:
+    """The expression of a symbol or of a number."""
+    if isinstance(value, Symbol):
+        return value.expression
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return expression_of(value.item())
+    if isinstance(value, (bool, int, float, np.number, np.bool_)):
+        return Number(float(value))
+    raise UntraceableError(f"not a number: {type(value).__name__}")
+
+
+def _binary(function: str, reverse: bool) -> Callable[[Symbol, Any], Any]:
+    def method(self: Symbol, other: Any) -> Any:
+        if isinstance(other, np.ndarray) and other.ndim:
+            return NotImplemented
+        return self.call(function, other, self) if reverse else self.call(function, self, other)
+
+    return method
+
+
+def _unary(function: str) -> Callable[[Symbol], Symbol]:
+    return lambda self: self.call(function, self)
+
+
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "^", "mod": "%"}
+_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+for _name, _function in _OPERATORS.items():
+    setattr(Symbol, f"__{_name}__", _binary(_function, False))
+    setattr(Symbol, f"__r{_name}__", _binary(_function, True))
+for _name, _function in _COMPARISONS.items():
+    setattr(Symbol, f"__{_name}__", _binary(_function, False))
+for _name, _function in {"neg": "neg", "abs": "abs", "floor": "floor", "ceil": "ceil"}.items():
+    setattr(Symbol, f"__{_name}__", _unary(_function))
+
+# NumPy's names of functions of objects, and ours.
+_METHODS = {
+    name: name
+    for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "sign")
+} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "rint": "round"}
+
+
+class Paths:
+    """Runs a function on every path that its branches allow, and joins the results by `select`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.taken: list[bool] = []
+        self.conditions: list[Expression] = []
+
+    def decide(self, condition: Expression) -> bool:
+        """What a branch does on the path that is being run."""
+        if isinstance(condition, Number):
+            return condition.value != 0
+        place = len(self.conditions)
+        if condition in self.conditions:  # asked before: the answer is the same
+            return self.taken[self.conditions.index(condition)]
+        if place >= MOST_PATHS:
+            raise UntraceableError("too many branches")
+        self.conditions.append(condition)
+        if place == len(self.taken):
+            self.taken.append(True)
+        return self.taken[place]
+
+    def results(self, run: Callable[[], tuple[Expression, ...]]) -> tuple[Expression, ...]:
+        """What `run` gives, for all paths."""
+        return self._explore(run, [])
+
+    def _explore(
+        self, run: Callable[[], tuple[Expression, ...]], prefix: list[bool]
+    ) -> tuple[Expression, ...]:
+        self.count += 1
+        if self.count > MOST_PATHS:
+            raise UntraceableError("too many branches")
+        self.taken, self.conditions = list(prefix), []
+        result = run()
+        taken, conditions = self.taken[: len(self.conditions)], self.conditions
+        for k in range(len(conditions) - 1, len(prefix) - 1, -1):
+            other = self._explore(run, [*taken[:k], False])
+            result = tuple(
+                yes if yes == no else Call("select", (conditions[k], yes, no))
+                for yes, no in zip(result, other, strict=True)
+            )
+        return result

@@ -1,0 +1,295 @@
+"""The graph of a model: a node for the value of every signal that a probe or a host call needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from nengo.builder import Model, Operator, Signal
+from nengo.builder.neurons import SimNeurons
+
+from spikec import graph as g
+from spikec.expressions import Time
+from spikec.nef.neurons import NeuronType
+from spikec.nengo.forms import Preset
+from spikec.nengo.functions import Traced
+from spikec.nengo.hosts import Call
+from spikec.nengo.linear import Linear
+from spikec.nengo.names import Names
+from spikec.nengo.processes import Synapse
+from spikec.nengo.sides import Sides
+from spikec.nengo.signals import Ints, is_time, places, whole
+
+# Neurons read these as they are; what other operators set need not stand in one piece.
+IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)
+
+
+class Values:
+    """Makes nodes as they are asked for; `finish` connects what waits for its inputs (there are cycles)."""
+
+    def __init__(self, model: Model, graph: g.Graph, sides: Sides, calls: Sequence[Call]) -> None:
+        self.model, self.graph, self.sides, self.calls = model, graph, sides, calls
+        self.names = Names(model, graph)
+        self.known: dict[Any, str] = {}
+        self.pending: list[Callable[[], None]] = []
+        self.hosts = [f"host.{k}" for k in range(len(calls))]
+        for name, call in zip(self.hosts, calls, strict=True):
+            self._host(name, call)
+
+    def finish(self) -> None:
+        """Connect all nodes to their inputs, which may ask for more nodes."""
+        while self.pending:
+            self.pending.pop()()
+
+    # ----------------------------------------------------------------------------------------- signals
+
+    def read(self, signal: Signal) -> str:
+        """The node of a signal, of the chosen elements where it is a view."""
+        base = self.value(signal.base)
+        if whole(signal):
+            return base
+        return self.product(self.names.of(signal), base, selection(places(signal).ravel(), signal.base.size))
+
+    def value(self, base: Signal) -> str:
+        """The node that gives the value of a base signal."""
+        if base not in self.known:
+            self._value(base)
+        return self.known[base]
+
+    def _value(self, base: Signal) -> None:
+        table = self.sides.table
+        if table.constant(base):
+            numbers = np.asarray(base.initial_value, np.float64).ravel()
+            self._new(base, self.names.of(base), constant(numbers))
+            return
+        uses = table.of[base]
+        if any(is_time(op) for op in uses.writers):
+            self._new(base, "time", g.TimeFunction(size=1, expressions=(Time(),)))
+            return
+        only: Any = uses.writers[0] if len(uses.writers) == 1 else None
+        form = self.sides.native.get(only)
+        if isinstance(form, Synapse):
+            name = self._new(base, self.names.of(base), form.filter(base.size))
+            self.pending.append(lambda: self.graph.connect(self.read(only.input), name))
+        elif isinstance(form, (NeuronType, Traced, g.Table)):
+            self.known[base] = self.source(only, form)
+        else:
+            name = self._new(base, self.names.of(base), g.Sum(size=base.size))
+            self.pending.append(lambda: self._connect(name, self._terms(base)))
+
+    def _new(self, key: Any, name: str, op: g.Operator) -> str:
+        self.known[key] = self.graph.add(self.names.unique(name), op)
+        return self.known[key]
+
+    def _connect(self, target: str, terms: Sequence[str], port: str = "x") -> None:
+        for term in terms:
+            self.graph.connect(term, target, port)
+
+    def product(self, name: str, source: str, matrix: g.Matrix) -> str:
+        """The node of matrix times source."""
+        made = self.graph.add(self.names.unique(name), g.Product(size=matrix.shape[0], matrix=matrix))
+        self.graph.connect(source, made)
+        return made
+
+    # ------------------------------------------------------------------------------------------- terms
+
+    def _terms(self, base: Signal) -> list[str]:
+        """The nodes whose sum is the value of a signal."""
+        table = self.sides.table
+        terms = [
+            node for op in table.of[base].writers if op in self.sides.native for node in self.term(op, base)
+        ]
+        start = np.asarray(base.initial_value, np.float64).ravel()
+        if table.of[base].updates:
+            return self._late(base, start)
+        terms += [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
+        kept = np.where(table.covered(base), 0.0, start)
+        if kept.any() and self.sides.in_graph(base):
+            terms.append(self.graph.add(self.names.unique(f"{self.names.of(base)}.kept"), constant(kept)))
+        return terms
+
+    def term(self, op: Operator, base: Signal) -> list[str]:
+        """What a native operator adds to a signal: a node of its size, or none where that is 0."""
+        form = self.sides.native[op]
+        if isinstance(form, Preset):
+            if form.value == 0:
+                return []
+            numbers = np.zeros(base.size)
+            numbers[form.rows] = form.value
+            return [self.graph.add(self.names.unique(f"{self.names.of(base)}.preset"), constant(numbers))]
+        if isinstance(form, Linear):
+            return [self._linear(form)]
+        return [self.source(op, form)]
+
+    def _linear(self, form: Linear) -> str:
+        decoded = self._decoded(form)
+        if decoded is not None:
+            return decoded
+        source = self.value(form.source)
+        return source if form.identity() else self.product(self.names.term(form), source, form.matrix())
+
+    def _decoded(self, form: Linear) -> str | None:
+        """Decoders, where the source is the output of neurons and the matrix is dense."""
+        writers = self.sides.table.of[form.source].writers if form.block is not None else []
+        if len(writers) != 1 or not isinstance(self.sides.native.get(writers[0]), NeuronType):
+            return None
+        matrix = form.dense()
+        if len(matrix) > form.source.size:
+            return None  # more rows than neurons: their activity is the shorter vector
+        made = self.graph.add(
+            self.names.unique(self.names.term(form)), g.Decoders(size=len(matrix), matrix=matrix)
+        )
+        self.graph.connect(self.neurons(writers[0]), made, "activity")
+        return made
+
+    def source(self, op: Operator, form: Any) -> str:
+        """The node of what a neuron type, function or table sets."""
+        if op in self.known:
+            return self.known[op]
+        base = op.output.base
+        if isinstance(form, NeuronType):
+            name = self._new(op, self.names.of(base), g.Decoders(size=base.size, matrix=None))
+            self.graph.connect(self.neurons(op), name, "activity")
+        elif isinstance(form, Traced) and op.x is not None:
+            function = g.Function(size=base.size, expressions=form.expressions, arguments=op.x.size)
+            name = self._new(op, self.names.of(base), function)
+            self.pending.append(lambda: self.graph.connect(self.read(op.x), name))
+        elif isinstance(form, Traced):
+            name = self._new(
+                op, self.names.of(base), g.TimeFunction(size=base.size, expressions=form.expressions)
+            )
+        else:
+            name = self._new(op, self.names.of(base), form)
+        return name
+
+    # ----------------------------------------------------------------------------------------- neurons
+
+    def neurons(self, op: SimNeurons) -> str:
+        """The population of an operator of neurons: J = encoders x + bias + all else that J gets."""
+        key = (op, "neurons")
+        if key not in self.known:
+            self._population(op, key)
+        return self.known[key]
+
+    def _population(self, op: SimNeurons, key: Any) -> None:
+        base, size = op.J.base, op.J.size
+        ensemble = self.names.ensembles.get(base)
+        writers = [w for w in self.sides.table.of[base].writers if w in self.sides.native]
+        encoding = self._encoding(writers, ensemble)
+        bias = np.zeros(size)
+        rest = []
+        for writer in writers:
+            form = self.sides.native[writer]
+            if isinstance(form, Preset):
+                bias[form.rows] += form.value
+            elif isinstance(form, Linear) and self.sides.table.constant(form.source):
+                bias += form.matrix() @ np.asarray(form.source.initial_value, np.float64).ravel()
+            elif writer is not encoding:
+                rest.append(writer)
+        matrix = self.sides.native[encoding].dense() if encoding else np.zeros((size, 1))  # type: ignore[union-attr]
+        radius = float(ensemble.radius) if ensemble is not None else 1.0
+        population = g.Neurons(
+            size=size,
+            path=self.names.population(op),
+            dims=matrix.shape[1],
+            neuron=self.sides.native[op],  # type: ignore[arg-type]
+            radius=radius,
+            encoders=matrix * radius,
+            gain=np.ones(size),
+            bias=bias,
+            points=lambda: np.zeros((0, matrix.shape[1])),
+            seed=0,
+            initial_state={
+                name: np.array(signal.initial_value, np.float64) for name, signal in op.state.items()
+            },
+        )
+        name = self._new(key, population.path, population)
+        self.pending.append(lambda: self._feed(name, base, encoding, rest))
+
+    def _encoding(self, writers: Sequence[Operator], ensemble: Any) -> Operator | None:
+        """The operator that encodes what an ensemble represents, or the widest one where there is none."""
+        found = [
+            (w, form)
+            for w in writers
+            if isinstance(form := self.sides.native[w], Linear)
+            and form.block is not None
+            and not self.sides.table.constant(form.source)
+        ]
+        if ensemble is not None:
+            encoders = self.model.sig[ensemble].get("encoders")
+            found = [(w, form) for w, form in found if w.A is encoders]
+        return found[0][0] if found else None
+
+    def _feed(self, name: str, base: Signal, encoding: Operator | None, rest: Sequence[Operator]) -> None:
+        if encoding is not None:
+            form = self.sides.native[encoding]
+            assert isinstance(form, Linear)
+            self.graph.connect(self._one_piece([self.value(form.source)], form.source.size), name, "x")
+        terms = [node for writer in rest for node in self.term(writer, base)]
+        terms += [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
+        if terms:
+            self.graph.connect(self._one_piece(terms, base.size), name, "J")
+
+    def _one_piece(self, terms: Sequence[str], size: int) -> str:
+        if len(terms) == 1 and isinstance(self.graph.op(terms[0]), IN_ONE_PIECE):
+            return terms[0]
+        made = self.graph.add(self.names.unique(f"{terms[0]}.sum"), g.Sum(size=size))
+        self._connect(made, terms)
+        return made
+
+    # ------------------------------------------------------------------------------------------- hosts
+
+    def _host(self, name: str, call: Call) -> None:
+        self.graph.add(name, g.HostCall(size=call.size, call=name, arguments=call.arguments))
+        if name != self.hosts[0]:
+            self.graph.connect(self.hosts[self.hosts.index(name) - 1], name, "after")
+        if call.loads:
+            self.pending.append(lambda: self._load(name, call))
+
+    def _load(self, name: str, call: Call) -> None:
+        values = [self.value(base) for base in call.loads]
+        if len(values) == 1:
+            self.graph.connect(values[0], name)
+            return
+        argument = self.graph.add(self.names.unique(f"{name}.argument"), g.Sum(size=call.arguments))
+        first = 0
+        for base, value in zip(call.loads, values, strict=True):
+            put = selection(np.arange(first, first + base.size), call.arguments).T.tocsr()
+            self.graph.connect(self.product(f"{argument}.{value}", value, put), argument)
+            first += base.size
+        self.graph.connect(argument, name)
+
+    def _part(self, k: int, base: Signal) -> str:
+        """What call k made of a signal."""
+        key = (k, base)
+        if key not in self.known:
+            call, host = self.calls[k], self.hosts[k]
+            if len(call.gives) == 1:
+                return host
+            matrix = selection(call.columns(base), call.size)
+            self.known[key] = self.product(f"{self.names.of(base)}.{host}", host, matrix)
+        return self.known[key]
+
+    def _late(self, base: Signal, start: g.Array) -> list[str]:
+        """What hosts update in a step is read in the next: it begins as Nengo's memory does."""
+        name = self.names.of(base)
+        late = self.graph.add(self.names.unique(f"{name}.late"), g.Delay(size=base.size, steps=1))
+        last = [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
+        self.graph.connect(last[-1], late)
+        if not start.any():
+            return [late]
+        samples, starts = np.stack([start, np.zeros_like(start)]), np.array([0, 2])
+        table = g.Table(size=base.size, samples=samples, starts=starts)
+        return [late, self.graph.add(self.names.unique(f"{name}.start"), table)]
+
+
+def constant(numbers: g.Array) -> g.Constant:
+    return g.Constant(size=len(numbers), value=tuple(float(v) for v in numbers))
+
+
+def selection(chosen: Ints, size: int) -> sp.csr_array:
+    """The matrix that picks the elements `chosen` of a vector of `size`."""
+    rows = np.arange(len(chosen))
+    return sp.csr_array((np.ones(len(chosen)), (rows, chosen)), shape=(len(chosen), size))

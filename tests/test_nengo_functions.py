@@ -1,0 +1,126 @@
+"""Python functions as expressions: those that are simple, and none that is not."""
+
+# ruff: noqa: ARG005 - functions of users do not need all that they are given
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Callable
+from math import sin
+from typing import Any
+
+import numpy as np
+import pytest
+from converted import converted, nengo
+
+from spikec.expressions import evaluate, to_text
+from spikec.nengo.functions import trace
+
+GAIN = 3.0
+VECTOR = np.array([1.0, 2.0])
+LIST = [1.0]
+rng = np.random.RandomState(1)
+
+
+def steps(t: float) -> Any:
+    if t < 0.1:
+        return 0
+    elif t < 0.2:
+        return 1.0
+    return [-1.0]
+
+
+def helper(x: Any) -> Any:
+    return x * GAIN
+
+
+def phase(p: int, dimensions: int = 3) -> Callable[[float], Any]:
+    return lambda t, q=p: np.sin(2 * np.pi * t + q + np.arange(dimensions)) / 2
+
+
+COMPILED: dict[str, tuple[Any, bool, int | None, int]] = {
+    "closure and default": (phase(1), True, None, 3),
+    "branches": (steps, True, None, 1),
+    "one number for all": (lambda t: t, True, None, 4),
+    "chained comparison": (lambda t: 1 if 0.1 < t < 0.5 else 0, True, None, 1),
+    "whole numbers": (lambda t: int(t / 0.1) % 2, True, None, 1),
+    "floor division": (lambda t: (t // 0.1) * 0.1, True, None, 1),
+    "math": (lambda t: math.exp(-t) + sin(t), True, None, 1),
+    "both": (lambda t, x: x * sin(t), True, 2, 2),
+    "list": (lambda x: [x[0] * x[1], x[1] - 8 / 3], False, 2, 2),
+    "comprehension": (lambda x: [x[i] * x[(i + 1) % 3] for i in range(3)], False, 3, 3),
+    "captured function": (lambda x: helper(x) + VECTOR, False, 2, 2),
+    "norm": (lambda x: np.sqrt(x[0] ** 2 + x[1] ** 2), False, 2, 1),
+    "dot": (lambda x: np.dot(x, x) + x.dot(VECTOR), False, 2, 1),
+    "matrix": (lambda x: np.array([[1, 2], [3, 4]]) @ x, False, 2, 2),
+    "clip": (lambda x: np.clip(x, -1, 1) + np.maximum(x, 0), False, 2, 2),
+    "logistic": (lambda x: 1 / (1 + np.exp(-x)), False, 1, 1),
+    "min and max": (lambda x: min(x[0], 0.5) + max(x), False, 2, 1),
+    "branch on x": (lambda x: x[0] if x[1] > 0 else -x[0], False, 2, 1),
+    "comparison": (lambda x: x > 0.5, False, 2, 2),
+    "NumPy's own": (np.square, False, 2, 2),
+    "nothing of x": (lambda x: np.zeros(3), False, 2, 3),
+    "where": (lambda x: np.where(x > 0, x, 0.5 * x), False, 2, 2),
+}
+KEPT: dict[str, tuple[Any, bool, int | None, int]] = {
+    "global that it sets": (lambda t: globals().update(T=t) or t, True, None, 1),
+    "list that may change": (lambda t: LIST[0], True, None, 1),
+    "effect": (lambda t: LIST.append(t) or t, True, None, 1),
+    "random": (lambda t: random.random(), True, None, 1),
+    "random array": (lambda t: rng.rand(), True, None, 1),
+    "printing": (lambda t: sys.stderr.write(str(t)) and t, True, None, 1),
+    "division by 0": (lambda x: 1 / x, False, 1, 1),
+    "root of what may be negative": (lambda x: np.sqrt(x), False, 1, 1),
+    "nothing given": (lambda t: None, True, None, 1),
+    "wrong length": (lambda t: [t, t, t], True, None, 2),
+    "too long": (lambda x: np.prod(np.outer(x, x)), False, 30, 1),
+    "array that it changes": (lambda x: VECTOR.__iadd__(x), False, 2, 2),
+    "sort": (lambda x: np.sort(x), False, 3, 3),
+    "a class": (type("F", (), {"__call__": lambda self, t: t})(), True, None, 1),
+}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_simple_functions_are_expressions(name: str) -> None:
+    function, time, arguments, size = COMPILED[name]
+    traced = trace(function, time, arguments, size)
+    assert traced is not None
+    assert len(traced.expressions) == size
+    generator = np.random.RandomState(5)
+    for t in generator.uniform(0, 3, 50):
+        x = generator.standard_normal(arguments or 0)
+        given = [float(t)] * time + ([] if arguments is None else [x])
+        expected = np.broadcast_to(np.asarray(function(*given), float), (size,))
+        ours = [float(evaluate(e, x, t)) for e in traced.expressions]
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_all_others_run_as_they_are(name: str) -> None:
+    before = (list(LIST), VECTOR.copy())
+    assert trace(*KEPT[name]) is None
+    assert before[0] == LIST
+    assert np.array_equal(before[1], VECTOR)
+
+
+def test_expressions_read_as_the_function_does() -> None:
+    traced = trace(steps, True, None, 1)
+    assert traced is not None
+    assert to_text(traced.expressions[0]) == "select(t < 0.1, 0, select(t < 0.2, 1, -1))"
+
+
+def test_captured_values_that_change_are_noticed() -> None:
+    value = 1.0
+
+    def change(new: float) -> None:
+        nonlocal value
+        value = new
+
+    with nengo.Network() as net:
+        nengo.Probe(nengo.Node(lambda t: value * t))
+    made = converted(net)
+    assert not made.calls
+    assert made.current()
+    change(2.0)
+    assert not made.current()
