@@ -42,7 +42,7 @@ def loop(
 
     `calls`: the Python functions that it calls.
     """
-    step = _step(program.read_text(encoding="utf-8"), {"host": calls.eager} if calls else {})
+    step = step_of(program, {"host": calls.eager} if calls else {})
     a, s = SimpleNamespace(**constants), SimpleNamespace(**state, segment=segment)
     number, status = np.zeros((), np.int64), state["status"]
 
@@ -63,9 +63,12 @@ def loop(
     return run
 
 
-def _step(text: str, replaced: Mapping[str, Any]) -> Callable[..., dict[str, NDArray[Any]]]:
-    """The program's `step`, which here gives what every state becomes by its name."""
-    tree = _OnArrays().visit(ast.parse(text))
+def step_of(program: Path, replaced: Mapping[str, Any]) -> Callable[..., dict[str, NDArray[Any]]]:
+    """The program's `step`, which here gives what every state becomes by its name.
+
+    `replaced`: what stands for some of the Ops.
+    """
+    tree = _OnArrays().visit(ast.parse(program.read_text(encoding="utf-8")))
     space: dict[str, Any] = {name: getattr(ops, name) for name in ops.__all__}
     space |= {"np": np, "pt": _Tensor(), "outputs": _outputs, **replaced}
     exec(compile(ast.fix_missing_locations(tree), "<program>", "exec"), space)

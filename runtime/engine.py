@@ -186,6 +186,11 @@ class Engine:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
 
+    @property
+    def completed(self) -> int:
+        """The last step that was completed."""
+        return self._last
+
     def rewind(self, step: int = 0) -> None:
         """Note that the state is now that of after `step`, and what is recorded begins there."""
         self._last = self._drained = step

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
 from spike_runtime.engine import Engine, EngineError
@@ -51,9 +52,12 @@ class Session:
         calls: Mapping[str, Call] | None = None,
         seed: int | None = None,
         compiled: bool | None = None,
+        ahead: Collection[str] = (),
     ) -> None:
         """`calls`: the functions named in the manifest, read again by `reset`.  `compiled`: from the start,
-        or never; None: when that is faster.  Raises `ManifestError` where a file is missing or was changed.
+        or never; None: when that is faster.  `ahead`: probes of synapses, recorded at every step, of which
+        what they give in the step after is wanted.  Raises `ManifestError` where a file is missing or was
+        changed.
         """
         self.manifest = manifest
         self._layout = ring.segment_layout(manifest)
@@ -62,13 +66,14 @@ class Session:
         self._calls = Calls([self._functions[name] for name in manifest.calls])
         self._folder, self._seed, self._compiled = folder, seed, compiled
         self._engines = [self._engine(p) for p in range(len(manifest.partitions))]
-        self._initial = [{k: v.copy() for k, v in e.state.items()} for e in self._engines]
+        self._initial = [self._state(e) for e in self._engines]
         # The caller's thread runs the partition that calls functions: it may be the only one that can.
         host = (p for p, e in enumerate(self._engines) if any(k.startswith("host_") for k in e.constants))
         self._main = next(host, 0)
-        self._fast, self._broken = bool(compiled), False
+        self._fast, self._failed, self._broken = bool(compiled), False, False
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
+        self._ahead = self._looking_ahead(ahead)
         self._blocks: list[Block] = []
         self.steps = self._drained = 0
         self._prepare()
@@ -187,6 +192,7 @@ class Session:
         for engine in self._engines:
             if engine.state["status"][0] == CALL_FAILED:
                 engine.state["status"][:] = OK
+        self._failed = error is not None
         if error is not None:
             self._broken = len(self._engines) > 1
             raise error
@@ -200,13 +206,17 @@ class Session:
             engine.rewind()
         self._prepare()
         self._blocks.clear()
-        self._broken = False
+        self._failed = self._broken = False
         self.steps = self._drained = 0
 
     def snapshot(self) -> Snapshot:
         """All that it needs to go on from here, but for what is recorded and not drained."""
-        states = [{k: v.copy() for k, v in e.state.items()} for e in self._engines]
-        return Snapshot(self.steps, states, self._segment.copy())
+        return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy())
+
+    def _state(self, engine: Engine) -> dict[str, NDArray[Any]]:
+        """All state but what was recorded."""
+        kept = {k: v for k, v in engine.state.items() if not k.startswith("record_") and k != "events_buffer"}
+        return {name: array.copy() for name, array in kept.items()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a session of the same model."""
@@ -228,12 +238,32 @@ class Session:
         """What every probe recorded since the last call: samples x columns, or spikes as (step, neuron)."""
         blocks, self._blocks = self._blocks, []
         first, self._drained = self._drained, self.steps
-        return {
-            probe.name: gathered(
-                probe, [b for b in blocks if b.probe == k], first, self.steps, self.manifest.precision
-            )
+        precision = self.manifest.precision
+        drained = {
+            probe.name: gathered(probe, [b for b in blocks if b.probe == k], first, self.steps, precision)
             for k, probe in enumerate(self.manifest.probes)
         }
+        for look, names in self._ahead if self.steps > first else []:
+            rows = look.recorded if self._begun(look.partition) else look.rows
+            for slot, row in rows(self.steps + 1).items():
+                drained[names[slot]] = np.concatenate([drained[names[slot]][1:], [row]])
+        return drained
+
+    def _begun(self, partition: int) -> bool:
+        """Whether a partition ran a step that failed, in it or in another one."""
+        return self._failed and (partition == self._main or self._engines[partition].completed > self.steps)
+
+    def _looking_ahead(self, ahead: Collection[str]) -> list[tuple[Ahead, dict[int, str]]]:
+        """For every partition that records some of these probes, their names by slot."""
+        wanted: dict[int, dict[int, str]] = {}
+        for probe in self.manifest.probes:
+            if probe.name in ahead:
+                (part,) = probe.parts
+                wanted.setdefault(part.partition, {})[part.slot] = probe.name
+        return [
+            (Ahead(self._engines[p], self._folder / self.manifest.partitions[p].program, names), names)
+            for p, names in sorted(wanted.items())
+        ]
 
 
 def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision: str) -> NDArray[Any]:

@@ -191,6 +191,38 @@ def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> N
     assert bytes_of(parts.drain()) == bytes_of(whole.drain())
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_synapses_will_give_in_the_step_after(partitions: int, folders: Any) -> None:
+    """In any pieces, with or without compilation, it is what a longer run records a step later."""
+    longer = Session(*folders[partitions], Functions(), compiled=False)
+    longer.advance(41)
+    late = longer.drain()
+    for way in (False, True):
+        session = Session(*folders[partitions], Functions(), compiled=way, ahead=("a", "b"))
+        pieces = []
+        for steps in (1, 9, 0, 30):
+            session.advance(steps)
+            pieces.append(session.drain())
+        for name in ("a", "b", "given"):
+            found = np.concatenate([piece[name] for piece in pieces])
+            shift = 0 if name == "given" else 1
+            assert found.tobytes() == late[name][shift : 40 + shift].tobytes()
+
+
+@pytest.mark.parametrize("way", [False, True])
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_synapses_gave_before_a_step_that_failed(partitions: int, way: bool, folders: Any) -> None:
+    longer = Session(*folders[partitions], Functions(), compiled=False)
+    longer.advance(31)
+    late = longer.drain()
+    session = Session(*folders[partitions], Functions(fails_at=31), compiled=way, ahead=("a", "b"))
+    with pytest.raises(LookupError):
+        session.advance(50)
+    drained = session.drain()
+    for name in ("a", "b"):
+        assert drained[name].tobytes() == late[name][1:].tobytes()
+
+
 def test_host_calls_are_neither_dropped_nor_shared() -> None:
     graph = g.Graph("calls", 0.001, 0)
     for name in ("a", "b"):

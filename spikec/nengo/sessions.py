@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,8 +94,13 @@ def prepared(graph: g.Graph) -> g.Graph:
     return graph
 
 
-def session(graph: g.Graph, calls: Mapping[str, Call], partitions: int, precision: str) -> Running:
-    """The session of a graph, in as many partitions as asked for, or as it can be cut into."""
+def session(
+    graph: g.Graph, calls: Mapping[str, Call], partitions: int, precision: str, ahead: Collection[str] = ()
+) -> Running:
+    """The session of a graph, in as many partitions as asked for, or as it can be cut into.
+
+    `ahead`: probes of synapses, of which what they give in the step after is wanted.
+    """
     if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
         return CallsAlone(graph, calls)
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))
@@ -106,7 +111,7 @@ def session(graph: g.Graph, calls: Mapping[str, Call], partitions: int, precisio
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
         manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.nengo")
-        made = Session(manifest, home / "model", calls)
+        made = Session(manifest, home / "model", calls, ahead=ahead)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise

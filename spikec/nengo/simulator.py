@@ -164,7 +164,8 @@ class Simulator(nengo.Simulator):
             assert self._converted is not None
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
-            self._session = session(made.graph, made.calls, int(self.partitions), precision)
+            ahead: frozenset[str] = getattr(made, "ahead", frozenset())
+            self._session = session(made.graph, made.calls, int(self.partitions), precision, ahead)
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:
@@ -173,6 +174,9 @@ class Simulator(nengo.Simulator):
         for probe, name in self._converted.probes.items():
             signal = self.model.sig[probe]["in"]
             samples = drained[name]
+            if name in getattr(self._converted, "ahead", frozenset()) and probe.sample_every is not None:
+                steps = np.arange(self._n_steps - len(samples), self._n_steps) + 1
+                samples = samples[steps % (probe.sample_every / self.dt) < 1]
             self._sim_data[probe].extend(samples.reshape(len(samples), *signal.shape).astype(signal.dtype))
         for probe, kept in self._converted.recorded.items():
             self._sim_data[probe].extend(kept)
