@@ -112,16 +112,17 @@ class Product(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Filter(Operator):
-    """A linear synapse with transfer function num(s) / den(s), highest power first, discretised by zero-order
-    hold.
+    """A linear synapse with transfer function num(s) / den(s), highest power first, discretised by `method`:
+    "zoh" (zero-order hold), "euler", "bilinear", "backward_diff".
 
     y(n) depends on x(n - 1), x(n - 2), ...: one step of delay.  `analog` False: num and den are in z
-    already.
+    already, or the method is "triangle", a response that falls linearly to 0 in num[0] seconds.
     """
 
     num: tuple[float, ...]
     den: tuple[float, ...]
     analog: bool = True
+    method: str = "zoh"
 
     @property
     def delay(self) -> int:

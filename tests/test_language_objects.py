@@ -181,7 +181,7 @@ def test_parameters_of_an_ensemble() -> None:
     assert a.eval_points == g.Distribution("hypersphere", (0, 0.0))
     noise = graph.op("a.noise")
     assert (noise.distribution, noise.b, noise.scale, noise.size, noise.seed) == ("gaussian", 0.1, True, 3, 2)
-    assert graph.inputs("a.neurons.in") == ["a.noise"]
+    assert graph.inputs("a.encoded.in") == ["a.noise"]
     assert not a.normalize_encoders
     assert b.seed == 4
     assert b.gain == g.Distribution("samples", (2.0,))

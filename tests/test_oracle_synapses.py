@@ -42,6 +42,15 @@ SYNAPSES = {
         "linear_filter(num=[0.3, 0.1], den=[1, -0.8, 0.2], analog=false)",
         nengo.LinearFilter([0.3, 0.1], [1, -0.8, 0.2], analog=False),
     ),
+    "triangle": ("triangle(9ms)", nengo.synapses.Triangle(0.009)),
+    "spike_like": ("triangle(0.3ms)", nengo.synapses.Triangle(0.0003)),
+    **{
+        method: (
+            f'linear_filter(num=[0.01, 1], den=[0.0001, 0.02, 1], method="{method}")',
+            nengo.LinearFilter([0.01, 1], [0.0001, 0.02, 1], method=method),
+        )
+        for method in ("euler", "bilinear", "backward_diff")
+    },
     "average": (
         "linear_filter(num=[0.25, 0.25, 0.25, 0.25], den=[1, 0, 0, 0], analog=false)",
         nengo.LinearFilter([0.25] * 4, [1, 0, 0, 0], analog=False),

@@ -55,26 +55,51 @@ class Steps:
 
 @dataclass(frozen=True)
 class WhiteSignal:
-    """Noise of equal power up to `high` (Hz), repeating every `period` (s), of root mean square `rms`."""
+    """Noise of equal power up to `high` (Hz), repeating every `period` (s), of root mean square `rms`; each
+    dimension begins where it comes nearest to `start`.
+    """
 
     period: float
     high: float
     rms: float
     seed: int
+    start: float | None = None
 
 
 @dataclass(frozen=True)
 class WhiteNoise:
-    """Independent samples: gaussian(a = mean, b = std) or uniform(a = low, b = high)."""
+    """Independent samples: gaussian(a = mean, b = std) or uniform(a = low, b = high), through `functions` of
+    a vector x of `drawn` of them where these are given, and through a synapse.
+    """
 
     distribution: str
     a: float
     b: float
     scale: bool
     seed: int
+    functions: tuple[Expression, ...] = ()
+    drawn: int = 0
+    synapse: Synapse | None = None
 
 
-Source = ConstantSource | TimeSource | Recording | Steps | WhiteSignal | WhiteNoise
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Row k of `values` at times[k] (s), interpolated by `kind` between them, 0 outside."""
+
+    times: tuple[float, ...]
+    values: FloatArray
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Presented:
+    """Rows of `values` for `each` (s), one after the other, again and again."""
+
+    values: FloatArray
+    each: float
+
+
+Source = ConstantSource | TimeSource | Recording | Steps | WhiteSignal | WhiteNoise | Curve | Presented
 
 
 # --------------------------------------------------------------------------------------------- elements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,10 +15,10 @@ from spikec.language import syntax as s
 from spikec.language.evaluate import evaluate, kind_of, number
 from spikec.language.files import read_matrix
 from spikec.language.frame import Frame
-from spikec.language.noise import dims_of, seed_in, white_noise
+from spikec.language.noise import NOISES, dims_of, noise, seed_in
 from spikec.language.outputs import vector
 from spikec.language.populate import time_function
-from spikec.language.signatures import Parameter, bind, check_unit
+from spikec.language.signatures import Parameter, bind, check_unit, text_of
 from spikec.language.values import FREQUENCY, TIME, Mistake, Record, Value
 
 _WHITE_SIGNAL = (
@@ -26,7 +27,14 @@ _WHITE_SIGNAL = (
     Parameter("rms", positive=True),
     Parameter("dims", least=1.0),
     Parameter("seed", least=0.0),
+    Parameter("start"),
 )
+_PRESENT = (
+    Parameter("inputs", kind="matrix", required=True),
+    Parameter("each", TIME, required=True, positive=True),
+)
+# How values between those given are found: SciPy's words.
+INTERPOLATIONS = ("zero", "nearest", "linear", "quadratic", "cubic")
 
 
 def declared(statement: s.Input, frame: Frame, path: str, dt: float) -> e.Input:
@@ -86,13 +94,13 @@ def whole_steps(duration: float, dt: float, what: str, span: Span) -> int:
 
 
 def _process(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
-    processes = {"white_signal": _white_signal, "white_noise": _white_noise, "piecewise": _piecewise}
+    processes = {
+        "white_signal": _white_signal, "piecewise": _piecewise, "present_input": _present,
+        **dict.fromkeys(NOISES, _noise),
+    }  # fmt: skip
     if record.name not in processes:
-        raise Mistake(
-            f"{record.name!r} is not a process",
-            record.span,
-            "write one of white_signal, white_noise or piecewise",
-        )
+        listed = ", ".join(processes)
+        raise Mistake(f"{record.name!r} is not a process", record.span, f"write one of {listed}")
     return processes[record.name](record, frame, dt)
 
 
@@ -115,16 +123,45 @@ def _white_signal(record: Record, frame: Frame, dt: float) -> tuple[int, e.Sourc
     frame.context.reserve(steps * size, "the white signal", record.span)
     frame.context.plan(memory.SAMPLE * float(steps) * size, record.span)
     return size, e.WhiteSignal(
-        given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, frame.seed)
-    )
+        given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, frame.seed),
+        given.get("start"),
+    )  # fmt: skip
 
 
-def _white_noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
-    return white_noise(record, frame.seed)
+def _noise(record: Record, frame: Frame, _: float) -> tuple[int, e.Source]:
+    return noise(record, frame.seed)
 
 
-def _piecewise(record: Record, frame: Frame, _dt: float) -> tuple[int, e.Source]:
+def _present(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
+    """`present_input(inputs, each)`: rows one after the other, again and again."""
+    given = bind(record, _PRESENT)
+    rows = np.atleast_1d(given["inputs"])
+    rows = rows if rows.ndim == 2 else rows[:, None]
+    steps = whole_steps(len(rows) * given["each"], dt, "the time of all inputs together", record.span)
+    if given["each"] < dt * (1 - 1e-9):
+        raise Mistake(
+            f"each input is shown for at least {dt:g} s", record.span, f"write each={dt * 1000:g}ms"
+        )
+    frame.context.reserve(rows.size + steps, "present_input", record.span)
+    return rows.shape[1], e.Presented(rows, given["each"])
+
+
+def _interpolation(record: Record) -> tuple[Record, str]:
+    """A piecewise function without its `interpolation`, and that."""
+    named = [entry for entry in record.entries if entry.name == "interpolation"]
+    if not named:
+        return record, "zero"
+    kind = text_of(named[0].value)
+    if kind not in INTERPOLATIONS or len(named) > 1:
+        listed = ", ".join(f'"{kind}"' for kind in INTERPOLATIONS)
+        raise Mistake("interpolation is one word in quotes", named[0].span, f"write one of {listed}")
+    rest = tuple(entry for entry in record.entries if entry.name != "interpolation")
+    return replace(record, entries=rest), kind
+
+
+def _piecewise(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
     """`piecewise(0s: 1, 0.5s: 0)`: each value holds from its time to the next; 0 before the first."""
+    record, kind = _interpolation(record)
     if not record.entries:
         raise Mistake("piecewise has no values", record.span, "write piecewise(0s: 1, 0.5s: 0)")
     rows: list[tuple[float, Any, Span]] = []
@@ -150,4 +187,14 @@ def _piecewise(record: Record, frame: Frame, _dt: float) -> tuple[int, e.Source]
             )
     values = np.array([value for _, value, _ in rows], dtype=np.float64)
     frame.context.reserve(values.size, "piecewise", record.span)
-    return values.shape[1], e.Steps(tuple(time for time, _, _ in rows), values)
+    times = tuple(time for time, _, _ in rows)
+    if kind == "zero":
+        return values.shape[1], e.Steps(times, values)
+    needed = {"quadratic": 3, "cubic": 4}.get(kind, 2)
+    if len(rows) < needed:
+        what = f"{kind} interpolation needs {needed} values, not {len(rows)}"
+        raise Mistake(what, record.span, 'give more values, or interpolation="linear"')
+    samples = (times[-1] - times[0]) / dt * values.shape[1]
+    frame.context.reserve(samples, "piecewise", record.span)
+    frame.context.plan(memory.SAMPLE * samples, record.span)
+    return values.shape[1], e.Curve(times, values, kind)

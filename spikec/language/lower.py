@@ -17,7 +17,7 @@ from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_learning import learned_encoders, learned_product
 from spikec.language.lower_matrices import Part, gather, route
-from spikec.language.lower_sources import noise, source
+from spikec.language.lower_sources import add_noise, source
 from spikec.language.solving import placed
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
@@ -53,6 +53,8 @@ def lower(model: e.CheckedModel) -> Lowering:
 def _element(element: e.Element, graph: g.Graph) -> None:
     path = element.path
     match element:
+        case e.Input() if isinstance(element.source, e.WhiteNoise):
+            add_noise(element.source, path, element.size, element.span, graph)
         case e.Input():
             graph.add(path, source(element, graph.dt))
         case e.Population():
@@ -80,12 +82,20 @@ def _element(element: e.Element, graph: g.Graph) -> None:
 
 
 def _noise(element: e.Population, graph: g.Graph) -> None:
-    """Noise enters as a current of every neuron."""
+    """Noise is added to J of every neuron: a gain does not change it, as in Nengo."""
     if element.noise is not None:
         name = f"{element.path}.noise"
-        graph.add(name, noise(element.noise, name, element.neurons, element.span))
-        whole = e.Piece(element, range(element.neurons), element.neurons)
-        graph.connect(name, _entry(whole, "neurons", graph))
+        add_noise(element.noise, name, element.neurons, element.span, graph)
+        graph.connect(name, _encoded(element, graph))
+
+
+def _encoded(element: e.Population, graph: g.Graph) -> str:
+    """The sum of what is added to J as it is."""
+    name = f"{element.path}.encoded.in"
+    if name not in graph:
+        graph.add(name, g.Sum(size=element.neurons, span=element.span))
+        graph.connect(name, element.path, "encoded")
+    return name
 
 
 def _neural(element: e.Element) -> bool:
@@ -165,10 +175,7 @@ def _weights(
     node = graph.add(f"{link.name}.decode", op)
     graph.connect(piece.element.path, node, "activity")
     node = _remember(link.name, node, size, path, graph, link)
-    entry = f"{target}.encoded.in"
-    if entry not in graph:
-        graph.add(entry, g.Sum(size=size, span=end.element.span))
-        graph.connect(entry, target, "encoded")
+    entry = _encoded(end.element, graph)
     graph.connect(node, entry)
     lowering.links[node, entry] = link
 
@@ -255,7 +262,7 @@ def _remember(
     chain: Sequence[tuple[str, g.Operator]] = []
     if path.synapse is not None:
         s = path.synapse
-        synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog)
+        synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog, method=s.method)
         chain = [("filter", synapse)]
     if path.delay:
         chain = [("delay", g.Delay(size=size, span=owner.span, steps=path.delay)), *chain]

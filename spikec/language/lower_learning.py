@@ -117,6 +117,8 @@ def _filtered(graph: g.Graph, node: str, synapse: Synapse | None, name: str, lin
     if synapse is None:
         return node
     size, s = graph.op(node).size, synapse
-    graph.add(name, g.Filter(size=size, span=link.span, num=s.num, den=s.den, analog=s.analog))
+    graph.add(
+        name, g.Filter(size=size, span=link.span, num=s.num, den=s.den, analog=s.analog, method=s.method)
+    )
     graph.connect(node, name)
     return name

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec.errors import Span
-from spikec.graph import Constant, Noise, Operator, Table, TimeFunction
+from spikec.expressions import Call, Number
+from spikec.graph import Constant, Filter, Function, Graph, Noise, Operator, Table, TimeFunction
 from spikec.language import elements as e
 from spikec.nef.sampling import generator
 
@@ -32,17 +33,65 @@ def source(element: e.Input, dt: float) -> Operator:
         case e.WhiteSignal():
             samples = white_signal(element.source, element.path, element.size, dt)
             return _table(element, samples, np.arange(len(samples)), len(samples))
-        case e.WhiteNoise():
-            return noise(element.source, element.path, element.size, element.span)
+        case e.Curve():
+            return _curve(element, element.source, dt)
+        case e.Presented():
+            return _presented(element, element.source, dt)
     raise TypeError(element.source)
 
 
-def noise(process: e.WhiteNoise, key: str, size: int, span: Span) -> Noise:
-    """White noise keyed by the path of what it belongs to."""
-    return Noise(
-        size=size, span=span, distribution=process.distribution, a=process.a, b=process.b,
-        scale=process.scale, key=key, seed=process.seed,
-    )  # fmt: skip
+def add_noise(process: e.WhiteNoise, name: str, size: int, span: Span, graph: Graph) -> None:
+    """The node `name` of noise keyed by that path: samples, through functions and a synapse where it has
+    such.
+    """
+    functions, scale = process.functions, process.scale
+    chain: list[Operator] = [
+        Noise(
+            size=process.drawn or size, span=span, distribution=process.distribution,
+            a=process.a, b=process.b, scale=scale and not functions, key=name, seed=process.seed,
+        )
+    ]  # fmt: skip
+    if functions:
+        if scale:
+            functions = tuple(Call("*", (f, Number(graph.dt**-0.5))) for f in functions)
+        chain.append(Function(size=size, span=span, expressions=functions, arguments=process.drawn))
+    if process.synapse is not None:
+        s = process.synapse
+        chain.append(Filter(size=size, span=span, num=s.num, den=s.den, analog=s.analog, method=s.method))
+    before = None
+    for op, suffix in zip(chain, (".samples", ".values", "")[3 - len(chain) :], strict=True):
+        added = graph.add(name if op is chain[-1] else name + suffix, op)
+        if before is not None:
+            graph.connect(before, added)
+        before = added
+
+
+def _curve(element: e.Input, curve: e.Curve, dt: float) -> Table:
+    """Interpolated at every step from the first time to the last, 0 outside."""
+    from scipy.interpolate import make_interp_spline
+
+    first = math.ceil(curve.times[0] / dt - TOLERANCE)
+    last = math.floor(curve.times[-1] / dt + TOLERANCE)
+    at = np.clip(np.arange(first, last + 1) * dt, curve.times[0], curve.times[-1])
+    if curve.kind == "nearest":
+        middles = (np.array(curve.times[1:]) + curve.times[:-1]) / 2
+        inside = curve.values[np.searchsorted(middles, at, side="left")]
+    else:
+        degree = {"linear": 1, "quadratic": 2, "cubic": 3}[curve.kind]
+        inside = make_interp_spline(curve.times, curve.values, k=degree)(at)
+    outside = np.zeros((1, element.size))
+    starts = np.arange(first, last + 2)
+    if first > 0:
+        return _table(element, np.vstack([outside, inside, outside]), np.append(0, starts))
+    return _table(element, np.vstack([inside, outside]), starts)
+
+
+def _presented(element: e.Input, shown: e.Presented, dt: float) -> Table:
+    """Row k from the step after t = k * each on; the first step shows the first row."""
+    rows, period = shown.values, round(len(shown.values) * shown.each / dt)
+    starts = np.ceil(np.arange(len(rows)) * shown.each / dt - TOLERANCE).astype(np.int64) + 1
+    # A step that is a multiple of the period ends the last row.
+    return _table(element, np.vstack([rows[-1:], rows]), np.append(0, starts), period)
 
 
 def _table(element: e.Input, samples: Array, starts: NDArray[np.int64], period: int = 0) -> Table:
@@ -93,4 +142,7 @@ def white_signal(signal: e.WhiteSignal, path: str, size: int, dt: float) -> Arra
     spectrum[kept] = rng.standard_normal((count, size)) + 1j * rng.standard_normal((count, size))
     values = np.fft.irfft(spectrum, n=steps, axis=0)
     values *= signal.rms / np.sqrt(np.mean(values**2, axis=0))
+    if signal.start is not None:  # the first step reads row 1
+        nearest = np.abs(values - signal.start).argmin(axis=0)
+        values = np.stack([np.roll(v, 1 - k) for v, k in zip(values.T, nearest, strict=True)], axis=1)
     return np.asarray(values, dtype=np.float64)

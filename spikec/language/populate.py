@@ -17,7 +17,7 @@ from spikec.language import vocabulary as v
 from spikec.language.elements import Array, FunctionNode, Population, Relay, WhiteNoise
 from spikec.language.evaluate import arguments, evaluate, integer, number
 from spikec.language.frame import Frame
-from spikec.language.noise import white_noise
+from spikec.language.noise import NOISES, noise
 from spikec.language.outputs import expressions
 from spikec.language.signatures import Parameter, convert, seed_of
 from spikec.language.values import FREQUENCY, TIME, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
@@ -71,14 +71,14 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
     options = _options(entries, found)
     _initial_state(options, written, found)
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
-    noise = found.attempt(_noise, entries, seed or 0)
+    noisy = found.attempt(_noise, entries, seed or 0)
     if not found.any:
         found.attempt(_check_rows, entries, sizes["neurons"], sizes["dims"])
     found.finish()
     count, span = sizes["count"], statement.span
     _plan_memory(sizes, options.get("n_eval_points", 0), span, frame)
     paths = [path] if kind == "ensemble" else [f"{path}[{i}]" for i in range(count)]
-    made = [_ensemble(p, sizes, options, seed or 0, noise, span) for p in paths]
+    made = [_ensemble(p, sizes, options, seed or 0, noisy, span) for p in paths]
     return made[0] if kind == "ensemble" else Array(path, tuple(made), span)
 
 
@@ -193,14 +193,19 @@ def _noise(entries: Entries, seed: int) -> WhiteNoise | None:
     entry = entries["noise"]
     if entry is None:
         raise AlreadyReported
-    if not isinstance(entry.value, Record) or entry.value.name != "white_noise":
+    if not isinstance(entry.value, Record) or entry.value.name not in NOISES:
+        listed = ", ".join(NOISES)
         raise Mistake(
-            "the noise of an ensemble is white_noise", entry.span, "write noise=white_noise(std=0.1)"
+            f"the noise of an ensemble is one of {listed}", entry.span, "write noise=white_noise(std=0.1)"
         )
-    size, noise = white_noise(entry.value, seed)
+    size, made = noise(entry.value, seed)
     if size != 1:
         raise Mistake("the noise of an ensemble has no dims", entry.span, "every neuron has noise of its own")
-    return noise
+    if made.functions:
+        raise Mistake(
+            "the noise of an ensemble is gaussian or uniform", entry.span, "write noise=white_noise(std=0.1)"
+        )
+    return made
 
 
 def _check_rows(entries: Entries, neurons: int, dims: int) -> None:

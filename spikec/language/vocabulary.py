@@ -10,7 +10,7 @@ import numpy as np
 from spikec.errors import Span
 from spikec.graph import Distribution
 from spikec.language.scope import suggestion
-from spikec.language.signatures import Parameter, bind, check_unit
+from spikec.language.signatures import Parameter, bind, check_unit, text_of
 from spikec.language.values import PLAIN, TIME, Entry, Mistake, Record, Value
 from spikec.nef.converted import PoissonSpiking, RegularSpiking, StochasticSpiking
 from spikec.nef.izhikevich import Izhikevich
@@ -61,11 +61,14 @@ NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
 
 @dataclass(frozen=True)
 class Synapse:
-    """H(s) = num(s) / den(s), highest power first (in z where `analog` is False)."""
+    """H(s) = num(s) / den(s), highest power first (in z where `analog` is False); `method` as `graph.Filter`
+    has it.
+    """
 
     num: tuple[float, ...]
     den: tuple[float, ...]
     analog: bool = True
+    method: str = "zoh"
 
 
 # As in Nengo: what no one says otherwise is filtered by 5 ms.
@@ -99,7 +102,7 @@ def _rate_type(entry: Entry, what: str) -> NeuronType:
     return base
 
 
-SYNAPSES = ("lowpass", "alpha", "double_exp", "linear_filter", "none")
+SYNAPSES = ("lowpass", "alpha", "double_exp", "triangle", "linear_filter", "none")
 
 
 def synapse(value: Any, span: Span) -> Synapse | None:
@@ -118,6 +121,9 @@ def synapse(value: Any, span: Span) -> Synapse | None:
         case "double_exp":
             taus = bind(record, tuple(P(n, TIME, required=True, positive=True) for n in ("tau1", "tau2")))
             return Synapse((1.0,), (taus["tau1"] * taus["tau2"], taus["tau1"] + taus["tau2"], 1.0))
+        case "triangle":
+            length = bind(record, (P("length", TIME, required=True, positive=True),))["length"]
+            return Synapse((length,), (1.0,), False, "triangle")
         case "linear_filter":
             return _linear_filter(record)
     bind(record, ())
@@ -140,8 +146,14 @@ def _tau(value: Value, span: Span) -> float:
 def _linear_filter(record: Record) -> Synapse:
     given = bind(
         record,
-        (P("num", kind="vector", required=True), P("den", kind="vector", required=True), P("analog")),
+        (
+            P("num", kind="vector", required=True),
+            P("den", kind="vector", required=True),
+            P("analog"),
+            P("method", kind="any"),
+        ),
     )
+    method = _method(given["method"]) if "method" in given else "zoh"
     num, den = (np.trim_zeros(given[name], "f") for name in ("num", "den"))
     if not len(den):
         raise Mistake(
@@ -153,7 +165,20 @@ def _linear_filter(record: Record) -> Synapse:
             record.span,
             "a filter that can be computed has num no longer than den",
         )
-    return Synapse(tuple(map(float, num)) or (0.0,), tuple(map(float, den)), bool(given.get("analog", 1.0)))
+    analog = bool(given.get("analog", 1.0))
+    return Synapse(tuple(map(float, num)) or (0.0,), tuple(map(float, den)), analog, method)
+
+
+METHODS = ("zoh", "euler", "bilinear", "backward_diff")
+
+
+def _method(entry: Entry) -> str:
+    """How a filter is discretised, a text.  Raises `Mistake`."""
+    name = text_of(entry.value)
+    if name not in METHODS:
+        listed = ", ".join(f'"{method}"' for method in METHODS)
+        raise Mistake("the method of a filter is a word in quotes", entry.span, f"write one of {listed}")
+    return name
 
 
 # ----------------------------------------------------------------------------------------- distributions

@@ -82,4 +82,4 @@ def _of_size(op: g.Operator, size: int) -> g.Operator:
     if isinstance(op, g.Delay):
         return g.Delay(size=size, span=op.span, steps=op.steps)
     assert isinstance(op, g.Filter)
-    return g.Filter(size=size, span=op.span, num=op.num, den=op.den, analog=op.analog)
+    return g.Filter(size=size, span=op.span, num=op.num, den=op.den, analog=op.analog, method=op.method)

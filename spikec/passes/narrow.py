@@ -57,7 +57,12 @@ def _move(graph: g.Graph, name: str, filtered: str, product: str) -> None:
     readers = graph.readers(product)
     graph.remove(product)
     narrowed = g.Filter(
-        size=len(decoders), span=synapse.span, num=synapse.num, den=synapse.den, analog=synapse.analog
+        size=len(decoders),
+        span=synapse.span,
+        num=synapse.num,
+        den=synapse.den,
+        analog=synapse.analog,
+        method=synapse.method,
     )
     graph.add(product, narrowed)
     graph.connect(made, product)
