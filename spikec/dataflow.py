@@ -59,6 +59,8 @@ class Graph:
         self._ops: dict[str, dict[str, Any]] = {}
         self._into: dict[str, dict[str, Edges]] = {}
         self._from: dict[str, dict[str, Edges]] = {}
+        # What `input_ports` answered, until the inputs change: every pass asks several times.
+        self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
         # Nodes whose operator or inputs are other than when `verify` saw them last.
         self.changed: set[str] = set()
 
@@ -92,12 +94,16 @@ class Graph:
         known = self._into[target].get(source, {})
         edges = {**known, len(known): {"port": port, "signal": Signal(source, op.size, op.delay)}}
         self._into[target][source] = self._from[source][target] = edges
-        self.changed.add(target)
+        self._inputs_changed(target)
 
     def disconnect(self, source: str, target: str) -> None:
         """Remove all edges from `source` to `target`."""
         del self._into[target][source], self._from[source][target]
-        self.changed.add(target)
+        self._inputs_changed(target)
+
+    def _inputs_changed(self, name: str) -> None:
+        self.changed.add(name)
+        self._ports.pop(name, None)
 
     def op(self, name: str) -> Any:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
@@ -122,8 +128,9 @@ class Graph:
         for target in self._from.pop(name):
             if target != name:
                 del self._into[target][name]
-                self.changed.add(target)
+                self._inputs_changed(target)
         self.changed.discard(name)
+        self._ports.pop(name, None)
         del self._ops[name]
 
     def nodes(
@@ -136,10 +143,14 @@ class Graph:
         """Sources of the edges into `name` (on `port`), in the order in which they were connected."""
         return [source for source, p in self.input_ports(name) if port is None or p == port]
 
-    def input_ports(self, name: str) -> list[tuple[str, str]]:
+    def input_ports(self, name: str) -> tuple[tuple[str, str], ...]:
         """(source, port) of every edge into `name`, in the order in which they were connected."""
-        into = self._into[name].items()
-        return [(source, edge["port"]) for source, edges in into for edge in edges.values()]
+        known = self._ports.get(name)
+        if known is None:
+            into = self._into[name].items()
+            known = tuple([(source, edge["port"]) for source, edges in into for edge in edges.values()])
+            self._ports[name] = known
+        return known
 
     def readers(self, name: str) -> list[tuple[str, str]]:
         """(reader, port) of every edge out of `name`."""
@@ -152,7 +163,7 @@ class Graph:
         made._ops = self._ops.copy()
         made._into = {name: edges.copy() for name, edges in self._into.items()}
         made._from = {name: edges.copy() for name, edges in self._from.items()}
-        made.changed = self.changed.copy()
+        made._ports, made.changed = self._ports.copy(), self.changed.copy()
         return made
 
     def order(self) -> list[str]:

@@ -101,7 +101,7 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
     return problems
 
 
-def _check_ports(name: str, op: g.Operator, edges: list[tuple[str, str]]) -> Iterator[str]:
+def _check_ports(name: str, op: g.Operator, edges: tuple[tuple[str, str], ...]) -> Iterator[str]:
     kind = type(op).__name__
     allowed = pl.port_counts(op) if isinstance(op, pl.Weights) else PORTS.get(type(op), _NONE)
     counts: dict[str, int] = {}
