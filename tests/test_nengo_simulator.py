@@ -77,6 +77,25 @@ def test_functions_of_nodes_act_on_the_objects_of_the_caller() -> None:
     assert len({x for _, x in seen}) > 10
 
 
+def test_a_function_sees_what_it_captured_as_it_is_now() -> None:
+    factor = 2.0
+    with nengo.Network(seed=1) as net:
+        node = nengo.Node(lambda t: factor * t)
+        a = nengo.Ensemble(30, 1)
+        nengo.Connection(node, a)
+        probes = [nengo.Probe(node), nengo.Probe(a, synapse=0.01)]
+    results = []
+    for kind in (nengo.Simulator, Simulator):
+        factor = 2.0
+        with kind(net, progress_bar=False) as sim:
+            sim.run_steps(10)
+            factor = 30.0
+            sim.run_steps(10)
+        results.append([sim.data[p] for p in probes])
+    np.testing.assert_allclose(results[1][0], results[0][0], atol=1e-12)
+    np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-9)
+
+
 def test_what_a_node_raises_comes_out_and_what_was_recorded_stays() -> None:
     def fail(t: float) -> float:
         if t > 0.0105:

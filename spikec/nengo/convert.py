@@ -7,7 +7,7 @@ a form in the graph becomes part of it; all others run as Nengo made them, in ho
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ from spikec.nengo import hosts
 from spikec.nengo.forms import forms
 from spikec.nengo.functions import Traced
 from spikec.nengo.hosts import Watch
+from spikec.nengo.processes import Synapse
 from spikec.nengo.purity import Captured
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Table, is_time
@@ -39,14 +40,16 @@ class Converted:
 
     graph: host calls are named in it by `HostCall.call`.  calls: their functions, by that name.
     probes: the name of the graph's `Probe` that records a probe, flat; all others are in `recorded`, a list
-    of arrays that the host calls append to.  signals: Nengo's memory.  places: the node of each base signal
-    that has a value in the graph.  order: all operators that do something, in the order of Nengo's steps.
-    seeded: whether the graph holds random numbers drawn with the simulator's seed.
+    of arrays that the host calls append to.  ahead: names of those that record at every step what a filter
+    gives, and of which what it gives in the step after is meant.  signals: Nengo's memory.  places: the node
+    of each base signal that has a value in the graph.  order: all operators that do something, in the order
+    of Nengo's steps.  seeded: whether the graph holds random numbers drawn with the simulator's seed.
     """
 
     graph: g.Graph
     calls: dict[str, HostFunction]
     probes: dict[Any, str]
+    ahead: frozenset[str]
     recorded: dict[Any, list[Any]]
     signals: SignalDict
     places: dict[Signal, str]
@@ -60,6 +63,13 @@ class Converted:
     def current(self) -> bool:
         """Whether all that compiled functions captured is still what it was when they were compiled."""
         return all(captured.same() for captured in self._captured)
+
+    def again(self, seed: int) -> Converted | None:
+        """The same with what functions capture now; None where more than their numbers has changed."""
+        new = convert(self._model, seed)
+        if new.probes != self.probes or new.calls.keys() != self.calls.keys():
+            return None
+        return replace(self, graph=new.graph, _captured=new._captured)
 
     def start(self, seed: int) -> None:
         """Begin again: memory as it was at first, new step functions, with random numbers by `seed`.
@@ -115,6 +125,7 @@ class _Conversion:
         self.model, self.order, self.sides = model, order, chosen
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
+        self.ahead: set[Any] = set()
         watches, extra = self._watches()
         given = {
             base
@@ -136,13 +147,16 @@ class _Conversion:
         """Probes that host calls record, and the filters that run as hosts for them.
 
         A probe sees a signal at the end of a step, when it has been updated: that is what the graph's filters
-        give a step later.
+        give a step later.  Where one filter is all there is, the session looks ahead.
         """
         watches, extra = [], []
         for probe in self.model.probes:
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
             updated = [] if uses is None else uses.updates
+            if len(updated) == 1 and isinstance(self.sides.native.get(updated[0]), Synapse):
+                self.ahead.add(probe)
+                continue
             if not updated and not self.sides.only_host(base) and _whole_number(self._period(probe)):
                 continue
             watches.append(Watch(self.model.sig[probe]["in"], self._period(probe)))
@@ -155,7 +169,8 @@ class _Conversion:
 
     def _probe(self, number: int, probe: Any) -> None:
         """A probe of the graph: of a signal, or of a state of neurons."""
-        signal, every = self.model.sig[probe]["in"], max(1, round(self._period(probe)))
+        signal = self.model.sig[probe]["in"]
+        every = 1 if probe in self.ahead else max(1, round(self._period(probe)))
         name = f"probe.{number}"
         setters = self.sides.table.of[signal.base].sets if signal.base in self.sides.table.of else []
         neurons = setters[0] if setters and isinstance(setters[0], SimNeurons) else None
@@ -194,6 +209,7 @@ class _Conversion:
             self.graph,
             {},
             self.probes,
+            frozenset(self.probes[probe] for probe in self.ahead),
             self.recorded,
             signals,
             places,

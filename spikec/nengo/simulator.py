@@ -14,7 +14,7 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
 from nengo.cache import get_default_decoder_cache
-from nengo.exceptions import SimulatorClosed, ValidationError
+from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
@@ -150,7 +150,7 @@ class Simulator(nengo.Simulator):
         """Run steps, and keep what was recorded, also where one fails."""
         if self.closed:
             raise SimulatorClosed("Simulator cannot run because it is closed.")
-        running = self._started()
+        running = self._refreshed()
         try:
             running.advance(count, more)
         finally:
@@ -158,14 +158,28 @@ class Simulator(nengo.Simulator):
             self._time = self._n_steps * self.dt
             self._keep(running.drain())
 
+    def _refreshed(self) -> Running:
+        """The session, with what compiled functions captured as it is now."""
+        assert self._converted is not None
+        if self._converted.current():
+            return self._started()
+        kept = None if self._session is None else self._session.snapshot()
+        again = self._converted.again(self.seed)
+        self._drop_session()
+        if again is None:
+            raise SimulationError("What a function uses has changed its kind; reset the simulator.")
+        self._converted = again
+        if kept is not None:
+            self._started().restore(kept)
+        return self._started()
+
     def _started(self) -> Running:
         """The session, made when it is needed first."""
         if self._session is None:
             assert self._converted is not None
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
-            ahead: frozenset[str] = getattr(made, "ahead", frozenset())
-            self._session = session(made.graph, made.calls, int(self.partitions), precision, ahead)
+            self._session = session(made.graph, made.calls, int(self.partitions), precision, made.ahead)
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:
@@ -174,7 +188,7 @@ class Simulator(nengo.Simulator):
         for probe, name in self._converted.probes.items():
             signal = self.model.sig[probe]["in"]
             samples = drained[name]
-            if name in getattr(self._converted, "ahead", frozenset()) and probe.sample_every is not None:
+            if name in self._converted.ahead and probe.sample_every is not None:
                 steps = np.arange(self._n_steps - len(samples), self._n_steps) + 1
                 samples = samples[steps % (probe.sample_every / self.dt) < 1]
             self._sim_data[probe].extend(samples.reshape(len(samples), *signal.shape).astype(signal.dtype))
