@@ -194,7 +194,47 @@ def circle() -> nengo.Network:
     return net
 
 
-@pytest.mark.parametrize("make", [hosts, circle])
+def learners() -> nengo.Network:
+    """All rules of learning, and filters that set their output in the step of their input."""
+    with nengo.Network(seed=2) as net:
+        stim = nengo.Node(lambda t: [np.sin(9 * t), 0.3])
+        a, b, error = nengo.Ensemble(30, 2), nengo.Ensemble(25, 2), nengo.Ensemble(20, 2)
+        nengo.Connection(stim, a)
+        nengo.Connection(b, error)
+        nengo.Connection(stim, error, transform=-1)
+        pes = nengo.Connection(a, b, function=lambda x: 0 * x, learning_rule_type=nengo.PES())
+        rls = nengo.Connection(a, b, function=lambda x: x[::-1], learning_rule_type=nengo.RLS())
+        full = nengo.Connection(
+            a, b, learning_rule_type=nengo.PES(), solver=nengo.solvers.LstsqL2(weights=True)
+        )
+        for learned in (pes, rls, full):
+            nengo.Connection(error, learned.learning_rule)
+        voja = nengo.Connection(stim, b, learning_rule_type=nengo.Voja(), synapse=None)
+        nengo.Connection(error[0], voja.learning_rule, transform=0.1)
+        between = nengo.Connection(
+            a.neurons,
+            b.neurons,
+            transform=0.0001 * np.ones((25, 30)),
+            learning_rule_type=[nengo.BCM(), nengo.Oja()],
+        )
+        for learned in (pes, rls, full, between):
+            nengo.Probe(learned, "weights")
+        alpha = nengo.Node(nengo.Alpha(0.01), size_in=2, size_out=2)
+        digital = nengo.Node(nengo.LinearFilter([0.5, 0.2], [1, -0.3], analog=False), size_in=2, size_out=2)
+        for node in (alpha, digital):
+            nengo.Connection(a, node)
+            nengo.Probe(node)
+        nengo.Connection(alpha, error, synapse=None, transform=0.1)
+        nengo.Probe(b)
+        nengo.Probe(b, "scaled_encoders", sample_every=0.01)
+    return net
+
+
+def test_learning_rules_are_native() -> None:
+    assert not converted(learners()).calls
+
+
+@pytest.mark.parametrize("make", [hosts, circle, learners])
 def test_operators_that_have_no_form_run_as_nengo_made_them(make: Any) -> None:
     expected = reference(make(), STEPS)
     ours = run(make(), STEPS)

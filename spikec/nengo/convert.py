@@ -20,7 +20,7 @@ from nengo.utils.simulator import operator_dependency_graph
 from numpy.typing import NDArray
 
 from spikec import graph as g
-from spikec.nengo import hosts
+from spikec.nengo import hosts, weights
 from spikec.nengo.forms import forms
 from spikec.nengo.functions import Traced
 from spikec.nengo.hosts import Watch
@@ -179,7 +179,10 @@ class _Conversion:
         made = self.graph.add(
             name, g.Probe(size=signal.size, name=name, attribute=attribute, every=every, target=name)
         )
-        if state:
+        learned = self.sides.learning(signal.base)
+        if learned is not None:
+            self.graph.connect(weights.weights(self.values, learned), made, "weights")
+        elif state:
             self.graph.connect(self.values.neurons(neurons), made, "neurons")
         else:
             self.graph.connect(self.values.read(signal), made)

@@ -17,6 +17,7 @@ from spikec import graph as g
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import processes
 from spikec.nengo.functions import Traced, trace
+from spikec.nengo.learning import Learning, learning
 from spikec.nengo.linear import Linear, linear
 from spikec.nengo.neurons import neuron_type
 from spikec.nengo.processes import Synapse
@@ -31,7 +32,7 @@ class Preset:
     value: float
 
 
-Form: TypeAlias = Preset | Linear | Traced | Synapse | g.Table | NeuronType
+Form: TypeAlias = Preset | Linear | Traced | Synapse | g.Table | NeuronType | Learning
 
 
 def streams(order: Sequence[Operator], seed: int) -> dict[Operator, np.random.RandomState]:
@@ -52,9 +53,9 @@ def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> d
     """The form of every operator that has one."""
     random = streams(order, seed)
     read = _read_states(order, table)
-    found: dict[Operator, Form] = {}
+    found: dict[Operator, Form] = dict(learning(order, table))
     for op in order:
-        if is_time(op) or isinstance(op, SimProbe) or op in read:
+        if op in found or is_time(op) or isinstance(op, SimProbe) or op in read:
             continue
         form = _form(op, model, table, random)
         if form is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nengo
@@ -25,23 +25,46 @@ Coefficients = tuple[tuple[float, ...], tuple[float, ...], bool]
 
 @dataclass(frozen=True, eq=False)
 class Synapse:
-    """A linear synapse: `Filter(num, den, analog)`."""
+    """A linear synapse: `Filter(num, den, analog)`.
+
+    at_once: what the filter gives at step n + 1 is set in step n, when it includes the input of step n.
+    """
 
     num: tuple[float, ...]
     den: tuple[float, ...]
     analog: bool
+    at_once: bool = False
 
     def filter(self, size: int) -> g.Filter:
+        """The filter for a signal of `size`: one step later where it is `at_once`."""
         return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog)
+
+    def divided(self, dt: float) -> tuple[float, Synapse | None]:
+        """What is set at once, as a part of the input of the same step, and a filter of the steps before.
+
+        With y(n) = c x(n), x(n) = A x(n - 1) + b u(n) this is c b u(n) + c A x(n - 1).
+        """
+        d = discretise(self.num, self.den, self.analog, dt)
+        if not d.order:
+            return d.D, None
+        A = np.reshape(d.A, (d.order, d.order))
+        b, c = np.array(d.B), np.array(d.C)
+        first, rest = (d.D, c) if d.direct else (float(c @ b), c @ A)
+        den = np.real(np.poly(A))
+        num = np.real(np.poly(A - np.outer(b, rest))) - den
+        return first, Synapse(_numbers(num), _numbers(den), analog=False)
 
 
 def synapse(op: SimProcess, dt: float) -> Synapse | None:
-    """The filter that a process is, or None: it must update its output (a step later), and begin at 0."""
-    if op.mode != "update" or op.input is None or op.input.shape != op.output.shape:
+    """The filter that a process is, or None: it updates its output (a step later) or sets it, and begins at
+    0.
+    """
+    if op.mode == "inc" or op.input is None or op.input.shape != op.output.shape:
         return None
     if any(np.any(signal.initial_value) for signal in (op.output, *op.state.values())):
         return None
-    return coefficients(op.process, dt)
+    found = coefficients(op.process, dt)
+    return replace(found, at_once=True) if found and op.mode == "set" else found
 
 
 def coefficients(process: Any, dt: float) -> Synapse | None:

@@ -4,8 +4,8 @@ An operator is native where it has a form, and where all signals that it writes 
 
     set, then incremented    a sum of what natives and hosts add to it
     updated                  a filter, by one native operator and nobody else
-    incremented without      a state that gathers from step to step: all its writers are hosts
-    being set
+    incremented without      a state that gathers from step to step: all its writers are hosts, but for
+    being set                weights that rules of learning change
 
 Cheap operators between hosts are hosts too: their values need not enter the graph and leave it again.
 """
@@ -20,6 +20,7 @@ from nengo.builder import Operator, Signal
 from nengo.builder.probe import SimProbe
 
 from spikec.nengo.forms import Form, Preset
+from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Table, is_time, places
@@ -43,6 +44,12 @@ class Sides:
         """Whether a signal has a value in the graph of which hosts are not the only source."""
         writers = self.table.of[base].writers if base in self.table.of else []
         return any(op in self.native for op in writers)
+
+    def learning(self, base: Signal) -> Learning | None:
+        """The form of learned weights, where a signal is such."""
+        writers = self.table.of[base].incs if base in self.table.of else []
+        form = self.native.get(writers[0]) if writers else None
+        return form if isinstance(form, Learning) and form.weights is base else None
 
     def only_host(self, base: Signal) -> bool:
         """Whether hosts are all that write a signal."""
@@ -74,6 +81,10 @@ def sides(
 
 def _can_be_a_sum(base: Signal, table: Table, forms: dict[Operator, Form], native: set[Operator]) -> bool:
     uses = table.of[base]
+    learned = [form for op in uses.writers if isinstance(form := forms.get(op), Learning)]
+    if learned and (uses.updates or base is learned[0].weights):
+        # Weights, and what rules keep: all operators of these, or none.
+        return len(learned) == len(uses.writers) and learned[0].group <= native
     if uses.updates:
         # The output or the state of a filter: written by nobody else.
         writers = uses.writers

@@ -13,11 +13,14 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec.expressions import Time
 from spikec.nef.neurons import NeuronType
+from spikec.nengo import weights
 from spikec.nengo.forms import Preset
 from spikec.nengo.functions import Traced
 from spikec.nengo.hosts import Call
+from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import Names
+from spikec.nengo.populations import population
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, whole
@@ -62,28 +65,30 @@ class Values:
         table = self.sides.table
         if table.constant(base):
             numbers = np.asarray(base.initial_value, np.float64).ravel()
-            self._new(base, self.names.of(base), constant(numbers))
+            self.new(base, self.names.of(base), constant(numbers))
             return
         uses = table.of[base]
         if any(is_time(op) for op in uses.writers):
-            self._new(base, "time", g.TimeFunction(size=1, expressions=(Time(),)))
+            self.new(base, "time", g.TimeFunction(size=1, expressions=(Time(),)))
             return
         only: Any = uses.writers[0] if len(uses.writers) == 1 else None
         form = self.sides.native.get(only)
-        if isinstance(form, Synapse):
-            name = self._new(base, self.names.of(base), form.filter(base.size))
+        if isinstance(form, Synapse) and not form.at_once:
+            name = self.new(base, self.names.of(base), form.filter(base.size))
             self.pending.append(lambda: self.graph.connect(self.read(only.input), name))
-        elif isinstance(form, (NeuronType, Traced, g.Table)):
+        elif isinstance(form, (NeuronType, Traced, g.Table, Synapse)):
             self.known[base] = self.source(only, form)
         else:
-            name = self._new(base, self.names.of(base), g.Sum(size=base.size))
-            self.pending.append(lambda: self._connect(name, self._terms(base)))
+            name = self.new(base, self.names.of(base), g.Sum(size=base.size))
+            self.pending.append(lambda: self.connect(name, self._terms(base)))
 
-    def _new(self, key: Any, name: str, op: g.Operator) -> str:
+    def new(self, key: Any, name: str, op: g.Operator) -> str:
+        """A new node, known by `key`."""
         self.known[key] = self.graph.add(self.names.unique(name), op)
         return self.known[key]
 
-    def _connect(self, target: str, terms: Sequence[str], port: str = "x") -> None:
+    def connect(self, target: str, terms: Sequence[str], port: str = "x") -> None:
+        """Connect all `terms` to a node."""
         for term in terms:
             self.graph.connect(term, target, port)
 
@@ -104,7 +109,7 @@ class Values:
         start = np.asarray(base.initial_value, np.float64).ravel()
         if table.of[base].updates:
             return self._late(base, start)
-        terms += [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
+        terms += [self.part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
         kept = np.where(table.covered(base), 0.0, start)
         if kept.any() and self.sides.in_graph(base):
             terms.append(self.graph.add(self.names.unique(f"{self.names.of(base)}.kept"), constant(kept)))
@@ -121,6 +126,8 @@ class Values:
             return [self.graph.add(self.names.unique(f"{self.names.of(base)}.preset"), constant(numbers))]
         if isinstance(form, Linear):
             return [self._linear(form)]
+        if isinstance(form, Learning):
+            return [weights.product(self, op, form)]
         return [self.source(op, form)]
 
     def _linear(self, form: Linear) -> str:
@@ -150,93 +157,46 @@ class Values:
             return self.known[op]
         base = op.output.base
         if isinstance(form, NeuronType):
-            name = self._new(op, self.names.of(base), g.Decoders(size=base.size, matrix=None))
+            name = self.new(op, self.names.of(base), g.Decoders(size=base.size, matrix=None))
             self.graph.connect(self.neurons(op), name, "activity")
         elif isinstance(form, Traced) and op.x is not None:
             function = g.Function(size=base.size, expressions=form.expressions, arguments=op.x.size)
-            name = self._new(op, self.names.of(base), function)
+            name = self.new(op, self.names.of(base), function)
             self.pending.append(lambda: self.graph.connect(self.read(op.x), name))
         elif isinstance(form, Traced):
-            name = self._new(
+            name = self.new(
                 op, self.names.of(base), g.TimeFunction(size=base.size, expressions=form.expressions)
             )
+        elif isinstance(form, Synapse):
+            name = self.new(op, self.names.of(base), g.Sum(size=base.size))
+            self.pending.append(lambda: self._at_once(name, op, form))
         else:
-            name = self._new(op, self.names.of(base), form)
+            name = self.new(op, self.names.of(base), form)
         return name
+
+    def _at_once(self, name: str, op: Operator, form: Synapse) -> None:
+        """A synapse that sets its output in the step of its input."""
+        source, (first, rest) = self.read(op.input), form.divided(self.model.dt)
+        if first:
+            matrix = sp.diags_array(np.full(op.input.size, first), format="csr")
+            self.graph.connect(self.product(f"{name}.at_once", source, matrix), name)
+        if rest is not None:
+            late = self.graph.add(self.names.unique(f"{name}.late"), rest.filter(op.input.size))
+            self.graph.connect(source, late)
+            self.graph.connect(late, name)
 
     # ----------------------------------------------------------------------------------------- neurons
 
     def neurons(self, op: SimNeurons) -> str:
-        """The population of an operator of neurons: J = encoders x + bias + all else that J gets."""
-        key = (op, "neurons")
-        if key not in self.known:
-            self._population(op, key)
-        return self.known[key]
+        """The population of an operator of neurons."""
+        return population(self, op)
 
-    def _population(self, op: SimNeurons, key: Any) -> None:
-        base, size = op.J.base, op.J.size
-        ensemble = self.names.ensembles.get(base)
-        writers = [w for w in self.sides.table.of[base].writers if w in self.sides.native]
-        encoding = self._encoding(writers, ensemble)
-        bias = np.zeros(size)
-        rest = []
-        for writer in writers:
-            form = self.sides.native[writer]
-            if isinstance(form, Preset):
-                bias[form.rows] += form.value
-            elif isinstance(form, Linear) and self.sides.table.constant(form.source):
-                bias += form.matrix() @ np.asarray(form.source.initial_value, np.float64).ravel()
-            elif writer is not encoding:
-                rest.append(writer)
-        matrix = self.sides.native[encoding].dense() if encoding else np.zeros((size, 1))  # type: ignore[union-attr]
-        radius = float(ensemble.radius) if ensemble is not None else 1.0
-        population = g.Neurons(
-            size=size,
-            path=self.names.population(op),
-            dims=matrix.shape[1],
-            neuron=self.sides.native[op],  # type: ignore[arg-type]
-            radius=radius,
-            encoders=matrix * radius,
-            gain=np.ones(size),
-            bias=bias,
-            points=lambda: np.zeros((0, matrix.shape[1])),
-            seed=0,
-            initial_state={
-                name: np.array(signal.initial_value, np.float64) for name, signal in op.state.items()
-            },
-        )
-        name = self._new(key, population.path, population)
-        self.pending.append(lambda: self._feed(name, base, encoding, rest))
-
-    def _encoding(self, writers: Sequence[Operator], ensemble: Any) -> Operator | None:
-        """The operator that encodes what an ensemble represents, or the widest one where there is none."""
-        found = [
-            (w, form)
-            for w in writers
-            if isinstance(form := self.sides.native[w], Linear)
-            and form.block is not None
-            and not self.sides.table.constant(form.source)
-        ]
-        if ensemble is not None:
-            encoders = self.model.sig[ensemble].get("encoders")
-            found = [(w, form) for w, form in found if w.A is encoders]
-        return found[0][0] if found else None
-
-    def _feed(self, name: str, base: Signal, encoding: Operator | None, rest: Sequence[Operator]) -> None:
-        if encoding is not None:
-            form = self.sides.native[encoding]
-            assert isinstance(form, Linear)
-            self.graph.connect(self._one_piece([self.value(form.source)], form.source.size), name, "x")
-        terms = [node for writer in rest for node in self.term(writer, base)]
-        terms += [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
-        if terms:
-            self.graph.connect(self._one_piece(terms, base.size), name, "J")
-
-    def _one_piece(self, terms: Sequence[str], size: int) -> str:
+    def one_piece(self, terms: Sequence[str], size: int) -> str:
+        """The sum of `terms` as a signal that stands in one piece."""
         if len(terms) == 1 and isinstance(self.graph.op(terms[0]), IN_ONE_PIECE):
             return terms[0]
         made = self.graph.add(self.names.unique(f"{terms[0]}.sum"), g.Sum(size=size))
-        self._connect(made, terms)
+        self.connect(made, terms)
         return made
 
     # ------------------------------------------------------------------------------------------- hosts
@@ -261,7 +221,7 @@ class Values:
             first += base.size
         self.graph.connect(argument, name)
 
-    def _part(self, k: int, base: Signal) -> str:
+    def part(self, k: int, base: Signal) -> str:
         """What call k made of a signal."""
         key = (k, base)
         if key not in self.known:
@@ -276,7 +236,7 @@ class Values:
         """What hosts update in a step is read in the next: it begins as Nengo's memory does."""
         name = self.names.of(base)
         late = self.graph.add(self.names.unique(f"{name}.late"), g.Delay(size=base.size, steps=1))
-        last = [self._part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
+        last = [self.part(k, base) for k, call in enumerate(self.calls) if base in call.gives]
         self.graph.connect(last[-1], late)
         if not start.any():
             return [late]
