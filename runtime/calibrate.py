@@ -51,7 +51,7 @@ def profile() -> dict[str, Any]:
     say("measuring this host once, for predictions; this takes about a minute")
     measured = _both_precisions()
     say("wires")
-    wires = {"ring": calibrate_wires.measure_ring(cores)}
+    wires = {"ring": calibrate_wires.measure_ring()}
     wires |= {name: calibrate_wires.measure_sockets(name) for name in ("ipc", "tcp")}
     say("recording")
     recording = calibrate_recording.measure()

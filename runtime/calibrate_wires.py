@@ -46,24 +46,22 @@ def _manifest(members: int, wires: int, words: int) -> Manifest:
     return Manifest("calibration", 0, 1e-3, "float32", 0, (None,) * members, made, ())  # type: ignore[arg-type]
 
 
-def measure_ring(cores: int) -> dict[str, float]:
+def measure_ring() -> dict[str, float]:
     """Costs of rings in shared memory."""
     rows, times = [], []
     for wires, words in SIZES:
         rows.append({"latency": 1.0, "message": 2.0 * wires, "word": 2.0 * wires * words})
-        times.append(_ring(2, wires, words, 500 if words < 4096 else 50))
-    costs = fit(rows, times)
-    members = 2 * max(2, cores)
-    crowded = _ring(members, 1, 1, 100) * max(2, cores) / members
-    return costs | {"process": max(0.0, crowded - costs["latency"])}
+        times.append(_ring(wires, words, 500 if words < 4096 else 50))
+    return fit(rows, times)
 
 
-def _ring(members: int, wires: int, words: int, count: int) -> float:
-    """ns per step of members in threads of this process."""
+def _ring(wires: int, words: int, count: int) -> float:
+    """ns per step of two members in threads of this process."""
+    members = 2
     manifest = _manifest(members, wires, words)
     layout = ring.segment_layout(manifest)
     segment = np.zeros(layout.words, np.int64)
-    ring.prepare(segment, SPIN_ALONE if members == 2 else SPIN_SHARED)
+    ring.prepare(segment, SPIN_ALONE)
     rows = np.arange(len(manifest.wires) * words)
     spent = [0.0] * members
 
@@ -105,8 +103,7 @@ def measure_sockets(transport: str) -> dict[str, float]:
     for wires, words in ((1, 1), (1, 8192), (4, 1)):
         rows.append({"latency": 1.0, "message": 2.0 * wires, "word": 2.0 * wires * words})
         times.append(_sockets(transport, wires, words, 100))
-    costs = {"latency": 0.0, "message": 0.0, "word": 0.0} | fit(rows, times)
-    return costs | {"process": costs["latency"]}
+    return {"latency": 0.0, "message": 0.0, "word": 0.0} | fit(rows, times)
 
 
 def _sockets(transport: str, wires: int, words: int, count: int) -> float:

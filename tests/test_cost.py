@@ -18,6 +18,8 @@ from spike_runtime import (
     calibrate_stages,
     calibrate_timing,
 )
+from spike_runtime.job import deal
+from spike_runtime.manifest import Cost
 from spike_runtime.ops import simd
 
 from spikec import graph as g
@@ -184,10 +186,25 @@ def test_operations_of_an_expression(source: str, counts: tuple[int, int]) -> No
 
 
 def test_partitions_beyond_the_cores_share_them() -> None:
-    made = plan.make_plan(populations(count=8, neurons=100), 8, REFERENCE, "float32")
-    work = sum(c.total for c in made.costs)
-    assert REFERENCE.cores < 8
-    assert made.step >= work / REFERENCE.cores
+    wires = {
+        "ring": {"latency": 3.0, "message": 0.5, "word": 0.0},
+        "tcp": {"latency": 50.0, "message": 9.0, "word": 0.0},
+    }
+    host = replace(REFERENCE, cores=2, wires=wires)
+    costs = [Cost({"NeuronGroup": 10.0 * k}, 4.0) for k in range(1, 6)]
+    assert cost.step_time(costs[:2], host, "ring") == 20 + 4
+    # One process has partitions 0 and 1, the other one 2, 3 and 4, which wait for messages only together.
+    assert cost.step_time(costs, host, "ring") == 30 + 40 + 50 + 3 * (4 - 3) + 3
+    # Five processes share the cores.
+    assert cost.step_time(costs, host, "tcp") == (150 + 5 * 4 + 5 * 50) / 2
+
+
+def test_the_plan_deals_partitions_to_processes_as_the_runtime_does() -> None:
+    host = replace(REFERENCE, cores=3, wires={"ring": {"latency": 0.0, "message": 0.0, "word": 0.0}})
+    for count in range(4, 12):
+        costs = [Cost({"NeuronGroup": float(k * k % 7)}, 0.0) for k in range(count)]
+        shares = deal(tuple(range(count)), 3)
+        assert cost.step_time(costs, host, "ring") == max(sum(costs[p].total for p in s) for s in shares)
 
 
 # ------------------------------------------------------------------------------------------ bad profiles

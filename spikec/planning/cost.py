@@ -156,14 +156,19 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: Transport = 
 def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) -> float:
     """ns per step of all partitions together on one host.
 
-    With a core for each, that of the slowest; with fewer cores, all work in turn, with a change of process
-    for each.
+    With a core for each, that of the slowest.  With fewer cores, neighbours work in turn: by rings in one
+    process for each core, where some go on while messages for others are on their way; by sockets with a
+    change of process for each, which takes about as long as a message.
     """
-    slowest = max(c.total for c in costs)
-    if len(costs) <= profile.cores:
+    slowest, count, cores = max(c.total for c in costs), len(costs), profile.cores
+    if count <= cores:
         return slowest
-    switches = profile.wires[transport]["process"] * len(costs)
-    return max(slowest, (sum(c.total for c in costs) + switches) / profile.cores)
+    latency = profile.wires[transport]["latency"]
+    if transport != "ring":
+        return max(slowest, sum(c.total + latency for c in costs) / cores)
+    work = [c.total - min(c.exchange, latency) for c in costs]
+    shares = [sum(work[k * count // cores : (k + 1) * count // cores]) for k in range(cores)]
+    return max(slowest, max(shares) + min(latency, max(c.exchange for c in costs)))
 
 
 def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport) -> float:

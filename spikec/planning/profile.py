@@ -53,7 +53,7 @@ STAGE_COSTS = (
     "events",
 )
 RECORDING_COSTS = ("sample", "number", "event")
-WIRE_COSTS = ("latency", "message", "word", "process")
+WIRE_COSTS = ("latency", "message", "word")
 
 
 class CalibrationError(SpikeError):
