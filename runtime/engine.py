@@ -17,7 +17,7 @@ from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
 from spike_runtime.eager import loop
-from spike_runtime.loop import compile_loop, load
+from spike_runtime.loop import loop_of
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
@@ -105,8 +105,7 @@ class Engine:
 
     def compile(self) -> None:
         """Compile the program; its state stays as it is."""
-        program = load(self._program)
-        self._loop, self._arrays = compile_loop(program, self.constants, self.state, self.segment)
+        self._loop, self._arrays = loop_of(self._program, self.constants, self.state, self.segment)
         self._table = pack(self._arrays)
 
     @property

@@ -24,8 +24,8 @@ class Structure:
         self._calls = sum(isinstance(node, ast.Call) for node in ast.walk(tree))
         types = sorted((name, a.dtype.str, a.ndim) for given in arrays for name, a in given.items())
         text = "\n".join(ast.unparse(node) for node in body)
-        digest = hashlib.sha256(f"{text}\n{types}".encode()).hexdigest()
-        self._mark = kernel_folder() / "programs" / digest[:32]
+        self.digest = hashlib.sha256(f"{text}\n{types}".encode()).hexdigest()
+        self._mark = kernel_folder() / "programs" / self.digest[:32]
 
     @property
     def seconds(self) -> float:

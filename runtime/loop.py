@@ -26,6 +26,7 @@ from pytensor.compile.mode import NUMBA
 from pytensor.link.numba.cache import compile_numba_function_src
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
 from spike_runtime.addresses import ENTRY, viewer
+from spike_runtime.known import Structure
 from spike_runtime.status import FULL
 from spike_runtime.version import source_version
 from spike_runtime.wires.atomics import load_acquire, store_release
@@ -40,9 +41,26 @@ MODE = NUMBA.excluding("canonicalize", "stabilize", "specialize", "add_mul_fusio
 # (first step, number of steps, word of the progress, address of the table) -> steps done: fewer where the run
 # was stopped, or a step left a status.
 Loop = Callable[[int, int, int, int], int]
+Arrays = dict[str, NDArray[Any]]
 
 
-def load(path: Path) -> ModuleType:
+# The loops of this process, by the structure of their programs.
+_loops: dict[str, Loop] = {}
+
+
+def loop_of(
+    path: Path, constants: Arrays, state: Arrays, segment: NDArray[np.int64]
+) -> tuple[Loop, list[NDArray[Any]]]:
+    """As `compile_loop`, for the program at `path`; partitions of one process share the loops of programs of
+    one structure.
+    """
+    structure = Structure(path, constants, state).digest
+    if structure not in _loops:
+        _loops[structure], _ = compile_loop(_load(path), constants, state, segment)
+    return _loops[structure], _arrays(constants, state, segment)
+
+
+def _load(path: Path) -> ModuleType:
     """A program as a module."""
     module = ModuleType(path.stem)
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
@@ -50,10 +68,7 @@ def load(path: Path) -> ModuleType:
 
 
 def compile_loop(
-    program: ModuleType,
-    constants: dict[str, NDArray[Any]],
-    state: dict[str, NDArray[Any]],
-    segment: NDArray[np.int64],
+    program: ModuleType, constants: Arrays, state: Arrays, segment: NDArray[np.int64]
 ) -> tuple[Loop, list[NDArray[Any]]]:
     """The compiled loop over the program's step, and the arrays that its table must hold."""
     clock = pytensor.tensor.TensorType("int64", ())("n")
@@ -72,9 +87,7 @@ def compile_loop(
         accept_inplace=True,
         on_unused_input="ignore",
     )
-    arguments = [np.zeros((), np.int64), *(constants[name] for name in a)] + [
-        segment if name == "segment" else state[name] for name in s
-    ]
+    arguments = _arrays(constants, state, segment)
     fgraph = function.maker.fgraph
     offset = 1 + len(a)
     positions = [offset + list(s).index(name) for name in names]
@@ -85,6 +98,16 @@ def compile_loop(
     ]
     words = {"status": offset + list(s).index("status"), "segment": offset + list(s).index("segment")}
     return _loop(fgraph, copies, arguments, **words), arguments
+
+
+def _arrays(constants: Arrays, state: Arrays, segment: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """What a loop works on, in the order of its table: the step's number, constants, what changes."""
+    changing = {**state, "segment": segment}
+    return [
+        np.zeros((), np.int64),
+        *(constants[name] for name in sorted(constants)),
+        *(changing[name] for name in sorted(changing)),
+    ]
 
 
 def _variable(name: str, value: NDArray[Any]) -> Any:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from spike_runtime.engine import Engine
 from spike_runtime.results import Run
+from spike_runtime.wires import layout
 
 import spikec
 
@@ -62,3 +64,17 @@ def test_lists_of_spikes_give_the_same_bytes(tmp_path: Path) -> None:
     assert all(len(runs[0].probe(name).values) > 100 for name in runs[0].names)
     for run in runs[1:]:
         same(runs[0], run)
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_partitions_of_one_structure_share_a_loop(tmp_path: Path) -> None:
+    """In one process; what they work on is their own."""
+    path = MODELS / "bench" / "small_ensembles.spk"
+    made = spikec.compile(path, 4, tmp_path / "model", parameters={"count": 12, "neurons": 20})
+    places = layout.segment_layout(made.manifest)
+    segment = np.zeros(places.words, np.int64)
+    engines = [Engine(made.manifest, tmp_path / "model", p, segment, places) for p in range(4)]
+    by_input = {"outputs" in (tmp_path / "model" / f"partition_{p}.py").read_text(): p for p in range(4)}
+    assert len(by_input) == 2  # one has the input, which is in its program
+    loops, tables = {e.entry.loop for e in engines}, {e.entry.table for e in engines}
+    assert 2 <= len(loops) < len(tables) == 4

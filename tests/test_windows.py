@@ -219,6 +219,7 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
         return loop(fgraph, *rest, **more)
 
     monkeypatch.setattr(spike_runtime.loop, "_loop", seen)
+    monkeypatch.setattr(spike_runtime.loop, "_loops", {})
     whole = data(graph, 1, 0)
     recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole
