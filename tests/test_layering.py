@@ -19,6 +19,7 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 LAYERS = {
     "words": "errors expressions cache nef.neurons nef.izhikevich nef.converted",
     "graph": "dataflow graph plasticity",
+    "tracing": "tracing.*",
     "neural engineering": "nef.*",
     "synapse level": "projections",
     "syntax": "language.syntax language.parser* language.format*",
@@ -34,8 +35,9 @@ LAYERS = {
     "program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.emit dump",
-    "whole": "pipeline",
+    "whole": "pipeline sessions",
     "Nengo": "nengo.*",
+    "networks": "network.*",
     "people": "views.* api cli",
 }
 # Third-party packages that few files may import: patterns of their modules.
@@ -57,8 +59,8 @@ ONLY_IN = {
 EDGES = {
     "spike_runtime.manifest": "spikec.*",
     "spike_runtime.hosts": "spikec.planning.sites",
-    "spike_runtime.session": "spikec.nengo.*",
-    "spike_runtime.calls": "spikec.nengo.*",
+    "spike_runtime.session": "spikec.sessions",
+    "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",

@@ -15,7 +15,7 @@ import pytest
 from converted import converted, nengo
 
 from spikec.expressions import evaluate, to_text
-from spikec.nengo.functions import trace
+from spikec.tracing.functions import trace
 
 GAIN = 3.0
 VECTOR = np.array([1.0, 2.0])

@@ -152,7 +152,7 @@ def test_the_targets_of_make_exist(commands: dict[str, str]) -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
-        *(f"docs/{n}.md" for n in ("results", "python", "nengo", "architecture")),
+        *(f"docs/{n}.md" for n in ("results", "python", "nengo", "nef", "architecture")),
     ],
 )
 def test_links_lead_somewhere(page: str) -> None:

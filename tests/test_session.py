@@ -14,12 +14,12 @@ from spike_runtime.session import Session
 from spikec import frontend
 from spikec import graph as g
 from spikec.expressions import FUNCTIONS, Call, Component, Number, Time
-from spikec.nengo.sessions import assigned
 from spikec.passes.drop import drop
 from spikec.passes.share import share
 from spikec.pipeline import Options, compile_graph, passes
 from spikec.program.emit import emit
 from spikec.program.schedule import schedule
+from spikec.sessions import assigned
 from spikec.verify import verify
 
 MODEL = """

@@ -76,7 +76,7 @@ def route(
     sources: list[Part],
     targets: list[Part],
     transform: float | g.Array | None,
-    span: Span,
+    span: Span | None,
 ) -> list[Edge]:
     """Connect sources, side by side, through a transform to targets; gives the edges into targets."""
     if isinstance(transform, np.ndarray):
@@ -85,7 +85,7 @@ def route(
 
 
 def _aligned(
-    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], factor: float, span: Span
+    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], factor: float, span: Span | None
 ) -> list[Edge]:
     """Entry k of the sources goes to entry k of the targets, times `factor`."""
     edges = []
@@ -121,7 +121,7 @@ def _overlaps(sources: list[Part], targets: list[Part]) -> list[tuple[int, int, 
 
 
 def _dense(
-    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span
+    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span | None
 ) -> list[Edge]:
     """A matrix over all sources and targets: block by block where few hold anything, else gathered first."""
     row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
@@ -163,7 +163,7 @@ def _placed(block: g.Array, source: Part, target: Part) -> g.Matrix:
     return matrix(target.size, source.size, rows, columns, block[i, j])
 
 
-def gather(graph: g.Graph, name: str, parts: list[Part], span: Span) -> tuple[str, int]:
+def gather(graph: g.Graph, name: str, parts: list[Part], span: Span | None) -> tuple[str, int]:
     """A node whose signal is the parts one after the other, and its size."""
     total = sum(len(p.taken) for p in parts)
     if len(parts) == 1 and parts[0].whole:
@@ -177,7 +177,7 @@ def gather(graph: g.Graph, name: str, parts: list[Part], span: Span) -> tuple[st
     return joined.node, total
 
 
-def _joined(graph: g.Graph, name: str, parts: list[Part], span: Span) -> Part:
+def _joined(graph: g.Graph, name: str, parts: list[Part], span: Span | None) -> Part:
     total = sum(len(p.taken) for p in parts)
     if len(parts) == 1:
         part = parts[0]

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.nengo import hosts, weights
 from spikec.nengo.forms import forms
-from spikec.nengo.functions import Traced
 from spikec.nengo.hosts import Watch
 from spikec.nengo.processes import Synapse
-from spikec.nengo.purity import Captured
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Table, is_time
 from spikec.nengo.values import Values
+from spikec.tracing.functions import Traced
+from spikec.tracing.purity import Captured
 from spikec.verify import circles
 
 HostFunction: TypeAlias = Callable[[int, NDArray[np.float64]], NDArray[np.float64]]

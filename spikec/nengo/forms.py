@@ -16,12 +16,12 @@ from nengo.builder.processes import SimProcess
 from spikec import graph as g
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import processes
-from spikec.nengo.functions import Traced, trace
 from spikec.nengo.learning import Learning, learning
 from spikec.nengo.linear import Linear, linear
 from spikec.nengo.neurons import neuron_type
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
+from spikec.tracing.functions import Traced, trace
 
 
 @dataclass(frozen=True, eq=False)

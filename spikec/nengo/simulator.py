@@ -21,7 +21,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, SimulationData
-from spikec.nengo.sessions import Running, session
+from spikec.sessions import Running, session
 
 # Seconds between two looks at the progress bar, and at what else wants to be heard.
 SHOWN_EVERY = 0.2

@@ -15,7 +15,6 @@ from spikec.expressions import Time
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
 from spikec.nengo.forms import Preset
-from spikec.nengo.functions import Traced
 from spikec.nengo.hosts import Call
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
@@ -24,6 +23,7 @@ from spikec.nengo.populations import population
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, whole
+from spikec.tracing.functions import Traced
 
 # Neurons read these as they are; what other operators set need not stand in one piece.
 IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)

@@ -17,6 +17,7 @@ from spike_runtime.manifest import Cost
 from spike_runtime.session import Session, Snapshot
 
 from spikec import graph as g
+from spikec.errors import ModelError
 from spikec.frontend import collector_paused
 from spikec.nef.blas import one_thread
 from spikec.pipeline import Options, passes
@@ -87,9 +88,10 @@ class CallsAlone:
 
 
 def prepared(graph: g.Graph) -> g.Graph:
-    """All passes but `build`: Nengo has built the populations, and scaled the currents into them."""
+    """All passes; `build` only where populations are described: those of Nengo are built already."""
+    described = any(True for _ in graph.nodes(g.Ensemble))
     for stage, apply in passes(Options(cache=False)):
-        if stage != "build":
+        if described or stage != "build":
             graph = verify(apply(graph))
     return graph
 
@@ -103,6 +105,7 @@ def session(
     """
     if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
         return CallsAlone(graph, calls)
+    sources = graph.sources
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))
     try:
         with collector_paused(), one_thread():
@@ -110,10 +113,12 @@ def session(
             assignment = assigned(graph, partitions, precision)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
-        manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.nengo")
+        manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.sessions")
         made = Session(manifest, home / "model", calls, ahead=ahead)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
+        if isinstance(error, ModelError):
+            raise ModelError(error.diagnostics, sources | error.sources) from None
         raise
     weakref.finalize(made, shutil.rmtree, home, ignore_errors=True)
     return made

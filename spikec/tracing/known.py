@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.nengo.symbols import Symbol
+from spikec.tracing.symbols import Symbol
 
 # Functions of NumPy that work on arrays of objects as they are, or take no symbols at all.
 AS_THEY_ARE = """

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from spikec.expressions import Call, Component, Expression, Time, evaluate
-from spikec.nengo import known
-from spikec.nengo.bounds import finite
-from spikec.nengo.purity import Captured, captured
-from spikec.nengo.symbols import Paths, Symbol, UntraceableError, expression_of
+from spikec.tracing import known
+from spikec.tracing.bounds import finite
+from spikec.tracing.purity import Captured, captured
+from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_of
 
 # A program grows with the functions of a model: longer ones run as they are.
 MOST_NODES = 400

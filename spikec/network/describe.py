@@ -1,0 +1,156 @@
+"""Arguments of `Network.make` to the description of a population."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from spikec.graph import Array, Distribution, Noise
+from spikec.graph import Ensemble as Population
+from spikec.nef.neurons import LIF, LIFRate, NeuronType
+from spikec.network.mistakes import here, mistake, nearest
+
+MODES = ("spiking", "rate", "direct")
+NEURONS: dict[str, type[LIFRate]] = {"lif": LIF, "lif-rate": LIFRate}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `Network.make` is told of the neurons; see there."""
+
+    tau_ref: float = 0.002
+    tau_rc: float = 0.02
+    max_rate: Any = (200, 300)
+    intercept: Any = (-1.0, 1.0)
+    radius: float = 1.0
+    encoders: Any = None
+    seed: int | None = None
+    neuron_type: str | NeuronType = "lif"
+    dt: float | None = None
+    eval_points: Any = None
+    decoder_noise: float = 0.1
+    noise_type: str = "uniform"
+    noise: float | None = None
+    mode: str = "spiking"
+    num_subs: int = 1
+
+    def check(self, name: str, dt: float) -> None:
+        """Raises `NetworkError` for what does not depend on the size of the population."""
+        if self.mode not in MODES:
+            mistake(
+                f"the mode of {name!r} cannot be {self.mode!r}", nearest(str(self.mode), MODES, "modes are")
+            )
+        if self.dt is not None and self.dt != dt:
+            mistake(
+                f"{name!r} has a step of {self.dt} s, its network one of {dt} s",
+                "leave dt out here, or give it to Network",
+            )
+        positive("radius", self.radius, name)
+        positive("decoder_noise", self.decoder_noise, name)
+        whole_number("num_subs", self.num_subs, name)
+        if self.noise_type not in ("uniform", "gaussian"):
+            mistake(f"noise cannot be {self.noise_type!r}", 'give noise_type="uniform" or "gaussian"')
+
+    def population(self, path: str, key: str, neurons: int, dims: int, seed: int) -> Population:
+        """One population; its random numbers are keyed by (seed, key)."""
+        points = Distribution("hypersphere", (0, 0.0))
+        if self.eval_points is not None:
+            points = Distribution("samples", (self._points(dims, path).T,))
+        encoders = Distribution("hypersphere", (1, 0.0))
+        if self.encoders is not None:
+            encoders = Distribution("samples", (self._encoders(neurons, dims, path),))
+        return Population(
+            size=neurons, span=here(), path=key, dims=dims, neuron=self._neuron(path), seed=seed,
+            radius=float(self.radius), encoders=encoders,
+            max_rates=_range("max_rate", self.max_rate, None, path),
+            intercepts=_range("intercept", self.intercept, 1.0, path), eval_points=points,
+        )  # fmt: skip
+
+    def noise_source(self, key: str, neurons: int, seed: int) -> Noise | None:
+        """Noise in the current of every neuron: uniform within noise / sqrt(dt), or Gaussian of the variance
+        noise / dt; independent in every step.
+        """
+        if not self.noise:
+            return None
+        gaussian, width = self.noise_type == "gaussian", float(self.noise)
+        low, high = (0.0, float(np.sqrt(width))) if gaussian else (-width, width)
+        return Noise(
+            size=neurons,
+            span=here(),
+            distribution=self.noise_type,
+            a=low,
+            b=high,
+            scale=True,
+            key=key,
+            seed=seed,
+        )
+
+    def _neuron(self, name: str) -> NeuronType:
+        if isinstance(self.neuron_type, NeuronType):
+            return self.neuron_type
+        if self.neuron_type not in NEURONS:
+            mistake(
+                f"there are no neurons of type {self.neuron_type!r} for {name!r}",
+                nearest(str(self.neuron_type), NEURONS, "types are"),
+            )
+        kind = LIFRate if self.mode == "rate" else NEURONS[self.neuron_type]
+        return kind(tau_rc=float(self.tau_rc), tau_ref=float(self.tau_ref))
+
+    def _encoders(self, neurons: int, dims: int, name: str) -> Array:
+        """Directions, repeated until there is one for every neuron."""
+        rows = np.atleast_2d(np.asarray(self.encoders, np.float64))
+        if rows.ndim != 2 or rows.shape[1] != dims:
+            mistake(
+                f"encoders of {name!r} have shape {rows.shape}, which are no vectors of {dims} numbers",
+                "give a list of directions, each of as many numbers as there are dimensions",
+            )
+        return rows if len(rows) == 1 else np.resize(rows, (neurons, dims))
+
+    def _points(self, dims: int, name: str) -> Array:
+        points = np.asarray(self.eval_points, np.float64)
+        points = points[None, :] if points.ndim == 1 else points
+        if points.ndim != 2 or len(points) != dims:
+            mistake(
+                f"eval_points of {name!r} have shape {points.shape}; {dims} x points are needed",
+                "give a row for every dimension, and a column for every point",
+            )
+        return points
+
+
+def _range(what: str, given: Any, high: float | None, name: str) -> Distribution:
+    """Uniform between two numbers; a single one is the lower of them where `high` is the upper by default."""
+    values = [given] if isinstance(given, Real) else list(given)
+    if len(values) == 1:
+        values.append(values[0] if high is None else high)
+    if len(values) != 2 or not all(isinstance(v, Real) for v in values):
+        mistake(f"{what} of {name!r} cannot be {given!r}", f"give the lowest and the highest: {what}=(a, b)")
+    return Distribution("uniform", (float(values[0]), float(values[1])))
+
+
+def whole_number(what: str, given: Any, name: str) -> int:
+    """A whole number of 1 or more."""
+    if not isinstance(given, Integral) or isinstance(given, bool) or given < 1:
+        mistake(f"{what} of {name!r} must be a whole number of at least 1, not {given!r}", f"give {what}=1")
+    return int(given)
+
+
+def positive(what: str, given: Any, name: str) -> float:
+    """A number above 0."""
+    if not isinstance(given, Real) or not 0 < float(given) < float("inf"):
+        mistake(f"{what} of {name!r} must be a number above 0, not {given!r}", f"give {what}=1.0")
+    return float(given)
+
+
+def vector(what: str, given: Sequence[float] | float) -> tuple[float, ...]:
+    """Numbers of a value that may be a single one."""
+    try:
+        values = np.asarray(given, np.float64).ravel()
+    except (TypeError, ValueError):
+        mistake(f"{what} is no number and no list of numbers: {given!r}", "give numbers")
+    if not len(values) or not np.isfinite(values).all():
+        mistake(f"{what} holds no numbers, or some that are not finite", "give finite numbers")
+    return tuple(values.tolist())

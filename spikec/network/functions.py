@@ -1,0 +1,117 @@
+"""Python functions in a network: as expressions where they are simple, else called as they are.
+
+A function of an ensemble with neurons is needed at its evaluation points only.  One of time, or of the value
+of a node without neurons, is needed in every step: where it cannot be compiled, it is a host call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikec import graph as g
+from spikec.expressions import Call as Apply
+from spikec.expressions import Expression, Number, Time, identity
+from spikec.nef.tuning import tune
+from spikec.network.builder import Builder
+from spikec.network.mistakes import here, mistake
+from spikec.network.nodes import Ensemble, Function, Origin, whole
+from spikec.tracing.functions import trace
+
+Vector = NDArray[np.float64]
+
+
+def of_time(builder: Builder, name: str, function: Function, zero_after: float | None) -> Origin:
+    """The origin of an input: function(t), and 0 after a time."""
+    size = len(result(function, name, 0.0))
+    traced = trace(function, True, None, size)
+    if traced is None:
+        dt = builder.graph.dt
+
+        def call(n: int, _: Vector) -> Vector:
+            late = zero_after is not None and n * dt > zero_after
+            return np.zeros(size) if late else result(function, name, n * dt)
+
+        node = builder.call(name, size, 0, call)
+    else:
+        builder.captured += [(name, captured) for captured in traced.captured]
+        expressions = tuple(until(e, zero_after) for e in traced.expressions)
+        node = builder.add(name, g.TimeFunction(size=size, span=here(), expressions=expressions))
+    return Origin("X", (whole(node, size),), function)
+
+
+def until(expression: Expression, zero_after: float | None) -> Expression:
+    """The expression, and 0 after a time."""
+    if zero_after is None:
+        return expression
+    return Apply("select", (Apply("<=", (Time(), Number(zero_after))), expression, Number(0.0)))
+
+
+def of_value(builder: Builder, ensemble: Ensemble, name: str, function: Function | None) -> Origin:
+    """An origin of an ensemble: the function of what each of its members represents, itself without one."""
+    dims = ensemble.dimensions
+    size = dims if function is None else len(result(function, ensemble.name, np.zeros(dims)))
+    expressions = identity(dims) if function is None else None
+    if function is not None and (traced := trace(function, False, dims, size)) is not None:
+        expressions = traced.expressions
+        if not ensemble.populations:
+            builder.captured += [(f"{ensemble.name}:{name}", captured) for captured in traced.captured]
+    decode = _decoded if ensemble.populations else _computed
+    nodes = [decode(builder, ensemble, k, name, function, expressions) for k in range(ensemble.array_size)]
+    return Origin(name, tuple(whole(node, size) for node in nodes), function)
+
+
+def _decoded(
+    builder: Builder,
+    ensemble: Ensemble,
+    k: int,
+    name: str,
+    function: Function | None,
+    expressions: tuple[Expression, ...] | None,
+) -> str:
+    """What is decoded from the neurons of member k."""
+    targets, size = None, len(expressions or ())
+    if expressions is None and function is not None:
+        (neurons,) = tune([ensemble.populations[k]])
+        rows = [result(function, f"{ensemble.name}:{name}", x) for x in neurons.eval_points]
+        if len({len(row) for row in rows}) > 1:
+            mistake(f"the function {name!r} gives lists of several lengths", "let it give one length")
+        targets, size = np.stack(rows), len(rows[0])
+    op = g.Decoding(
+        size=size, span=here(), expressions=expressions or (), targets=targets,
+        solver=g.Solver(regularisation=ensemble.decoder_noise),
+    )  # fmt: skip
+    return builder.add(f"{ensemble.paths[k]}:{name}", op, activity=ensemble.paths[k])
+
+
+def _computed(
+    builder: Builder,
+    ensemble: Ensemble,
+    k: int,
+    name: str,
+    function: Function | None,
+    expressions: tuple[Expression, ...] | None,
+) -> str:
+    """What is computed of the value of member k, which has no neurons."""
+    dims, value, node = ensemble.dimensions, f"{ensemble.paths[k]}.in", f"{ensemble.paths[k]}:{name}"
+    if function is None:
+        return value
+    if expressions is None:
+        size = len(result(function, node, np.zeros(dims)))
+        return builder.call(node, size, dims, lambda _, x: result(function, node, x.copy()), x=value)
+    op = g.Function(size=len(expressions), span=here(), expressions=expressions, arguments=dims)
+    return builder.add(node, op, x=value)
+
+
+def result(function: Function, name: str, argument: Any) -> Vector:
+    """What a function gives, as a vector.  Raises `NetworkError` where that is no numbers."""
+    given = function(argument)
+    try:
+        values = np.asarray(given, np.float64).ravel()
+    except (TypeError, ValueError):
+        mistake(f"the function of {name!r} gives {given!r}, which is no list of numbers", "return numbers")
+    if not len(values):
+        mistake(f"the function of {name!r} gives no numbers", "return a number, or a list of them")
+    return values
