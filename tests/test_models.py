@@ -141,6 +141,17 @@ def test_signals_travel_through_the_networks_of_the_benchmarks(model: str) -> No
         assert 0 < np.abs(values[100:]).max() < 1.0, f"{name} reaches {np.abs(values[100:]).max():.4f}"
 
 
+def test_what_was_learned_multiplies_when_learning_is_over() -> None:
+    recorded = data("learned_product", 13_000)
+    # Nothing is decoded before learning: the error is then all of the product.
+    before = rmse(np.zeros_like(recorded["truth"]), recorded["truth"], 10.5)
+    after = rmse(recorded["product"], recorded["truth"], 10.5)
+    assert before > 0.15
+    assert after < 0.05
+    weights = recorded["learned.weights"]
+    np.testing.assert_array_equal(weights[10], weights[12])  # at 11 s and 13 s
+
+
 # ---------------------------------------------------------------------------------------- the benchmarks
 
 
@@ -153,6 +164,7 @@ def test_signals_travel_through_the_networks_of_the_benchmarks(model: str) -> No
         ("lorenz", 2000),
         ("big_ensembles", 16 * 4000),
         ("small_ensembles", 1000 * 100),
+        ("learned_channel", 3 * 1000),
     ],
 )
 def test_benchmarks_have_the_published_size(model: str, neurons: int) -> None:

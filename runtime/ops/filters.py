@@ -9,6 +9,7 @@ import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
+from spike_runtime.ops.signals import settled
 
 
 class StateSpace(KernelOp):
@@ -26,9 +27,11 @@ class StateSpace(KernelOp):
         return [inputs[0].type, vector(inputs[0].type.dtype)]
 
     def kernel(self) -> Callable[..., Any]:
+        fade = settled
+
         def state_space(state, u, sources, filters, coefficients):  # type: ignore[no-untyped-def]
             y, old = np.empty(sources.shape[0], state.dtype), np.empty(32, state.dtype)
-            first = 0
+            first, least = 0, np.finfo(state.dtype).tiny
             for f in range(filters.shape[0]):
                 order, size, s, c, direct = filters[f]
                 B = c + order * order
@@ -46,7 +49,7 @@ class StateSpace(KernelOp):
                         x = coefficients[B + k] * value
                         for j in range(order):
                             x += coefficients[c + k * order + j] * old[j]
-                        state[s + k * size + i] = x
+                        state[s + k * size + i] = x = fade(x, least)
                         after += coefficients[C + k] * x
                     y[first + i] = before if direct else after
                 first += size

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
@@ -54,15 +55,28 @@ class Decode(KernelOp):
         return decode
 
 
+@register_jitable
+def settled(x, least):  # type: ignore[no-untyped-def]
+    """x, but 0 where it is below the `least` number that has all its digits.
+
+    What decays without end comes there, where processors compute a hundred times more slowly: with the
+    filtered activities of 1000 neurons, some of them silent, a step took 20 us instead of 9.
+    """
+    return x - x if abs(x) < least else x
+
+
 class FirstOrder(KernelOp):
     """First-order filters: (value, u, sources, decay, gain) -> value = decay value + gain u[sources]."""
 
     inplace: ClassVar[dict[int, int]] = {0: 0}
 
     def kernel(self) -> Callable[..., Any]:
+        fade = settled
+
         def first_order(value, u, sources, decay, gain):  # type: ignore[no-untyped-def]
+            least = np.finfo(value.dtype).tiny
             for i in range(value.shape[0]):
-                value[i] = decay[i] * value[i] + gain[i] * u[sources[i]]
+                value[i] = fade(decay[i] * value[i] + gain[i] * u[sources[i]], least)
             return value
 
         return first_order

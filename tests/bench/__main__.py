@@ -24,6 +24,7 @@ MODELS = {
     "lorenz": "lorenz-2000n",
     "big_ensembles": "big-16x4000-8d",
     "small_ensembles": "small-1000x100-1d",
+    "learned_channel": "pes-1000n-4d",
 }
 # More partitions than cores: of this model, so many, and at most so many times the step of two.
 CROWDED, MANY, CROWDED_BAR = "small_ensembles", 16, 1.5
