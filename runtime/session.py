@@ -213,6 +213,10 @@ class Session:
         """All that it needs to go on from here, but for what is recorded and not drained."""
         return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy())
 
+    def state(self, partition: int) -> dict[str, NDArray[Any]]:
+        """The arrays of a partition that change from step to step, as they are now."""
+        return self._engines[partition].state
+
     def _state(self, engine: Engine) -> dict[str, NDArray[Any]]:
         """All state but what was recorded."""
         kept = {k: v for k, v in engine.state.items() if not k.startswith("record_") and k != "events_buffer"}

@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import profile
+from spikec.program import layout as la
 from spikec.program.emit import emit
 from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
@@ -46,6 +47,8 @@ class Running(Protocol):
     def snapshot(self) -> Snapshot: ...
 
     def restore(self, snapshot: Snapshot) -> None: ...
+
+    def variable(self, path: str, name: str) -> NDArray[np.float64] | None: ...
 
     def close(self) -> None: ...
 
@@ -83,8 +86,38 @@ class CallsAlone:
         """Go on from a snapshot."""
         self.steps = snapshot.steps
 
+    def variable(self, path: str, name: str) -> None:
+        """There are no neurons."""
+
     def close(self) -> None:
         """Nothing is held."""
+
+
+class Placed(Session):
+    """A session that knows where the state of every population is."""
+
+    def __init__(self, layouts: Sequence[la.Layout], graph: g.Graph, *given: Any, **options: Any) -> None:
+        """`layouts`: of all partitions, made from the split `graph`.  For the rest see `Session`."""
+        super().__init__(*given, **options)
+        # (path, variable): (partition, array, row, first number there, first neuron, how many) of every atom.
+        self._atoms: dict[tuple[str, str], list[tuple[int, str, int, int, int, int]]] = {}
+        for layout in layouts:
+            for stage in layout.stages:
+                for name, first in stage.members.items() if isinstance(stage, la.NeuronGroup) else ():
+                    atom = graph.op(name)
+                    for row, variable in enumerate(atom.neurons.neuron.state):
+                        place = (layout.partition, f"{stage.name}_neurons", row, first, atom.start, atom.size)
+                        self._atoms.setdefault((atom.neurons.path, variable), []).append(place)
+
+    def variable(self, path: str, name: str) -> NDArray[np.float64] | None:
+        """A state variable of a population, a number for each neuron; None where nobody needs its neurons."""
+        atoms = self._atoms.get((path, name))
+        if atoms is None:
+            return None
+        whole = np.zeros(sum(size for *_, size in atoms))
+        for partition, array, row, first, start, size in atoms:
+            whole[start : start + size] = self.state(partition)[array][row, first : first + size]
+        return whole
 
 
 def prepared(graph: g.Graph) -> g.Graph:
@@ -114,7 +147,7 @@ def session(
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
         manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.sessions")
-        made = Session(manifest, home / "model", calls, ahead=ahead)
+        made = Placed(layouts, graph, manifest, home / "model", calls, ahead=ahead)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, ModelError):

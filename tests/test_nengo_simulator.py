@@ -12,7 +12,7 @@ import pytest
 from spikec.nengo import Simulator  # before Nengo: its warnings of its own imports are caught there
 
 import nengo  # isort: skip
-from nengo.exceptions import SimulatorClosed, ValidationError  # isort: skip
+from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError  # isort: skip
 
 # Two test processes would meet at the lock of Nengo's cache.
 nengo.rc.set("decoder_cache", "enabled", "False")
@@ -130,6 +130,28 @@ def test_reset_begins_again_and_a_new_seed_changes_noise_only() -> None:
     assert (runs[0][0] != runs[1][0]).all()
     for first, second in zip(runs[1], runs[2], strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_signals_hold_the_state_of_neurons_and_say_what_they_do_not_hold(partitions: int) -> None:
+    net = square()
+    theirs = nengo.Simulator(net, progress_bar=False, optimize=False)
+    ours = Simulator(net, progress_bar=False, partitions=partitions)
+    voltage, decoded = ours.model.sig[net.a.neurons]["voltage"], ours.model.sig[net.b]["in"]
+    np.testing.assert_array_equal(ours.signals[voltage], voltage.initial_value)
+    np.testing.assert_array_equal(ours.signals[decoded], [0.0])
+    for sim in (theirs, ours):
+        sim.run_steps(30)
+    np.testing.assert_allclose(
+        ours.signals[voltage], theirs.signals[theirs.model.sig[net.a.neurons]["voltage"]], atol=1e-9
+    )
+    assert ours.signals[ours.model.step] == 30
+    assert ours.signals[ours.model.time] == pytest.approx(0.03)
+    with pytest.raises(SimulationError, match="probe it"):
+        ours.signals[decoded]
+    for sim in (theirs, ours):
+        sim.close()
+    assert ours.signals is None
 
 
 def test_a_simulator_can_be_pickled_and_goes_on() -> None:

@@ -6,7 +6,7 @@ a form in the graph becomes part of it; all others run as Nengo made them, in ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -41,9 +41,11 @@ class Converted:
     graph: host calls are named in it by `HostCall.call`.  calls: their functions, by that name.
     probes: the name of the graph's `Probe` that records a probe, flat; all others are in `recorded`, a list
     of arrays that the host calls append to.  ahead: names of those that record at every step what a filter
-    gives, and of which what it gives in the step after is meant.  signals: Nengo's memory.  places: the node
-    of each base signal that has a value in the graph.  order: all operators that do something, in the order
-    of Nengo's steps.  seeded: whether the graph holds random numbers drawn with the simulator's seed.
+    gives, and of which what it gives in the step after is meant.  signals: Nengo's memory.  unseen: base
+    signals that live in the graph alone.  states: population and variable of signals that are the state of
+    neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
+    do something, in the order of Nengo's steps.  seeded: whether the graph holds random numbers drawn with
+    the simulator's seed.
     """
 
     graph: g.Graph
@@ -52,6 +54,8 @@ class Converted:
     ahead: frozenset[str]
     recorded: dict[Any, list[Any]]
     signals: SignalDict
+    unseen: frozenset[Signal]
+    states: dict[Signal, tuple[str, str]]
     places: dict[Signal, str]
     order: tuple[Operator, ...]
     seeded: bool
@@ -215,6 +219,12 @@ class _Conversion:
             frozenset(self.probes[probe] for probe in self.ahead),
             self.recorded,
             signals,
+            self._unseen(),
+            {
+                signal: (op.path, variable)
+                for key, op in self._populations()
+                for variable, signal in key.state.items()
+            },
             places,
             tuple(self.order),
             seeded,
@@ -225,6 +235,21 @@ class _Conversion:
         )
         converted.start(seed)
         return converted
+
+    def _unseen(self) -> frozenset[Signal]:
+        """Base signals that operators of the graph write, and that no host call has in its memory."""
+        loaded = {base for call in self.calls for base in call.loads}
+        table, native = self.sides.table, self.sides.native
+        written = {base for base, uses in table.of.items() if any(op in native for op in uses.writers)}
+        return frozenset(
+            base for base in written - loaded if not any(is_time(op) for op in table.of[base].writers)
+        )
+
+    def _populations(self) -> Iterator[tuple[SimNeurons, g.Neurons]]:
+        """Operators of neurons with their populations."""
+        for key, node in self.values.known.items():
+            if isinstance(key, tuple) and isinstance(key[0], SimNeurons) and key[1] == "neurons":
+                yield key[0], self.graph.op(node)
 
 
 def _whole_number(period: float) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from nengo.builder.signal import Signal, SignalDict
+from nengo.exceptions import SimulationError
 from nengo.simulator import SimulationData as NengoData
 from numpy.typing import NDArray
 
@@ -35,6 +37,22 @@ class Samples:
         whole = self._pieces[0] if self._pieces else np.zeros(0)
         whole.setflags(write=False)
         return whole
+
+
+class Signals(SignalDict):
+    """Nengo's memory, as users see it: what lives in the graph alone is not there once steps have run."""
+
+    def __init__(self, memory: SignalDict, unseen: frozenset[Signal], running: Callable[[], bool]) -> None:
+        """`unseen`: signals that are not there while `running()`."""
+        super().__init__(memory)
+        self._unseen, self._running = unseen, running
+
+    def __getitem__(self, key: Signal) -> Any:
+        if key.base in self._unseen and self._running():
+            raise SimulationError(
+                f"{key} is computed in compiled code, which does not keep it; probe it to see its values"
+            )
+        return super().__getitem__(key)
 
 
 class SimulationData(NengoData):

@@ -20,7 +20,7 @@ from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
 
 from spikec.nengo.convert import Converted, convert
-from spikec.nengo.data import Samples, SimulationData
+from spikec.nengo.data import Samples, Signals, SimulationData
 from spikec.sessions import Running, session
 
 # Seconds between two looks at the progress bar, and at what else wants to be heard.
@@ -84,11 +84,28 @@ class Simulator(nengo.Simulator):
         else:
             self._converted.start(self.seed)
         self._step_order = list(self._converted.order)
-        self.signals = self._converted.signals
+        unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
+        self.signals = Signals(self._converted.signals, unseen, lambda: self._n_steps > 0)
         if self._session is not None:
             self._session.reset()
         self.clear_probes()
         self._n_steps, self._time = 0, 0.0
+
+    @property
+    def signals(self) -> Signals | None:
+        """Nengo's memory: time, the state of neurons, and all that host calls use; None once closed."""
+        if self._signals is not None and self._session is not None and self._converted is not None:
+            memory = self._converted.signals
+            memory[self.model.step], memory[self.model.time] = self._n_steps, self._time
+            for signal, (path, variable) in self._converted.states.items():
+                values = self._session.variable(path, variable)
+                if values is not None:
+                    memory[signal] = values.reshape(signal.shape)
+        return self._signals
+
+    @signals.setter
+    def signals(self, signals: Signals | None) -> None:
+        self._signals = signals
 
     def clear_probes(self) -> None:
         """Forget what probes recorded."""
