@@ -8,7 +8,7 @@ SUITE := .venv-nengo
 DEMO := out/demo
 JOBS ?= 2
 
-.PHONY: help demo test check format bench bench-brunel nengo-suite golden lock clean
+.PHONY: help demo test check format bench bench-growth bench-brunel nengo-suite golden lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ format: $(READY)  ## format code and models
 
 bench: $(READY)  ## time the models of models/bench beside Nengo; writes out/bench.json
 	$(BIN)/python -m tests.bench --output out/bench.json
+
+bench-growth: $(READY)  ## time compiling and running from 10^4 to 4x10^6 neurons; writes out/growth.json and docs/growth.png
+	$(BIN)/python -m tests.bench.growth --output out/growth.json
 
 bench-brunel: $(READY)  ## time the balanced random network beside NEST and Brian2; writes out/bench_brunel.json
 	$(BIN)/python -m tests.bench_brunel --output out/bench_brunel.json

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true", help="do not run Nengo")
     arguments = parser.parse_args()
     # The table needs more room than a file or a pipe is taken to have.
-    console = Console() if sys.stdout.isatty() else Console(width=180)
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     rows = []
     for name in arguments.models or MODELS:
         console.print(f"measuring {name} ...", style="dim")
@@ -68,7 +68,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="Spike beside Nengo (medians; us per step unless said otherwise)")
     for column in (
         "model", "N", "neurons", "us/step", "ns/neuron", "predicted", "error", "x Nengo", "x Nengo 32",
-        "speed-up", "compile s", "warm s", "Nengo build s", "start s", "MiB run", "MiB arrays",
+        "speed-up", "compile s", "warm s", "Nengo build s", "x build", "start s",
+        "MiB compile", "MiB run", "MiB arrays",
     ):  # fmt: skip
         table.add_column(column, justify="left" if column == "model" else "right")
     for row in rows:
@@ -89,7 +90,9 @@ def _table(rows: list[dict[str, Any]]) -> Table:
                 f"{s['compile_cold_s']:.2f}",
                 f"{s['compile_warm_s']:.2f}",
                 f"{row['nengo64']['build_s']:.1f}" if "nengo64" in row else "-",
+                f"{row['nengo64']['build_s'] / s['compile_cold_s']:.1f}" if "nengo64" in row else "-",
                 f"{s['first_step_s']:.1f}",
+                f"{s['compile_mib']:.0f}",
                 f"{s['run_mib']:.0f}",
                 f"{s['arrays_mib']:.1f}",
             )
@@ -112,6 +115,12 @@ def _summary(rows: list[dict[str, Any]]) -> str:
             lines.append(
                 f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
             )
+    for part in ("compile", "run"):
+        over = [s[f"{part}_mib"] / s["arrays_mib"] for s in (row["spike"][0] for row in rows)]
+        lines.append(
+            f"Memory of {part} over that of the arrays, Python and its libraries included: "
+            f"{min(over):.0f} to {max(over):.0f} times (see make bench-growth for what models add)."
+        )
     for row in rows:
         if "crowded" in row:
             many, two = row["crowded"]["step_us"], row["spike"][1]["step_us"]

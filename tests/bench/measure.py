@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,11 @@ def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, floa
         "sys.exit(code)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *command], env=os.environ | environment, capture_output=True, text=True
+        [sys.executable, "-c", script, *command],
+        # As where Spike is installed: its modules are compiled once, and not at every start.
+        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
@@ -137,6 +142,27 @@ def _child(function: str, *arguments: Any) -> dict[str, Any]:
         raise RuntimeError(done.stderr)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+def nodes_child(path: str) -> None:
+    """Runs in a process of its own: how many nodes PyTensor compiles for a manifest's first partition."""
+    import numpy as np
+    from spike_runtime import engine, loop, manifest
+    from spike_runtime.wires import ring
+
+    loaded = manifest.load(Path(path))
+    layout = ring.segment_layout(loaded)
+
+    class EnoughError(Exception):
+        """The nodes are counted: nothing has to be compiled."""
+
+    def count(graph: Any, *_: Any, **__: Any) -> None:
+        print(json.dumps({"nodes": len(graph.apply_nodes)}))  # noqa: T201
+        raise EnoughError
+
+    loop._loop = count
+    with suppress(EnoughError):
+        engine.Engine(loaded, Path(path).parent, 0, np.zeros(layout.words, np.int64), layout)
 
 
 def nengo_child(model: str, bits: int) -> None:
