@@ -123,7 +123,7 @@ class Placed(Session):
 def prepared(graph: g.Graph) -> g.Graph:
     """All passes; `build` only where populations are described: those of Nengo are built already."""
     described = any(True for _ in graph.nodes(g.Ensemble))
-    for stage, apply in passes(Options(cache=False)):
+    for stage, apply in passes(Options()):
         if described or stage != "build":
             graph = verify(apply(graph))
     return graph

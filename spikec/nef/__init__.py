@@ -19,12 +19,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikec.network import convolution, templates
+    from spikec.network import convolution, simplenode, templates
     from spikec.network.mistakes import NetworkError
     from spikec.network.network import Network
     from spikec.network.simplenode import SimpleNode
 
-__all__ = ["Network", "NetworkError", "SimpleNode", "convolution", "templates"]
+__all__ = ["Network", "NetworkError", "SimpleNode", "convolution", "simplenode", "templates"]
 
 _HOMES = {
     "Network": "spikec.network.network",

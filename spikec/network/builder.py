@@ -6,7 +6,7 @@ import numpy as np
 from spike_runtime.calls import Call
 
 from spikec import graph as g
-from spikec.language.lower_matrices import Part, gather, route
+from spikec.language.lower_matrices import Part, gather, matrix, route
 from spikec.network.mistakes import here, text_of
 from spikec.network.nodes import whole
 from spikec.tracing.purity import Captured
@@ -54,9 +54,9 @@ class Builder:
         op = g.HostCall(size=size, span=here(), call=node, arguments=arguments)
         return self.add(node, op, **ports)
 
-    def product(self, name: str, matrix: g.Matrix, source: str) -> str:
+    def product(self, name: str, factors: g.Matrix, source: str) -> str:
         """Add the product of a matrix with a signal."""
-        return self.add(name, g.Product(size=matrix.shape[0], span=here(), matrix=matrix), x=source)
+        return self.add(name, g.Product(size=factors.shape[0], span=here(), matrix=factors), x=source)
 
     def lowpass(self, name: str, source: str, pstc: float, delayed: bool = True) -> str:
         """Add a synapse of a time constant (s); one shorter than a step is one step of delay, or nothing."""
@@ -112,4 +112,5 @@ class Builder:
         size = self.graph.op(source).size
         if factor == 1.0 and count == size:
             return source
-        return self.product(name, factor * np.eye(size)[first : first + count], source)
+        rows = np.arange(count)
+        return self.product(name, matrix(count, size, rows, rows + first, np.full(count, factor)), source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from typing import NoReturn
 import spikec
 from spikec.errors import Diagnostic, ModelError, Span
 
-_OWN = str(Path(spikec.__file__).parent)
+_OWN = str(Path(spikec.__file__).parent) + os.sep
 
 
 class NetworkError(ModelError):

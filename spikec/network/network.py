@@ -55,7 +55,7 @@ class Network(Directory):
     # ------------------------------------------------------------------------------------------- making
 
     def make(
-        self, name: str, neurons: int, dimensions: int, array_size: int = 1, **description: Any
+        self, name: str, neurons: int, dimensions: int, *, array_size: int = 1, **description: Any
     ) -> Ensemble:
         """Add an ensemble of `neurons` that represent a vector of `dimensions`, or `array_size` of these.
 
@@ -110,7 +110,7 @@ class Network(Directory):
         self, name: str, neurons: int, length: int = 1, dimensions: int = 1, **description: Any
     ) -> Ensemble:
         """Add an array of `length` ensembles; see `make`."""
-        return self.make(name, neurons, dimensions, description.pop("array_size", length), **description)
+        return self.make(name, neurons, dimensions, **{"array_size": length, **description})
 
     def make_input(
         self,
