@@ -21,6 +21,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
+from spikec.nengo.solve import Building
 from spikec.sessions import Running, session
 
 # Seconds between two looks at the progress bar, and at what else wants to be heard.
@@ -53,12 +54,17 @@ class Simulator(nengo.Simulator):
         if not npext.is_integer(self.partitions) or self.partitions < 1:
             raise ValidationError(f"Must be 1 or more (got {partitions!r})", attr="partitions", obj=self)
         self.model = Model(
-            dt=float(dt), label=f"{network}, dt={dt:f}", decoder_cache=get_default_decoder_cache()
+            dt=float(dt),
+            label=f"{network}, dt={dt:f}",
+            decoder_cache=get_default_decoder_cache(),
+            builder=Building(),
         ) if model is None else model  # fmt: skip
         tracker = ProgressTracker(progress_bar, Progress("Building", "Build"))
         with tracker:
             if network is not None:
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
+                if isinstance(self.model.builder, Building):
+                    self.model.builder.finish(self.model)
         self.dg = operator_dependency_graph(self.model.operators)
         self._sim_data = self.model.params
         self.data = SimulationData(self._sim_data)
