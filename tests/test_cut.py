@@ -17,8 +17,9 @@ STEPS = 60
 # An atom has 256 neurons: sizes on both sides of a border, and of at least three atoms.
 SIZES = (1, 100, 255, 256, 257, 600)
 WIDE = (513, 600, 767, 768, 769)
-# Programs are compiled once for what they are made of.  So that few differ, there are three pairs of neuron
-# types, every partition holds neurons of both and synapses of each order, and one records all values.
+# Programs of one partition are compiled, once for what they are made of.  So that few differ, there are three
+# pairs of neuron types, every partition holds neurons of both and synapses of each order, and one records all
+# values.
 KINDS = (
     ("lif", "lif_rate", "float32"),
     ("adaptive_lif", "sigmoid", "float64"),
@@ -93,8 +94,8 @@ def dealt(graph: g.Graph, partitions: int, seed: int) -> Assignment:
     return Assignment(partitions, atoms, {name: owner for name, _ in graph.nodes(g.Probe)})
 
 
-def data(graph: g.Graph, assignment: Assignment, dtype: str) -> dict[str, bytes]:
-    recorded = inprocess.run_assigned(graph, assignment, dtype, STEPS)
+def data(graph: g.Graph, assignment: Assignment, dtype: str, compiled: bool = False) -> dict[str, bytes]:
+    recorded = inprocess.run_assigned(graph, assignment, dtype, STEPS, compiled=compiled)
     assert np.abs(recorded["filtered"]).max() > 0
     assert len(recorded["e0.spikes"]) > 0
     assert np.isfinite(recorded["activity"]).all()
@@ -102,7 +103,7 @@ def data(graph: g.Graph, assignment: Assignment, dtype: str) -> dict[str, bytes]
 
 
 @settings(
-    max_examples=12,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
@@ -113,7 +114,8 @@ def data(graph: g.Graph, assignment: Assignment, dtype: str) -> dict[str, bytes]
 def test_partitions_record_the_same_bytes(case: Case) -> None:
     note(case.text)
     graph = inprocess.prepared(loads(case.text))
-    whole = data(graph, dealt(graph, 1, 0), case.dtype)
+    # What is compiled and what is not must agree too.
+    whole = data(graph, dealt(graph, 1, 0), case.dtype, compiled=True)
     for partitions, seed in zip((2, 3), case.deals, strict=True):
         parts = data(graph, dealt(graph, partitions, seed), case.dtype)
         differing = [name for name in whole if parts[name] != whole[name]]

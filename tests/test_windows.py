@@ -51,8 +51,11 @@ probe c voltage
 STEPS = 64  # not a multiple of 3
 
 
-def data(graph: g.Graph, partitions: int, seed: int, steps: int = STEPS) -> dict[str, bytes]:
-    recorded = inprocess.run_assigned(graph, dealt(graph, partitions, seed), "float32", steps)
+def data(
+    graph: g.Graph, partitions: int, seed: int, steps: int = STEPS, compiled: bool | None = None
+) -> dict[str, bytes]:
+    assignment = dealt(graph, partitions, seed)
+    recorded = inprocess.run_assigned(graph, assignment, "float32", steps, compiled=compiled)
     assert all(values.any() for values in recorded.values())
     return {name: values.tobytes() for name, values in recorded.items()}
 
@@ -220,8 +223,8 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(spike_runtime.loop, "_loop", seen)
     monkeypatch.setattr(spike_runtime.loop, "_loops", {})
-    whole = data(graph, 1, 0)
-    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True)
+    whole = data(graph, 1, 0, compiled=True)
+    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True, compiled=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole
     exchanges = [[op for op in order if op in ("Collect", "Neurons", "Publish")] for order in orders]
     assert exchanges == [
