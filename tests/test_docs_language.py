@@ -24,6 +24,7 @@ EXAMPLES = re.findall(r"^```spk\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "tone.csv").write_text("0\n0.5\n1\n0.5\n", encoding="utf-8")
     (tmp_path / "synapses.csv").write_text("source,target,weight\n3,4,-0.5\n199,0,-0.25\n", encoding="utf-8")
+    (tmp_path / "image.csv").write_text(",".join(["0.5"] * 16) + "\n", encoding="utf-8")
     (tmp_path / "points.csv").write_text("-1\n0\n0.5\n1\n", encoding="utf-8")
     (tmp_path / "squares.csv").write_text("1\n0\n0.25\n1\n", encoding="utf-8")
     return tmp_path

@@ -28,8 +28,8 @@ def test_every_argument_of_an_ensemble_is_checked() -> None:
 
 
 def test_every_clause_of_a_connection_is_checked() -> None:
-    text = A + "connect a -> b synapse 5 transform [1, 2] delay 0.5ms solver lstq via x[5]"
-    assert [m[1] for m in mistakes(text)] == [14, 24, 36, 49, 62, 71]
+    text = A + "connect a -> b synapse 5 transform lif delay 0.5ms solver lstq via x[5]"
+    assert [m[1] for m in mistakes(text)] == [14, 24, 36, 46, 59, 68]
 
 
 def test_every_clause_of_a_probe_is_checked() -> None:

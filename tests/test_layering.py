@@ -24,7 +24,8 @@ LAYERS = {
     "synapse level": "projections",
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
-    "language.files language.settings language.builtins language.evaluate language.vocabulary",
+    "language.files language.settings language.builtins language.evaluate language.vocabulary "
+    "language.transforms",
     "checking": "language.elements language.frame language.references language.learning language.memory "
     "language.populate language.inputs language.noise language.cells language.solving language.links "
     "language.imports language.probes language.expand language.check",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spikec.errors import Span
 from spikec.expressions import Expression
 from spikec.graph import Distribution, Ensemble, Solver
+from spikec.language.transforms import Convolution, Sparse
 from spikec.language.vocabulary import Synapse
 from spikec.nef.neurons import NeuronType
 from spikec.plasticity import Rule
@@ -231,7 +232,7 @@ class View:
         return sum(len(p.components) for p in self.pieces)
 
 
-Transform = float | FloatArray | Distribution | None
+Transform = float | FloatArray | Distribution | Sparse | Convolution | None
 
 
 @dataclass(frozen=True, eq=False)

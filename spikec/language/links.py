@@ -26,6 +26,8 @@ from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
 from spikec.language.signatures import check_unit
 from spikec.language.solving import check_solver, data_points, own_components
+from spikec.language.transforms import TRANSFORMS, Convolution, Sparse
+from spikec.language.transforms import transform as sparse_transform
 from spikec.language.values import TIME, AlreadyReported, Mistake, Mistakes, Record, Value
 
 Functions = tuple[tuple[Expression, ...], ...]
@@ -122,7 +124,10 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
     size = float(memory.OPERATOR * pieces)
     written = given["transform"].value if "transform" in given else None
     span = written.span if written else link.span
-    if isinstance(link.transform, Distribution):
+    if isinstance(link.transform, Sparse | Convolution):
+        made = link.transform
+        size += memory.SPARSE_ENTRY * float(len(made.rows) if isinstance(made, Sparse) else made.entries)
+    elif isinstance(link.transform, Distribution):
         size += memory.matrix(float(link.target.size) * link.outputs)
     elif isinstance(link.transform, np.ndarray):
         size += memory.matrix(link.transform.size, int(np.count_nonzero(link.transform)))
@@ -230,16 +235,15 @@ def _transform(given: Given | None, ends: bool) -> e.Transform:
         if not ends:
             raise AlreadyReported
         raise Mistake(f"{value.name} connects populations", span, "give a number or a matrix here")
+    if isinstance(value, Record) and value.name in TRANSFORMS:
+        return sparse_transform(value)
     if isinstance(value, Record):
         return None if value.name == "identity" else v.distribution(value, span, "the transform")
     if not isinstance(value, Value) or value.symbolic:
         raise Mistake(f"a transform cannot be {kind_of(value)}", span, "write a number or a matrix")
-    if len(value.shape) == 1:
-        raise Mistake(
-            f"a transform is a number or a matrix, not a vector of {value.shape[0]}",
-            span,
-            "write diag([...]) to scale each dimension, or [[...]] for a matrix of one row",
-        )
+    if len(value.shape) == 1:  # scales each dimension
+        places = np.arange(value.shape[0])
+        return Sparse(places, places, value.array)
     return float(value.data) if not value.shape else value.array
 
 
@@ -311,8 +315,8 @@ def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) 
     else:
         what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
     notes = (_origin(link.source), _origin(link.target))
-    if isinstance(link.transform, np.ndarray):
-        rows, columns = link.transform.shape
+    if (shape := _shape(link)) is not None:
+        rows, columns = shape
         if (rows, columns) != (want, have):
             span = given.value.span if given and given.value else statement.span
             raise Mistake(
@@ -329,6 +333,17 @@ def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) 
             f"connect a part such as [0:{min(have, want)}], or give a transform of shape {want} x {have}",
             notes,
         )
+
+
+def _shape(link: e.Connection) -> tuple[int, int] | None:
+    """Rows and columns of a transform that has a shape of its own."""
+    made = link.transform
+    if isinstance(made, Convolution):
+        return made.size_out, made.size_in
+    if isinstance(made, Sparse):
+        fits = made.rows.max() < link.target.size and made.columns.max() < link.outputs
+        return (link.target.size, link.outputs) if fits else (made.rows.max() + 1, made.columns.max() + 1)
+    return made.shape if isinstance(made, np.ndarray) else None
 
 
 def _dimensions(size: int) -> str:

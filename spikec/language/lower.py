@@ -16,9 +16,10 @@ from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_learning import learned_encoders, learned_product
-from spikec.language.lower_matrices import Part, gather, route
+from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.lower_sources import add_noise, source
 from spikec.language.solving import placed
+from spikec.language.transforms import Convolution, Sparse
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
 from spikec.nef.distributions import DistributionError, sample
@@ -146,7 +147,8 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
     if link.solver.weights and not link.learning:
         _weights(link, transform, path, lowering)
         return
-    if learned := learned_product(link, graph, transform):
+    # Only what learns needs all entries of a sparse transform.
+    if link.learning and (learned := learned_product(link, graph, dense(transform))):
         node = _remember(link.name, learned, link.target.size, path, graph, link)
         sources, transform = [Part(node, range(link.target.size), link.target.size)], None
     else:
@@ -160,9 +162,7 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         lowering.links[edge] = link
 
 
-def _weights(
-    link: e.Connection, transform: float | e.FloatArray | None, path: _Path, lowering: Lowering
-) -> None:
+def _weights(link: e.Connection, transform: float | g.Matrix | None, path: _Path, lowering: Lowering) -> None:
     """From all neurons of the source to all of the target, by weights that take the place of decoders."""
     graph, (piece,), (end,) = lowering.graph, link.source.pieces, link.target.pieces
     assert isinstance(end.element, e.Population)
@@ -170,7 +170,8 @@ def _weights(
     expressions = link.functions[0] if link.functions else ()
     op = g.Decoding(
         size=size, span=link.span, expressions=expressions, targets=link.targets,
-        solver=link.solver, eval_points=link.eval_points, onto=target, transform=placed(link, transform),
+        solver=link.solver, eval_points=link.eval_points, onto=target,
+        transform=placed(link, dense(transform)),
     )  # fmt: skip
     node = graph.add(f"{link.name}.decode", op)
     graph.connect(piece.element.path, node, "activity")
@@ -187,14 +188,21 @@ def _projection(link: e.Projected, graph: g.Graph) -> None:
         graph.connect(name, link.target.path, "arriving")
 
 
-def _matrix(link: e.Connection) -> float | e.FloatArray | None:
+def _matrix(link: e.Connection) -> float | g.Matrix | None:
     """The transform as a number or matrix; random ones are drawn here, keyed by the connection's name."""
-    if not isinstance(link.transform, g.Distribution):
-        return link.transform
+    made, shape = link.transform, (link.target.size, link.outputs)
+    if isinstance(made, Sparse | Convolution):
+        values = made.values
+        return made.matrix(
+            shape, _drawn(link, values, *made.drawn) if isinstance(values, g.Distribution) else values
+        )
+    return _drawn(link, made, *shape) if isinstance(made, g.Distribution) else made
+
+
+def _drawn(link: e.Connection, distribution: g.Distribution, rows: int, columns: int) -> e.FloatArray:
     streams = Streams([(link.seed, link.name, "transform")])
     try:
-        kind, parameters = link.transform.kind, link.transform.parameters
-        drawn: e.FloatArray = sample(kind, parameters, link.target.size, link.outputs, streams)[0]
+        drawn: e.FloatArray = sample(distribution.kind, distribution.parameters, rows, columns, streams)[0]
     except DistributionError as error:
         raise Mistake(str(error), link.span, error.hint) from None
     return drawn

@@ -75,13 +75,32 @@ def route(
     name: str,
     sources: list[Part],
     targets: list[Part],
-    transform: float | g.Array | None,
+    transform: float | g.Matrix | None,
     span: Span | None,
 ) -> list[Edge]:
     """Connect sources, side by side, through a transform to targets; gives the edges into targets."""
     if isinstance(transform, np.ndarray):
         return _dense(graph, name, sources, targets, transform, span)
+    if transform is not None and not isinstance(transform, float | int):
+        return _sparse(graph, name, sources, targets, transform, span)
     return _aligned(graph, name, sources, targets, 1.0 if transform is None else transform, span)
+
+
+def dense(transform: float | g.Matrix | None) -> float | g.Array | None:
+    """A transform whose matrix, if it is one, is dense."""
+    if transform is None or isinstance(transform, float | int | np.ndarray):
+        return transform
+    return np.asarray(transform.toarray())
+
+
+def _sparse(
+    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: sp.csr_array, span: Span | None
+) -> list[Edge]:
+    """A sparse matrix over all sources and targets, in one product."""
+    node, _ = gather(graph, f"{name}.gathered", sources, span)
+    product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
+    graph.connect(node, product)
+    return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
 
 
 def _aligned(

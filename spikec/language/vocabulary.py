@@ -186,7 +186,10 @@ def _method(entry: Entry) -> str:
 
 def _distributions(power: int) -> dict[str, tuple[Parameter, ...]]:
     return {
-        "uniform": (P("low", power, required=True), P("high", power, required=True)),
+        "uniform": (P("low", power, required=True), P("high", power, required=True), P("integer")),
+        "pdf": (P("x", power, kind="vector", required=True), P("p", kind="vector", required=True)),
+        "quasirandom": (),
+        "subvector_length": (P("dims", required=True, least=1.0), P("subdims", least=1.0)),
         "gaussian": (P("mean", power, required=True), P("std", power, required=True, least=0.0)),
         "exponential": (
             P("scale", power, required=True, positive=True),
@@ -252,6 +255,15 @@ def _sphere(name: str, given: dict[str, Any]) -> Distribution:
     return Distribution(kind, (surface, given.get("min_magnitude", 0.0)))
 
 
+def _pdf(_: str, given: dict[str, Any]) -> Distribution:
+    return Distribution("pdf", (tuple(given["x"].tolist()), tuple(given["p"].tolist())))
+
+
+def _subvector(_: str, given: dict[str, Any]) -> Distribution:
+    rest = given["dims"] - given.get("subdims", 1.0)
+    return Distribution("sqrt_beta", (max(rest, 0.0), given.get("subdims", 1.0)))
+
+
 def _sqrt_beta(_: str, given: dict[str, Any]) -> Distribution:
     return Distribution("sqrt_beta", (given["n"], given.get("m", 1.0)))
 
@@ -260,5 +272,7 @@ _SHAPES = {
     "choice": _choice,
     "exponential": _exponential,
     "sqrt_beta": _sqrt_beta,
+    "pdf": _pdf,
+    "subvector_length": _subvector,
     **dict.fromkeys(("hypersphere", "sphere", "ball", "scattered_sphere", "scattered_ball"), _sphere),
 }

@@ -51,9 +51,36 @@ def sample(kind: str, parameters: tuple[Any, ...], n: int, dims: int | None, str
 
 
 def _uniform(parameters: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
-    """Uniform on [low, high)."""
-    low, high = parameters
-    return np.asarray(low + (high - low) * streams.uniform(shape))
+    """Uniform on [low, high), of whole numbers where a third parameter is 1."""
+    low, high, *integer = parameters
+    drawn = low + (high - low) * streams.uniform(shape)
+    return np.asarray(np.floor(drawn) if integer and integer[0] else drawn)
+
+
+def _pdf(parameters: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
+    """Values x with probabilities p, and what lies between: the distribution function goes linearly from
+    value to value, and holds half of the probability of each at it.
+    """
+    x, p = (np.asarray(part, np.float64) for part in parameters)
+    if len(x) != len(p) or (p < 0).any() or abs(p.sum() - 1) > 1e-8:
+        raise DistributionError(
+            f"pdf has {len(x)} values, and {len(p)} probabilities with the sum {p.sum():g}",
+            "give every value a probability of 0 or more, with the sum 1",
+        )
+    return np.asarray(np.interp(streams.uniform(shape), np.cumsum(p) - p / 2, x))
+
+
+def _quasirandom(_: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
+    """Evenly spread over [0, 1): multiples of the inverse powers of the root of x^(d + 1) = x + 1 (Roberts
+    2018), from a random point on, modulo 1.
+    """
+    n, dims = shape[0], shape[1] if len(shape) == 2 else 1
+    root = 2.0
+    for _round in range(64):
+        root = (1.0 + root) ** (1.0 / (dims + 1))
+    steps = np.array([1.0 / n]) if dims == 1 else root ** -np.arange(1.0, dims + 1)
+    points = (streams.uniform((1, dims)) + np.arange(n)[:, None] * steps) % 1.0
+    return np.asarray(points if len(shape) == 2 else points[..., 0])
 
 
 def _gaussian(parameters: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
@@ -164,6 +191,8 @@ def _sphere_parameters(parameters: tuple[Any, ...], shape: Shape) -> tuple[bool,
 def _sqrt_beta(parameters: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
     """Length of m components of a random unit vector of n + m: the root of Beta(m / 2, n / 2)."""
     n, m = parameters + (1,)[len(parameters) - 1 :]
+    if n <= 0:  # all components
+        return np.ones((1, *shape))
     return np.sqrt(streams.each(lambda rng: rng.beta(m / 2.0, n / 2.0, shape)))
 
 
@@ -176,6 +205,8 @@ def _cosine_similarity(parameters: tuple[Any, ...], shape: Shape, streams: Strea
 
 SAMPLERS: dict[str, Callable[[tuple[Any, ...], Shape, Streams], Array]] = {
     "uniform": _uniform,
+    "pdf": _pdf,
+    "quasirandom": _quasirandom,
     "gaussian": _gaussian,
     "exponential": _exponential,
     "choice": _choice,
