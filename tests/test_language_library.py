@@ -47,6 +47,7 @@ def test_every_module_is_found_without_an_import() -> None:
         "associative_memory",
         "basal_ganglia",
         "circular_convolution",
+        "input_gated_memory",
         "integrator",
         "legendre_delay",
         "oscillator",
@@ -173,3 +174,40 @@ def test_associative_memory_recalls_the_nearest() -> None:
 def test_modules_take_the_defaults_of_the_model() -> None:
     graph = loads("defaults ensemble { neuron = lif_rate }\nuse integrator(40) as i")
     assert [op.neuron.kind for _, op in graph.nodes(g.Ensemble)] == ["lif_rate"]
+
+
+def _recalled(arguments: str, u: str, inhibit: float = 0, probe: str = "m.out") -> np.ndarray:
+    text = (
+        f"seed 3\ninput u = {u}\ninput stop = {inhibit}\nlet values = [[1, 0], [0, 1], [-1, -1]]\n"
+        f"use associative_memory(80, keys=identity(3), values=values{arguments}) as m\n"
+        f"connect u -> m.in synapse none\nconnect stop -> m.inhibit synapse none\nprobe {probe} synapse 20ms"
+    )
+    return run(loads(text), 1, "float64", 400)[probe][-150:].mean(axis=0)
+
+
+def test_associative_memory_has_a_default_and_can_be_silenced() -> None:
+    default = ", default=[[0.5, -0.5]]"
+    np.testing.assert_allclose(_recalled(default, "[0.1, 0, 0.1]"), [0.5, -0.5], atol=0.1)
+    np.testing.assert_allclose(_recalled(default, "[1, 0, 0]"), [1, 0], atol=0.15)
+    np.testing.assert_allclose(_recalled(default, "[1, 0, 0]", inhibit=1), [0, 0], atol=0.05)
+
+
+def test_associative_memory_cleans_up() -> None:
+    # The dot product is barely above the threshold: without cleaning up, the match is below 1.
+    found = _recalled(", clean=1, threshold=[0.3, 0.2, 0.9]", "[0.1, 0.4, 0.8]", probe="m.match")
+    np.testing.assert_allclose(found, [0, 1, 0], atol=0.1)
+    found = _recalled(", clean=1, scale=[1, 1, 0.1]", "[0.1, 0.1, 1]", probe="m.match")
+    np.testing.assert_allclose(found, [0, 0, 0], atol=0.1)
+
+
+def test_input_gated_memory_holds_while_its_gate_is_closed() -> None:
+    text = (
+        "seed 2\ninput u(t) = [select(t < 1, 0.7, -0.5), -0.3]\n"
+        "input gate(t) = t > 0.8\ninput reset(t) = t > 1.6\n"
+        "use input_gated_memory(100, dims=2) as m\nconnect u -> m.in synapse none\n"
+        "connect gate -> m.gate synapse none\nconnect reset -> m.reset synapse none\nprobe m.out synapse 20ms"
+    )
+    data = run(loads(text), 1, "float64", 2000)["m.out"]
+    np.testing.assert_allclose(data[700:800].mean(axis=0), [0.7, -0.3], atol=0.1)
+    np.testing.assert_allclose(data[1500:1600].mean(axis=0), [0.7, -0.3], atol=0.2)
+    np.testing.assert_allclose(data[1900:].mean(axis=0), [0, 0], atol=0.02)
