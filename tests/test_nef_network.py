@@ -202,7 +202,7 @@ def test_noise_is_in_the_current_of_every_neuron(kind: str) -> None:
     assert not np.array_equal(quiet[0], noisy[0])
     net = nef.Network("noise", seed=1)
     net.make("A", 400, 1, noise=0.1, noise_type=kind)
-    source = net._builder.graph.op("A.noise")
+    source = net._builder.graph.op("A::noise")
     assert (source.distribution, source.scale) == (kind, True)
     wanted = (-0.1, 0.1) if kind == "uniform" else (0.0, math.sqrt(0.1))
     assert (source.a, source.b) == wanted
@@ -336,6 +336,22 @@ def test_subnetworks_are_prefixes() -> None:
     probe = net.make_probe("short")
     net.run(0.2)
     assert abs(probe.get_data()[-1, 0] - 0.5) < 0.1
+
+
+def test_names_of_nodes_do_not_meet_others() -> None:
+    """A subnetwork has the name of an ensemble, and its nodes those of what belongs to ensembles."""
+    net = simple()
+    probe = net.make_probe("A", pstc=0.01)
+    for name in ("in", "activity", "neurons", "noise", "neurons.in"):
+        net.make(f"A.{name}", 20, 1, noise=0.1)
+        net.connect_neurons(f"A.{name}", f"A.{name}", np.zeros((20, 20)))
+    alone = simple()
+    other = alone.make_probe("A", pstc=0.01)
+    for run in (net, alone):
+        run.run(0.05)
+    assert probe.get_data().tobytes() == other.get_data().tobytes()
+    with pytest.raises(nef.NetworkError, match=r"there is a node 'A\[1\]' already"):
+        simple().make("A[1]", 10, 1)
 
 
 def test_a_gate_closes() -> None:

@@ -13,7 +13,10 @@ from spikec.tracing.purity import Captured
 
 
 class Builder:
-    """Adds operators; each is in the line of the caller's file that asked for it."""
+    """Adds operators; each is in the line of the caller's file that asked for it.
+
+    Names that are not those of nodes hold a ":", which names of nodes do not.
+    """
 
     def __init__(self, name: str, dt: float, seed: int) -> None:
         self.graph = g.Graph(name, dt, seed)
@@ -94,14 +97,14 @@ class Builder:
 
     def activity(self, path: str, neurons: int) -> str:
         """The activity of all neurons of a population (Hz): one node for all who read it."""
-        name = f"{path}.activity"
+        name = f"{path}::activity"
         if name not in self.graph:
             self.add(name, g.Decoding(size=neurons, span=here(), expressions=()), activity=path)
         return name
 
     def currents(self, path: str, neurons: int) -> Part:
         """The sum of currents into the neurons of a population, which their gains multiply."""
-        name = f"{path}.neurons.in"
+        name = f"{path}::neurons"
         if name not in self.graph:
             self.sum(name, neurons)
             self.graph.connect(name, path, "J")

@@ -17,7 +17,7 @@ from spikec.expressions import Expression, Number, Time, identity
 from spikec.nef.tuning import tune
 from spikec.network.builder import Builder
 from spikec.network.mistakes import here, mistake
-from spikec.network.nodes import Ensemble, Function, Origin, whole
+from spikec.network.nodes import Ensemble, Function, Origin, entry, whole
 from spikec.tracing.functions import trace
 
 Vector = NDArray[np.float64]
@@ -95,7 +95,7 @@ def _computed(
     expressions: tuple[Expression, ...] | None,
 ) -> str:
     """What is computed of the value of member k, which has no neurons."""
-    dims, value, node = ensemble.dimensions, f"{ensemble.paths[k]}.in", f"{ensemble.paths[k]}:{name}"
+    dims, value, node = ensemble.dimensions, entry(ensemble.paths[k]), f"{ensemble.paths[k]}:{name}"
     if function is None:
         return value
     if expressions is None:

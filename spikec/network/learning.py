@@ -58,7 +58,7 @@ def learn(
             f"an error of {error.dimensions} numbers cannot teach {post.name!r}, which has {dims}",
             "give an error for every dimension",
         )
-    link = builder.link(f"{pre.name}->{post.name}.learned")
+    link = builder.link(f":{pre.name}->{post.name} learned")
     first = _first(builder, weight_matrix, pre, post, link)
     wrong, _ = builder.gathered(f"{link}.error", list(error.parts))
     for i in range(post.array_size):

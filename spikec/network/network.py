@@ -14,7 +14,7 @@ from spikec.network import describe, functions, inputs, learning
 from spikec.network.builder import Builder
 from spikec.network.directory import Directory, name_of
 from spikec.network.mistakes import mistake, nearest
-from spikec.network.nodes import Ensemble, Function, Input, Node, members, whole
+from spikec.network.nodes import Ensemble, Function, Input, Node, entry, members, whole
 from spikec.network.probe import Probe, make_probe
 from spikec.network.simplenode import SimpleNode
 from spikec.network.subnetwork import SubNetwork
@@ -71,10 +71,10 @@ class Network(Directory):
         for argument in description:
             if argument not in known:
                 mistake(f"make has no argument {argument!r}", nearest(argument, known, "arguments"))
-        self._check_new(name)
         neurons = describe.whole_number("neurons", neurons, name)
         dims = describe.whole_number("dimensions", dimensions, name)
         count = describe.whole_number("array_size", array_size, name)
+        self._check_new(name, count)
         described = describe.Description(**description)
         described.check(name, self.dt)
         direct = described.mode == "direct"
@@ -82,7 +82,7 @@ class Network(Directory):
             name, array_size=count, dimensions=dims, neurons_num=0 if direct else neurons,
             mode=described.mode, radius=float(described.radius), decoder_noise=float(described.decoder_noise),
         )  # fmt: skip
-        sums = [self._builder.sum(f"{path}.in", dims) for path in made.paths]
+        sums = [self._builder.sum(entry(path), dims) for path in made.paths]
         made.targets[""] = tuple(whole(node, dims) for node in sums)
         if not direct:
             self._populate(made, described)
@@ -98,11 +98,11 @@ class Network(Directory):
         populations = []
         for path, key in zip(made.paths, keys, strict=True):
             op = described.population(path, key, made.neurons_num, made.dimensions, seed)
-            self._builder.add(path, op, x=f"{path}.in")
+            self._builder.add(path, op, x=entry(path))
             populations.append(op)
             noise = described.noise_source(f"{key}.noise", made.neurons_num, seed)
             if noise is not None:
-                source = self._builder.add(f"{path}.noise", noise)
+                source = self._builder.add(f"{path}::noise", noise)
                 self._builder.graph.connect(source, path, "encoded")
         made.populations = tuple(populations)
 
@@ -194,7 +194,7 @@ class Network(Directory):
         size = sum(part.size for part in targets)
         matrix = transform_of(origin.dimensions, size, transform, weight, index_pre, index_post)
         self._builder.connect(
-            f"{name_of(pre)}->{name_of(post)}", origin.parts, targets, self._pstc(pstc), matrix
+            f":{name_of(pre)}->{name_of(post)}", origin.parts, targets, self._pstc(pstc), matrix
         )
 
     def connect_neurons(
@@ -226,7 +226,7 @@ class Network(Directory):
             weights = weights * self.dt if spiking else weights
         ends = tuple(self._builder.currents(path, target.neurons_num) for path in target.paths)
         self._builder.connect(
-            f"{name_of(pre)}->{name_of(post)}.neurons", parts, ends, self._pstc(pstc), weights
+            f":{name_of(pre)}->{name_of(post)} neurons", parts, ends, self._pstc(pstc), weights
         )
 
     def learn(
@@ -298,9 +298,10 @@ class Network(Directory):
         if self._session is not None:
             mistake("a network that has run cannot be changed", "make all of it before the first run")
 
-    def _check_new(self, name: str) -> None:
+    def _check_new(self, name: str, count: int = 1) -> None:
         self._check_open()
         if not isinstance(name, str) or not name or ":" in name:
             mistake(f"{name!r} cannot be the name of a node", 'give text without ":"')
-        if name in self.nodes:
-            mistake(f"there is a node {name!r} already", "give every node a name of its own")
+        for path in [name, *members(name, count)]:
+            if path in self.nodes or path in self._builder.graph:
+                mistake(f"there is a node {path!r} already", "give every node a name of its own")

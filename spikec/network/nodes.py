@@ -72,6 +72,11 @@ def members(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}[{i}]" for i in range(count)]
 
 
+def entry(path: str) -> str:
+    """The sum of what comes to a member of an ensemble."""
+    return f"{path}::in"
+
+
 def whole(node: str, size: int) -> Part:
     """All components of a signal."""
     return Part(node, range(size), size)

@@ -77,7 +77,7 @@ def make_probe(
         mistake(f"a probe cannot record {data_type!r}", nearest(str(data_type), DATA_TYPES, "data types"))
     if isinstance(recorded, Origin):
         parts = [
-            _filtered(builder, f"probe {name}.filter.{k}", part, pstc)
+            _filtered(builder, f":probe {name}.filter.{k}", part, pstc)
             for k, part in enumerate(recorded.parts)
         ]
         _add(builder, name, parts, every, target)
@@ -93,7 +93,7 @@ def make_probe(
     for k, path in enumerate(recorded.paths):
         names.append(f"{name}[{k}]" if recorded.array_size > 1 else name)
         op = g.Probe(size=size, span=here(), name=names[-1], attribute="spikes", target=path)
-        builder.add(f"probe {names[-1]}", op, neurons=path)
+        builder.add(f":probe {names[-1]}", op, neurons=path)
     return SpikeProbe(name, target, dt_sample, every, names, size)
 
 
@@ -104,9 +104,9 @@ def _filtered(builder: Builder, name: str, part: Part, pstc: float) -> Part:
 
 
 def _add(builder: Builder, name: str, parts: list[Part], every: int, target: str) -> None:
-    node, size = builder.gathered(f"probe {name}", parts)
+    node, size = builder.gathered(f":probe {name}", parts)
     op = g.Probe(size=size, span=here(), name=name, every=every, target=target)
-    builder.add(f"probe {name}", op, x=node)
+    builder.add(f":probe {name}", op, x=node)
 
 
 def _every(dt_sample: float, dt: float, name: str) -> int:

@@ -54,11 +54,11 @@ class SimpleNode(Node):
 
     def build(self, builder: Builder) -> None:
         """Add the node to a graph: one host call for all that it gives."""
-        sums = {n: builder.sum(f"{self.name}:{n}.in", t.dimensions) for n, t in self.input.items()}
+        sums = {n: builder.sum(f"{self.name}:{n}::in", t.dimensions) for n, t in self.input.items()}
         parts = [whole(node, self.input[n].dimensions) for n, node in sums.items()]
         self.targets = {n: (part,) for n, part in zip(sums, parts, strict=True)}
         size, arguments = sum(self._sizes.values()), sum(p.size for p in parts)
-        source = {"x": builder.gathered(f"{self.name}.input", parts)[0]} if parts else {}
+        source = {"x": builder.gathered(f"{self.name}::input", parts)[0]} if parts else {}
         dt = builder.graph.dt
         call = lambda n, x: self._step(n * dt, x)  # noqa: E731
         node = builder.call(self.name, size, arguments, call, **source)
