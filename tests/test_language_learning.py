@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import inprocess
 import numpy as np
 import pytest
 from language_helpers import mistakes
@@ -88,6 +91,12 @@ def test_named_connections_of_modules_and_loops() -> None:
     assert {op.name for _, op in graph.nodes(g.Probe)} == {"one.c.weights", "l[1].weights"}
 
 
+KEPT = """
+input one = 1
+connect a -> b via 0 SOLVER learning pes(rate=1e-3) as c
+connect one -> c.pes
+probe c.weights
+"""
 C = "connect a -> b via x[0] learning "
 N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
 
@@ -95,7 +104,7 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        (C + "pse", (4, 34, "unknown name 'pse'", "did you mean 'pes'?")),
+        (C + "vojo", (4, 34, "unknown name 'vojo'", "did you mean 'voja'?")),
         (C + "uniform(0, 1)", (4, 34, "uniform is not a learning rule",
                               "known names: bcm, oja, pes, rls, voja")),
         (C + "[]", (4, 34, "there is no rule", "write learning pes(rate=1e-4)")),
@@ -108,7 +117,11 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
         (
             C + "oja",
             (4, 34, "oja changes weights from neurons to neurons",
-             "write connect a.neurons -> b.neurons transform gaussian(0, 0.001) learning oja"),
+             "connect a.neurons -> b.neurons with a matrix, or add solver lstsq_l2(weights=true)"),
+        ),
+        (
+            "connect a -> b via x[0] solver lstsq_l2(weights=true) learning rls",
+            (4, 64, "rls changes decoders, not weights to neurons", "leave weights=true out"),
         ),
         (
             "connect a.neurons -> a.neurons learning pes",
@@ -161,3 +174,13 @@ def test_mistakes(text: str, mistake: tuple[int, int, str, str]) -> None:
 def test_sizes_of_errors_are_checked() -> None:
     (found,) = mistakes(TWO + C + "pes as c\nconnect a -> c.pes")
     assert found[:3] == (5, 1, "'a' has 2 dimensions, but 'c.pes' takes 1")
+
+
+def test_what_was_learned_is_kept_by_a_file(tmp_path: Path) -> None:
+    run = inprocess.run(loads(TWO + KEPT.replace("SOLVER", ""), "m.spk"), 1, "float64", 50)
+    weights = run["c.weights"][-1].reshape(1, 50)
+    assert np.abs(weights).max() > 0
+    np.save(tmp_path / "learned.npy", weights.T)
+    kept = TWO + KEPT.replace("SOLVER", 'solver no_solver(load("learned.npy"))')
+    again = inprocess.run(loads(kept, "m.spk", tmp_path), 1, "float64", 1)
+    np.testing.assert_array_equal(again["c.weights"][0], weights[0])

@@ -59,6 +59,14 @@ connect drive -> c.pes2[1] synapse none
 connect drive -> c.rls[0]
 """,
 }
+CASES |= {
+    f"{rule}_of_weights": f"""
+connect pre -> post transform [[1, 0.2], [0, 1]] solver lstsq_l2(weights=true)
+    learning {rule}(rate={rate}) as c
+"""
+    for rule, rate in (("pes", 1e-3), ("oja", 1e-6))
+}
+CASES["pes_of_weights"] += "connect drive -> c.pes[1]\n"
 NAMES = [*CASES, "voja"]
 VOJA = """
 connect pre -> post learning voja(rate=0.05) as c
@@ -78,7 +86,7 @@ def _folder() -> Path:
 def model(name: str, kind: str) -> oracle.Model:
     record = "encoders" if name == "voja" else "weights"
     text = HEAD + (VOJA if name == "voja" else CASES[name]) + f"probe c.{record} every 20ms as w\n"
-    text += "probe post synapse 10ms as value\n"
+    text += "probe post synapse 10ms as value\nprobe pre synapse 10ms\n"
     return oracle.Model(text.replace("KIND", kind), _folder())
 
 
@@ -117,6 +125,11 @@ def _learned(name: str, kind: str, e: dict[str, nengo.Ensemble], wave: nengo.Nod
     elif name in ("bcm", "oja"):
         rules = {"bcm": nengo.BCM(1e-9, theta_synapse=0.05), "oja": nengo.Oja(2e-6, 0.005, 0.01, beta=0.5)}
         c = neural(rules[name])
+    elif name.endswith("_of_weights"):
+        rule = nengo.PES(1e-3) if name.startswith("pes") else nengo.Oja(1e-6)
+        c = _weights(m, pre, post, rule)
+        if name.startswith("pes"):
+            connect(drive, c.learning_rule[1])
     else:
         rules = [nengo.PES(1e-3), nengo.PES(5e-4, pre_synapse=nengo.Alpha(0.01)), nengo.RLS()]
         c = decoded(post, rules)
@@ -124,6 +137,12 @@ def _learned(name: str, kind: str, e: dict[str, nengo.Ensemble], wave: nengo.Nod
         connect(drive, c.learning_rule[1][1], synapse=None)
         connect(drive, c.learning_rule[2][0])
     nengo.Probe(c, "weights", sample_every=0.02, label="w")
+
+
+def _weights(m: oracle.Model, pre: nengo.Ensemble, post: nengo.Ensemble, rule: object) -> nengo.Connection:
+    """Nengo makes weights of decoders as well: those of the value of `pre`, which a probe has."""
+    solver = nengo.solvers.NoSolver(m.built.op("probe pre.decode").matrix.T, weights=True)
+    return nengo.Connection(pre, post, transform=[[1, 0.2], [0, 1]], solver=solver, learning_rule_type=rule)
 
 
 def _voja(kind: str, e: dict[str, nengo.Ensemble]) -> None:
@@ -167,6 +186,7 @@ def test_weights_and_values_are_the_same(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cut_does_not_change_what_is_learned(name: str) -> None:
+    assert {"w", "value"} <= set(ours(name, "lif", 1))
     for probe, data in ours(name, "lif", 1).items():
         assert data.tobytes() == ours(name, "lif", 2)[probe].tobytes(), probe
 

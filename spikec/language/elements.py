@@ -147,6 +147,12 @@ def neuron_of(element: Element) -> NeuronType | None:
     return element.ensemble.neuron if isinstance(element, Population) and element.ensemble else None
 
 
+def neurons_of(element: Element) -> int:
+    """How many neurons an element has."""
+    assert isinstance(element, Population | Cells)
+    return element.neurons
+
+
 @dataclass(frozen=True, eq=False)
 class FunctionNode(Element):
     """y = expressions(x, t), x of length `arguments`."""

@@ -34,11 +34,15 @@ _THETA = v.Synapse((1.0,), (1.0, 1.0))
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """A connection that learns: its ends, and the path of its name, "" where it has none."""
+    """A connection that learns: its ends, and the path of its name, "" where it has none.
+
+    `matrix`: whether its transform is one; `weights`: whether it is solved for weights to neurons.
+    """
 
     source: e.View
     target: e.View
     matrix: bool
+    weights: bool
     path: str
 
 
@@ -126,6 +130,8 @@ def _learns_weights(kind: str, ends: Ends, span: Span) -> None:
 
 def _error(kind: str, ends: Ends, span: Span) -> None:
     _learns_weights(kind, ends, span)
+    if kind == "rls" and ends.weights:
+        raise Mistake("rls changes decoders, not weights to neurons", span, "leave weights=true out")
     if ends.target.attribute != "neurons":
         return
     encoded = isinstance(ends.target.pieces[0].element, e.Population)
@@ -139,9 +145,9 @@ def _error(kind: str, ends: Ends, span: Span) -> None:
 
 def _neural(kind: str, ends: Ends, span: Span) -> None:
     both = (ends.source, ends.target)
-    if not all(view.attribute == "neurons" and _whole_population(view) for view in both):
-        hint = "write connect a.neurons -> b.neurons transform gaussian(0, 0.001) learning "
-        raise Mistake(f"{kind} changes weights from neurons to neurons", span, hint + kind)
+    if not ends.weights and not all(view.attribute == "neurons" and _whole_population(view) for view in both):
+        hint = "connect a.neurons -> b.neurons with a matrix, or add solver lstsq_l2(weights=true)"
+        raise Mistake(f"{kind} changes weights from neurons to neurons", span, hint)
     _learns_weights(kind, ends, span)
 
 
@@ -194,19 +200,13 @@ def matrices(link_name: str, ends: Ends, found: Sequence[e.LearningRule]) -> tup
     span = ends.source.span
     if any(not isinstance(r.rule, pl.Voja) for r in found):
         columns = ends.source.pieces[0].element
-        made.append(
-            e.LearnedWeights(f"{link_name}.weights", ends.target.size * _neurons(columns), span, "weights")
-        )
+        rows = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
+        made.append(e.LearnedWeights(f"{link_name}.weights", rows * e.neurons_of(columns), span, "weights"))
     if any(isinstance(r.rule, pl.Voja) for r in found):
         element = ends.target.pieces[0].element
         path = f"{element.path}.encoders"
-        made.append(e.LearnedWeights(path, element.size * _neurons(element), span, "encoders"))
+        made.append(e.LearnedWeights(path, element.size * e.neurons_of(element), span, "encoders"))
     return tuple(made)
-
-
-def _neurons(element: e.Element) -> int:
-    assert isinstance(element, e.Population | e.Cells)
-    return element.neurons
 
 
 def is_matrix(transform: Any) -> bool:

@@ -96,8 +96,8 @@ def connection(
         targets=values,
     )
     _check_sizes(link, statement, given.get("transform"))
-    link = _learning(link, given.get("learning"), named)
     check_solver(link, link.outputs, given["solver"].span if "solver" in given else statement.span)
+    link = _learning(link, given.get("learning"), named)
     _plan_memory(link, given, frame)
     return link
 
@@ -110,7 +110,8 @@ def _learning(link: e.Connection, given: Given | None, named: Link | None) -> e.
             raise Mistake("only a connection that learns has a name", link.span, hint)
         return link
     assert given.value is not None
-    ends = Ends(link.source, link.target, is_matrix(link.transform), named.path if named else "")
+    path = named.path if named else ""
+    ends = Ends(link.source, link.target, is_matrix(link.transform), link.solver.weights, path)
     found = rules(given.value, given.scope, ends)
     return replace(link, learning=found, weights=matrices(link.name, ends, found))
 

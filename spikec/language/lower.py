@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
-from spikec.language.lower_learning import learned_encoders, learned_product
+from spikec.language.lower_learning import learned_encoders, learned_product, rows
 from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.lower_sources import add_noise, source
 from spikec.language.solving import placed
@@ -144,22 +144,32 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         link.targets,
     )  # fmt: skip
     transform = _matrix(link)
-    if link.solver.weights and not link.learning:
+    learns = any(w.kind == "weights" for w in link.weights)
+    if link.solver.weights and not learns:
         _weights(link, transform, path, lowering)
+        learned_encoders(link, graph)
         return
     # Only what learns needs all entries of a sparse transform.
-    if link.learning and (learned := learned_product(link, graph, dense(transform))):
-        node = _remember(link.name, learned, link.target.size, path, graph, link)
-        sources, transform = [Part(node, range(link.target.size), link.target.size)], None
+    if learns and (learned := learned_product(link, graph, dense(transform))):
+        size = rows(link)
+        node = _remember(link.name, learned, size, path, graph, link)
+        sources, transform = [Part(node, range(size), size)], None
     else:
         sources = _sources(path, graph, link)
-    targets = [
-        Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces
-    ]
+    targets = _targets(link, graph)
     ends = route(graph, link.name, sources, targets, transform, link.span)
     learned_encoders(link, graph)
     for edge in ends:
         lowering.links[edge] = link
+
+
+def _targets(link: e.Connection, graph: g.Graph) -> list[Part]:
+    """The sums that a connection ends in; that of currents where it has weights to neurons."""
+    if link.solver.weights:
+        element = link.target.pieces[0].element
+        assert isinstance(element, e.Population)
+        return [Part(_encoded(element, graph), range(element.neurons), element.neurons)]
+    return [Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces]
 
 
 def _weights(link: e.Connection, transform: float | g.Matrix | None, path: _Path, lowering: Lowering) -> None:

@@ -14,6 +14,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import identity
 from spikec.language import elements as e
+from spikec.language.solving import placed
 from spikec.language.vocabulary import Synapse
 
 
@@ -24,22 +25,17 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
         return None
     source: e.Element = link.source.pieces[0].element
     assert isinstance(source, e.Population | e.Cells)
-    name, size, columns = f"{link.name}.weights", link.target.size, source.neurons
+    name, size, columns = f"{link.name}.weights", rows(link), source.neurons
     decoded = link.source.attribute != "neurons"
     op = pl.Weights(
         size=size, columns=columns, span=link.span, rules=tuple(rule.rule for rule in learned),
-        transform=transform if decoded else None, initial=None if decoded else np.asarray(transform),
+        transform=transform if decoded and not link.solver.weights else None,
+        initial=None if decoded else np.asarray(transform),
     )  # fmt: skip
     graph.add(name, op)
     if decoded:
-        functions = identity(source.size) if link.functions is None else link.functions[0]
-        if link.functions is None:
-            functions = tuple(functions[k] for k in link.source.pieces[0].components)
-        decoding = g.Decoding(
-            size=len(functions), span=link.span, expressions=functions, solver=link.solver,
-            eval_points=link.eval_points,
-        )  # fmt: skip
-        graph.connect(source.path, graph.add(f"{link.name}.decode", decoding), "activity")
+        graph.add(f"{link.name}.decode", _decoding(link, transform))
+        graph.connect(source.path, f"{link.name}.decode", "activity")
         graph.connect(f"{link.name}.decode", name, "decoders")
     for k, rule in enumerate(learned):
         _read(link, graph, name, k, rule)
@@ -47,6 +43,27 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
     graph.connect(name, product, "weights")
     graph.connect(_activity(graph, source, link), product)
     return product
+
+
+def rows(link: e.Connection) -> int:
+    """Rows of the weights of a connection: numbers that it gives, or neurons that they lead to."""
+    return e.neurons_of(link.target.pieces[0].element) if link.solver.weights else link.target.size
+
+
+def _decoding(link: e.Connection, transform: float | e.FloatArray | None) -> g.Decoding:
+    """What the weights are solved for at the beginning."""
+    functions = () if link.functions is None else link.functions[0]
+    if link.functions is None and link.targets is None:
+        (piece,) = link.source.pieces
+        whole = identity(piece.element.size)
+        functions = tuple(whole[k] for k in piece.components)
+    weights = link.solver.weights
+    return g.Decoding(
+        size=rows(link) if weights else link.outputs, span=link.span, expressions=functions,
+        targets=link.targets, solver=link.solver, eval_points=link.eval_points,
+        onto=link.target.pieces[0].element.path if weights else "",
+        transform=placed(link, transform) if weights else None,
+    )  # fmt: skip
 
 
 def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.LearningRule) -> None:
@@ -57,13 +74,20 @@ def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.Lear
         graph.connect(_filtered(graph, node, synapse, f"{weights}.{k}.{port}", link), weights, f"{port}.{k}")
     if "error" not in rule.rule.reads:
         return
-    size = target.size if link.target.attribute == "neurons" else link.target.size
+    neural = link.target.attribute == "neurons"
+    size = target.size if neural else link.target.size
     # Where the connection has no name, nothing leads to its rules.
     error = (
         rule.input.path if rule.input else graph.add(f"{weights}.{k}.error", g.Sum(size=size, span=link.span))
     )
-    if link.target.attribute == "neurons":
-        encoding = pl.Encoding(size=link.target.size, span=link.span)
+    if neural or link.solver.weights:
+        if not neural and not link.target.pieces[0].whole:
+            # An error of some dimensions is 0 in the others.
+            taken = np.eye(target.size)[:, list(link.target.pieces[0].components)]
+            part = g.Product(size=target.size, span=link.span, matrix=taken)
+            graph.connect(error, graph.add(f"{weights}.{k}.whole", part))
+            error = f"{weights}.{k}.whole"
+        encoding = pl.Encoding(size=rows(link), span=link.span)
         encoded = graph.add(f"{weights}.{k}.encoded", encoding)
         graph.connect(target.path, encoded, "encoders")
         graph.connect(error, encoded)
