@@ -285,7 +285,10 @@ def test_an_unknown_solver() -> None:
     graph.add("b", Decoding(size=1, expressions=(X0,), solver=Solver("magic"), span=SPAN))
     graph.connect("a", "b", "activity")
     ((message, _),) = _diagnose(graph)
-    assert message == "b: there is no solver 'magic'; use lstsq_l2 or lstsq"
+    assert message == (
+        "b: there is no solver 'magic'; use one of lstsq, lstsq_noise, lstsq_mult_noise, lstsq_l2, "
+        "lstsq_l2nz, lstsq_l1, lstsq_drop, nnls, nnls_l2, nnls_l2nz"
+    )
 
 
 def test_a_solve_that_does_not_fit_memory_is_refused() -> None:
