@@ -165,6 +165,15 @@ def test_what_python_code_raises_comes_out_of_run() -> None:
         net.run(0.01)
 
 
+def test_a_function_gives_as_many_numbers_in_every_step() -> None:
+    net = nef.Network("lengths")
+    net.make_input("in", lambda t: [0.0] * (1 + (float(str(t)) > 0.01)))
+    net.make_probe("in")
+    with pytest.raises(nef.NetworkError, match="the function of 'in' gives 2 numbers, at first 1") as raised:
+        net.run(0.1)
+    assert f"{__file__}:" in str(raised.value)
+
+
 # ------------------------------------------------------------------------------------------- random numbers
 
 
@@ -392,6 +401,9 @@ def broken(net: nef.Network, what: str) -> None:
         "error": lambda: net.learn("A", "A", "A:X", weight_matrix=np.ones((3, 3))),
         "hdf5": lambda: net.write_data_to_hdf5("file"),
         "unrecorded": lambda: net.run(0.1),
+        "ragged": lambda: net.connect("in", "A", transform=[[1], [1, 0]]),
+        "infinite": lambda: net.make_input("B", [1, float("inf")]),
+        "noise": lambda: net.make("B", 10, 1, noise=-1),
         "gives": lambda: net.connect("A", "A", func=lambda x: f"text{x[0]}"),
     }
     calls[what]()
@@ -425,6 +437,9 @@ def broken(net: nef.Network, what: str) -> None:
         ("hdf5", "there is no writer of Neo HDF5 files ('file')",
          "save what get_data() of the probes gives, for example with numpy.savez"),
         ("unrecorded", "the network records nothing: it has no probe", "add one: make_probe(name)"),
+        ("ragged", "a transform is no list of numbers: [[1], [1, 0]]", "give numbers, or rows of one length"),
+        ("infinite", "the value of 'B' holds numbers that are not finite", "give finite numbers"),
+        ("noise", "noise of 'B' is a number of 0 or more, not -1", "give noise=0.1"),
         ("gives", "the function of 'A' gives 'text0.0', which is no list of numbers", "return numbers"),
     ],
 )  # fmt: skip

@@ -52,6 +52,8 @@ class Description:
         positive("radius", self.radius, name)
         positive("decoder_noise", self.decoder_noise, name)
         whole_number("num_subs", self.num_subs, name)
+        if self.noise is not None and not (isinstance(self.noise, Real) and self.noise >= 0):
+            mistake(f"noise of {name!r} is a number of 0 or more, not {self.noise!r}", "give noise=0.1")
         if self.noise_type not in ("uniform", "gaussian"):
             mistake(f"noise cannot be {self.noise_type!r}", 'give noise_type="uniform" or "gaussian"')
 
@@ -102,7 +104,7 @@ class Description:
 
     def _encoders(self, neurons: int, dims: int, name: str) -> Array:
         """Directions, repeated until there is one for every neuron."""
-        rows = np.atleast_2d(np.asarray(self.encoders, np.float64))
+        rows = np.atleast_2d(array(f"encoders of {name!r}", self.encoders))
         if rows.ndim != 2 or rows.shape[1] != dims:
             mistake(
                 f"encoders of {name!r} have shape {rows.shape}, which are no vectors of {dims} numbers",
@@ -111,7 +113,7 @@ class Description:
         return rows if len(rows) == 1 else np.resize(rows, (neurons, dims))
 
     def _points(self, dims: int, name: str) -> Array:
-        points = np.asarray(self.eval_points, np.float64)
+        points = array(f"eval_points of {name!r}", self.eval_points)
         points = points[None, :] if points.ndim == 1 else points
         if points.ndim != 2 or len(points) != dims:
             mistake(
@@ -145,12 +147,20 @@ def positive(what: str, given: Any, name: str) -> float:
     return float(given)
 
 
+def array(what: str, given: Any) -> Array:
+    """Finite numbers of any shape."""
+    try:
+        values = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        mistake(f"{what} is no list of numbers: {given!r}", "give numbers, or rows of one length")
+    if not np.isfinite(values).all():
+        mistake(f"{what} holds numbers that are not finite", "give finite numbers")
+    return values
+
+
 def vector(what: str, given: Sequence[float] | float) -> tuple[float, ...]:
     """Numbers of a value that may be a single one."""
-    try:
-        values = np.asarray(given, np.float64).ravel()
-    except (TypeError, ValueError):
-        mistake(f"{what} is no number and no list of numbers: {given!r}", "give numbers")
-    if not len(values) or not np.isfinite(values).all():
-        mistake(f"{what} holds no numbers, or some that are not finite", "give finite numbers")
+    values = array(what, given).ravel()
+    if not len(values):
+        mistake(f"{what} holds no numbers", "give one or more")
     return tuple(values.tolist())

@@ -32,7 +32,7 @@ def of_time(builder: Builder, name: str, function: Function, zero_after: float |
 
         def call(n: int, _: Vector) -> Vector:
             late = zero_after is not None and n * dt > zero_after
-            return np.zeros(size) if late else result(function, name, n * dt)
+            return np.zeros(size) if late else result(function, name, n * dt, size)
 
         node = builder.call(name, size, 0, call)
     else:
@@ -75,10 +75,9 @@ def _decoded(
     targets, size = None, len(expressions or ())
     if expressions is None and function is not None:
         (neurons,) = tune([ensemble.populations[k]])
-        rows = [result(function, f"{ensemble.name}:{name}", x) for x in neurons.eval_points]
-        if len({len(row) for row in rows}) > 1:
-            mistake(f"the function {name!r} gives lists of several lengths", "let it give one length")
-        targets, size = np.stack(rows), len(rows[0])
+        size = len(result(function, ensemble.name, np.zeros(ensemble.dimensions)))
+        rows = [result(function, f"{ensemble.name}:{name}", x, size) for x in neurons.eval_points]
+        targets = np.stack(rows)
     op = g.Decoding(
         size=size, span=here(), expressions=expressions or (), targets=targets,
         solver=g.Solver(regularisation=ensemble.decoder_noise),
@@ -100,13 +99,16 @@ def _computed(
         return value
     if expressions is None:
         size = len(result(function, node, np.zeros(dims)))
-        return builder.call(node, size, dims, lambda _, x: result(function, node, x.copy()), x=value)
+        return builder.call(node, size, dims, lambda _, x: result(function, node, x.copy(), size), x=value)
     op = g.Function(size=len(expressions), span=here(), expressions=expressions, arguments=dims)
     return builder.add(node, op, x=value)
 
 
-def result(function: Function, name: str, argument: Any) -> Vector:
-    """What a function gives, as a vector.  Raises `NetworkError` where that is no numbers."""
+def result(function: Function, name: str, argument: Any, size: int | None = None) -> Vector:
+    """What a function gives, as a vector.
+
+    Raises `NetworkError` where that is no numbers, or not `size` of them.
+    """
     given = function(argument)
     try:
         values = np.asarray(given, np.float64).ravel()
@@ -114,4 +116,6 @@ def result(function: Function, name: str, argument: Any) -> Vector:
         mistake(f"the function of {name!r} gives {given!r}, which is no list of numbers", "return numbers")
     if not len(values):
         mistake(f"the function of {name!r} gives no numbers", "return a number, or a list of them")
+    if size is not None and len(values) != size:
+        mistake(f"the function of {name!r} gives {len(values)} numbers, at first {size}", "give one length")
     return values

@@ -19,6 +19,7 @@ from spikec import plasticity as pl
 from spikec.nef.sampling import Streams
 from spikec.nef.tuning import tune
 from spikec.network.builder import Builder
+from spikec.network.describe import array
 from spikec.network.mistakes import here, mistake
 from spikec.network.nodes import Ensemble, Origin
 
@@ -127,7 +128,7 @@ def _first(builder: Builder, given: Any, pre: Ensemble, post: Ensemble, link: st
     if given is None:
         drawn = Streams([(builder.graph.seed, link, "weight_matrix")]).uniform((pairs, rows, columns))[0]
         return np.asarray(LARGEST_FIRST * (2.0 * drawn - 1.0))
-    matrix = np.asarray(given, np.float64)
+    matrix = array("a weight_matrix", given)
     if matrix.size != pairs * rows * columns or matrix.shape[-2:] != (rows, columns):
         mistake(
             f"a weight_matrix of shape {np.shape(given)} cannot lead from {pre.name!r} to {post.name!r}",

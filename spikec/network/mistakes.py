@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import linecache
-import os
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
-import spikec
 from spikec.errors import Diagnostic, ModelError, Span
 
-_OWN = str(Path(spikec.__file__).parent) + os.sep
+_OWN = ("spikec", "spike_runtime")
 
 
 class NetworkError(ModelError):
@@ -21,9 +19,9 @@ class NetworkError(ModelError):
 
 
 def here() -> Span | None:
-    """The line of the first caller outside of this package."""
+    """The line of the first caller outside of the compiler and the runtime."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_OWN):
+    while _own(frame):
         if frame.f_back is None:
             return None
         frame = frame.f_back
@@ -31,6 +29,12 @@ def here() -> Span | None:
     text = linecache.getline(file, line).rstrip()
     indent = len(text) - len(text.lstrip())
     return Span(file, line, indent + 1, line, len(text) + 1)
+
+
+def _own(frame: FrameType) -> bool:
+    """Whether it is code of the compiler, of the runtime, or of a program."""
+    name = str(frame.f_globals.get("__name__"))
+    return name.partition(".")[0] in _OWN or frame.f_code.co_filename == "<program>"
 
 
 def text_of(span: Span | None) -> dict[str, str]:

@@ -12,7 +12,6 @@ from spikec.language.lower_matrices import Part
 from spikec.network.builder import Builder
 from spikec.network.describe import whole_number
 from spikec.network.functions import result
-from spikec.network.mistakes import mistake
 from spikec.network.nodes import Node, Origin, whole
 
 _PREFIX = "origin_"
@@ -40,7 +39,7 @@ class SimpleNode(Node):
         self.init()
         methods = inspect.getmembers(self, inspect.ismethod)
         self._methods = {n.removeprefix(_PREFIX): m for n, m in methods if n.startswith(_PREFIX)}
-        self._sizes = {n: len(result(lambda _, m=m: m(), n, None)) for n, m in self._methods.items()}
+        self._sizes = {n: len(self._given(n)) for n in self._methods}
 
     def init(self) -> None:
         """Set variables, add inputs: to be overridden."""
@@ -73,11 +72,9 @@ class SimpleNode(Node):
             termination.value = x[first : first + termination.dimensions].copy()
             first += termination.dimensions
         self.tick()
-        given = {n: result(lambda _, m=m: m(), n, None) for n, m in self._methods.items()}
-        for name, values in given.items():
-            if len(values) != self._sizes[name]:
-                mistake(
-                    f"{_PREFIX}{name} of {self.name!r} gave {len(values)} numbers, not {self._sizes[name]}",
-                    "let it give as many in every step",
-                )
-        return np.concatenate(list(given.values())) if given else None
+        given = [self._given(n, size) for n, size in self._sizes.items()]
+        return np.concatenate(given) if given else None
+
+    def _given(self, name: str, size: int | None = None) -> NDArray[np.float64]:
+        """What an origin gives now."""
+        return result(lambda _: self._methods[name](), f"{self.name}:{name}", None, size)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikec.graph import Array
+from spikec.network.describe import array
 from spikec.network.mistakes import mistake
 from spikec.network.nodes import Ensemble
 
@@ -54,16 +55,15 @@ def _indices(given: Any, size: int, what: str) -> Sequence[int]:
 
 def _matrix(given: Any, rows: int, columns: int, what: str) -> Array:
     """rows x columns; the rows may be given by member of an array: members x rows of each x columns."""
-    matrix = np.asarray(given, np.float64)
+    matrix = array(f"a {what}", given)
+    shape = matrix.shape
     if matrix.ndim == 3:
         matrix = matrix.reshape(-1, matrix.shape[2])
     if matrix.shape != (rows, columns):
         mistake(
-            f"a {what} of shape {np.shape(given)} cannot lead from {columns} numbers to {rows}",
+            f"a {what} of shape {shape} cannot lead from {columns} numbers to {rows}",
             f"give {rows} rows of {columns} numbers",
         )
-    if not np.isfinite(matrix).all():
-        mistake(f"a {what} holds numbers that are not finite", "give finite numbers")
     return matrix
 
 
@@ -73,10 +73,10 @@ def weights_of(given: Any, pre: Ensemble | None, values: int, post: Ensemble) ->
     Rows: neurons of `post`, or those of one of its members for all alike; columns: `values`, or neurons of
     `pre`.  Both may be divided by member.
     """
-    shape = np.shape(given)
     rows, own = post.array_size * post.neurons_num, post.neurons_num
     sending = 0 if pre is None else pre.array_size * pre.neurons_num
-    matrix = np.asarray(given, np.float64)
+    matrix = array("a weight_matrix", given)
+    shape = matrix.shape
     if matrix.ndim == 4:
         matrix = matrix.reshape(*matrix.shape[:2], -1)
     elif matrix.ndim == 3 and pre and matrix.shape[1:] == (pre.array_size, pre.neurons_num):
@@ -89,8 +89,6 @@ def weights_of(given: Any, pre: Ensemble | None, values: int, post: Ensemble) ->
             f"a weight_matrix of shape {shape} cannot lead to the {rows} neurons of {post.name!r}",
             f"give {rows} rows of {columns} numbers",
         )
-    if not np.isfinite(matrix).all():
-        mistake("a weight_matrix holds numbers that are not finite", "give finite numbers")
     # As many neurons as values: upstream takes the matrix for one between neurons.
     neural = matrix.shape[1] == sending
     return np.tile(matrix, (rows // len(matrix), 1)), neural
