@@ -8,14 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from fake_engine import ENGINE, model, write
+from fake_engine import ENGINE, Engine, model, write
 from runs import check, digest, go, nothing_left, workers  # noqa: F401 (a fixture of every test here)
 from spike_runtime import crew, launch, team
 from spike_runtime.job import deal
 from spike_runtime.steps import AHEAD
 from spike_runtime.supervise import Supervisor
 from spike_runtime.wires import layout
+from spike_runtime.wires.turns import LONGEST, Turns
 from test_transports import MODELS, STEPS, same
 
 import spikec
@@ -123,3 +125,16 @@ def test_each_partition_has_the_time_of_its_own_steps(tmp_path: Path) -> None:
     assert max(sum(kinds.values()) for kinds in run.measured) <= wall
     for share in deal(tuple(range(5)), 2):
         assert sum(run.measured[p]["compute"] + run.measured[p]["exchange"] for p in share) <= wall
+
+
+def test_no_turn_is_long() -> None:
+    """Else all that goes round between two processes would be with one of them, while the other waits."""
+    manifest = model(3, wired=False)
+    places = layout.segment_layout(manifest, None, ((0, 1, 2),))
+    segment = np.zeros(places.words, np.int64)
+    engines = [Engine(manifest, None, p, segment, places, None) for p in range(3)]
+    turns = Turns(manifest, places, segment, range(3), [engine.entry for engine in engines])
+    for place in range(3):
+        turns.give(place, 20 * LONGEST)
+    assert turns.done(turns.run()) == 20 * LONGEST
+    assert all(turns.done(place) >= 19 * LONGEST for place in range(3))

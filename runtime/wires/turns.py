@@ -1,4 +1,4 @@
-"""Several partitions of one process in turn: each runs until it lacks a message, or room for its own.
+"""Several partitions of one process in turn: each runs a few steps, while it lacks neither messages nor room.
 
 Where a host has more partitions than cores, a change of process for each partition and step would take longer
 than many a step.  So each process has several partitions, and this compiled loop goes round them; only where
@@ -52,6 +52,9 @@ Words = NDArray[np.int64]
 # how long it ran.
 LOOP, PROGRESS, TABLE, STATUS, NEXT, LAST, IN, IN_END, OUT, OUT_END, BUSY_NS, COLUMNS = range(12)
 STOPPED = -1
+# The most steps of a turn.  More would be kinder to the caches; but what goes round between processes would
+# be with one of them for long, while the other waits.
+LONGEST = 4
 
 
 class Turns:
@@ -146,14 +149,15 @@ def _run_alone(segment: Words, one: Words, seat: int) -> int:
 
 @compiled
 def _run(segment: Words, one: Words, into: Words, out: Words, seat: int) -> bool:
-    """Run a partition while it can go on; True where it must be looked at."""
+    """Run a partition while it can go on, `LONGEST` steps at most; True where it must be looked at."""
     start = now(segment, seat + CLOCK)
-    going, news = True, False
-    while going:
+    stop, news = one[NEXT] + LONGEST, False
+    while one[NEXT] < stop:
         done = call(one[LOOP], one[NEXT], 1, one[PROGRESS], one[TABLE])
         one[NEXT] += done
         news = done == 0 or word_at(one[STATUS]) != 0 or one[NEXT] > one[LAST]
-        going = not news and _ready(segment, one, into, out)
+        if news or not _ready(segment, one, into, out):
+            break
     one[BUSY_NS] += now(segment, seat + CLOCK) - start
     return news
 
