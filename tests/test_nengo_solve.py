@@ -95,3 +95,16 @@ def test_silent_neurons_are_nengos_error() -> None:
         nengo.Probe(silent)
     with pytest.raises(nengo.exceptions.BuildError, match="'activities' matrix is all zero"):
         Simulator(net, progress_bar=False)
+
+
+def test_decoders_of_single_precision_are_those_of_double() -> None:
+    net = network()
+    expected = weights(ours(net))
+    nengo.rc.set("precision", "bits", "32")
+    try:
+        single = weights(ours(net))
+    finally:
+        nengo.rc.set("precision", "bits", "64")
+    for own, double in zip(single, expected, strict=True):
+        assert own.dtype == np.float32
+        np.testing.assert_allclose(own, double, rtol=0, atol=1e-3 * np.abs(double).max())

@@ -1,7 +1,8 @@
 """Decoders of a Nengo network, solved together once it is built: Nengo's points and targets, our arithmetic.
 
 `Building` stands in for Nengo's builder.  Where a connection is decoded by plain regularised least squares it
-leaves zeros as weights, and remembers what to solve; `finish` solves all of it on all cores and fills them.
+leaves zeros as weights, and remembers what to solve; `finish` solves all of it on all cores, in float64, and
+fills them.
 Decodings of one ensemble over the same points share activities and factorisation.
 """
 
@@ -64,7 +65,7 @@ class Deferred:
 def _build_solver(model: Model, solver: Any, conn: Any, rng: Any) -> Any:
     """Nengo's build of a solver, but without solving."""
     plain = type(solver) is nengo.solvers.LstsqL2 and type(solver.solver) is Cholesky
-    if not plain or solver.solver.transpose is not None or rc.float_dtype != np.float64:
+    if not plain or solver.solver.transpose is not None or rc.float_dtype == np.float16:
         return Builder.builders[nengo.solvers.Solver](model, solver, conn, rng)
     points = get_eval_points(model, conn, rng)
     deferred = Deferred(conn, _targets(conn, points), {})
@@ -79,7 +80,7 @@ def _targets(conn: Any, points: g.Array) -> g.Array:
         traced = trace(conn.function, False, chosen.shape[1], conn.size_mid)
         if traced is not None:
             return evaluate_all(traced.expressions, chosen)
-    return np.asarray(get_targets(conn, points, dtype=rc.float_dtype))
+    return np.asarray(get_targets(conn, points, dtype=rc.float_dtype), np.float64)
 
 
 def _build_transform(
@@ -118,10 +119,11 @@ class Building(Builder):
         key = (ensemble, own, conn.solver.reg)
         if key not in self._groups:
             built = model.params[ensemble]
+            numbers = (built.encoders, built.gain, built.bias, ensemble.radius, points)
+            encoders, gain, bias, radius, given = (np.asarray(a, np.float64) for a in numbers)
             self._groups[key] = Group(
-                ensemble.neuron_type, built.encoders, built.gain, built.bias, float(ensemble.radius),
-                np.asarray(points), float(conn.solver.reg), [],
-            )  # fmt: skip
+                ensemble.neuron_type, encoders, gain, bias, float(radius), given, float(conn.solver.reg), []
+            )
         self._groups[key].deferred.append(deferred)
 
     def finish(self, model: Model) -> None:
