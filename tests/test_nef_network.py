@@ -157,6 +157,43 @@ def test_a_simple_node_runs_in_every_step(partitions: int) -> None:
     assert rmse(value.get_data()[-10:], [0.25, 0.16]) < 0.05
 
 
+class Total(nef.SimpleNode):
+    """The sum of two inputs."""
+
+    def init(self) -> None:
+        self.add_input("a", 2)
+        self.add_input("b", 1)
+
+    def origin_total(self) -> Any:
+        return self.input["a"].value.sum() + self.input["b"].value
+
+
+def arrays(partitions: int) -> list[np.ndarray]:
+    net = nef.Network("arrays", seed=50, partitions=partitions)
+    net.make_input("in", [-0.6, -0.2, 0.2, 0.4])
+    net.make_array("A", neurons=40, length=2, dimensions=2)
+    net.make("B", neurons=40, array_size=4, dimensions=1)
+    net.connect("in", "A")
+    net.connect("in", "B")
+    net.add(Total("total"))
+    net.connect("A", "total:a", index_pre=[0, 3], pstc=0.03)
+    net.connect("B", "total:b", index_pre=1, pstc=0.03)
+    net.make("C", 30, 2, array_size=2)
+    net.learn("B", "C", "B", rate=1e-7)
+    probes = [net.make_probe(name) for name in ("A", "B", "total:total", "C")]
+    net.run(0.2)
+    return [probe.get_data() for probe in probes]
+
+
+def test_arrays_and_several_inputs_of_a_node() -> None:
+    once, cut = arrays(1), arrays(2)
+    for k in range(2):
+        assert rmse(once[k][-1], [-0.6, -0.2, 0.2, 0.4]) < 0.15
+    assert once[2][-1, 0] == pytest.approx(-0.4, abs=0.1)
+    assert once[3].shape == (20, 4)
+    assert [a.tobytes() for a in once] == [a.tobytes() for a in cut]
+
+
 def test_what_python_code_raises_comes_out_of_run() -> None:
     net = nef.Network("raises")
     net.make_input("in", lambda t: {0.0: 1.0}[t])
