@@ -11,6 +11,7 @@ from language_helpers import mistakes
 from oracle import nengo
 
 from spikec import graph as g
+from spikec.frontend import loads
 from spikec.graph import Solver
 from spikec.nef.constrained import solve_dense
 from spikec.nef.system import System
@@ -165,3 +166,15 @@ def test_values_and_points_differ_in_number() -> None:
     text = "ensemble a(30)\nconnect a -> a via [[1], [2]] eval_points [[1], [0.5], [0]]\nprobe a"
     with pytest.raises(Exception, match="gives values at 2 points, but there are 3 evaluation points"):
         oracle.Model(text).built  # noqa: B018
+
+
+def test_weights_that_do_not_fit_are_counted_before_they_are_made() -> None:
+    text = "ensemble a(6000)\nensemble b(6000)\nconnect a -> b{}\nprobe b"
+    plain, weights = (
+        loads(text.format(solver), memory_limit=1e11).memory
+        for solver in ("", " solver lstsq_l2(weights=true)")
+    )
+    assert weights - plain > 8 * 6000**2
+    found = mistakes(text.format(" solver lstsq_l2(weights=true)"), memory_limit=int((plain + weights) / 2))
+    assert found[0][0] == 3
+    assert "GB of memory" in found[0][2]

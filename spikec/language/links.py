@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -121,6 +122,10 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
     memory.plan_reading(link.source, link.functions, frame.context, link.span)
     if link.delay:
         frame.context.plan(8.0 * link.delay * link.source.size, given["delay"].span)
+    if link.solver.weights:
+        ends = (link.source.pieces[0].element, link.target.pieces[0].element)
+        neurons = [float(end.neurons) for end in ends if isinstance(end, e.Population)]
+        frame.context.plan(memory.DECODER * math.prod(neurons), link.span)
     pieces = len(link.source.pieces) + len(link.target.pieces)
     size = float(memory.OPERATOR * pieces)
     written = given["transform"].value if "transform" in given else None
