@@ -32,23 +32,12 @@ def advance(graph: g.Graph) -> g.Graph:
     while work:
         name = work.pop(0)
         source = result.inputs(name)[0]
-        movable = source in decoded and isinstance(result.op(source), LINEAR)
-        if movable and name not in result.inputs(source) and not _learned_from(result, name):
+        if source in decoded and isinstance(result.op(source), LINEAR) and name not in result.inputs(source):
             work += _move(result, name, source)
             count += 1
     if count:
         log.info("advance: %d synapses and delays moved before sums and matrices", count)
     return result
-
-
-def _learned_from(graph: g.Graph, name: str) -> bool:
-    """Whether a rule reads what a filter will give next: then it must be the filter itself that is read."""
-    for reader, port in graph.readers(name):
-        if isinstance(graph.op(reader), pl.Weights):
-            what, _, number = port.partition(".")
-            if number and what in graph.op(reader).rules[int(number)].filtered:
-                return True
-    return False
 
 
 def _decoded(graph: g.Graph) -> set[str]:
