@@ -26,8 +26,7 @@ def advance(graph: g.Graph) -> g.Graph:
     """Move every filter and delay that reads a sum or product of values decoded in the same step."""
     result = graph.copy()
     decoded = _decoded(result)
-    kept = pl.rule_filters(result)
-    work = [name for name, _ in result.nodes(MEMORY) if name not in kept]
+    work = [name for name, _ in result.nodes(MEMORY)]
     count = 0
     while work:
         name = work.pop(0)
