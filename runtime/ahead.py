@@ -37,6 +37,8 @@ class Ahead:
         for name, array in self._engine.state.items():
             if not _is_recording(name):
                 self._state[name][...] = array
+        if "events_count" in self._state:
+            self._state["events_count"][:] = 0  # nobody drains this copy
         self._segment[:] = self._engine.segment
         a = SimpleNamespace(**self._engine.constants)
         s = SimpleNamespace(**self._state, segment=self._segment)

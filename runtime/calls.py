@@ -54,6 +54,8 @@ class Calls:
         try:
             with np.errstate(invalid="raise", divide="ignore"):
                 given = self.functions[number](step, argument)
+                if len(result) != np.size(given) and len(result):
+                    raise ValueError(f"{np.size(given)} numbers were given where {len(result)} are expected")
                 if len(result):
                     result[:] = given
         except BaseException as error:

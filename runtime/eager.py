@@ -126,7 +126,7 @@ class _Tensor:
             # NumPy's numbers are floats too, but only a literal is one exactly.
             literals = tuple(x if type(x) is float else None for x in arguments)
             arrays = [x for x in arguments if type(x) is not float]
-            arrays = [np.ascontiguousarray(x) for x in np.broadcast_arrays(*arrays)]
+            arrays = [np.array(x) for x in np.broadcast_arrays(*arrays)]
             kernel = _elementwise(name, literals, tuple(x.dtype.name for x in arrays), tuple(options.items()))
             result = np.empty(arrays[0].shape)
             kernel(result.reshape(-1), *(x.reshape(-1) for x in arrays))

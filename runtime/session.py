@@ -85,7 +85,8 @@ class Session:
         )  # fmt: skip
 
     def _prepare(self) -> None:
-        alone = len(self._engines) <= len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        alone = len(self._engines) <= cores
         self._segment[:] = 0
         ring.prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
 
@@ -100,7 +101,7 @@ class Session:
         end = self.steps + steps
         while self.steps < end:
             if self._broken:
-                raise EngineError("a step failed in one of several partitions; reset the session")
+                raise EngineError("a step failed, or was interrupted; reset the session")
             self._choose(end - self.steps + more)
             count = min(end - self.steps, *(e.chunk for e in self._engines))
             if not self._fast and self._per_step == 0:
@@ -109,7 +110,7 @@ class Session:
             try:
                 done = self._together(count) if self._worth_threads(count) else self._in_turn(count)
             except BaseException:
-                self._broken = len(self._engines) > 1
+                self._broken = True  # some state may be ahead of what is counted
                 raise
             self._measure(time.perf_counter() - start, done)
             self.steps += done

@@ -14,11 +14,13 @@ from spike_runtime.addresses import Entry
 from spike_runtime.blocks import Block
 from spike_runtime.outbox import Outbox
 from spike_runtime.runfile import Times
-from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, WAITING_NS, SegmentLayout
+from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, WAITING_NS, Ring, SegmentLayout
 from spike_runtime.wires.turns import STOPPED, Turns
 
 # How many chunks a partition may be ahead of another one of its worker: bounds what waits to be recorded.
 AHEAD = 2
+# s that one which failed waits for others to read what it sent.
+PATIENCE = 1.0
 
 
 class Engine(Protocol):
@@ -63,9 +65,11 @@ class Steps:
         turns: Turns,
         segment: NDArray[np.int64],
         layout: SegmentLayout,
+        sent: Sequence[Ring] = (),
     ) -> None:
+        """`sent`: rings from these partitions to those of other workers."""
         self.at = partitions[0]
-        self._turns, self._segment = turns, segment
+        self._turns, self._segment, self._sent = turns, segment, sent
         self._members = [
             _Member(p, engine, layout.control(p)) for p, engine in zip(partitions, engines, strict=True)
         ]
@@ -88,6 +92,7 @@ class Steps:
                 self._hand_over(place, outbox)
         except Exception:
             failed = self.at
+            self._let_others_read()
             self._segment[STOP] = 1  # nobody need wait for this one
             for place in self._unfinished():
                 if self._members[place].partition != failed:
@@ -106,6 +111,14 @@ class Steps:
             waiting = max(0, member.ended - self._start - spent)
             found[member.partition] = Times(member.done, compute, exchange, waiting, member.recording)
         return found
+
+    def _let_others_read(self) -> None:
+        """Wait a moment until all that was sent is read: others record as far as they can from it."""
+        end = time.monotonic() + PATIENCE
+        while any(self._segment[ring.head] != self._segment[ring.tail] for ring in self._sent):
+            if self._segment[STOP] or time.monotonic() > end:
+                break
+            time.sleep(1e-3)
 
     def _run(self) -> int:
         try:

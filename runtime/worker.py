@@ -93,7 +93,10 @@ class _Worker:
             engines = self._engines(plan, layout, segment)
             turns = Turns(plan, layout, segment, job.partitions, [engine.entry for engine in engines])
             chunk = self._connect(min(engine.chunk for engine in engines))
-            self._run(Steps(job.partitions, engines, turns, segment, layout), chunk)
+            own = set(job.partitions)
+            leaving = [k for k, w in enumerate(plan.wires) if w.source in own and w.target not in own]
+            sent = [layout.ring(k) for k in leaving]
+            self._run(Steps(job.partitions, engines, turns, segment, layout, sent), chunk)
             self._expect("close")
         finally:
             for pump in self._pumps:

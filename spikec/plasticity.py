@@ -159,6 +159,17 @@ def late(graph: g.Graph, name: str) -> bool:
     return bool(readers) and all(isinstance(graph.op(r), (g.Filter, g.Delay)) for r, _ in readers)
 
 
+def rule_filters(graph: g.Graph) -> set[str]:
+    """Synapses that rules read before they have a delay: they must stay filters."""
+    return {
+        source
+        for name, op in graph.nodes(Weights)
+        for source, port in graph.input_ports(name)
+        for kind, _, rule in [port.partition(".")]
+        if rule and kind in op.rules[int(rule)].filtered
+    }
+
+
 def reads_after(graph: g.Graph, name: str) -> int:
     """How many steps after its input was set an operator reads it: 0 for the same step."""
     op = graph.op(name)

@@ -163,3 +163,12 @@ def test_impossible_tuning(
         neuron.gain_bias(np.array([max_rate]), np.array([intercept]))
     assert message in str(caught.value)
     assert hint in caught.value.hint
+
+
+def test_a_population_is_tuned_alike_whatever_is_tuned_with_it() -> None:
+    max_rates = np.array([[20.0, 35.0, 50.0], [20.0, 70.0, 101.0]])
+    intercepts = np.array([[-0.5, 0.0, 0.5], [-0.9, 0.2, 0.8]])
+    together = Izhikevich().gain_bias(max_rates, intercepts)
+    for k in range(2):
+        alone = Izhikevich().gain_bias(max_rates[k], intercepts[k])
+        assert [part[k].tobytes() for part in together] == [part.tobytes() for part in alone]

@@ -5,6 +5,7 @@ E. M. Izhikevich, Simple model of spiking neurons, IEEE Transactions on Neural N
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -18,6 +19,8 @@ _STEP, _SETTLE, _STEPS = 0.001, 1, 1000
 # Currents below are taken as this one: with them the method of Euler diverges.
 LEAST_CURRENT = -30.0
 _SAMPLES, _DOUBLINGS = 101, 10
+# Curves are sampled up to a multiple of this rate (Hz), so that few differ.
+_GRID = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ class Izhikevich(NeuronType):
         return np.divide(spikes, _STEP * _STEPS, out=out)
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
-        max_rates, intercepts = check_tuning(max_rates, intercepts, 0.0)
-        currents, rates = self._curve(float(max_rates.max(initial=1.0)))
+        max_rates, intercepts = np.broadcast_arrays(*check_tuning(max_rates, intercepts, 0.0))
+        if max_rates.ndim > 1:
+            # Of several populations each for itself: none changes what another is tuned to.
+            gains, biases = zip(*map(self.gain_bias, max_rates, intercepts), strict=True)
+            return np.stack(gains), np.stack(biases)
+        currents, rates = self._curve(_GRID * math.ceil(float(max_rates.max(initial=1.0)) / _GRID))
         J_max = np.interp(max_rates, rates, currents)
         gain = (J_max - currents[0]) / (1.0 - intercepts)
         return gain, J_max - gain

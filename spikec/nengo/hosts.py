@@ -48,6 +48,11 @@ class Call:
     watches: list[Watch] = field(default_factory=list)
 
     @property
+    def parts(self) -> tuple[list[Any], ...]:
+        """What tells one call from another."""
+        return self.operators, self.loads, self.gives, self.shared
+
+    @property
     def arguments(self) -> int:
         return sum(signal.size for signal in self.loads)
 

@@ -81,7 +81,9 @@ class Simulator(nengo.Simulator):
         """Back to before the first step, with new random numbers where a `seed` is given."""
         if self.closed:
             raise SimulatorClosed("Cannot reset closed Simulator.")
-        again = seed is not None and self._converted is not None and self._converted.seeded
+        again = self._converted is not None and (
+            (seed is not None and self._converted.seeded) or not self._converted.current()
+        )
         if seed is not None:
             self.seed = seed
         if self._converted is None or again:

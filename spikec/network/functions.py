@@ -31,22 +31,22 @@ def of_time(builder: Builder, name: str, function: Function, zero_after: float |
         dt = builder.graph.dt
 
         def call(n: int, _: Vector) -> Vector:
-            late = zero_after is not None and n * dt > zero_after
+            late = zero_after is not None and n * dt > zero_after - dt / 2
             return np.zeros(size) if late else result(function, name, n * dt, size)
 
         node = builder.call(name, size, 0, call)
     else:
         builder.captured += [(name, captured) for captured in traced.captured]
-        expressions = tuple(until(e, zero_after) for e in traced.expressions)
+        expressions = tuple(until(e, zero_after, builder.graph.dt) for e in traced.expressions)
         node = builder.add(name, g.TimeFunction(size=size, span=here(), expressions=expressions))
     return Origin("X", (whole(node, size),), function)
 
 
-def until(expression: Expression, zero_after: float | None) -> Expression:
-    """The expression, and 0 after a time."""
+def until(expression: Expression, zero_after: float | None, dt: float) -> Expression:
+    """The expression, and 0 from the step nearest to a time on."""
     if zero_after is None:
         return expression
-    return Apply("select", (Apply("<=", (Time(), Number(zero_after))), expression, Number(0.0)))
+    return Apply("select", (Apply("<=", (Time(), Number(zero_after - dt / 2))), expression, Number(0.0)))
 
 
 def of_value(builder: Builder, ensemble: Ensemble, name: str, function: Function | None) -> Origin:

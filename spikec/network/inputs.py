@@ -30,7 +30,7 @@ def origin(builder: Builder, name: str, given: Any, zero_after: float | None) ->
         size, span = len(values), here()
         op = g.Constant(size=size, span=span, value=values)
         if zero_after is not None:
-            expressions = tuple(until(Number(v), zero_after) for v in values)
+            expressions = tuple(until(Number(v), zero_after, builder.graph.dt) for v in values)
             op = g.TimeFunction(size=size, span=span, expressions=expressions)
     return Origin("X", (whole(builder.add(name, op), op.size),))
 

@@ -261,7 +261,7 @@ class Network(Directory):
         if not isinstance(time, Real) or not float(time) >= 0:
             mistake(f"a network cannot run for {time!r} s", "give a time of 0 s or more")
         changed = self._builder.changed()
-        if changed is not None and self._session is not None:
+        if changed is not None:
             mistake(
                 f"a value that the function of {changed!r} uses has changed since it was compiled",
                 "make it an input, or a SimpleNode, whose code runs in every step",

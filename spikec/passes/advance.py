@@ -26,7 +26,8 @@ def advance(graph: g.Graph) -> g.Graph:
     """Move every filter and delay that reads a sum or product of values decoded in the same step."""
     result = graph.copy()
     decoded = _decoded(result)
-    work = [name for name, _ in result.nodes(MEMORY)]
+    kept = pl.rule_filters(result)
+    work = [name for name, _ in result.nodes(MEMORY) if name not in kept]
     count = 0
     while work:
         name = work.pop(0)

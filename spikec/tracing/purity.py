@@ -122,7 +122,8 @@ def _places(function: FunctionType) -> Iterator[Callable[[], Any]]:
 
 def _plain(value: Any) -> bool:
     if isinstance(value, tuple):
-        return all(map(_plain, value))
+        # What is in an array could change without the tuple being another one.
+        return all(_plain(x) and not isinstance(x, np.ndarray) for x in value)
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "biuf"
     return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
