@@ -39,12 +39,18 @@ def _ours(text: str, size_in: int, size_out: int) -> oracle.Array:
     return dense(product[1].matrix)
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("name", CASES)
+# Nengo has no groups in transposed ones.
+PAIRS = [
+    (name, transposed)
+    for name in CASES
+    for transposed in (False, True)
+    if not transposed or CASES[name][-1] == 1
+]
+
+
+@pytest.mark.parametrize(("name", "transposed"), PAIRS)
 def test_convolutions_are_those_of_nengo(name: str, transposed: bool) -> None:
     filters, shape, kernel_size, strides, padding, last, groups = CASES[name]
-    if transposed and groups > 1:
-        pytest.skip("Nengo has no groups there")
     random = np.random.default_rng(1)
     channels = shape[-1] if last else shape[0]
     kernel = random.normal(size=(*kernel_size, channels // groups, filters))
