@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -255,3 +256,13 @@ def test_programs_import_pytensor_and_the_operations_only() -> None:
         assert lines
         for line in lines:
             assert line.startswith(PROGRAMS_IMPORT), f"{path}: {line}"
+
+
+def test_every_package_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    found = {
+        ".".join((name, *path.parent.relative_to(ROOT / folder).parts))
+        for name, folder in settings["package-dir"].items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert found == set(settings["packages"])
