@@ -88,7 +88,8 @@ def viewer(dtype: str, dimensions: int) -> Callable[..., Any]:
 def address_of(function: Any) -> int:
     """Where the machine code of a function compiled for `ENTRY` stands, in this process."""
     result = function.overloads[ENTRY.args]
-    address: int = result.library.get_pointer_to_function(result.fndesc.mangled_name)
+    code = result._asdict()["library"]
+    address: int = code.get_pointer_to_function(result.fndesc.mangled_name)
     if not address:
         raise RuntimeError(f"{function} has no address")
     return address

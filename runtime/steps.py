@@ -90,13 +90,13 @@ class Steps:
                 self._give(steps, chunk)
             for place in self._unfinished():
                 self._hand_over(place, outbox)
-        except Exception:
+        except Exception:  # whatever it is: the others must be stopped first, then it goes on
             failed = self.at
             self._let_others_read()
             self._segment[STOP] = 1  # nobody need wait for this one
             for place in self._unfinished():
                 if self._members[place].partition != failed:
-                    with contextlib.suppress(Exception):
+                    with contextlib.suppress(Exception):  # the first failure is the one to tell
                         self._hand_over(place, outbox)
             self.at = failed
             raise
@@ -123,7 +123,7 @@ class Steps:
     def _run(self) -> int:
         try:
             return self._turns.run()
-        except Exception:
+        except Exception:  # goes on, with the partition to blame
             self.at = self._members[self._turns.place].partition
             raise
 

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from nef_networks import population, simple
 
 from spikec import graph as g
 from spikec import nef
 from spikec import plasticity as pl
-from spikec.errors import ModelError
-from spikec.nef.neurons import LIFRate
 from spikec.nef.tuning import tune
 from spikec.network.probe import Probe
 
 
 def rmse(a: Any, b: Any) -> float:
     return float(np.sqrt(np.mean((np.asarray(a) - np.asarray(b)) ** 2)))
-
-
-def simple(**options: Any) -> nef.Network:
-    net = nef.Network("simple", seed=1, **options)
-    net.make_input("in", [0.5, -0.4])
-    net.make("A", 100, 1, array_size=2)
-    net.connect("in", "A")
-    return net
 
 
 # ------------------------------------------------------------------------------------------------- running
@@ -211,79 +201,6 @@ def test_a_function_gives_as_many_numbers_in_every_step() -> None:
     assert f"{__file__}:" in str(raised.value)
 
 
-# ------------------------------------------------------------------------------------------- random numbers
-
-
-def population(net: nef.Network, name: str) -> g.Ensemble:
-    found = net.get_object(name)
-    assert isinstance(found.populations[0], g.Ensemble)
-    return found.populations[0]
-
-
-def spikes(seed: int | None = None, fixed_seed: int | None = None, **more: Any) -> list[np.ndarray]:
-    net = nef.Network("seeds", seed=seed, fixed_seed=fixed_seed)
-    net.make_input("in", 0.7)
-    probes = []
-    for name in ("A", "B"):
-        net.make(name, 30, 1, **more)
-        net.connect("in", name)
-        probes.append(net.make_probe(name, data_type="spikes", dt_sample=0.001))
-    net.run(0.05)
-    return [probe.get_data() for probe in probes]
-
-
-def test_seeds_make_networks_equal_and_fixed_ones_ensembles() -> None:
-    first, again, other = spikes(1), spikes(1), spikes(2)
-    assert np.array_equal(first[0], again[0])
-    assert not np.array_equal(first[0], other[0])
-    assert not np.array_equal(first[0], first[1])
-    fixed = spikes(fixed_seed=1)
-    assert np.array_equal(fixed[0], fixed[1])
-
-
-@pytest.mark.parametrize("kind", ["uniform", "gaussian"])
-def test_noise_is_in_the_current_of_every_neuron(kind: str) -> None:
-    quiet = spikes(1, intercept=(0.5, 0.9))
-    noisy = spikes(1, intercept=(0.5, 0.9), noise=0.1, noise_type=kind)
-    assert not np.array_equal(quiet[0], noisy[0])
-    net = nef.Network("noise", seed=1)
-    net.make("A", 400, 1, noise=0.1, noise_type=kind)
-    source = net._builder.graph.op("A::noise")
-    assert (source.distribution, source.scale) == (kind, True)
-    wanted = (-0.1, 0.1) if kind == "uniform" else (0.0, math.sqrt(0.1))
-    assert (source.a, source.b) == wanted
-
-
-def test_a_description_becomes_a_population() -> None:
-    net = nef.Network("description")
-    net.make(
-        "A", 5, 2, tau_ref=0.001, tau_rc=0.03, max_rate=(50, 60), intercept=0.1, radius=2, seed=7,
-        encoders=[[1, 0], [0, 1]], eval_points=[[0, 1, 2], [3, 4, 5]], decoder_noise=0.2, num_subs=3,
-    )  # fmt: skip
-    op = population(net, "A")
-    assert (op.size, op.dims, op.radius, op.seed, op.path) == (5, 2, 2.0, 7, "A")
-    assert (op.neuron.tau_ref, op.neuron.tau_rc, op.neuron.kind) == (0.001, 0.03, "lif")
-    assert op.max_rates == g.Distribution("uniform", (50.0, 60.0))
-    assert op.intercepts == g.Distribution("uniform", (0.1, 1.0))
-    assert op.encoders.parameters[0].tolist() == [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]]
-    assert op.eval_points.parameters[0].tolist() == [[0, 3], [1, 4], [2, 5]]
-    assert net._builder.graph.op("A:X").solver.regularisation == 0.2
-
-
-@pytest.mark.parametrize("how", [{"mode": "rate"}, {"neuron_type": "lif-rate"}, {"neuron_type": LIFRate()}])
-def test_rates_take_the_place_of_spikes(how: dict[str, Any]) -> None:
-    net = nef.Network("rates")
-    net.make_input("in", 0.5)
-    net.make("A", 50, 1, **how)
-    net.connect("in", "A", pstc=0)
-    value, rates = net.make_probe("A", pstc=0), net.make_probe("A", data_type="spikes")
-    net.run(0.05)
-    (neurons,) = tune([population(net, "A")])
-    wanted = neurons.neuron.rates(0.5 * neurons.scaled_encoders[:, 0] + neurons.bias)
-    np.testing.assert_allclose(rates.get_data()[-1], wanted, rtol=1e-4, atol=1e-3)
-    assert abs(value.get_data()[-1, 0] - 0.5) < 0.05
-
-
 # --------------------------------------------------------------------------------------- neurons, learning
 
 
@@ -413,109 +330,3 @@ def test_a_gate_closes() -> None:
     assert spikes.get_data()[1].sum() == 0
     assert spikes.get_data()[3].sum() > 100
     assert abs(value.get_data()[-1, 0] - 0.5) < 0.1
-
-
-# --------------------------------------------------------------------------------------------- mistakes
-
-
-def broken(net: nef.Network, what: str) -> None:
-    calls = {
-        "name": lambda: net.connect("in", "B"),
-        "near": lambda: net.connect("inn", "A"),
-        "twice": lambda: net.make("A", 10, 1),
-        "origin": lambda: net.connect("A:squared", "A"),
-        "target": lambda: net.connect("A", "in"),
-        "transform": lambda: net.connect("in", "A", transform=[[1, 0, 0], [0, 1, 0]]),
-        "both": lambda: net.connect("in", "A", transform=np.eye(2), weight=2),
-        "index": lambda: net.connect("in", "A", index_post=2),
-        "argument": lambda: net.make("B", 10, 1, intercepts=(0, 1)),
-        "mode": lambda: net.make("B", 10, 1, mode="rates"),
-        "neurons": lambda: net.make("B", 0.5, 1),
-        "encoders": lambda: net.make("B", 10, 2, encoders=[[1]]),
-        "pstc": lambda: net.connect("in", "A", pstc=-1),
-        "sample": lambda: net.make_probe("A", dt_sample=0.0015),
-        "weights": lambda: net.connect_neurons("in", "A", np.ones((3, 2))),
-        "error": lambda: net.learn("A", "A", "A:X", weight_matrix=np.ones((3, 3))),
-        "hdf5": lambda: net.write_data_to_hdf5("file"),
-        "unrecorded": lambda: net.run(0.1),
-        "ragged": lambda: net.connect("in", "A", transform=[[1], [1, 0]]),
-        "infinite": lambda: net.make_input("B", [1, float("inf")]),
-        "noise": lambda: net.make("B", 10, 1, noise=-1),
-        "gives": lambda: net.connect("A", "A", func=lambda x: f"text{x[0]}"),
-    }
-    calls[what]()
-
-
-@pytest.mark.parametrize(
-    ("what", "message", "hint"),
-    [
-        ("name", "there is no node 'B'", "nodes: A, in"),
-        ("near", "there is no node 'inn'", "did you mean 'in'?"),
-        ("twice", "there is a node 'A' already", "give every node a name of its own"),
-        ("origin", "'A' has no origin 'squared'", "origins: X"),
-        ("target", "'in' is nothing to connect to", "there are no inputs yet"),
-        ("transform", "a transform of shape (2, 3) cannot lead from 2 numbers to 2",
-         "give 2 rows of 2 numbers"),
-        ("both", "a connection has a transform, or weight, index_pre and index_post, not both",
-         "put the weight into the transform"),
-        ("index", "index_post holds 2, which is no component of 2", "give whole numbers from 0 to 1"),
-        ("argument", "make has no argument 'intercepts'", "did you mean 'intercept'?"),
-        ("mode", "the mode of 'B' cannot be 'rates'", "did you mean 'rate'?"),
-        ("neurons", "neurons of 'B' must be a whole number of at least 1, not 0.5", "give neurons=1"),
-        ("encoders", "encoders of 'B' have shape (1, 1), which are no vectors of 2 numbers",
-         "give a list of directions, each of as many numbers as there are dimensions"),
-        ("pstc", "pstc is a time of 0 s or more, not -1", "give pstc=0.01"),
-        ("sample", "dt_sample of 0.0015 s is no whole number of steps of 0.001 s",
-         "give 0.001 or a multiple"),
-        ("weights", "a weight_matrix of shape (3, 2) cannot lead to the 200 neurons of 'A'",
-         "give 200 rows of 2 (values) numbers"),
-        ("error", "a weight_matrix of shape (3, 3) cannot lead from 'A' to 'A'",
-         "give 100 rows of 100 numbers, 4 times"),
-        ("hdf5", "there is no writer of Neo HDF5 files ('file')",
-         "save what get_data() of the probes gives, for example with numpy.savez"),
-        ("unrecorded", "the network records nothing: it has no probe", "add one: make_probe(name)"),
-        ("ragged", "a transform is no list of numbers: [[1], [1, 0]]", "give numbers, or rows of one length"),
-        ("infinite", "the value of 'B' holds numbers that are not finite", "give finite numbers"),
-        ("noise", "noise of 'B' is a number of 0 or more, not -1", "give noise=0.1"),
-        ("gives", "the function of 'A' gives 'text0.0', which is no list of numbers", "return numbers"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_named_with_its_line_and_a_remedy(what: str, message: str, hint: str) -> None:
-    net = simple()
-    with pytest.raises(nef.NetworkError) as raised:
-        broken(net, what)
-    (diagnostic,) = raised.value.diagnostics
-    assert (diagnostic.message, diagnostic.hint) == (message, hint)
-    assert diagnostic.span is not None
-    assert diagnostic.span.file == __file__
-    line = Path(__file__).read_text().splitlines()[diagnostic.span.line - 1]
-    assert f'"{what}": lambda' in line
-    assert f"{__file__}:{diagnostic.span.line}:9: error: {message}" in str(raised.value)
-
-
-def test_what_the_compiler_finds_has_the_line_too() -> None:
-    net = simple()
-    net.make("B", 10, 1, max_rate=(200, 600))
-    net.make_probe("B")
-    with pytest.raises(ModelError, match="is not below 500 Hz") as raised:
-        net.run(0.1)
-    assert 'net.make("B", 10, 1, max_rate=(200, 600))' in str(raised.value)
-
-
-def test_a_network_that_has_run_is_not_changed() -> None:
-    net = simple()
-    net.make_probe("A")
-    net.run(0.01)
-    with pytest.raises(nef.NetworkError, match="a network that has run cannot be changed"):
-        net.make("B", 10, 1)
-
-
-def test_values_that_compiled_functions_use_are_not_changed() -> None:
-    factor = 1.0
-    net = nef.Network("captured")
-    net.make_input("in", lambda t: factor * t)
-    net.make_probe("in")
-    net.run(0.01)
-    factor = 2.0
-    with pytest.raises(nef.NetworkError, match="has changed since it was compiled"):
-        net.run(0.01)

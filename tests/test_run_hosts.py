@@ -51,6 +51,7 @@ def namespaces() -> Iterator[tuple[Host, Host]]:
                 ip("netns", "add", name)
                 stack.callback(ip, "netns", "del", name)
         except (OSError, subprocess.CalledProcessError) as error:
+            # Making a network needs rights that containers may lack; where they are there, all tests run.
             pytest.skip(f"network namespaces are not permitted here: {error}")
         ip(
             "link",

@@ -53,8 +53,7 @@ def trace(function: Callable[..., Any], time: bool, arguments: int | None, size:
 
     try:
         result = paths.results(run)
-    except Exception:
-        # Whatever does not work on symbols: the function runs as it is.
+    except Exception:  # a user's function may raise anything on symbols: it then runs as it is, in Python
         return None
     if sum(map(_nodes, result)) > MOST_NODES or not all(map(finite, result)):
         return None
@@ -132,7 +131,7 @@ def _agree(function: FunctionType, result: tuple[Expression, ...], time: bool, a
                 wanted = np.broadcast_to(np.asarray(function(*given), np.float64), (len(result),))
                 if not np.all(np.abs(row - wanted) <= TOLERANCE * np.maximum(1.0, np.abs(wanted))):
                     return False
-    except Exception:
+    except Exception:  # it raises on some numbers: only Python can say so at the step where it happens
         return False
     return True
 
