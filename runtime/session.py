@@ -276,7 +276,9 @@ def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision
     parts = [[b.data for b in blocks if b.part == k] for k in range(len(probe.parts))]
     if probe.kind == "events":
         found = np.concatenate([np.zeros(0, np.int64), *(d for part in parts for d in part)])
-        return np.stack(np.divmod(np.sort(found), probe.size), axis=1)
+        # Where a step failed, some partitions have recorded later ones: as with values, these do not count.
+        found = np.sort(found[found < (last + 1) * probe.size])
+        return np.stack(np.divmod(found, probe.size), axis=1)
     samples = last // probe.every - first // probe.every
     whole = np.zeros((samples, probe.size), np.int64 if probe.kind == "sum" else precision)
     for part, data in zip(probe.parts, parts, strict=True):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from spike_runtime import manifest as mf
+from spike_runtime.blocks import Block
 from spike_runtime.engine import EngineError
-from spike_runtime.session import Session
+from spike_runtime.session import Session, gathered
 
 from spikec import frontend
 from spikec import graph as g
@@ -229,3 +230,12 @@ def test_host_calls_are_neither_dropped_nor_shared() -> None:
         graph.add(name, g.HostCall(size=1, call="same", arguments=0))
     graph.add("dead", g.Constant(size=1, value=(1.0,)))
     assert list(share(drop(graph))) == ["a", "b"]
+
+
+def test_spikes_after_the_last_whole_step_do_not_count() -> None:
+    parts = tuple(mf.ProbePart(partition, 0, ((0, 10),)) for partition in (0, 1))
+    probe = mf.Probe("spikes", "a", "events", "spikes", 10, 1, "", (), parts)
+    # One partition went on to step 4, the other only to step 3.
+    blocks = [Block(0, 0, 0, np.array([21, 35, 42])), Block(0, 1, 0, np.array([28]))]
+    found = gathered(probe, blocks, 1, 3, "float32")
+    assert found.tolist() == [[2, 1], [2, 8], [3, 5]]
