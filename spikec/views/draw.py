@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
+from spikec.views.draw_edges import Ways
 from spikec.views.draw_place import arrange
 
 WIDTH, HEIGHT = 148, 46
@@ -155,33 +156,11 @@ def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> s
 
 def _edges(boxes: list[Box], edges: list[tuple[int, int, bool]]) -> list[str]:
     """Connections; those that cross from one partition to another stand out and are drawn last."""
+    ways = Ways(boxes, WIDTH, HEIGHT, GAP_Y)
     return [
-        f'<path class="{"x" if crossing else "l"}" marker-end="url(#a)" d="{_curve(boxes[s], boxes[t])}"/>'
+        f'<path class="{"x" if crossing else "l"}" marker-end="url(#a)" d="{ways.path(boxes[s], boxes[t])}"/>'
         for s, t, crossing in sorted(edges, key=lambda edge: edge[2])
     ]
-
-
-def _curve(a: Box, b: Box) -> str:
-    """Path of a connection: to the right straight on, to itself a loop above, back around below or above."""
-    x0, y0 = a.x + WIDTH, a.y + HEIGHT / 2
-    x1, y1 = b.x, b.y + HEIGHT / 2
-    if a is b:
-        x = a.x + WIDTH - 34
-        return f"M{x:g} {a.y:g}C{x - 4:g} {a.y - 18:g} {x + 28:g} {a.y - 18:g} {x + 24:g} {a.y:g}"
-    if x1 > x0:
-        bend = max(30.0, (x1 - x0) / 2)
-        return f"M{x0:g} {y0:g}C{x0 + bend:g} {y0:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}"
-    if a.x == b.x:
-        # In one column: around its right side.
-        out = x0 + 16 + 0.12 * abs(b.y - a.y)
-        return f"M{x0:g} {y0 + 6:g}C{out:g} {y0 + 6:g} {out:g} {y1 + 6:g} {x0:g} {y1 + 6:g}"
-    side = HEIGHT if b.y >= a.y else 0
-    reach = (GAP_Y + 8) * (1 if side else -1)
-    start, end = a.x + WIDTH * 0.4, b.x + WIDTH * 0.6
-    return (
-        f"M{start:g} {a.y + side:g}C{start - 30:g} {a.y + side + reach:g} "
-        f"{end + 30:g} {b.y + side + reach:g} {end:g} {b.y + side:g}"
-    )
 
 
 def _legend(manifest: Manifest, top: float, width: float) -> tuple[list[str], float]:
