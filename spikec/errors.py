@@ -22,12 +22,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: `message` says what is wrong, `hint` what to do, `notes` where a cause stands."""
+    """One mistake: `message` says what is wrong, `hint` what to do, `notes` where a cause stands; `trace` is
+    the traceback of code of the user's that raised an exception.
+    """
 
     message: str
     span: Span | None = None
     hint: str = ""
     notes: tuple[tuple[str, Span], ...] = ()
+    trace: str = ""
 
     def render(self, sources: dict[str, str] | None = None) -> str:
         """Text of this diagnostic with the source line and a caret under the place."""
@@ -35,7 +38,7 @@ class Diagnostic:
         lines += [_located("note", text, span, sources or {}) for text, span in self.notes]
         if self.hint:
             lines.append(f"  help: {self.hint}")
-        return "\n".join(lines)
+        return self.trace + "\n".join(lines)
 
 
 def _located(kind: str, message: str, span: Span | None, sources: dict[str, str]) -> str:

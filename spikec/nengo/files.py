@@ -1,0 +1,230 @@
+"""Nengo networks in Python files: `model.py:net` is the network `net` of the file `model.py`.
+
+The file is executed, as Python does with a script, because the user named it: once, as a module that is not
+`__main__`, with its folder first on the path.  What it prints goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import sys
+import tokenize
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nengo
+
+from spikec.errors import Diagnostic, ModelError, Span, model_error
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A network with the file that made it: `name` is how the file calls it, `model` what we call it."""
+
+    path: Path
+    name: str
+    network: nengo.Network
+    module: ModuleType = field(repr=False)
+
+    @property
+    def model(self) -> str:
+        """The name of the file, without its suffix."""
+        return self.path.stem
+
+
+def read_network(file: str, name: str = "") -> NetworkFile:
+    """The network called `name` in a file: one of its attributes, dotted where it is deeper.
+
+    A function is called without arguments, and so is a class of networks.  Where there is no name, the file
+    must have only one network that is not part of another.  Raises `ModelError` with what is wrong: no
+    such file or name, not a network, or what the file raised, with its traceback.
+    """
+    path = Path(file)
+    module = _executed(path, _source(path))
+    if not name:
+        name = _only(path, module)
+    found: Any = module
+    for k, part in enumerate(name.split(".")):
+        if not hasattr(found, part):
+            raise _unknown(path, module, found, name.split(".")[: k + 1])
+        found = getattr(found, part)
+    return NetworkFile(path, name, _network(path, name, found), module)
+
+
+# ------------------------------------------------------------------------------------------- executing
+
+
+def _source(path: Path) -> str:
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except OSError as error:
+        raise model_error(
+            f"cannot read {path}: {error.strerror}",
+            "give the path of a Python file, for example model.py:net",
+        ) from None
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise model_error(f"{path} is not text that Python reads: {error}", "save it as UTF-8") from None
+
+
+def _executed(path: Path, source: str) -> ModuleType:
+    """The file as a module, under its own name where no other module has that."""
+    try:
+        code = compile(source, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise _not_python(path, source, error) from None
+    name = path.stem if path.stem not in sys.modules else f"model {path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # stays: functions may import when they are called
+    sys.modules[name] = module
+    try:
+        with _own_code(path, source):
+            exec(code, module.__dict__)
+    except BaseException:
+        sys.modules.pop(name)
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def _own_code(path: Path, source: str) -> Iterator[None]:
+    """Code of the user runs, with arguments of its own and its output apart; raises `ModelError` for it."""
+    arguments, sys.argv = sys.argv, [str(path)]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        raise _raised(path, source, error) from error
+    finally:
+        sys.argv = arguments
+
+
+def _not_python(path: Path, source: str, error: SyntaxError | ValueError) -> ModelError:
+    if not isinstance(error, SyntaxError) or not error.lineno:
+        return model_error(f"{path} is not Python: {error}")
+    column = error.offset or 1
+    span = Span(str(path), error.lineno, column, error.end_lineno or error.lineno, error.end_offset or column)
+    return ModelError([Diagnostic(f"{path.name} is not Python: {error.msg}", span)], {str(path): source})
+
+
+def _raised(path: Path, source: str, error: BaseException) -> ModelError:
+    """What the user's code raised: its traceback from the file on, and one line with the place there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [k for k, frame in enumerate(frames) if frame.filename == str(path)]
+    shown = traceback.TracebackException.from_exception(error)
+    shown.stack = traceback.StackSummary.from_list(frames[own[0] if own else 0 :])
+    if isinstance(error, SystemExit):
+        what, hint = "ends the program", 'put that under: if __name__ == "__main__":'
+    else:
+        what, hint = f"raised {type(error).__name__}", "its traceback is above"
+    message = f"{path.name} {what}, so there is no network to compile"
+    span = _place(str(path), source, frames[own[-1]]) if own else None
+    return ModelError([Diagnostic(message, span, hint, trace="".join(shown.format()))], {str(path): source})
+
+
+def _place(file: str, source: str, frame: traceback.FrameSummary) -> Span:
+    """Where a frame is; Python counts columns in bytes, from 0."""
+    first = frame.lineno or 1
+    last = frame.end_lineno or first
+    lines = source.splitlines()
+
+    def column(line: int, count: int | None) -> int:
+        text = lines[line - 1] if line <= len(lines) else ""
+        return len(text.encode()[: count or 0].decode(errors="ignore")) + 1
+
+    return Span(file, first, column(first, frame.colno), last, column(last, frame.end_colno))
+
+
+# --------------------------------------------------------------------------------------------- finding
+
+
+def _only(path: Path, module: ModuleType) -> str:
+    """The name of the only network of a file."""
+    names = list(_networks(vars(module)))
+    if len(names) == 1:
+        return names[0]
+    if names:
+        listed = ", ".join(f"{path}:{name}" for name in names)
+        raise model_error(f"{path} has {len(names)} networks", f"name one of them: {listed}")
+    makers = [name for name, value in vars(module).items() if _makes_networks(value, module)]
+    hint = f"where a function makes it, name that: {path}:{makers[0] if makers else 'make_network'}"
+    raise model_error(f"{path} has no network outside of its functions", hint)
+
+
+def _networks(names: Mapping[str, Any]) -> dict[str, nengo.Network]:
+    """Networks by their first name, without those that are part of another."""
+    found: dict[int, tuple[str, nengo.Network]] = {}
+    for name, value in names.items():
+        if isinstance(value, nengo.Network) and not name.startswith("__"):
+            found.setdefault(id(value), (name, value))
+    parts = {id(part) for _, network in found.values() for part in network.all_networks}
+    return {name: network for key, (name, network) in found.items() if key not in parts}
+
+
+def _makes_networks(value: Any, module: ModuleType) -> bool:
+    """Whether something of the file itself may make a network when it is called."""
+    own = getattr(value, "__module__", None) == module.__name__
+    return own and (inspect.isfunction(value) or _is_class(value)) and not _needed(value)
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, nengo.Network)
+
+
+def _needed(function: Any) -> list[str]:
+    """The arguments without which a function cannot be called."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some that are compiled do not tell
+        return []
+    return [
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+
+
+def _unknown(path: Path, module: ModuleType, inside: Any, parts: list[str]) -> ModelError:
+    where = path if inside is module else ".".join(parts[:-1])
+    names = [name for name in dir(inside) if not name.startswith("_")]
+    near = get_close_matches(parts[-1], names, n=1)
+    networks = list(_networks(vars(module)))
+    hint = "networks there: " + ", ".join(networks) if networks else ""
+    if near:
+        hint = f"did you mean {'.'.join([*parts[:-1], near[0]])}?"
+    return model_error(f"{where} has no {parts[-1]!r}", hint)
+
+
+def _network(path: Path, name: str, found: Any) -> nengo.Network:
+    """What was found, or what it gives when it is called."""
+    if isinstance(found, nengo.Network):
+        return found
+    if not callable(found):
+        raise _not_a_network(path, name, found)
+    needed = _needed(found)
+    if needed:
+        raise model_error(
+            f"{name} in {path} needs arguments: {', '.join(needed)}",
+            "name a network, or a function without arguments that returns one",
+        )
+    with _own_code(path, _source(path)):
+        made = found()
+    if not isinstance(made, nengo.Network):
+        raise _not_a_network(path, f"{name}()", made)
+    return made
+
+
+def _not_a_network(path: Path, name: str, found: Any) -> ModelError:
+    return model_error(
+        f"{name} in {path} is not a nengo.Network but of the type {type(found).__name__}",
+        "name a network, or a function without arguments that returns one",
+    )
