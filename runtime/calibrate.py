@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from spike_runtime import cores
+
 SCHEMA = 4
 PRECISIONS = ("float32", "float64")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
@@ -47,7 +49,6 @@ def profile() -> dict[str, Any]:
     """Everything that the compiler's cost model needs to know of this host."""
     from spike_runtime import calibrate_recording, calibrate_wires
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     say("measuring this host once, for predictions; this takes about a minute")
     measured = _both_precisions()
     say("wires")
@@ -55,11 +56,11 @@ def profile() -> dict[str, Any]:
     wires |= {name: calibrate_wires.measure_sockets(name) for name in ("ipc", "tcp")}
     say("recording")
     recording = calibrate_recording.measure()
-    name = f"{platform.node()} ({platform.machine()}, {cores} cores)"
+    name = f"{platform.node()} ({platform.machine()}, {cores.core_count()} cores)"
     made = {
         "schema": SCHEMA,
         "name": name,
-        "cores": cores,
+        "cores": cores.core_count(),
         "cache": cache_size(),
         "kernels": measured,
         "wires": wires,

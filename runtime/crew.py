@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from spike_runtime import frames
+from spike_runtime import cores, frames
 from spike_runtime.job import Job
 from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT_STEP, WAIT_WIRE
 
@@ -256,14 +256,9 @@ def kernel_kills() -> int:
         return 0
 
 
-def allowed_cores() -> list[int]:
-    """The cores that this process may use; none where the system does not say."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
 def idle_cores(count: int) -> list[int | None]:
     """The `count` least busy cores that this process may use; None for each where there are fewer."""
-    allowed = allowed_cores()
+    allowed = cores.allowed_cores()
     if count < 2 or len(allowed) < count:
         return [None] * count
     busy = psutil.cpu_percent(interval=0.1, percpu=True)

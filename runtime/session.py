@@ -8,7 +8,6 @@ same either way.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spike_runtime import cores
 from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
@@ -85,8 +85,7 @@ class Session:
         )  # fmt: skip
 
     def _prepare(self) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        alone = len(self._engines) <= cores
+        alone = len(self._engines) <= cores.core_count()
         self._segment[:] = 0
         ring.prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
 

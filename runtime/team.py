@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from spike_runtime import crew
+from spike_runtime import cores, crew
 from spike_runtime.crew import Worker
 from spike_runtime.job import Job, Task, deal
 from spike_runtime.manifest import Manifest
@@ -17,7 +17,7 @@ from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, prepare, segment
 
 def processes(partitions: int) -> int:
     """How many processes share the work of so many partitions: one for each core, if there are so many."""
-    return min(partitions, len(crew.allowed_cores()) or os.cpu_count() or 1)
+    return min(partitions, cores.core_count())
 
 
 def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterator[Worker]:
@@ -30,8 +30,8 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
     """
     rings = task.transport == "ring"
     count = processes(len(task.partitions)) if rings else len(task.partitions)
-    alone = not task.bind and count <= len(crew.allowed_cores())
-    cores = [None] * count if task.bind else crew.idle_cores(count)
+    alone = not task.bind and count <= len(cores.allowed_cores())
+    pinned = [None] * count if task.bind else crew.idle_cores(count)
     nursery = crew.Nursery(task.engine)
     stack.callback(nursery.end)
     for local in [task.partitions] if rings else [(p,) for p in task.partitions]:
@@ -51,7 +51,7 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
                 seed=task.seed,
                 run=task.run,
                 bind=f"{task.bind}{partitions[0]}" if task.transport == "ipc" else task.bind,
-                core=cores[number] if rings else None,
+                core=pinned[number] if rings else None,
                 scratch=f"{tempfile.gettempdir()}/spike-{task.run[:16]}-{partitions[0]}",
                 engine=task.engine,
             )

@@ -317,12 +317,13 @@ def test_names_of_nodes_do_not_meet_others() -> None:
         simple().make("A[1]", 10, 1)
 
 
-def test_a_gate_closes() -> None:
+@pytest.mark.parametrize("neurons", [1, 100])
+def test_a_gate_closes(neurons: int) -> None:
     net = nef.Network("gate", seed=1)
     net.make_input("value", 0.5)
     net.make_input("open", {0.2: 1})
     net.make("A", 100, 1)
-    nef.templates.gate.make(net, "gate", "A", 100)
+    nef.templates.gate.make(net, "gate", "A", neurons)
     net.connect("value", "A")
     net.connect("open", "gate")
     value, spikes = net.make_probe("A"), net.make_probe("A", data_type="spikes", dt_sample=0.1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fake_engine import ENGINE, Engine, model, write
 from runs import check, digest, go, nothing_left, workers  # noqa: F401 (a fixture of every test here)
-from spike_runtime import crew, launch, team
+from spike_runtime import cores, launch, team
 from spike_runtime.job import deal
 from spike_runtime.steps import AHEAD
 from spike_runtime.supervise import Supervisor
@@ -39,10 +39,10 @@ def test_partitions_are_dealt_evenly_and_in_order(partitions: int, processes: in
 
 def test_as_many_processes_as_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    for cores in (1, 2):
-        allowed = crew.allowed_cores()[:cores]
-        monkeypatch.setattr(crew, "allowed_cores", lambda allowed=allowed: allowed)
-        run = go(tmp_path / str(cores), 5, progress=lambda _: seen.append(len(workers()) - 1))
+    for count in (1, 2):
+        allowed = cores.allowed_cores()[:count]
+        monkeypatch.setattr(cores, "allowed_cores", lambda allowed=allowed: allowed)
+        run = go(tmp_path / str(count), 5, progress=lambda _: seen.append(len(workers()) - 1))
         check(run, 5, 300)
         assert set(seen) == {len(allowed)}
         seen.clear()

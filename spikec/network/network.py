@@ -215,7 +215,7 @@ class Network(Directory):
         source = self.node(pre)
         sending = source if isinstance(source, Ensemble) and source.populations else None
         origin = self.get_origin(pre, func)
-        weights, neural = weights_of(weight_matrix, sending, origin.dimensions, target)
+        weights, neural = weights_of(weight_matrix, sending, origin.dimensions, target, func is not None)
         parts = origin.parts
         if neural and sending is not None:
             if func is not None:

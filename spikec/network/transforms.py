@@ -67,11 +67,14 @@ def _matrix(given: Any, rows: int, columns: int, what: str) -> Array:
     return matrix
 
 
-def weights_of(given: Any, pre: Ensemble | None, values: int, post: Ensemble) -> tuple[Array, bool]:
+def weights_of(
+    given: Any, pre: Ensemble | None, values: int, post: Ensemble, computed: bool
+) -> tuple[Array, bool]:
     """The matrix from values or neurons of `pre` to all neurons of `post`, and whether it is from neurons.
 
     Rows: neurons of `post`, or those of one of its members for all alike; columns: `values`, or neurons of
-    `pre`.  Both may be divided by member.
+    `pre`.  Both may be divided by member.  computed: whether the values are those of a function, which
+    neurons do not have.
     """
     rows, own = post.array_size * post.neurons_num, post.neurons_num
     sending = 0 if pre is None else pre.array_size * pre.neurons_num
@@ -90,5 +93,5 @@ def weights_of(given: Any, pre: Ensemble | None, values: int, post: Ensemble) ->
             f"give {rows} rows of {columns} numbers",
         )
     # As many neurons as values: upstream takes the matrix for one between neurons.
-    neural = matrix.shape[1] == sending
+    neural = matrix.shape[1] == sending and not (computed and values == sending)
     return np.tile(matrix, (rows // len(matrix), 1)), neural
