@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikec.errors import InvalidGraph, Span
@@ -35,7 +36,8 @@ class Signal:
     dtype: str = "float"
 
 
-# Edges between two nodes, as in networkx: {number: {"port": ..., "signal": ...}}, never changed in place.
+# Edges between two nodes, as in networkx: {number: {"port": ..., "signal": ..., "place": ...}}, never changed
+# in place.
 Edges: TypeAlias = dict[int, dict[str, Any]]
 
 
@@ -61,6 +63,7 @@ class Graph:
         self._from: dict[str, dict[str, Edges]] = {}
         # What `input_ports` answered, until the inputs change: every pass asks several times.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._edges = 0
         # Nodes whose operator or inputs are other than when `verify` saw them last.
         self.changed: set[str] = set()
 
@@ -89,10 +92,21 @@ class Graph:
         self.changed.add(name)
         return name
 
-    def connect(self, source: str, target: str, port: str = "x") -> None:
+    def connect(self, source: str, target: str, port: str = "x", place: int | None = None) -> None:
+        """Connect two nodes.  `place`: that of an edge which this one stands for; else after all others.
+
+        Terms of a sum are added in the order of their places, so that what passes put in the place of
+        something else is rounded as that would have been.
+        """
         op = self.op(source)
         known = self._into[target].get(source, {})
-        edges = {**known, len(known): {"port": port, "signal": Signal(source, op.size, op.delay)}}
+        self._edges += 1
+        edge = {
+            "port": port,
+            "signal": Signal(source, op.size, op.delay),
+            "place": self._edges if place is None else place,
+        }
+        edges = {**known, len(known): edge}
         self._into[target][source] = self._from[source][target] = edges
         self._inputs_changed(target)
 
@@ -140,15 +154,18 @@ class Graph:
         return ((name, data["op"]) for name, data in self._ops.items() if isinstance(data["op"], kind))
 
     def inputs(self, name: str, port: str | None = None) -> list[str]:
-        """Sources of the edges into `name` (on `port`), in the order in which they were connected."""
+        """Sources of the edges into `name` (on `port`), in the order of their places."""
         return [source for source, p in self.input_ports(name) if port is None or p == port]
 
     def input_ports(self, name: str) -> tuple[tuple[str, str], ...]:
-        """(source, port) of every edge into `name`, in the order in which they were connected."""
+        """(source, port) of every edge into `name`, in the order of their places."""
         known = self._ports.get(name)
         if known is None:
             into = self._into[name].items()
-            known = tuple([(source, edge["port"]) for source, edges in into for edge in edges.values()])
+            found = [(edge["place"], source, edge["port"]) for source, edges in into for edge in edges.values()]
+            if len(found) > 1:
+                found.sort(key=itemgetter(0))
+            known = tuple([(source, port) for _, source, port in found])
             self._ports[name] = known
         return known
 
@@ -157,13 +174,18 @@ class Graph:
         out = self._from[name].items()
         return [(target, edge["port"]) for target, edges in out for edge in edges.values()]
 
+    def ends(self, name: str) -> list[tuple[str, str, int]]:
+        """(reader, port, place) of every edge out of `name`: `connect` puts another node in its place."""
+        out = self._from[name].items()
+        return [(target, edge["port"], edge["place"]) for target, edges in out for edge in edges.values()]
+
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
         made._ops = self._ops.copy()
         made._into = {name: edges.copy() for name, edges in self._into.items()}
         made._from = {name: edges.copy() for name, edges in self._from.items()}
-        made._ports, made.changed = self._ports.copy(), self.changed.copy()
+        made._ports, made.changed, made._edges = self._ports.copy(), self.changed.copy(), self._edges
         return made
 
     def order(self) -> list[str]:

@@ -102,7 +102,44 @@ def test_drop_removes_what_no_probe_depends_on() -> None:
     assert unobserved(graph) == ["c"]
 
 
+def filtered_sum(graph: g.Graph) -> None:
+    """a + b + c into `s` through filters and relays of one term, the filter of b equal to one made before."""
+    for name in "abc":
+        graph.add(name, g.TimeFunction(size=1, expressions=(Call("+", (Time(), Number(ord(name)))),)))
+    graph.add("first", g.Filter(size=1, num=(1.0,), den=(0.01, 1.0)))
+    wire(graph, "b", "first")
+    probed(graph, "other", "first")
+    graph.add("s", g.Sum(size=1))
+    for name in "abc":
+        graph.add(f"{name}.filter", g.Filter(size=1, num=(1.0,), den=(0.01, 1.0)))
+        graph.add(f"{name}.relay", g.Sum(size=1))
+        wire(graph, name, f"{name}.filter", f"{name}.relay", "s")
+    probed(graph, "out", "s")
+
+
+def test_terms_stay_in_their_order() -> None:
+    """What stands for a term of a sum is added where the term was: rounding does not depend on sharing."""
+    graph = empty()
+    filtered_sum(graph)
+    shared = verify(share(graph))
+    assert shared.inputs("s") == ["a.relay", "b.relay", "c.relay"]
+    folded = verify(fold(shared))
+    assert folded.inputs("s") == ["a.filter", "first", "c.filter"]
+    assert verify(share(fold(graph))).inputs("s") == ["a.filter", "first", "c.filter"]
+
+
 # ------------------------------------------------------------------------------------------------- fold
+
+
+def test_fold_passes_a_sum_of_one_term_only_where_pieces_may_be_read() -> None:
+    """A filter reads what neurons decode itself; neurons read it by a sum, in one piece."""
+    graph = frontend.loads(
+        "ensemble a(50)\nensemble b(50)\nrelay r\nconnect a -> r synapse none\nconnect r -> b synapse none\n"
+        "connect r -> a synapse 5ms\nprobe b\n"
+    )
+    folded = verify(fold(drop(graph)))
+    assert folded.inputs("r->a.filter") == ["a->r.decode"]
+    assert folded.inputs("b") == ["r"]
 
 
 def test_fold_computes_constants() -> None:

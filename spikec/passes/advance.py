@@ -62,7 +62,7 @@ def _move(graph: g.Graph, name: str, source: str) -> list[str]:
     """
     memory, linear = graph.op(name), graph.op(source)
     terms = graph.inputs(source)
-    readers = graph.readers(name)
+    ends = graph.ends(name)
     graph.remove(name)
     if not graph.readers(source):
         graph.remove(source)
@@ -73,8 +73,8 @@ def _move(graph: g.Graph, name: str, source: str) -> list[str]:
     graph.add(name, linear)
     for term in terms:
         graph.connect(made[term], name)
-    for reader, port in readers:
-        graph.connect(name, reader, port)
+    for reader, port, place in ends:
+        graph.connect(name, reader, port, place)
     return list(made.values())
 
 

@@ -3,7 +3,7 @@
     function of constants            ->  constant
     product of a constant            ->  constant
     product of a product             ->  one product, unless that has more entries than both
-    sum with a single term           ->  the term itself, where it stands in one piece
+    sum with a single term           ->  the term itself, where it stands in one piece or need not
     sum of products into products    ->  products past the sum, unless that has more entries
 
 The last two remove relays.  A sum of m terms into n readers stays, where removing it would make m x n
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # Signals of these stand in one piece and in order, as neurons need their input.
 IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)
+# These read a signal component by component.
+IN_ANY_PIECES = (g.Sum, g.Product, g.Filter, g.Delay, g.Function, g.Probe)
 # What one rule leaves may be another's: sweeps end when nothing changes, long before this.
 MAX_SWEEPS = 32
 
@@ -81,7 +83,11 @@ def _filled(counts: Counts) -> Filled:
 
 def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
     """left right, sparse where both are."""
-    return left @ right
+    made = left @ right
+    if not isinstance(made, np.ndarray):
+        # In the order of columns, as a dense matrix is added up.
+        made.sort_indices()
+    return made
 
 
 def _constants(graph: g.Graph, name: str) -> bool:
@@ -141,13 +147,18 @@ def _single_terms(graph: g.Graph, name: str) -> bool:
     sources = graph.inputs(name)
     if not isinstance(graph.op(name), g.Sum) or len(sources) != 1:
         return False
-    # An undelayed sum of atoms must not become the input of a filter and of neurons at once under another
-    # name.
-    if not isinstance(graph.op(sources[0]), IN_ONE_PIECE):
+    whole = isinstance(graph.op(sources[0]), IN_ONE_PIECE)
+    ends = [end for end in graph.ends(name) if whole or isinstance(graph.op(end[0]), IN_ANY_PIECES)]
+    # A product stays the term of a sum, which relays are looked for by.
+    if not whole and (not ends or isinstance(graph.op(sources[0]), g.Product)):
         return False
-    for reader, port in graph.readers(name):
-        graph.connect(sources[0], reader, port)
-    graph.remove(name)
+    for reader, port, place in ends:
+        graph.connect(sources[0], reader, port, place)
+    if len(ends) == len(graph.readers(name)):
+        graph.remove(name)
+    else:
+        for reader in dict.fromkeys(reader for reader, _, _ in ends):
+            graph.disconnect(name, reader)
     return True
 
 
@@ -183,7 +194,8 @@ def _relays(graph: g.Graph, name: str) -> bool:
             span = graph.op(reader).span
             made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
             graph.connect(source, made)
-            graph.connect(made, graph.readers(reader)[0][0])
+            target, port, place = graph.ends(reader)[0]
+            graph.connect(made, target, port, place)
     for reader, _ in readers:
         graph.remove(reader)
     _remove_with_terms(graph, name)

@@ -54,7 +54,7 @@ def _move(graph: g.Graph, name: str, filtered: str, product: str) -> None:
         f"{name}~{product}", g.Decoders(size=len(decoders), span=op.span, matrix=decoders, rmse=op.rmse)
     )
     graph.connect(graph.inputs(name)[0], made, "activity")
-    readers = graph.readers(product)
+    ends = graph.ends(product)
     graph.remove(product)
     narrowed = g.Filter(
         size=len(decoders),
@@ -66,5 +66,5 @@ def _move(graph: g.Graph, name: str, filtered: str, product: str) -> None:
     )
     graph.add(product, narrowed)
     graph.connect(made, product)
-    for reader, port in readers:
-        graph.connect(product, reader, port)
+    for reader, port, place in ends:
+        graph.connect(product, reader, port, place)

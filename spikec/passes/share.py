@@ -41,8 +41,8 @@ def _merge_once(graph: g.Graph, identities: dict[str, Any]) -> int:
         inputs = tuple(graph.input_ports(name))
         kept = first.setdefault((identities[name], inputs), name)
         if kept != name:
-            for reader, port in graph.readers(name):
-                graph.connect(kept, reader, port)
+            for reader, port, place in graph.ends(name):
+                graph.connect(kept, reader, port, place)
             graph.remove(name)
             merged += 1
     return merged
