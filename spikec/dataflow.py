@@ -162,7 +162,9 @@ class Graph:
         known = self._ports.get(name)
         if known is None:
             into = self._into[name].items()
-            found = [(edge["place"], source, edge["port"]) for source, edges in into for edge in edges.values()]
+            found = [
+                (edge["place"], source, edge["port"]) for source, edges in into for edge in edges.values()
+            ]
             if len(found) > 1:
                 found.sort(key=itemgetter(0))
             known = tuple([(source, port) for _, source, port in found])

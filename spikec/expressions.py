@@ -7,7 +7,7 @@ executing Python: a tree holds numbers, the time `t`, components `x[i]`, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,6 +209,16 @@ def components(expression: Expression) -> set[int]:
         case Call(_, arguments):
             return set().union(*(components(a) for a in arguments))
     return set()
+
+
+def renumbered(expression: Expression, places: Sequence[int] | NDArray[np.int64]) -> Expression:
+    """`expression` with x[places[i]] in place of x[i]."""
+    match expression:
+        case Component(index):
+            return Component(int(places[index]))
+        case Call(function, arguments):
+            return Call(function, tuple(renumbered(a, places) for a in arguments))
+    return expression
 
 
 def identity(dims: int) -> tuple[Expression, ...]:

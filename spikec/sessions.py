@@ -20,6 +20,7 @@ from spikec import graph as g
 from spikec.errors import ModelError
 from spikec.frontend import collector_paused
 from spikec.nef.blas import one_thread
+from spikec.nef.build import scale
 from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
@@ -121,11 +122,15 @@ class Placed(Session):
 
 
 def prepared(graph: g.Graph) -> g.Graph:
-    """All passes; `build` only where populations are described: those of Nengo are built already."""
+    """All passes; of `build` only the end where no populations are described: those of Nengo are built."""
     described = any(True for _ in graph.nodes(g.Ensemble))
     for stage, apply in passes(Options()):
         if described or stage != "build":
             graph = verify(apply(graph))
+        else:
+            graph = graph.copy()
+            scale(graph)
+            verify(graph)
     return graph
 
 

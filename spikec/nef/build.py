@@ -51,10 +51,15 @@ def build(
     for name, decoding in graph.nodes(Decoding):
         if not decoding.solved:
             built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
-    for name, neurons in list(built.nodes(Neurons)):
-        _scale_currents(built, name, neurons)
-    build_weights(built)
+    scale(built)
     return built
+
+
+def scale(graph: Graph) -> None:
+    """Give neurons that are built their currents in the unit of J, and learned weights their first matrix."""
+    for name, neurons in list(graph.nodes(Neurons)):
+        _scale_currents(graph, name, neurons)
+    build_weights(graph)
 
 
 def _scale_currents(graph: Graph, name: str, neurons: Neurons) -> None:

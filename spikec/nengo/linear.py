@@ -41,10 +41,13 @@ class Linear:
     def identity(self) -> bool:
         """Whether the target gets the source as it is."""
         size = self.source.size
-        if self.block is not None or size != self.target.size or len(self.rows) != size:
+        if size != self.target.size or len(self.rows) != size:
             return False
         everything = np.arange(size)
-        ones = self.values is None or bool(np.all(self.values == 1.0))
+        if self.block is not None:
+            ones = np.array_equal(self.block, np.eye(size))
+        else:
+            ones = self.values is None or bool(np.all(self.values == 1.0))
         return ones and np.array_equal(self.rows, everything) and np.array_equal(self.columns, everything)
 
     def matrix(self) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,23 +41,43 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
             bias += form.matrix() @ np.asarray(form.source.initial_value, np.float64).ravel()
         elif writer is not encoding:
             rest.append(writer)
-    matrix = values.sides.native[encoding].dense() if encoding else np.zeros((size, 1))  # type: ignore[union-attr]
-    radius = float(ensemble.radius) if ensemble is not None else 1.0
+    matrix = values.sides.native[encoding].dense() if encoding else None  # type: ignore[union-attr]
+    encoders, gain, radius = _tuned(values, ensemble, matrix, size)
     made = g.Neurons(
         size=size,
         path=values.names.population(op),
-        dims=matrix.shape[1],
+        dims=encoders.shape[1],
         neuron=values.sides.native[op],  # type: ignore[arg-type]
         radius=radius,
-        encoders=matrix * radius,
-        gain=np.ones(size),
+        encoders=encoders,
+        gain=gain,
         bias=bias,
-        points=lambda: np.zeros((0, matrix.shape[1])),
+        points=lambda: np.zeros((0, encoders.shape[1])),
         seed=0,
         initial_state={name: np.array(signal.initial_value, np.float64) for name, signal in op.state.items()},
     )
     name = values.new(key, made.path, made)
     values.pending.append(lambda: _feed(values, name, base, encoding, rest))
+
+
+def _tuned(
+    values: Values, ensemble: Any, matrix: g.Array | None, size: int
+) -> tuple[g.Array, g.Array, float]:
+    """Encoders, gains and radius of which Nengo made `matrix`; 1 but for the encoders where it made none.
+
+    matrix = gain * encoders / radius.  None where the encoders learn: what they are at first is known all the
+    same, and with it the largest activity.
+    """
+    built = None if ensemble is None else values.model.params.get(ensemble)
+    if built is not None and built.gain is not None:
+        encoders, gain = np.array(built.encoders, np.float64), np.array(built.gain, np.float64)
+        radius = float(ensemble.radius)
+        scaled = encoders * (gain / radius)[:, None]
+        if matrix is None or (
+            scaled.shape == matrix.shape and np.allclose(scaled, matrix, rtol=1e-5, atol=0)
+        ):
+            return encoders, gain, radius
+    return (np.zeros((size, 1)) if matrix is None else matrix), np.ones(size), 1.0
 
 
 def _encoding(values: Values, writers: Sequence[Operator], ensemble: Any) -> Operator | None:
@@ -81,7 +102,33 @@ def _feed(
         form = values.sides.native[encoding]
         assert isinstance(form, Linear)
         values.graph.connect(values.one_piece([values.value(form.source)], form.source.size), name, "x")
-    terms = [node for writer in rest for node in values.term(writer, base)]
+    gain = values.graph.op(name).gain
+    currents = [writer for writer in rest if _scaled(values.sides.native[writer], gain)]
+    if currents:
+        total = values.graph.add(values.names.unique(f"{name}.neurons.in"), g.Sum(size=base.size))
+        values.connect(total, [_unscaled(values, writer) for writer in currents])
+        values.graph.connect(total, name, "J")
+    terms = [node for writer in rest if writer not in currents for node in values.term(writer, base)]
     terms += [values.part(k, base) for k, call in enumerate(values.calls) if base in call.gives]
     if terms:
-        values.graph.connect(values.one_piece(terms, base.size), name, "J")
+        total = values.graph.add(values.names.unique(f"{name}.encoded.in"), g.Sum(size=base.size))
+        values.connect(total, terms)
+        values.graph.connect(total, name, "encoded")
+
+
+def _scaled(form: Any, gain: g.Array) -> bool:
+    """Whether an operator adds currents to neurons times their gains, as connections to neurons do."""
+    return (
+        isinstance(form, Linear)
+        and form.block is None
+        and form.values is not None
+        and len(np.unique(form.rows)) == len(form.rows)
+        and np.array_equal(form.values, gain[form.rows])
+    )
+
+
+def _unscaled(values: Values, writer: Operator) -> str:
+    """The node of a current before it is multiplied by gains, for all neurons."""
+    form = values.sides.native[writer]
+    assert isinstance(form, Linear)
+    return values.linear(replace(form, values=None))

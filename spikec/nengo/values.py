@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
+from nengo.builder.probe import SimProbe
 
 from spikec import graph as g
-from spikec.expressions import Time
+from spikec.expressions import Time, renumbered
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
 from spikec.nengo.forms import Preset
@@ -74,13 +75,49 @@ class Values:
         only: Any = uses.writers[0] if len(uses.writers) == 1 else None
         form = self.sides.native.get(only)
         if isinstance(form, Synapse) and not form.at_once:
-            name = self.new(base, self.names.of(base), form.filter(base.size))
-            self.pending.append(lambda: self.graph.connect(self.read(only.input), name))
+            self._filter(base, only, form)
         elif isinstance(form, (NeuronType, Traced, g.Table, Synapse)):
             self.known[base] = self.source(only, form)
         else:
             name = self.new(base, self.names.of(base), g.Sum(size=base.size))
             self.pending.append(lambda: self.connect(name, self._terms(base)))
+
+    def _filter(self, base: Signal, op: Any, form: Synapse) -> None:
+        """A synapse of a matrix is a matrix of a synapse: what comes from one source is filtered once."""
+        before = self._matrix_before(op)
+        if before is None:
+            name = self.new(base, self.names.of(base), form.filter(base.size))
+            self.pending.append(lambda: self.graph.connect(self.read(op.input), name))
+            return
+        source, matrix = before
+        filtered = self.graph.add(
+            self.names.unique(f"{self.names.of(base)}.filtered"), form.filter(source.size)
+        )
+        self.known[base] = self.product(self.names.of(base), filtered, matrix)
+        self.pending.append(lambda: self.graph.connect(self.value(source), filtered))
+
+    def _matrix_before(self, op: Any) -> tuple[Signal, g.Matrix] | None:
+        """The signal and the matrix whose product a synapse filters; None where it is no such.
+
+        What is decoded from neurons is the shorter vector, and a probe of the synapse itself looks ahead.
+        """
+        table, read = self.sides.table, op.input
+        if any(isinstance(reader, SimProbe) for reader in table.of[op.output.base].reads):
+            return None
+        if not whole(read):
+            return read.base, selection(places(read).ravel(), read.base.size)
+        uses = table.of[read.base]
+        if table.constant(read) or uses.reads != [op] or np.any(read.base.initial_value):
+            return None
+        forms = [self.sides.native.get(writer) for writer in uses.writers]
+        forms = [f for f in forms if not (isinstance(f, Preset) and f.value == 0)]
+        if len(forms) != 1 or not isinstance(forms[0], Linear) or forms[0].identity():
+            return None
+        source = forms[0].source
+        neural = any(isinstance(self.sides.native.get(w), NeuronType) for w in table.of[source].writers)
+        if neural or table.constant(source):
+            return None
+        return source, forms[0].matrix()
 
     def new(self, key: Any, name: str, op: g.Operator) -> str:
         """A new node, known by `key`."""
@@ -125,12 +162,13 @@ class Values:
             numbers[form.rows] = form.value
             return [self.graph.add(self.names.unique(f"{self.names.of(base)}.preset"), constant(numbers))]
         if isinstance(form, Linear):
-            return [self._linear(form)]
+            return [self.linear(form)]
         if isinstance(form, Learning):
             return [weights.product(self, op, form)]
         return [self.source(op, form)]
 
-    def _linear(self, form: Linear) -> str:
+    def linear(self, form: Linear) -> str:
+        """The node of what a linear operator adds to its target."""
         decoded = self._decoded(form)
         if decoded is not None:
             return decoded
@@ -160,9 +198,12 @@ class Values:
             name = self.new(op, self.names.of(base), g.Decoders(size=base.size, matrix=None))
             self.graph.connect(self.neurons(op), name, "activity")
         elif isinstance(form, Traced) and op.x is not None:
-            function = g.Function(size=base.size, expressions=form.expressions, arguments=op.x.size)
+            # A part of a signal is named by its components, and nothing is copied.
+            taken, whole_x = places(op.x).ravel(), op.x.base
+            expressions = tuple(renumbered(e, taken) for e in form.expressions)
+            function = g.Function(size=base.size, expressions=expressions, arguments=whole_x.size)
             name = self.new(op, self.names.of(base), function)
-            self.pending.append(lambda: self.graph.connect(self.read(op.x), name))
+            self.pending.append(lambda: self.graph.connect(self.value(whole_x), name))
         elif isinstance(form, Traced):
             name = self.new(
                 op, self.names.of(base), g.TimeFunction(size=base.size, expressions=form.expressions)
