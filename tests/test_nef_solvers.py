@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikec.graph import Distribution, Ensemble, Neurons, Solver
-from spikec.nef import iterative, solvers
+from spikec.nef import iterative, lapack, refined, solvers
 from spikec.nef.neurons import LIF, NeuronType, RectifiedLinear, Tanh
 from spikec.nef.polynomials import orthonormal_polynomials
 from spikec.nef.system import SilentError, System, Workspace
@@ -66,8 +66,37 @@ def test_rates_in_float32_are_enough(n: int, dims: int, points: int, neuron: Neu
     """Many activities under a heavy penalty: sizes of a usual model, on both ways to factor."""
     system = _system(n, dims, points, neuron)
     _assert_equal_to_oracle(system, nengo.solvers.LstsqL2(reg=0.05), Solver(regularisation=0.05), 1e-6)
-    single, double = (system.matrix(Workspace(), single) for single in (True, False))
+    single, double = system.single(Workspace()), system.matrix(Workspace())
     assert 0.0 < np.abs(single - double).max() < 1e-4 * np.abs(double).max()
+
+
+@pytest.mark.parametrize("points", [300, 60], ids=["primal", "dual"])
+@pytest.mark.parametrize("size", [100, 300])
+def test_without_the_library_of_numpy(monkeypatch: pytest.MonkeyPatch, size: int, points: int) -> None:
+    """SciPy's routines give the same, to rounding."""
+    system = _system(size, 2, points * size // 100)
+    targets = _targets(system.points)
+    own = solvers.solve(system, targets, Solver(), Workspace())
+    monkeypatch.setattr(lapack, "_routines", lambda _: None)
+    scipys = solvers.solve(system, targets, Solver(), Workspace())
+    for a, b in zip(own, scipys, strict=True):
+        np.testing.assert_allclose(a.decoders, b.decoders, rtol=0, atol=1e-6 * np.abs(b.decoders).max())
+    matrix = np.array([[4.0, 2.0], [2.0, -1.0]])
+    assert not lapack.factor(matrix)
+
+
+def test_refinement_gives_way_where_float32_is_not_enough() -> None:
+    """Beside so small a penalty, the rounding of products is too large to be refined away."""
+    system, relative = _system(300, 1, 750), 1e-5
+    assert refined.solve_refined(system, [system.points], relative, Workspace()) is None
+    assert refined.solve_refined(system, [system.points], 0.05, Workspace()) is not None
+
+
+def test_silent_neurons_decode_nothing_in_float32() -> None:
+    system = _system(100, 1, 750)
+    silent = System(_with_bias(system.neurons, np.full(100, -1e3)), system.points)
+    with pytest.raises(SilentError):
+        solvers.solve(silent, [system.points], Solver(), Workspace())
 
 
 def test_plain_least_squares_equals_nengo() -> None:

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 import numpy as np
 
@@ -51,6 +52,16 @@ def _set(threads: list[int]) -> None:
 def _controls() -> tuple[tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer], ...]:
     """The pair (get threads, set threads) of every OpenBLAS beside NumPy and SciPy."""
     return tuple(pair for library in _libraries() for pair in _pairs(library))
+
+
+def named(routine: str) -> ctypes._NamedFuncPointer | None:
+    """A routine of the OpenBLAS beside NumPy whose integers have 64 bits, if that is what NumPy brought."""
+    for library in _libraries():
+        for prefix in _PREFIXES:
+            found = getattr(library, f"{prefix.removesuffix('openblas')}{routine}64_", None)
+            if found is not None:
+                return cast("ctypes._NamedFuncPointer", found)
+    return None
 
 
 @cache

@@ -141,8 +141,11 @@ def _rows(values: Any, shape: Shape) -> Array:
 def _hypersphere(parameters: tuple[Any, ...], shape: Shape, streams: Streams) -> Array:
     """Uniform on the surface of the unit hypersphere, or within it at a distance >= min_magnitude."""
     surface, least = _sphere_parameters(parameters, shape)
-    directions = streams.normal(shape)
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    if shape[1] == 1:
+        directions = streams.signs(shape)
+    else:
+        directions = streams.normal(shape)
+        directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     if surface:
         return directions
     return directions * _magnitudes(streams.uniform((shape[0], 1)), least, shape[1])

@@ -23,7 +23,7 @@ import numpy as np
 
 from spikec.graph import Array, Neurons
 from spikec.nef.blas import one_thread
-from spikec.nef.solvers import factored_by_scipy, memory
+from spikec.nef.solvers import memory
 from spikec.nef.system import Workspace
 from spikec.nef.tasks import Solved, Task, flat_size, flatten, run, unflatten
 from spikec.nef.tuning import point_count
@@ -47,8 +47,6 @@ def run_all(
     chunks = _chunks(tasks, processes)
     outcomes: list[Solved | None] = [None] * len(tasks)
     done = 0
-    if any(factored_by_scipy(t.op.size, point_count(t.op, t.op.eval_points)) for t in tasks):
-        import scipy.linalg.lapack  # noqa: F401  before the processes part, not in each
     with one_thread():
         for chunk, solved in _spread(tasks, neurons, chunks, processes):
             for k, outcome in zip(chunk, solved, strict=True):

@@ -22,13 +22,14 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 def generator(seed: int, path: str, purpose: str) -> np.random.Generator:
     """A Philox generator of the random numbers for `purpose` ("transform", ...) of the object at `path`."""
-    return np.random.Generator(np.random.Philox(key=_words((seed, path, purpose))))
+    return np.random.Generator(np.random.Philox(key=_words([(seed, path, purpose)])[0]))
 
 
-def _words(key: Key) -> Words:
-    seed, path, purpose = key
-    digest = hashlib.sha256(f"{seed}\0{path}\0{purpose}".encode()).digest()
-    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+def _words(keys: Sequence[Key]) -> Words:
+    """Two words for every key."""
+    texts = (f"{seed}\0{path}\0{purpose}".encode() for seed, path, purpose in keys)
+    digests = b"".join(hashlib.sha256(text).digest()[:16] for text in texts)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64).reshape(-1, 2)
 
 
 class Streams:
@@ -42,7 +43,7 @@ class Streams:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple(keys)
-        self._words = np.array([_words(key) for key in keys], np.uint64).reshape(-1, 2)
+        self._words = _words(keys)
         self._drawn = 0
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
@@ -64,6 +65,15 @@ class Streams:
         angle = (2.0 * np.pi) * self.uniform((pairs,))
         both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
         return np.ascontiguousarray(both[:, :count]).reshape(len(self.keys), *shape)
+
+    def signs(self, shape: tuple[int, ...]) -> Array:
+        """The signs (1 or -1) of what `normal` would give, without its lengths."""
+        count = int(np.prod(shape))
+        pairs = (count + 1) // 2
+        self._drawn += pairs
+        turn = self.uniform((pairs,))
+        positive = np.concatenate([(turn <= 0.25) | (turn > 0.75), turn <= 0.5], axis=1)
+        return np.where(positive[:, :count], 1.0, -1.0).reshape(len(self.keys), *shape)
 
     def exponential(self, shape: tuple[int, ...]) -> Array:
         """Exponential with mean 1."""

@@ -2,28 +2,29 @@
 
 "lstsq_l2": D minimising ||A D - Y||^2 + m sigma^2 ||D||^2 over m evaluation points, sigma = regularisation
 times the largest activity.  "lstsq": without the penalty, singular values below 1 % of the largest are taken
-as 0.  Both as in Nengo (LstsqL2, Lstsq); Eliasmith and Anderson, Neural Engineering (2003), chapter 2.  All
-other kinds are in `constrained.py`.
+as 0.  Both as in Nengo (LstsqL2, Lstsq); Eliasmith and Anderson, Neural Engineering (2003), chapter 2.  Most
+penalised ones are solved in float32 first, and then refined (`refined.py`, `iterative.py`).  All other kinds
+are in `constrained.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
 
 from spikec.graph import Array, Solver
+from spikec.nef import lapack
 from spikec.nef.constrained import KINDS, solve_dense
 from spikec.nef.iterative import solve_iterative
+from spikec.nef.refined import solve_refined
 from spikec.nef.sampling import generator
 from spikec.nef.system import SilentError, Solution, System, Workspace
 
 _RCOND = 0.01
 _LARGE = 1000  # neurons and points from which forming the normal equations is worth avoiding
-_SMALL = 200  # neurons or points up to which a factorisation for each target costs less than to share one
-_HEAVY, _MANY = 0.05, 50_000  # regularisation and activities from which float32 is enough for rates
-_DEFINITE = 1e-3  # regularisation from which the normal equations are definite beyond any rounding
+_HEAVY, _MANY = 0.05, 50_000  # regularisation and activities from which float32 is enough to begin with
 _NEURONS_PER_OUTPUT = (
     64  # of a large population: with fewer, iterating for every output costs more than forming them
 )
@@ -39,14 +40,12 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
     _check(solver)
     outputs = sum(Y.shape[1] for Y in targets)
     penalised = solver.kind == "lstsq_l2" and solver.regularisation > 0.0
-    if penalised and min(system.shape) >= _LARGE and system.neurons.size >= _NEURONS_PER_OUTPUT * outputs:
-        solutions = solve_iterative(system, targets, solver.regularisation, workspace)
+    if penalised:
+        method = _method(system, outputs, solver.regularisation)
+        solutions = method and method(system, targets, solver.regularisation, workspace)
         if solutions is not None:
             return solutions
-    points, neurons = system.shape
-    # Within 1e-6 of the plain solve, for such a penalty.
-    single = penalised and solver.regularisation >= _HEAVY and points * neurons >= _MANY
-    A = system.matrix(workspace, single)
+    A = system.matrix(workspace)
     high = float(A.max())
     if high == 0.0 and not A.any():
         raise SilentError
@@ -63,6 +62,18 @@ def solve(system: System, targets: Sequence[Array], solver: Solver, workspace: W
         Solution(D, float(np.sqrt(np.mean((Y - A @ D.T) ** 2))))
         for D, Y in zip(decoders, targets, strict=True)
     ]
+
+
+def _method(
+    system: System, outputs: int, regularisation: float
+) -> Callable[..., list[Solution] | None] | None:
+    """What gives the decoders of the plain solve faster, but not for every system: then it gives None."""
+    points, neurons = system.shape
+    if min(points, neurons) >= _LARGE and neurons >= _NEURONS_PER_OUTPUT * outputs:
+        return solve_iterative
+    if regularisation >= _HEAVY and points * neurons >= _MANY and points >= neurons:
+        return solve_refined
+    return None
 
 
 def memory(neurons: int, points: int, outputs: int | None = None) -> int:
@@ -86,16 +97,6 @@ def _plain(A: Array, targets: Sequence[Array]) -> list[Array]:
     return [np.ascontiguousarray(np.linalg.lstsq(A, Y, rcond=_RCOND)[0].T) for Y in targets]
 
 
-def factored_by_numpy(points: int, neurons: int) -> bool:
-    """Whether a system is so small that LAPACK by way of NumPy is enough: importing SciPy takes longer."""
-    return min(points, neurons) <= _SMALL
-
-
-def factored_by_scipy(points: int, neurons: int) -> bool:
-    """Whether a system is factored otherwise, and not solved by iteration."""
-    return _SMALL < min(points, neurons) < _LARGE
-
-
 def _penalised(
     A: Array, targets: Sequence[Array], relative: float, high: float, workspace: Workspace
 ) -> list[Array]:
@@ -105,31 +106,15 @@ def _penalised(
     """
     points, neurons = A.shape
     dual = points < neurons
-    ridge = points * (relative * high) ** 2
     order = min(points, neurons)
-    gram = _array(workspace, "gram", (order, order))
-    np.matmul(*((A, A.T) if dual else (A.T, A)), out=gram)
-    gram[np.diag_indices(order)] += ridge
-    if factored_by_numpy(points, neurons) and relative >= _DEFINITE:
-        if dual:
-            return [np.linalg.solve(gram, Y).T @ A for Y in targets]
-        return [np.ascontiguousarray(np.linalg.solve(gram, A.T @ Y).T) for Y in targets]
-    from scipy.linalg import lapack
-
-    # The transpose of a row-major symmetric matrix is the column-major one that LAPACK factors in place.
-    upper, info = lapack.dpotrf(gram.T, lower=0, clean=0, overwrite_a=1)
-    if info != 0:
+    gram = cast(Array, workspace.array("gram", (order, order)))
+    lapack.gram(A, gram, dual)
+    gram.ravel()[:: order + 1] += points * (relative * high) ** 2
+    if not lapack.factor(gram):
         return _plain(A, targets)  # a penalty too small to make the matrix definite in float64
-    if dual:
-        return [_back(upper, Y).T @ A for Y in targets]
-    return [np.ascontiguousarray(_back(upper, A.T @ Y).T) for Y in targets]
-
-
-def _back(upper: Array, b: Array) -> Array:
-    from scipy.linalg import lapack
-
-    return cast(Array, lapack.dpotrs(upper, b, lower=0)[0])
-
-
-def _array(workspace: Workspace, name: str, shape: tuple[int, ...]) -> Array:
-    return cast(Array, workspace.array(name, shape))
+    found = []
+    for Y in targets:
+        rows = np.array(Y.T, order="C") if dual else Y.T @ A
+        lapack.solve(gram, rows)
+        found.append(rows @ A if dual else rows)
+    return found

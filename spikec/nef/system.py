@@ -38,12 +38,16 @@ class System:
     @cached_property
     def _weights(self) -> Array:
         """Encoders, and biases in the last row: (dims + 1) x neurons."""
-        return np.vstack([self.neurons.scaled_encoders.T, self.neurons.bias])
+        made = np.empty((self.neurons.dims + 1, self.neurons.size))
+        made[:-1], made[-1] = self.neurons.scaled_encoders.T, self.neurons.bias
+        return made
 
     @cached_property
     def _inputs(self) -> Array:
         """The points, and 1 for the bias: points x (dims + 1)."""
-        return np.hstack([self.points, np.ones((len(self.points), 1))])
+        made = np.ones((len(self.points), self.neurons.dims + 1))
+        made[:, :-1] = self.points
+        return made
 
     def activities(self, start: int, stop: int, currents: Array, out: Array | Single | None = None) -> Array:
         """A for the points start .. stop in `out`, by default in place of the currents.
@@ -53,24 +57,27 @@ class System:
         np.matmul(self._inputs[start:stop], self._weights, out=currents)
         return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
 
-    def matrix(self, workspace: Workspace, single: bool) -> Array:
-        """A for all points, in memory of `workspace`; with `single`, rates have the precision of float32.
+    def matrix(self, workspace: Workspace) -> Array:
+        """A for all points, in memory of `workspace`."""
+        A = cast(Array, workspace.array("activities", self.shape))
+        for start, stop in self._tiles():
+            self.activities(start, stop, A[start:stop])
+        return A
 
-        A tile of points after the other, so that the steps from point to rate find it in a core's cache.
-        """
+    def single(self, workspace: Workspace) -> Single:
+        """A for all points in float32, in memory of `workspace`."""
+        A = cast(Single, workspace.array("activities", self.shape, np.float32))
+        tiles = self._tiles()
+        currents = cast(Array, workspace.array("currents", (tiles[0][1], self.neurons.size)))
+        for start, stop in tiles:
+            self.activities(start, stop, currents[: stop - start], A[start:stop])
+        return A
+
+    def _tiles(self) -> list[tuple[int, int]]:
+        """Ranges of points, so that the steps from point to rate find what they work on in a core's cache."""
         points, neurons = self.shape
         step = max(_TILE // neurons, 8)
-        A = cast(Array, workspace.array("activities", self.shape))
-        currents = cast(Array, workspace.array("currents", (step, neurons)))
-        rates = cast(Single, workspace.array("rates", (step, neurons), np.float32))
-        for start in range(0, points, step):
-            stop = min(start + step, points)
-            if single:
-                self.activities(start, stop, currents[: stop - start], rates[: stop - start])
-                A[start:stop] = rates[: stop - start]
-            else:
-                self.activities(start, stop, A[start:stop])
-        return A
+        return [(start, min(start + step, points)) for start in range(0, points, step)]
 
 
 @dataclass(frozen=True)

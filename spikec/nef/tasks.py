@@ -19,7 +19,7 @@ from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points
 
-VERSION = "4"
+VERSION = "5"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
