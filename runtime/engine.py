@@ -20,7 +20,8 @@ from spike_runtime.eager import loop
 from spike_runtime.loop import loop_of
 from spike_runtime.manifest import Manifest, check_files
 from spike_runtime.ops.record import event_capacity, events_of
-from spike_runtime.status import FULL, NOT_FINITE, OK, STOPPED
+from spike_runtime.python import explained, functions
+from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import COLUMNS, PROGRESS
 
@@ -60,8 +61,8 @@ class Engine:
         """Check and map the partition's files and compile its program, or run it as it is (`eager`).
 
         `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of
-        noise.  `calls`: the Python functions that the program calls.  Raises `ManifestError` where a file is
-        missing or was changed.
+        noise.  `calls`: the Python functions that the program calls; where there is none, those of the
+        manifest are loaded.  Raises `ManifestError` where a file is missing or was changed.
         """
         check_files(manifest, folder, partition)
         self.manifest, self.partition = manifest, partition
@@ -89,6 +90,8 @@ class Engine:
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
         self._program = folder / part.program
+        self._loaded = Calls(functions(manifest, folder, part.python)) if part.python and not calls else None
+        calls = calls or self._loaded
         if calls and calls.bind(self.constants, self.state):
             self.constants["callback"] = calls.address
         # What the compiled loop works on; the table holds only the addresses.
@@ -101,6 +104,7 @@ class Engine:
         # Compile this now too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
+        self._behind = manifest.ahead
         self._begun = False
 
     def compile(self) -> None:
@@ -185,6 +189,11 @@ class Engine:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
 
+    def look_ahead(self) -> None:
+        """The next step is run only for what is recorded of the last one: Python functions are not called."""
+        if self._loaded:
+            self._loaded.silent = True
+
     @property
     def completed(self) -> int:
         """The last step that was completed."""
@@ -200,6 +209,8 @@ class Engine:
         code, detail = (int(v) for v in self.state["status"])
         if code == NOT_FINITE:
             raise EngineError(self._not_finite(detail, self._last + 1))
+        if code == CALL_FAILED and self._loaded:
+            raise EngineError(explained(self._loaded.take_error(), self._last + 1, self.manifest.dt))
         if code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
             source, target = self.manifest.wires[wire].source, self.manifest.wires[wire].target
             raise EngineError(
@@ -217,18 +228,20 @@ class Engine:
         )
 
     def drain(self) -> list[Block]:
-        """What was recorded since the last call, up to the last step completed."""
+        """What was recorded since the last call, up to the last step completed; to the one before it where
+        some is recorded a step later (see `spike_runtime.manifest.Probe`).
+        """
         blocks = []
-        events = self._events()
+        events, end = self._events(), max(self._last - self._behind, self._drained)
         for number, slot in enumerate(self.slots):
-            first, last = self._drained // slot.every, self._last // slot.every
+            first, last = self._drained // slot.every, end // slot.every
             if slot.kind == "events":
                 blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:
                 buffer = self.state[f"record_{number}_buffer"]
                 rows = np.arange(first, last) % len(buffer)
                 blocks.append(Block(slot.probe, slot.part, first, buffer[rows]))
-        self._drained = self._last
+        self._drained = end
         return blocks
 
     def _events(self) -> NDArray[np.int64]:

@@ -50,8 +50,20 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Python:
+    """Python of the model that a program calls, in a pickle (see `spike_runtime.python`).
+
+    `calls`: for people, what runs in each call, in the order in which it runs.
+    """
+
+    file: str
+    sha256: str
+    calls: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Partition:
-    """One program and its arrays.  `operators` counts operators by kind."""
+    """One program and its arrays.  `operators` counts operators by kind; `python`: what it calls."""
 
     index: int
     host: str
@@ -62,11 +74,14 @@ class Partition:
     atoms: int
     operators: dict[str, int]
     cost: Cost
+    python: Python | None = None
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """(file, SHA-256) of the program and of every array that has a file."""
-        return ((self.program, self.sha256), *((a.file, a.sha256) for a in self.arrays if a.file))
+        """(file, SHA-256) of the program, of every array that has a file, and of what it calls."""
+        arrays = ((a.file, a.sha256) for a in self.arrays if a.file)
+        python = ((self.python.file, self.python.sha256),) if self.python else ()
+        return ((self.program, self.sha256), *arrays, *python)
 
 
 @dataclass(frozen=True)
@@ -116,8 +131,10 @@ class Probe:
 
     kind "value": floats, each column from one part.  "sum": parts hold 64-bit integers; their sum times
     2 ** -exponent is the value, with an exponent for each column, or one for all; columns that no part holds
-    are 0.  "events": (step, neuron) pairs, neurons numbered
-    in the whole population.
+    are 0.  "events": (step, neuron) pairs, neurons numbered in the whole population.
+
+    ahead: the sample of step n is what the program records at step n + 1, which follows from step n: what a
+    synapse gives at the end of a step.
     """
 
     name: str
@@ -130,6 +147,7 @@ class Probe:
     exponents: tuple[int, ...]
     parts: tuple[ProbePart, ...]
     ideal: tuple[str, ...] = ()
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +172,11 @@ class Manifest:
     calls: tuple[str, ...] = ()
     schema: int = SCHEMA
 
+    @property
+    def ahead(self) -> int:
+        """By how many steps programs must be ahead of what is recorded, for the sake of some probes."""
+        return int(any(probe.ahead for probe in self.probes))
+
 
 def find(path: Path) -> Path:
     """The manifest's file, given that or the folder that it is in; raises `ManifestError`."""
@@ -171,10 +194,22 @@ def sha256(path: Path) -> str:
 
 def dump(manifest: Manifest) -> str:
     """JSON text of a manifest, ending with the digest of the rest, so that an edit by hand is noticed."""
-    body = asdict(manifest)
-    if not manifest.calls:  # few models have them
-        del body["calls"]
+    body = saved(manifest)
     return json.dumps(body | {"sha256": _digest(body)}, indent=1) + "\n"
+
+
+def saved(manifest: Manifest) -> dict[str, Any]:
+    """What is saved of a manifest: all but what few models have, where it is empty."""
+    body = asdict(manifest)
+    if not manifest.calls:
+        del body["calls"]
+    for part in body["partitions"]:
+        if not part["python"]:
+            del part["python"]
+    for probe in body["probes"]:
+        if not probe["ahead"]:
+            del probe["ahead"]
+    return body
 
 
 def load(path: Path) -> Manifest:
@@ -234,6 +269,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
             p,
             arrays=tuple(_make(ArrayFile, a, shape=tuple(a["shape"])) for a in p["arrays"]),
             cost=_make(Cost, p["cost"]),
+            python=_python(p.get("python")),
         )
         for p in body["partitions"]
     )
@@ -251,6 +287,10 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         for p in body["probes"]
     )
     return _make(Manifest, body)
+
+
+def _python(body: dict[str, Any] | None) -> Python | None:
+    return None if body is None else _make(Python, body, calls=tuple(map(tuple, body["calls"])))
 
 
 def _make(kind: type[T], body: dict[str, Any], **replaced: Any) -> T:

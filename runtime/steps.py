@@ -40,6 +40,9 @@ class Engine(Protocol):
     def drain(self) -> list[Block]:
         """What was recorded since the last call; the arrays stay as they are when more is recorded."""
 
+    def look_ahead(self) -> None:
+        """The next step is run only for what is recorded of the last one."""
+
 
 @dataclass(eq=False)
 class _Member:
@@ -66,14 +69,17 @@ class Steps:
         segment: NDArray[np.int64],
         layout: SegmentLayout,
         sent: Sequence[Ring] = (),
+        ahead: int = 0,
     ) -> None:
-        """`sent`: rings from these partitions to those of other workers."""
-        self.at = partitions[0]
+        """`sent`: rings from these partitions to those of other workers; `ahead`: steps to run more than are
+        asked for (see `Manifest.ahead`).
+        """
+        self.at, self._ahead = partitions[0], ahead
         self._turns, self._segment, self._sent = turns, segment, sent
         self._members = [
             _Member(p, engine, layout.control(p)) for p, engine in zip(partitions, engines, strict=True)
         ]
-        self._start = 0
+        self._start = self._last = 0
 
     @property
     def done(self) -> int:
@@ -82,12 +88,12 @@ class Steps:
 
     def run(self, outbox: Outbox, steps: int, chunk: int) -> None:
         """Run up to step `steps`, or until the run is stopped; raises what goes wrong in a partition."""
-        self._start = time.perf_counter_ns()
+        self._start, self._last = time.perf_counter_ns(), steps
         try:
-            self._give(steps, chunk)
+            self._give(chunk)
             while (place := self._run()) != STOPPED:
                 self._hand_over(place, outbox)
-                self._give(steps, chunk)
+                self._give(chunk)
             for place in self._unfinished():
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
@@ -109,7 +115,8 @@ class Steps:
             compute = max(0, self._turns.busy(place) - inside - exchange)
             spent = compute + exchange + member.recording
             waiting = max(0, member.ended - self._start - spent)
-            found[member.partition] = Times(member.done, compute, exchange, waiting, member.recording)
+            steps = min(member.done, self._last)
+            found[member.partition] = Times(steps, compute, exchange, waiting, member.recording)
         return found
 
     def _let_others_read(self) -> None:
@@ -127,25 +134,31 @@ class Steps:
             self.at = self._members[self._turns.place].partition
             raise
 
-    def _give(self, steps: int, chunk: int) -> None:
+    def _give(self, chunk: int) -> None:
         """Let all begin a chunk that are done with the last one and not too far ahead."""
         farthest = self.done + AHEAD * chunk
         for place, member in enumerate(self._members):
-            if not member.given and member.done < min(steps, farthest):
+            if not member.given and member.done < min(self._last + self._ahead, farthest):
                 self.at = member.partition
                 member.given, member.first = True, member.done + 1
+                if member.done == self._last:
+                    member.engine.look_ahead()
                 member.engine.begin(member.first)
-                self._turns.give(place, min(steps, member.done + chunk))
+                self._turns.give(place, max(min(self._last, member.done + chunk), member.first))
 
     def _hand_over(self, place: int, outbox: Outbox) -> None:
         """What a partition recorded since it began its chunk."""
         member, start = self._members[place], time.perf_counter_ns()
         self.at, member.given = member.partition, False
         ran = self._turns.done(place) - member.done
+        if member.first > self._last and not self._segment[STOP]:
+            # Whatever failed in a step that is run to look ahead: it is not part of the run.
+            ran = 1
+            self._turns.give(place, self._last)
         member.engine.end(member.first, ran)
         member.done += ran
-        self._segment[member.own + PROGRESS] = member.done
-        outbox.put(member.engine.drain(), member.partition, member.done)
+        self._segment[member.own + PROGRESS] = min(member.done, self._last)
+        outbox.put(member.engine.drain(), member.partition, max(0, member.done - self._ahead))
         member.ended = time.perf_counter_ns()
         member.recording += member.ended - start
         if ran == 0 and not self._segment[STOP]:

@@ -162,7 +162,7 @@ class Supervisor:
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
                 step = min(step for worker in self.workers for step in worker.progress)
-                progress(Progress(step, steps, self.manifest.dt, shown - start))
+                progress(Progress(min(step, steps), steps, self.manifest.dt, shown - start))
             return done
 
         self._serve(finished)

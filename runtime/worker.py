@@ -96,7 +96,7 @@ class _Worker:
             own = set(job.partitions)
             leaving = [k for k, w in enumerate(plan.wires) if w.source in own and w.target not in own]
             sent = [layout.ring(k) for k in leaving]
-            self._run(Steps(job.partitions, engines, turns, segment, layout, sent), chunk)
+            self._run(Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead), chunk)
             self._expect("close")
         finally:
             for pump in self._pumps:

@@ -7,14 +7,14 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from spike_runtime.manifest import NAME, Manifest, find, load
 
-from spikec import frontend
+from spikec import frontend, models
 from spikec.errors import model_error
 from spikec.pipeline import Options, Progress, compile_graph
 
@@ -108,15 +108,17 @@ def compile(
     output: Path | str | None = None,
     **given: Unpack[Compiling],
 ) -> Compiled:
-    """Compile a `.spk` file for `partitions` (a number or "auto").
+    """Compile a `.spk` file, or a Nengo network in a Python file (`model.py:net`), for `partitions` (a number
+    or "auto").
 
     `output` is the folder to write (a temporary one where it is not given, kept as long as the result lives).
     Raises `ModelError` with all mistakes, those in the arguments included.
     """
     if not isinstance(path, (str, Path)):
         raise model_error(f"the path of a model is text, not {type(path).__name__}", 'write "model.spk"')
-    how, model = _divided(given, partitions)
-    return _compiled(frontend.load(Path(path), **model), output, how, given.get("progress"))
+    how, settings = _divided(given, partitions)
+    model = models.load(str(path), settings, given.get("precision"), how.cache, how.jobs)
+    return _compiled(model, output, replace(how, precision=model.precision), given.get("progress"))
 
 
 def compile_text(
@@ -129,8 +131,9 @@ def compile_text(
     **given: Unpack[Compiling],
 ) -> Compiled:
     """As `compile`, for a model given as text; the files that it names are in `folder`."""
-    how, model = _divided(given, partitions)
-    return _compiled(frontend.loads(text, name, folder, **model), output, how, given.get("progress"))
+    how, settings = _divided(given, partitions)
+    model = models.Model(frontend.loads(text, name, folder, **settings), how.precision)
+    return _compiled(model, output, how, given.get("progress"))
 
 
 def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str, Any]]:
@@ -152,13 +155,15 @@ def open_manifest(path: Path | str) -> Compiled:
     return Compiled(path.parent, load(path))
 
 
-def _compiled(graph: Any, output: Path | str | None, options: Options, progress: Progress | None) -> Compiled:
+def _compiled(
+    model: models.Model, output: Path | str | None, options: Options, progress: Progress | None
+) -> Compiled:
     if output is not None:
         check_output(Path(output))
-        return _written(graph, Path(output), options, progress)
+        return _written(model, Path(output), options, progress)
     home = Path(tempfile.mkdtemp(prefix="spikec-"))
     try:
-        made = _written(graph, home / "model", options, progress)
+        made = _written(model, home / "model", options, progress)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
@@ -166,8 +171,9 @@ def _compiled(graph: Any, output: Path | str | None, options: Options, progress:
     return made
 
 
-def _written(graph: Any, home: Path, options: Options, progress: Progress | None) -> Compiled:
-    manifest = compile_graph(graph, home, options, progress)
+def _written(model: models.Model, home: Path, options: Options, progress: Progress | None) -> Compiled:
+    python, built = model.python, model.built
+    manifest = compile_graph(model.graph, home, options, progress, python=python, built=built)
     assert manifest is not None
     return Compiled(home, manifest)
 

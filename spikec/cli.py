@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +58,11 @@ def _model_options(command: Any) -> Any:
     help="Number of partitions, or auto (the fastest predicted).",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder to write [build/NAME].")
-@click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float64"]),
+    help="Of all that is computed [float32; of a Nengo network what nengo.rc says].",
+)
 @click.option(
     "--transport",
     type=click.Choice(["ring", "ipc", "tcp"]),
@@ -86,19 +91,21 @@ def _model_options(command: Any) -> Any:
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @_model_options
 def compile_command(model: Path, output: Path | None, **options: Any) -> None:
-    """Compile MODEL (.spk) into programs and a manifest.
+    """Compile MODEL into programs and a manifest: a .spk file, or a Nengo network in a Python file.
 
     \b
     spikec compile models/product.spk -n 2 -o build/product
+    spikec compile model.py:net -n 2 -o build/model
     """
     # Known before BLAS is loaded, so that it starts no threads: the compiler has processes of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _errors(), _collector_off():
         from spikec.api import check_output
+        from spikec.models import name_of
 
-        folder = output or Path("build") / model.stem
+        folder = output or Path("build") / name_of(str(model))
         check_output(folder)
-        _compile(model, folder, options)
+        _compile(str(model), folder, options)
 
 
 @contextmanager
@@ -114,15 +121,14 @@ def _collector_off() -> Iterator[None]:
         gc.enable()
 
 
-def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
-    from spikec import frontend, pipeline
+def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
+    from spikec import models, pipeline
     from spikec.dump import dump
 
     if given["verbose"]:
         _log_passes()
     options = pipeline.Options(
         partitions=_partitions(given["partitions"]),
-        precision=given["precision"],
         transport=given["transport"],
         host_profile=given["host_profile"],
         jobs=given["jobs"],
@@ -137,14 +143,20 @@ def _compile(model: Path, folder: Path, given: dict[str, Any]) -> None:
 
     with _progress(given["quiet"] or given["as_json"] or bool(given["dump"])) as progress:
         progress("reading", 0, 1)
-        graph = frontend.load(model, **_model_arguments(given))
-        manifest = pipeline.compile_graph(graph, folder, options, progress, look)
+        settings = _model_arguments(given)
+        model = models.load(target, settings, given["precision"], options.cache, options.jobs)
+        options = replace(options, precision=model.precision)
+        manifest = pipeline.compile_graph(
+            model.graph, folder, options, progress, look, model.python, model.built
+        )
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
+    for note in () if given["quiet"] else model.notes:
+        click.echo(f"note: {note}", err=True)
     from spikec.passes.drop import unobserved
     from spikec.views.report import report
 
-    if (left_out := unobserved(graph)) and not given["quiet"]:
+    if (left_out := unobserved(model.graph)) and not given["quiet"]:
         names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
         click.echo(f"note: no probe depends on {names}; left out", err=True)
     made = report(manifest)
@@ -200,7 +212,7 @@ def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @_model_options
 def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
-    """Check MODELS and say what is in them, without building anything.
+    """Check MODELS and say what is in them, without solving or writing anything.
 
     \b
     spikec check models/product.spk
@@ -208,8 +220,10 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     with _errors():
         import json
 
+        from spikec.models import contents
+
         given = _model_arguments(options)
-        found = _each(models, lambda model: _contents(model, given))
+        found = _each(models, lambda model: contents(str(model), given))
         if as_json:
             click.echo(json.dumps(found[0] if len(models) == 1 else found))
             return
@@ -218,29 +232,13 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
         )
         for one in found:
             click.echo(text.format(**one))
+            for call in one.get("python", ()):
+                click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
             if not one["probes"]:
                 hint = "add one to compile it, for example: probe NAME synapse 10ms"
                 click.echo(
                     f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
                 )
-
-
-def _contents(model: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """What `check` tells of a model."""
-    from spikec import frontend
-    from spikec import graph as g
-    from spikec import projections as pj
-
-    graph = frontend.load(model, **given)
-    ensembles = [*graph.nodes(g.Ensemble), *graph.nodes(pj.Cells)]
-    return {
-        "model": graph.name,
-        "neurons": sum(op.size for _, op in ensembles),
-        "ensembles": len(ensembles),
-        "probes": len(list(graph.nodes(g.Probe))),
-        "dt_s": graph.dt,
-        "compile_bytes": round(graph.memory),
-    }
 
 
 def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:

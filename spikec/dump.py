@@ -49,6 +49,7 @@ def _parameters(op: g.Operator) -> Iterator[str]:
     for field in fields(op):
         value = getattr(op, field.name)
         given = value is not None and not (isinstance(value, tuple) and not value)
+        given &= field.name != "ahead" or value  # few probes are
         if given and field.name not in ("size", "span", "neurons", "points"):
             yield f"{field.name}={_text(value)}"
 

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from spikec.errors import model_error
+from spikec import frontend
+from spikec.errors import Diagnostic, ModelError, model_error
+from spikec.graph import Ensemble, Graph, Probe
+from spikec.language.settings import settings
+from spikec.program.calls import Python
+from spikec.projections import Cells
 
 if TYPE_CHECKING:
     from spikec.nengo.files import NetworkFile
+
+# Settings that only models in the language have, and what to do instead.
+ONLY_LANGUAGE = {
+    "parameters": ("--param", "set it in the Python file, for example by a function that makes the network"),
+    "allow_outside": ("--allow-outside", "leave it out: a Python file reads what it likes"),
+    "memory_limit": ("--memory-limit", "leave it out: Nengo builds a network without looking at memory"),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to compile.
+
+    `precision` of its program.  `python`: what its host calls run, `calls`: that in words.  `built`: whether
+    populations are arrays already.  `notes`: what the user should know.  `size`: neurons and ensembles of a
+    network.
+    """
+
+    graph: Graph
+    precision: str
+    python: Python | None = None
+    calls: tuple[tuple[str, ...], ...] = ()
+    built: bool = False
+    notes: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
 
 
 def divided(target: str) -> tuple[str, str]:
@@ -19,6 +53,11 @@ def divided(target: str) -> tuple[str, str]:
 def is_network(target: str) -> bool:
     """Whether a text names a Python file, or a network in one: `model.py`, `model.py:net`."""
     return divided(target)[0].endswith(".py")
+
+
+def name_of(target: str) -> str:
+    """The name of a model: that of its file."""
+    return Path(divided(target)[0]).stem
 
 
 def network(target: str) -> NetworkFile:
@@ -33,3 +72,61 @@ def network(target: str) -> NetworkFile:
             f"{target} is a Nengo network, and Nengo is not installed", "pip install 'spike-compiler[nengo]'"
         ) from error
     return read_network(*divided(target))
+
+
+def load(
+    target: str,
+    given: Mapping[str, Any],
+    precision: str | None = None,
+    cache: bool = True,
+    jobs: int | None = None,
+    solved: bool = True,
+) -> Model:
+    """The model that a text names: a file in the language, or a network in a Python file.
+
+    `given` are the settings of `spikec.language.settings`.  `precision`: float32, or what a network is built
+    in, where it is None.  `cache`, `jobs`, `solved`: see `spikec.nengo.compiling.compilable`.
+    Raises `ModelError` with all mistakes found.
+    """
+    if not is_network(target):
+        return Model(frontend.load(target, **given), precision or "float32")
+    _refuse(target, given)
+    found = settings({name: value for name, value in given.items() if name in ("seed", "dt")})
+    if found.dt is not None and not (math.isfinite(found.dt) and found.dt > 0):
+        raise model_error(
+            f"a step of {found.dt:g} s is not possible", "give a time above 0, such as --dt 1ms"
+        )
+    file = network(target)
+    from spikec.nengo.compiling import compilable
+
+    made = compilable(file, found.seed, found.dt, precision, cache, jobs, solved)
+    size = (file.network.n_neurons, len(file.network.all_ensembles))
+    return Model(made.graph, made.precision, made.python, made.calls, True, made.notes, size)
+
+
+def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is in a model: see `load`.  Nothing is solved."""
+    model = load(target, given, solved=False)
+    graph = model.graph
+    ensembles = [op.size for _, op in (*graph.nodes(Ensemble), *graph.nodes(Cells))]
+    neurons, count = model.size or (sum(ensembles), len(ensembles))
+    made = {
+        "model": graph.name,
+        "neurons": neurons,
+        "ensembles": count,
+        "probes": len(list(graph.nodes(Probe))),
+        "dt_s": graph.dt,
+        "compile_bytes": round(graph.memory),
+    }
+    return made | ({"python": [list(call) for call in model.calls]} if model.built else {})
+
+
+def _refuse(target: str, given: Mapping[str, Any]) -> None:
+    """Raises `ModelError` where there are settings that a network does not have."""
+    mistakes = [
+        Diagnostic(f"{option} is for models in the language, and {target} is Python", hint=hint)
+        for name, (option, hint) in ONLY_LANGUAGE.items()
+        if given.get(name)
+    ]
+    if mistakes:
+        raise ModelError(mistakes)

@@ -26,6 +26,7 @@ from spikec.passes.share import share
 from spikec.passes.split import split
 from spikec.planning import plan, profile, sites
 from spikec.program import emit
+from spikec.program.calls import Python
 from spikec.verify import verify
 
 VERSION = "0.1.0"
@@ -84,22 +85,31 @@ def compile_graph(
     options: Options,
     progress: Progress | None = None,
     inspect: Inspect | None = None,
+    python: Python | None = None,
+    built: bool = False,
 ) -> Manifest | None:
     """Compile a dataflow graph into the folder `output`.
 
+    `python`: what its host calls run.  `built`: whether populations are arrays already, as those of Nengo.
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
     try:
         # One thread of BLAS: how a product is rounded must not depend on their number.
         with collector_paused(), one_thread():
-            return _compile(model, output, options, progress, inspect or (lambda *_: True))
+            return _compile(model, output, options, progress, inspect or (lambda *_: True), python, built)
     except ModelError as error:
         raise ModelError(error.diagnostics, model.sources | error.sources) from None
 
 
 def _compile(
-    model: Graph, output: Path, options: Options, progress: Progress | None, look: Inspect
+    model: Graph,
+    output: Path,
+    options: Options,
+    progress: Progress | None,
+    look: Inspect,
+    python: Python | None,
+    built: bool,
 ) -> Manifest | None:
     if not any(True for _ in model.nodes(Probe)):
         raise model_error(
@@ -113,7 +123,8 @@ def _compile(
     if not look("lower", graph):
         return None
     for stage, apply in passes(options, progress):
-        graph = verify(apply(graph))
+        if stage != "build" or not built:
+            graph = verify(apply(graph))
         if not look(stage, graph):
             return None
     host = spread or named or own()
@@ -130,6 +141,7 @@ def _compile(
         f"spikec {VERSION}",
         made.spread.places,
         made.spread.hosts,
+        python,
     )
 
 

@@ -23,7 +23,9 @@ SEED = 7
 def converted(net: nengo.Network, dt: float = 0.001) -> Converted:
     model = nengo.builder.Model(dt=dt)
     model.build(net)
-    return convert(model, SEED)
+    made = convert(model, SEED)
+    made.start(SEED)
+    return made
 
 
 def run(net: nengo.Network, steps: int, partitions: int = 1) -> dict[Any, NDArray[np.float64]]:

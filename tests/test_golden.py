@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spike_runtime.manifest import Manifest
+from spike_runtime.manifest import Manifest, saved
 
 from spikec import frontend
 from spikec.dump import dump
@@ -66,7 +65,7 @@ def compiled(model: str, folder: Path) -> dict[str, str]:
 
 def without_checksums(manifest: Manifest) -> dict[str, Any]:
     """The manifest as it is saved; the plan has a golden file of its own."""
-    body = asdict(manifest)
+    body = saved(manifest)
     del body["plan"]
     for partition in body["partitions"]:
         del partition["sha256"]

@@ -236,7 +236,7 @@ def learners() -> nengo.Network:
 
 def test_learning_rules_are_native() -> None:
     made = converted(learners())
-    kinds = {type(op).__name__ for op in made.order if op in made._host}
+    kinds = {type(op).__name__ for op in made.order if op in made.host}
     assert kinds == {"SimNeurons"}, "the random spikes only"
 
 
@@ -250,7 +250,7 @@ def test_operators_that_have_no_form_run_as_nengo_made_them(make: Any) -> None:
 
 def test_only_what_has_no_form_is_a_host() -> None:
     made = converted(hosts())
-    names = [type(op).__name__ for op in made.order if op in made._host]
+    names = [type(op).__name__ for op in made.order if op in made.host]
     assert names.count("SimPyFunc") == 2
     assert (
         names.count("SimNeurons") == 3

@@ -6,23 +6,22 @@ a form in the graph becomes part of it; all others run as Nengo made them, in ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
-from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
-from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec.errors import ModelError, model_error
 from spikec.nengo import hosts, weights
+from spikec.nengo.calls import Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms
-from spikec.nengo.hosts import Watch
+from spikec.nengo.names import unit
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Table, is_time
@@ -30,8 +29,6 @@ from spikec.nengo.values import Values
 from spikec.tracing.functions import Traced
 from spikec.tracing.purity import Captured
 from spikec.verify import circles
-
-HostFunction: TypeAlias = Callable[[int, NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(eq=False)
@@ -45,7 +42,7 @@ class Converted:
     signals that live in the graph alone.  states: population and variable of signals that are the state of
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
     do something, in the order of Nengo's steps.  seeded: whether the graph holds random numbers drawn with
-    the simulator's seed.
+    the simulator's seed.  host_calls, host: the calls, and all operators that they run.
     """
 
     graph: g.Graph
@@ -59,10 +56,14 @@ class Converted:
     places: dict[Signal, str]
     order: tuple[Operator, ...]
     seeded: bool
+    host_calls: tuple[Call, ...] = field(repr=False)
+    host: frozenset[Operator] = field(repr=False)
     _model: Model = field(repr=False)
-    _host: frozenset[Operator] = field(repr=False)
-    _calls: tuple[hosts.Call, ...] = field(repr=False)
     _captured: tuple[Captured, ...] = field(repr=False)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self._model.step, self._model.time, self._model.dt)
 
     def current(self) -> bool:
         """Whether all that compiled functions captured is still what it was when they were compiled."""
@@ -71,35 +72,28 @@ class Converted:
     def again(self, seed: int) -> Converted | None:
         """The same with what functions capture now; None where more than their numbers has changed."""
         new = convert(self._model, seed)
-        if new.probes != self.probes or [c.parts for c in new._calls] != [c.parts for c in self._calls]:
+        parts, others = ([call.parts for call in made.host_calls] for made in (self, new))
+        if new.probes != self.probes or parts != others:
             return None
         return replace(self, graph=new.graph, _captured=new._captured)
 
     def start(self, seed: int) -> None:
-        """Begin again: memory as it was at first, new step functions, with random numbers by `seed`.
-
-        All host operators are made in the order of Nengo's steps, and each process draws its seed, as in
-        Nengo's simulator (without its optimizer, which changes that order).
-        """
-        for signal in self.signals:
-            self.signals.reset(signal)
-        rng = np.random.RandomState(seed)
-        steps: dict[Operator, hosts.Step] = {}
-        for op in self.order:
-            if op in self._host:
-                steps[op] = op.make_step(self.signals, self._model.dt, rng)
-            elif isinstance(op, SimProcess):
-                op.process.get_rng(rng)
-        for k, call in enumerate(self._calls):
-            self.calls[f"host.{k}"] = call.function(self._model, self.signals, steps)
+        """Begin again: memory as it was at first, new step functions, with random numbers by `seed`."""
+        self.calls |= begun(self.host_calls, self.order, self.host, self.clock, self.signals, seed)
         for kept in self.recorded.values():
             kept.clear()
 
 
-def convert(model: Model, seed: int, name: str = "nengo") -> Converted:
-    """The graph of a built model, `seed` being that of the simulator.
+def convert(
+    model: Model, seed: int, name: str = "nengo", names: Mapping[Any, str] | None = None
+) -> Converted:
+    """The graph of a built model, `seed` being that of the simulator; it is not begun yet.
 
-    Raises Nengo's `BuildError` where operators depend on each other in a circle.
+    `names`: what the user calls objects, those of probes without repetition, where the graph is to be
+    compiled: then it records all probes itself.
+
+    Raises Nengo's `BuildError` where operators depend on each other in a circle; `ModelError` where a graph
+    cannot record a probe.
     """
     after = operator_dependency_graph(model.operators)
     order = [op for op in toposort(after) if hasattr(op, "make_step")]
@@ -108,10 +102,10 @@ def convert(model: Model, seed: int, name: str = "nengo") -> Converted:
     kept_host: set[Operator] = set()
     while True:
         chosen = sides(order, table, known, kept_host)
-        made = _Conversion(model, name, order, after, chosen)
+        made = _Conversion(model, name, order, after, chosen, names)
         circle = made.circle()
         if not circle:
-            return made.result(seed)
+            return made.result()
         kept_host |= circle
 
 
@@ -125,11 +119,13 @@ class _Conversion:
         order: Sequence[Operator],
         after: dict[Operator, Sequence[Operator]],
         chosen: Sides,
+        names: Mapping[Any, str] | None,
     ) -> None:
-        self.model, self.order, self.sides = model, order, chosen
+        self.model, self.order, self.sides, self.names = model, order, chosen, names
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
         self.ahead: set[Any] = set()
+        self.watched: dict[Any, Watch] = {}
         watches, extra = self._watches()
         given = {
             base
@@ -141,9 +137,16 @@ class _Conversion:
         self.host = frozenset({*chosen.host, *extra})
         self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches))
         self.graph = g.Graph(name, model.dt, 0)
-        self.values = Values(model, self.graph, chosen, self.calls)
+        self.values = Values(model, self.graph, chosen, self.calls, names or {})
+        shown = {
+            watch: self.values.shown(k, len(call.gives) + place)
+            for k, call in enumerate(self.calls)
+            for place, watch in enumerate(w for w in call.watches if w.shown)
+        }
         for k, probe in enumerate(model.probes):
-            if probe not in self.recorded:
+            if probe in self.watched:
+                self._add_probe(k, probe, "value", shown[self.watched[probe]], "x")
+            elif probe not in self.recorded:
                 self._probe(k, probe)
         self.values.finish()
 
@@ -155,6 +158,8 @@ class _Conversion:
         """
         watches, extra = [], []
         for probe in self.model.probes:
+            if self.names is not None and not _about_whole(self._period(probe)):
+                raise _uneven(self.names[probe], probe, self.model.dt)
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
             updated = [] if uses is None else uses.updates
@@ -163,8 +168,11 @@ class _Conversion:
                 continue
             if not updated and not self.sides.only_host(base) and _whole_number(self._period(probe)):
                 continue
-            watches.append(Watch(self.model.sig[probe]["in"], self._period(probe)))
-            self.recorded[probe] = watches[-1].into
+            watches.append(Watch(self.model.sig[probe]["in"], self._period(probe), self.names is not None))
+            if self.names is None:
+                self.recorded[probe] = watches[-1].into
+            else:
+                self.watched[probe] = watches[-1]
             extra += [op for op in updated if op in self.sides.native]
         return watches, list(dict.fromkeys(extra))
 
@@ -174,23 +182,30 @@ class _Conversion:
     def _probe(self, number: int, probe: Any) -> None:
         """A probe of the graph: of a signal, or of a state of neurons."""
         signal = self.model.sig[probe]["in"]
-        every = 1 if probe in self.ahead else max(1, round(self._period(probe)))
-        name = f"probe.{number}"
         setters = self.sides.table.of[signal.base].sets if signal.base in self.sides.table.of else []
         neurons = setters[0] if setters and isinstance(setters[0], SimNeurons) else None
         state = [key for key, s in neurons.state.items() if s is signal] if neurons is not None else []
-        attribute = state[0] if state else "value"
-        made = self.graph.add(
-            name, g.Probe(size=signal.size, name=name, attribute=attribute, every=every, target=name)
-        )
         learned = self.sides.learning(signal.base)
         if learned is not None:
-            self.graph.connect(weights.weights(self.values, learned), made, "weights")
+            self._add_probe(number, probe, "value", weights.weights(self.values, learned), "weights")
         elif state:
-            self.graph.connect(self.values.neurons(neurons), made, "neurons")
+            self._add_probe(number, probe, state[0], self.values.neurons(neurons), "neurons")
         else:
-            self.graph.connect(self.values.read(signal), made)
-        self.probes[probe] = name
+            self._add_probe(number, probe, "value", self.values.read(signal), "x")
+
+    def _add_probe(self, number: int, probe: Any, attribute: str, source: str, port: str) -> None:
+        size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
+        name, every, ahead = node, max(1, round(self._period(probe))), False
+        if self.names is not None:
+            name, ahead = self.names[probe], probe in self.ahead
+        elif probe in self.ahead:
+            every = 1  # the session looks ahead at any step
+        op = g.Probe(
+            size=size, name=name, attribute=attribute, every=every, target=name, ahead=ahead,
+            unit=unit(probe),
+        )  # fmt: skip
+        self.graph.connect(source, self.graph.add(node, op), port)
+        self.probes[probe] = node
 
     def circle(self) -> set[Operator]:
         """Operators to be hosts, since their signals depend on each other in a circle within a step.
@@ -202,7 +217,7 @@ class _Conversion:
         bases = [base for base, node in known if node in inside and isinstance(base, Signal)]
         return {op for base in bases for op in self.sides.table.of[base].writers if op in self.sides.native}
 
-    def result(self, seed: int) -> Converted:
+    def result(self) -> Converted:
         signals = SignalDict()
         for op in self.order:
             op.init_signals(signals)
@@ -212,7 +227,7 @@ class _Conversion:
         native = self.sides.native
         seeded = any(isinstance(form, g.Table) and op.process.seed is None for op, form in native.items())
         places = {b: node for b, node in self.values.known.items() if isinstance(b, Signal)}
-        converted = Converted(
+        return Converted(
             self.graph,
             {},
             self.probes,
@@ -228,13 +243,11 @@ class _Conversion:
             places,
             tuple(self.order),
             seeded,
-            self.model,
-            self.host,
             self.calls,
+            self.host,
+            self.model,
             tuple(c for form in native.values() if isinstance(form, Traced) for c in form.captured),
         )
-        converted.start(seed)
-        return converted
 
     def _unseen(self) -> frozenset[Signal]:
         """Base signals that operators of the graph write, and that no host call has in its memory."""
@@ -250,6 +263,19 @@ class _Conversion:
         for key, node in self.values.known.items():
             if isinstance(key, tuple) and isinstance(key[0], SimNeurons) and key[1] == "neurons":
                 yield key[0], self.graph.op(node)
+
+
+def _uneven(name: str, probe: Any, dt: float) -> ModelError:
+    asked, every = probe.sample_every, max(1, round(probe.sample_every / dt)) * dt
+    return model_error(
+        f"the probe {name} has sample_every={asked:g}, which is no whole number of steps of {dt:g} s",
+        f"give a multiple of the step, for example sample_every={every:g}",
+    )
+
+
+def _about_whole(period: float) -> bool:
+    """Whether a period in steps is whole but for rounding; Nengo then samples some steps too late."""
+    return abs(period - round(period)) < 1e-6
 
 
 def _whole_number(period: float) -> bool:

@@ -47,7 +47,7 @@ def read_network(file: str, name: str = "") -> NetworkFile:
     such file or name, not a network, or what the file raised, with its traceback.
     """
     path = Path(file)
-    module = _executed(path, _source(path))
+    module = _executed(path, text(path))
     if not name:
         name = _only(path, module)
     found: Any = module
@@ -61,7 +61,8 @@ def read_network(file: str, name: str = "") -> NetworkFile:
 # ------------------------------------------------------------------------------------------- executing
 
 
-def _source(path: Path) -> str:
+def text(path: Path) -> str:
+    """The text of a Python file.  Raises `ModelError`."""
     try:
         with tokenize.open(path) as file:
             return file.read()
@@ -89,7 +90,7 @@ def _executed(path: Path, source: str) -> ModuleType:
         sys.path.insert(0, folder)  # stays: functions may import when they are called
     sys.modules[name] = module
     try:
-        with _own_code(path, source):
+        with running(path, source):
             exec(code, module.__dict__)
     except BaseException:
         sys.modules.pop(name)
@@ -98,14 +99,16 @@ def _executed(path: Path, source: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _own_code(path: Path, source: str) -> Iterator[None]:
-    """Code of the user runs, with arguments of its own and its output apart; raises `ModelError` for it."""
+def running(path: Path, source: str, so: str = "there is no network to compile") -> Iterator[None]:
+    """Code of the user runs, with arguments of its own and its output apart; what it raises becomes a
+    `ModelError` that says what follows from that.
+    """
     arguments, sys.argv = sys.argv, [str(path)]
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except (Exception, SystemExit) as error:
-        raise _raised(path, source, error) from error
+        raise _raised(path, source, error, so) from error
     finally:
         sys.argv = arguments
 
@@ -118,7 +121,7 @@ def _not_python(path: Path, source: str, error: SyntaxError | ValueError) -> Mod
     return ModelError([Diagnostic(f"{path.name} is not Python: {error.msg}", span)], {str(path): source})
 
 
-def _raised(path: Path, source: str, error: BaseException) -> ModelError:
+def _raised(path: Path, source: str, error: BaseException, so: str) -> ModelError:
     """What the user's code raised: its traceback from the file on, and one line with the place there."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [k for k, frame in enumerate(frames) if frame.filename == str(path)]
@@ -128,7 +131,7 @@ def _raised(path: Path, source: str, error: BaseException) -> ModelError:
         what, hint = "ends the program", 'put that under: if __name__ == "__main__":'
     else:
         what, hint = f"raised {type(error).__name__}", "its traceback is above"
-    message = f"{path.name} {what}, so there is no network to compile"
+    message = f"{path.name} {what}, so {so}"
     span = _place(str(path), source, frames[own[-1]]) if own else None
     return ModelError([Diagnostic(message, span, hint, trace="".join(shown.format()))], {str(path): source})
 
@@ -216,7 +219,7 @@ def _network(path: Path, name: str, found: Any) -> nengo.Network:
             f"{name} in {path} needs arguments: {', '.join(needed)}",
             "name a network, or a function without arguments that returns one",
         )
-    with _own_code(path, _source(path)):
+    with running(path, text(path)):
         made = found()
     if not isinstance(made, nengo.Network):
         raise _not_a_network(path, f"{name}()", made)

@@ -1,4 +1,4 @@
-"""Host calls: operators that run as Nengo made them, on Nengo's own memory, once in every step.
+"""Which operators run together in a host call.
 
 They are gathered into as few calls as can be.  Call k holds the operators that need what call k - 1 gives, by
 way of the graph; what they hand each other by memory needs no call of its own.
@@ -7,98 +7,12 @@ way of the graph; what they hand each other by memory needs no call of its own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
-import numpy as np
-from nengo.builder import Model, Operator, Signal
-from nengo.builder.signal import SignalDict
-from numpy.typing import NDArray
+from nengo.builder import Operator, Signal
 
+from spikec.nengo.calls import Call, Watch
 from spikec.nengo.sides import Sides
-from spikec.nengo.signals import Ints
-
-Array: TypeAlias = NDArray[np.float64]
-Step: TypeAlias = Callable[[], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Watch:
-    """A signal that is copied at the end of a step, every `period` steps, to what `into` holds."""
-
-    signal: Signal
-    period: float
-    into: list[Any] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Call:
-    """Operators that run together in a step: call(n, x) -> y.
-
-    x: values of `loads` from the graph, one after the other.  y: what these operators made of `gives`.  In
-    memory, those of `gives` that the graph adds to (`shared`) are 0 before the operators run: y is their
-    part.
-    """
-
-    operators: list[Operator] = field(default_factory=list)
-    loads: list[Signal] = field(default_factory=list)
-    gives: list[Signal] = field(default_factory=list)
-    shared: list[Signal] = field(default_factory=list)
-    watches: list[Watch] = field(default_factory=list)
-
-    @property
-    def parts(self) -> tuple[list[Any], ...]:
-        """What tells one call from another."""
-        return self.operators, self.loads, self.gives, self.shared
-
-    @property
-    def arguments(self) -> int:
-        return sum(signal.size for signal in self.loads)
-
-    @property
-    def size(self) -> int:
-        return sum(signal.size for signal in self.gives)
-
-    def columns(self, base: Signal) -> Ints:
-        """Where in y the part of a signal is."""
-        first = sum(signal.size for signal in self.gives[: self.gives.index(base)])
-        return np.arange(first, first + base.size)
-
-    def function(
-        self, model: Model, signals: SignalDict, steps: dict[Operator, Step]
-    ) -> Callable[[int, Array], Array]:
-        """The function that computes this call on `signals`, with the step functions of its operators."""
-        n_signal, t_signal, dt = signals[model.step], signals[model.time], model.dt
-        into = _slices([signals[s] for s in self.loads])
-        out = _slices([signals[s] for s in self.gives])
-        zeroed = [signals[s] for s in self.shared]
-        run = [steps[op] for op in self.operators]
-        watched = [(signals[w.signal], w.period, w.into) for w in self.watches]
-        y = np.zeros(self.size)
-
-        def call(n: int, x: Array) -> Array:
-            n_signal[...] = n
-            t_signal[...] = n_signal * dt
-            for memory, first, last in into:
-                memory[...] = x[first:last].reshape(memory.shape)
-            for memory in zeroed:
-                memory[...] = 0
-            for step in run:
-                step()
-            for memory, period, kept in watched:
-                if n % period < 1:
-                    kept.append(memory.copy())
-            for memory, first, last in out:
-                y[first:last] = memory.ravel()
-            return y
-
-        return call
-
-
-def _slices(arrays: Sequence[NDArray[Any]]) -> list[tuple[NDArray[Any], int, int]]:
-    ends = np.cumsum([0, *(array.size for array in arrays)])
-    return [(a, int(ends[k]), int(ends[k + 1])) for k, a in enumerate(arrays)]
 
 
 def calls(

@@ -5,6 +5,7 @@ in every run.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from nengo.builder import Model, Signal
@@ -14,11 +15,15 @@ from nengo.ensemble import Ensemble, Neurons
 from spikec.dataflow import Graph
 from spikec.nengo.linear import Linear
 
+# Of what is probed of neurons.
+UNITS = {"output": "Hz", "spikes": "Hz", "refractory_time": "s"}
+
 
 class Names:
     """`of(signal)`: what a signal is called, by the object that it belongs to."""
 
-    def __init__(self, model: Model, graph: Graph) -> None:
+    def __init__(self, model: Model, graph: Graph, given: Mapping[Any, str]) -> None:
+        """`given`: what the user calls objects, where that is known."""
         self.graph = graph
         self.ensembles: dict[Signal, Any] = {}  # by the input current of their neurons
         self._known: dict[Signal, str] = {}
@@ -28,7 +33,7 @@ class Names:
         for obj, signals in model.sig.items():
             owner = obj.ensemble if isinstance(obj, Neurons) else obj
             if owner not in objects:
-                objects[owner] = _label(owner, counts)
+                objects[owner] = _label(owner, given, counts)
             name = objects[owner] + (".neurons" if isinstance(obj, Neurons) else "")
             if isinstance(obj, Neurons) and "in" in signals:
                 self.ensembles[signals["in"].base] = owner
@@ -65,15 +70,31 @@ class Names:
         return f"{name}.{number}"
 
 
+def unit(probe: Any) -> str:
+    """The unit of what a probe records, "" where it has none or is not known."""
+    if isinstance(probe.target, Neurons) and probe.synapse is None:
+        return UNITS.get(probe.attr, "")
+    return ""
+
+
 def _of_object(obj: Any, name: str, key: Any) -> str:
     if key != "out":
         return f"{name}.{key}"
     return f"{name}.activity" if isinstance(obj, (Ensemble, Neurons)) else name
 
 
-def _label(obj: Any, counts: dict[str, int]) -> str:
-    """The label of an object in letters, digits and dots, or its kind; the second of a name has a number."""
-    text = getattr(obj, "label", None) or ""
-    text = re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", str(text)).strip("_") or type(obj).__name__.lower()
-    counts[text] = counts.get(text, 0) + 1
-    return text if counts[text] == 1 else f"{text}.{counts[text]}"
+def _label(obj: Any, given: Mapping[Any, str], counts: dict[str, int]) -> str:
+    """The name of an object; the second of a name has a number."""
+    return counted(label(obj, given), counts)
+
+
+def label(obj: Any, given: Mapping[Any, str]) -> str:
+    """The label of an object in letters, digits and dots, or the name that is given, or its kind."""
+    text = str(getattr(obj, "label", None) or given.get(obj, ""))
+    return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", text).strip("_") or type(obj).__name__.lower()
+
+
+def counted(name: str, counts: dict[str, int]) -> str:
+    """`name`, with a number where it is not the first of that name."""
+    counts[name] = counts.get(name, 0) + 1
+    return name if counts[name] == 1 else f"{name}.{counts[name]}"

@@ -89,8 +89,7 @@ class Simulator(nengo.Simulator):
         if self._converted is None or again:
             self._drop_session()
             self._converted = convert(self.model, self.seed)
-        else:
-            self._converted.start(self.seed)
+        self._converted.start(self.seed)
         self._step_order = list(self._converted.order)
         unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
         self.signals = Signals(self._converted.signals, unseen, lambda: self._n_steps > 0)

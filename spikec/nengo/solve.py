@@ -108,8 +108,9 @@ class Building(Builder):
         Builder.builders,
     )
 
-    def __init__(self) -> None:
-        self._groups: dict[Any, Group] = {}
+    def __init__(self, jobs: int | None = None) -> None:
+        """`jobs`: cores to solve on, all where it is None."""
+        self._jobs, self._groups = jobs or os.cpu_count() or 1, dict[Any, Group]()
 
     def defer(self, model: Model, deferred: Deferred, points: g.Array) -> None:
         """Solve for a connection later."""
@@ -133,7 +134,7 @@ class Building(Builder):
         """
         groups, self._groups = list(self._groups.values()), {}
         cache = None if isinstance(model.decoder_cache, NoDecoderCache) else Cache()
-        with one_thread(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with one_thread(), ThreadPoolExecutor(self._jobs) as pool:
             list(pool.map(lambda bundle: _solve_bundle(bundle, cache), bundles(groups)))
 
 

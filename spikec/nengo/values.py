@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from spikec import graph as g
 from spikec.expressions import Time, renumbered
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
+from spikec.nengo.calls import Call
 from spikec.nengo.forms import Preset
-from spikec.nengo.hosts import Call
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import Names
@@ -33,9 +33,12 @@ IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay)
 class Values:
     """Makes nodes as they are asked for; `finish` connects what waits for its inputs (there are cycles)."""
 
-    def __init__(self, model: Model, graph: g.Graph, sides: Sides, calls: Sequence[Call]) -> None:
+    def __init__(
+        self, model: Model, graph: g.Graph, sides: Sides, calls: Sequence[Call], names: Mapping[Any, str]
+    ) -> None:
+        """`names`: what the user calls objects, where that is known."""
         self.model, self.graph, self.sides, self.calls = model, graph, sides, calls
-        self.names = Names(model, graph)
+        self.names = Names(model, graph, names)
         self.known: dict[Any, str] = {}
         self.pending: list[Callable[[], None]] = []
         self.hosts = [f"host.{k}" for k in range(len(calls))]
@@ -266,12 +269,19 @@ class Values:
         """What call k made of a signal."""
         key = (k, base)
         if key not in self.known:
-            call, host = self.calls[k], self.hosts[k]
-            if len(call.gives) == 1:
-                return host
-            matrix = selection(call.columns(base), call.size)
-            self.known[key] = self.product(f"{self.names.of(base)}.{host}", host, matrix)
+            self.known[key] = self._result(k, self.calls[k].gives.index(base), self.names.of(base))
         return self.known[key]
+
+    def shown(self, k: int, place: int) -> str:
+        """What call k shows of the signal that has this place among its results."""
+        return self._result(k, place, f"probed{place}")
+
+    def _result(self, k: int, place: int, name: str) -> str:
+        call, host = self.calls[k], self.hosts[k]
+        columns = call.columns(place)
+        if len(columns) == call.size:
+            return host
+        return self.product(f"{name}.{host}", host, selection(columns, call.size))
 
     def _late(self, base: Signal, start: g.Array) -> list[str]:
         """What hosts update in a step is read in the next: it begins as Nengo's memory does."""

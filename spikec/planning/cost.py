@@ -42,23 +42,10 @@ _OUTPUTS: dict[type[la.Stage], str] = {
     la.Constants: "value",
     la.Tables: "columns",
 }
-_TRANSCENDENTAL = frozenset(
-    [
-        "sqrt",
-        "exp",
-        "log",
-        "sin",
-        "cos",
-        "tan",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arctan2",
-        "sinh",
-        "cosh",
-        "tanh",
-    ]
-)
+_FUNCTIONS = "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh"
+_TRANSCENDENTAL = frozenset(_FUNCTIONS.split())
+# ns of a host call: nobody knows what it does; a line of Python with a small array takes about so long.
+HOST_CALL = 5_000.0
 
 
 def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) -> float:
@@ -203,6 +190,8 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
         )
     elif isinstance(stage, (la.CellGroup, la.Projections)):
         work = _cells(stage) * kernels.neurons["lif"]["neuron"]
+    elif isinstance(stage, la.HostCalls):
+        work = HOST_CALL * stage.operators
     elif isinstance(stage, la.Expressions):
         work = _expressions(stage, kernels.stages)
     else:

@@ -21,15 +21,13 @@ import numpy as np
 from spikec import graph as g
 from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.planning import hypergraph as hg
-from spikec.planning.cost import atom_cost
+from spikec.planning.cost import HOST_CALL, atom_cost
 from spikec.planning.glue import notes
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
 
 EPSILON = 0.03
 SEED = 1
-# ns of a host call: nobody knows what it does; a line of Python with a small array takes about so long.
-HOST_CALL = 5_000.0
 # Weights are integers: in units of this part of the average vertex.
 RESOLUTION = 1000
 

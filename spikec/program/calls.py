@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from spikec import graph as g
 from spikec.program import layout as la
 from spikec.program.stages import Ints, ints, joined
+
+
+@dataclass(frozen=True)
+class Python:
+    """What host calls of a compiled model run: a pickle of it (see `spike_runtime.python`), and in words for
+    each call, by their numbers.
+    """
+
+    pickle: bytes
+    calls: tuple[tuple[str, ...], ...]
 
 
 def numbers(graph: g.Graph) -> dict[str, int]:

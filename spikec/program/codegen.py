@@ -292,12 +292,13 @@ class _Writer:
                 self._events(stage)
                 continue
             assert isinstance(stage, la.Recording)
+            n = "n - 1" if stage.ahead else "n"
             if stage.of in ("values", "sums", "weights"):
-                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, n, {r('every')}"
+                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, {n}, {r('every')}"
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:
                 group = stage.of.removesuffix("_neurons")
-                arguments = f"s.{name}_buffer, {group}, {r('variables')}, {r('neurons')}, n, {r('every')}"
+                arguments = f"s.{name}_buffer, {group}, {r('variables')}, {r('neurons')}, {n}, {r('every')}"
                 self.say(f"{name} = {self.op('record_state')}({arguments})")
             self.updates.append((f"s.{name}_buffer", name))
 

@@ -21,7 +21,7 @@ from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.program import layout as la
-from spikec.program.calls import numbers
+from spikec.program.calls import Python, numbers
 from spikec.program.cells import adjacency
 from spikec.program.codegen import program
 from spikec.program.schedule import Recorded
@@ -62,17 +62,19 @@ def emit(
     compiler: str,
     places: Sequence[str] | None = None,
     hosts: tuple[mf.Host, ...] = (),
+    python: Python | None = None,
 ) -> mf.Manifest:
     """Write everything into `folder` (made new, replacing an older compilation) and return the manifest.
 
     `places`: name of the host of every partition, one of `hosts`; all on this host where not given.
+    `python`: what the host calls run, where they are to run without this process.
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         partitions = tuple(
-            _partition(graph, layout, len(layouts), cost, host, draft)
+            _partition(graph, layout, len(layouts), cost, host, draft, python)
             for layout, cost, host in zip(layouts, costs, places or [HERE] * len(layouts), strict=True)
         )
         manifest = mf.Manifest(
@@ -126,7 +128,13 @@ def _replace(draft: Path, folder: Path) -> None:
 
 
 def _partition(
-    graph: g.Graph, layout: la.Layout, count: int, cost: mf.Cost, host: str, folder: Path
+    graph: g.Graph,
+    layout: la.Layout,
+    count: int,
+    cost: mf.Cost,
+    host: str,
+    folder: Path,
+    python: Python | None,
 ) -> mf.Partition:
     source = program(layout, graph.name, count)
     name = f"partition_{layout.partition}"
@@ -139,6 +147,7 @@ def _partition(
     for stage in layout.stages:
         kinds[type(stage).__name__] = kinds.get(type(stage).__name__, 0) + stage.operators
     digest = hashlib.sha256(source.encode()).hexdigest()
+    calls = any(isinstance(stage, la.HostCalls) for stage in layout.stages)
     return mf.Partition(
         layout.partition,
         host,
@@ -149,7 +158,13 @@ def _partition(
         layout.atom_count,
         dict(sorted(kinds.items())),
         cost,
+        _python(folder, f"{name}/calls.pickle", python) if python and calls else None,
     )
+
+
+def _python(folder: Path, file: str, python: Python) -> mf.Python:
+    (folder / file).write_bytes(python.pickle)
+    return mf.Python(file, hashlib.sha256(python.pickle).hexdigest(), python.calls)
 
 
 def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:
@@ -199,11 +214,8 @@ def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...
             kind = "sum"
         exponents = _exponents(op, read) if kind == "sum" else ()
         ideal = tuple(to_text(e) for e in op.ideal or ())
-        probes.append(
-            mf.Probe(
-                op.name, op.target, kind, op.attribute, op.size, op.every, op.unit, exponents, parts, ideal
-            )
-        )
+        about = (op.attribute, op.size, op.every, op.unit, exponents, parts, ideal, op.ahead)
+        probes.append(mf.Probe(op.name, op.target, kind, *about))
     return tuple(probes)
 
 

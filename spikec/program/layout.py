@@ -145,11 +145,12 @@ class CellGroup(Stage):
 @dataclass(frozen=True, eq=False)
 class Recording(Stage):
     """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of
-    a neuron group.
+    a neuron group.  `ahead`: what is recorded at step n + 1 is the sample of step n.
     """
 
     of: str = "values"
     slot: int = 0
+    ahead: bool = False
 
 
 class Events(Stage):

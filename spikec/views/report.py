@@ -38,6 +38,7 @@ KINDS = {
     "Projections": "synapses of populations",
     "CellGroup": "neurons of populations",
     "SpikeEvents": "spike probes of populations",
+    "HostCalls": "calls of Python",
     "Join": "joining signals",
     "step": "the step itself",
     "exchange": "the exchange",

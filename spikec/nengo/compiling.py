@@ -1,0 +1,120 @@
+"""From a Nengo network in a file to what the compiler takes: a graph, and the Python that it calls.
+
+Nengo's builder makes the model as for the `Simulator`, so what is compiled gives the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import nengo
+from nengo.builder import Model
+from nengo.cache import NoDecoderCache, get_default_decoder_cache
+from nengo.rc import rc
+
+from spikec import graph as g
+from spikec.nengo.calls import Recipe
+from spikec.nengo.convert import Converted, convert
+from spikec.nengo.files import NetworkFile, running, text
+from spikec.nengo.naming import names, probe_names
+from spikec.nengo.pickling import pickled
+from spikec.nengo.solve import Building
+from spikec.nengo.words import described
+from spikec.program.calls import Python
+
+# The seed of a network that has none: what is compiled must not depend on chance.
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Compilable:
+    """A network as a graph.  `python`: what its host calls run, None where there are none.  `calls`: that in
+    words.  `notes`: what the user should know.
+    """
+
+    graph: g.Graph
+    precision: str
+    python: Python | None
+    calls: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def compilable(
+    file: NetworkFile,
+    seed: int | None = None,
+    dt: float | None = None,
+    precision: str | None = None,
+    cache: bool = True,
+    jobs: int | None = None,
+    solved: bool = True,
+) -> Compilable:
+    """The graph of a network.
+
+    `seed` replaces that of the network, and the simulator's is the next number, as in Nengo; `dt`: 1 ms where
+    it is None; `precision`: what `nengo.rc` says.  `cache`: whether decoders are kept on disk, `jobs`: cores
+    to solve them on.  Not `solved`: only to look at, without decoders and without what host calls run.
+    Raises `ModelError` with what Nengo, or the user's own code, says is wrong.
+    """
+    notes = []
+    if seed is not None:
+        with running(file.path, text(file.path), "--seed cannot be taken"):
+            file.network.seed = seed
+    elif file.network.seed is None:
+        file.network.seed = SEED
+        notes.append(
+            f"{file.name} has no seed, so {SEED} is taken; write seed=... in the file, or give --seed"
+        )
+    with precise(precision) as bits:
+        model = _built(file, dt, cache, jobs, solved)
+        given = names(file)
+        made = convert(model, file.network.seed + 1, file.model, given | probe_names(model, given))
+        calls = described(made)
+        python = None
+        if made.host_calls and solved:
+            python = Python(pickled(_recipe(file, made, bits), file, calls), calls)
+    return Compilable(made.graph, "float64" if bits == 64 else "float32", python, calls, tuple(notes))
+
+
+@contextmanager
+def precise(precision: str | None) -> Iterator[int]:
+    """Nengo's precision in bits, set for a while where one is asked for."""
+    before = int(rc.get("precision", "bits"))
+    bits = before if precision is None else int(precision.removeprefix("float"))
+    rc.set("precision", "bits", str(bits))
+    try:
+        yield bits
+    finally:
+        rc.set("precision", "bits", str(before))
+
+
+def _built(file: NetworkFile, dt: float | None, cache: bool, jobs: int | None, solved: bool) -> Model:
+    """Nengo's model; its decoders are solved together at the end."""
+    kept = get_default_decoder_cache() if cache else NoDecoderCache()
+    building = Building(jobs)
+    model = Model(dt=0.001 if dt is None else dt, label=file.model, decoder_cache=kept, builder=building)
+    with running(file.path, text(file.path), f"{file.name} cannot be built"):
+        model.build(file.network)
+        if solved:
+            building.finish(model)
+    return model
+
+
+def _recipe(file: NetworkFile, made: Converted, bits: int) -> Recipe:
+    """What host calls run: all processes are in it, for each draws a seed before the next is made."""
+    order = tuple(op for op in made.order if op in made.host or _draws(op))
+    folder = str(file.path.resolve().parent)
+    seed = file.network.seed + 1
+    # Names that Nengo gives hold addresses, which are others in every process.
+    for op in order:
+        op.tag = None
+        for signal in op.all_signals:
+            signal._name = signal.base._name = ""
+    host = tuple(op for op in order if op in made.host)
+    return Recipe(made.host_calls, order, host, made.clock, seed, bits, folder)
+
+
+def _draws(op: Any) -> bool:
+    return isinstance(op, nengo.builder.processes.SimProcess) and op.process.seed is None

@@ -1,0 +1,71 @@
+"""What the objects of a network are called: by their labels, by the variables of the file, or by what they
+are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import nengo
+from nengo.base import NengoObject, ObjView
+from nengo.builder import Model
+from nengo.connection import LearningRule
+from nengo.ensemble import Neurons
+
+from spikec.nengo.files import NetworkFile
+from spikec.nengo.names import counted, label
+
+# What is recorded where nothing else is asked for: the name of the object says enough.
+PLAIN = ("decoded_output", "output")
+
+
+def names(file: NetworkFile) -> dict[Any, str]:
+    """Objects by the variables of the file, then by the attributes of networks, that hold them."""
+    found: dict[Any, str] = {}
+    own = {name: value for name, value in vars(file.module).items() if not name.startswith("_")}
+    _collect("", own, found)
+    _inside("", file.network, found)
+    return found
+
+
+def _inside(prefix: str, network: nengo.Network, found: dict[Any, str]) -> None:
+    """Names of what a network holds in attributes of its own."""
+    _collect(prefix, {name: v for name, v in vars(network).items() if not name.startswith("_")}, found)
+    for part in network.networks:
+        if part in found:
+            _inside(f"{found[part]}.", part, found)
+
+
+def _collect(prefix: str, values: Mapping[str, Any], found: dict[Any, str]) -> None:
+    for name, value in values.items():
+        for obj, index in _objects(value):
+            found.setdefault(obj, f"{prefix}{name}{index}")
+
+
+def _objects(value: Any) -> Iterator[tuple[Any, str]]:
+    """Nengo's objects in a variable: itself, or the elements of a list of them."""
+    if isinstance(value, (NengoObject, nengo.Network)):
+        yield value, ""
+    elif isinstance(value, (list, tuple)):
+        yield from ((v, f"[{k}]") for k, v in enumerate(value) if isinstance(v, NengoObject))
+
+
+def probe_names(model: Model, given: Mapping[Any, str]) -> dict[Any, str]:
+    """A name for every probe: its own, or that of what it records; the second of a name has a number."""
+    counts: dict[str, int] = {}
+    return {probe: counted(_probe_name(probe, given), counts) for probe in model.probes}
+
+
+def _probe_name(probe: nengo.Probe, given: Mapping[Any, str]) -> str:
+    if probe.label or probe in given:
+        return label(probe, given)
+    target = probe.target.obj if isinstance(probe.target, ObjView) else probe.target
+    if isinstance(target, Neurons):
+        part = "neurons" if probe.attr == "output" else probe.attr
+        return f"{label(target.ensemble, given)}.{part}"
+    if isinstance(target, LearningRule):
+        rule = type(target.learning_rule_type).__name__.lower()
+        return f"{label(target.connection, given)}.{rule}.{probe.attr}"
+    name = label(target, given)
+    return name if probe.attr in PLAIN else f"{name}.{probe.attr}"
