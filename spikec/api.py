@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -17,6 +17,7 @@ from spike_runtime.manifest import NAME, Manifest, find, load
 from spikec import frontend, models
 from spikec.errors import model_error
 from spikec.pipeline import Options, Progress, compile_graph
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True, repr=False)

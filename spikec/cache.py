@@ -12,11 +12,12 @@ import io
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spikec.records import dataclass
 
 DEFAULT_LIMIT = 2 * 1024**3
 _DIGEST = hashlib.sha256().digest_size

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikec.errors import InvalidGraph, Span
+from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import networkx

@@ -6,7 +6,7 @@ and raises them together as one `ModelError`; the command line renders them and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True)

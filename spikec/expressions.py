@@ -8,11 +8,12 @@ executing Python: a tree holds numbers, the time `t`, components `x[i]`, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spikec.records import dataclass
 
 
 class Expression:

@@ -18,7 +18,7 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,6 +28,7 @@ from spikec.dataflow import Graph as Graph
 from spikec.dataflow import Operator as Operator
 from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
+from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from numbers import Integral
 from pathlib import Path
@@ -27,6 +26,7 @@ from spikec.passes.split import split
 from spikec.planning import plan, profile, sites
 from spikec.program import emit
 from spikec.program.calls import Python
+from spikec.records import dataclass
 from spikec.verify import verify
 
 VERSION = "0.1.0"

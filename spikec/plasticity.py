@@ -16,13 +16,13 @@ Rules are those of Nengo (nengo.learning_rules), in the same units.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec.records import dataclass
 
 # What a port holds: a number for every row of W, for every column, or one for all.
 ROWS, COLUMNS, ONE = "rows", "columns", "one"

@@ -8,7 +8,6 @@ each after the delay of its projection.  Weights and voltages are in mV.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.nef.sampling import generator
+from spikec.records import dataclass
 
 Ints = NDArray[np.int64]
 

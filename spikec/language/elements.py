@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from spikec.nef.neurons import NeuronType
 from spikec.plasticity import Rule
 from spikec.projections import Cells as CellsOperator
 from spikec.projections import Projection
+from spikec.records import dataclass
 
 FloatArray = NDArray[np.float64]
 

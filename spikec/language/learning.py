@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from spikec.language.evaluate import evaluate, kind_of
 from spikec.language.scope import Scope, suggestion
 from spikec.language.signatures import Parameter, bind
 from spikec.language.values import Entry, Mistake, Record, Value, together
+from spikec.records import dataclass
 
 _RATE = Parameter("rate", least=0.0)
 _PRE, _POST = (Parameter(f"{end}_synapse", kind="any") for end in ("pre", "post"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from spikec.language.solving import check_solver, data_points, own_components
 from spikec.language.transforms import TRANSFORMS, Convolution, Sparse
 from spikec.language.transforms import transform as sparse_transform
 from spikec.language.values import TIME, AlreadyReported, Mistake, Mistakes, Record, Value
+from spikec.records import dataclass
 
 Functions = tuple[tuple[Expression, ...], ...]
 

@@ -6,7 +6,6 @@ one, and where a matrix needs the whole vector it is gathered in a tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.errors import Span
+from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -8,7 +8,7 @@ those of meaning, are reported together.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 from lark import Token, UnexpectedCharacters, UnexpectedInput
@@ -18,6 +18,7 @@ from spikec.errors import Diagnostic, ModelError, Span
 from spikec.language import parser_tables, syntax
 from spikec.language.parser_messages import STATEMENT_WORDS, describe
 from spikec.language.parser_tree import BadStatement, Builder, Shifts
+from spikec.records import dataclass
 
 MAX_CHARACTERS = 4_000_000
 MAX_LINE = 100_000

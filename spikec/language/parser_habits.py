@@ -6,7 +6,8 @@ A habit is recognised by the text before the place where the parser stopped and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from spikec.records import dataclass
 
 MOST_BEFORE = 200
 

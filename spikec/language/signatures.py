@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from spikec.language.values import (
     Value,
     dimension_name,
 )
+from spikec.records import dataclass
 
 _REMEDIES = {
     TIME: "write a time with its unit, such as {0}ms or {1}s",

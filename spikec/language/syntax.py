@@ -6,9 +6,10 @@ that mean the same (before and after formatting) have equal trees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from spikec.errors import Span
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True)

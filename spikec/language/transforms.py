@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from spikec.graph import Array, Distribution
 from spikec.language import vocabulary as v
 from spikec.language.signatures import Parameter, bind, text_of
 from spikec.language.values import Entry, Mistake, Record, Value
+from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from spikec.errors import Diagnostic, Span
 from spikec.expressions import FUNCTIONS, Call, Expression, Number
+from spikec.records import dataclass
 
 TIME, PLAIN, FREQUENCY = 1, 0, -1
 

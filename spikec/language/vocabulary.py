@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from spikec.nef.neurons import (
     SpikingRectifiedLinear,
     Tanh,
 )
+from spikec.records import dataclass
 
 P = Parameter
 

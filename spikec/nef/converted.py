@@ -7,12 +7,13 @@ amplitude, so that what is decoded is the value whatever the amplitude.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
 
 from spikec.nef.neurons import Array, LIFRate, NeuronType
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ again (iterative refinement), which gives the decoders of the plain float64 solv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from spikec.graph import Array
 from spikec.nef.polynomials import inverse_factor, orthonormal_polynomials
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
+from spikec.records import dataclass
 
 _CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
 _FIRST = 1e-3  # what may be missing of the decoders, relative to the largest, after the first round

@@ -6,13 +6,13 @@ E. M. Izhikevich, Simple model of spiking neurons, IEEE Transactions on Neural N
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from spikec.nef.neurons import Array, NeuronType, TuningError, check_tuning
+from spikec.records import dataclass
 
 # Rates are those of a simulation in steps of 1 ms, of which the first is left out, as in Nengo.
 _STEP, _SETTLE, _STEPS = 0.001, 1, 1000

@@ -7,11 +7,12 @@ Nengo.  `J` is input current (dimensionless, threshold 1), rates are in Hz, time
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spikec.records import dataclass
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from spikec.nef.distributions import DistributionError
 from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points
+from spikec.records import dataclass
 
 VERSION = "5"
 """Part of every key: raised whenever the same description gives other numbers."""

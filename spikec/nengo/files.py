@@ -13,7 +13,7 @@ import sys
 import tokenize
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,7 @@ from typing import Any
 import nengo
 
 from spikec.errors import Diagnostic, ModelError, Span, model_error
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from spikec.nengo.linear import Linear, linear
 from spikec.nengo.neurons import neuron_type
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
+from spikec.records import dataclass
 from spikec.tracing.functions import Traced, trace
 
 

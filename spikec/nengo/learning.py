@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from nengo.builder.probe import SimProbe
 
 from spikec import plasticity as pl
 from spikec.nengo.signals import Table, whole
+from spikec.records import dataclass
 
 # The signals that each rule reads, by the port of ours.
 PORTS: dict[type, dict[str, str]] = {

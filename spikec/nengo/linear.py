@@ -8,7 +8,6 @@ Conv...Inc       Y += convolution of X             a sparse matrix
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from spikec.graph import Array, Matrix
 from spikec.nengo.signals import Ints, Table, places
+from spikec.records import dataclass
 
 # Larger convolutions take longer to be written as matrices than they are worth.
 MOST_CONVOLUTION_INPUTS = 4096

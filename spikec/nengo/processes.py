@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import nengo
@@ -13,6 +13,7 @@ from nengo.processes import Piecewise, PresentInput, WhiteSignal
 
 from spikec import graph as g
 from spikec.program.synapses import Discrete, discretise
+from spikec.records import dataclass
 
 SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
 # Responses to a pulse are compared over so many steps, and equal where they differ by less than this part.

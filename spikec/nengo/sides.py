@@ -13,7 +13,6 @@ Cheap operators between hosts are hosts too: their values need not enter the gra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from nengo.builder import Operator, Signal
@@ -24,6 +23,7 @@ from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Table, is_time, places
+from spikec.records import dataclass
 
 CHEAP = (Preset, Linear, Synapse)
 

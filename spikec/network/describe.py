@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +12,7 @@ from spikec.graph import Array, Distribution, Noise
 from spikec.graph import Ensemble as Population
 from spikec.nef.neurons import LIF, LIFRate, NeuronType
 from spikec.network.mistakes import here, mistake, nearest
+from spikec.records import dataclass
 
 MODES = ("spiking", "rate", "direct")
 NEURONS: dict[str, type[LIFRate]] = {"lif": LIF, "lif-rate": LIFRate}

@@ -9,7 +9,6 @@ with the share s of supervision (`supervision_ratio`), encoders e, the activitie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from spikec.network.builder import Builder
 from spikec.network.describe import array
 from spikec.network.mistakes import here, mistake
 from spikec.network.nodes import Ensemble, Origin
+from spikec.records import dataclass
 
 THETA_PSTC, UNSUPERVISED = 0.02, 10.0
 LARGEST_FIRST = 1e-3

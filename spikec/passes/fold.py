@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.expressions import evaluate_all, uses_time
+from spikec.records import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ synapse in between), all atoms that make it and all that need it so must share a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.program.wires import LONGEST_WINDOW
+from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

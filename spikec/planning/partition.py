@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -25,6 +24,7 @@ from spikec.planning.cost import HOST_CALL, atom_cost
 from spikec.planning.glue import notes
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
+from spikec.records import dataclass
 
 EPSILON = 0.03
 SEED = 1

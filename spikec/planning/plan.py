@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ from spikec.planning.refine import refine
 from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, Recorded, schedule
+from spikec.records import dataclass
 
 # Up to this many atoms, fewer partitions are planned in full where the estimate is not this much slower.
 EXACT_ATOMS, CLEARLY_SLOWER = 1500, 1.35

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from spike_runtime import manifest as mf
@@ -11,6 +10,7 @@ from spike_runtime import manifest as mf
 from spikec.planning.cost import footprint, missing, step_time, streamed_bytes
 from spikec.planning.profile import HostProfile
 from spikec.program import layout as la
+from spikec.records import dataclass
 
 
 class Placed(Protocol):

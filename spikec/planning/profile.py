@@ -16,12 +16,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
+from spikec.records import dataclass
 
 SCHEMA = 4
 REFERENCE = "reference"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from spike_runtime import hosts
@@ -13,6 +13,7 @@ from spikec.errors import model_error
 from spikec.planning.cost import layout_cost, step_time
 from spikec.planning.profile import HostProfile, read
 from spikec.program import layout as la
+from spikec.records import dataclass
 
 BETWEEN_HOSTS = "tcp"
 

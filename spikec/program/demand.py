@@ -7,7 +7,6 @@ and a function of exact sums and of time alone, so that every copy has the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
+from spikec.records import dataclass
 
 Mask = NDArray[np.bool_]
 

@@ -8,10 +8,9 @@ partition: a statement means the same arithmetic wherever it runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from spikec import graph as g
 from spikec.expressions import Call, Expression, Number, pytensor_call, to_pytensor
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ signals of this step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec.projections import Projection
+from spikec.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ wires       rows of partial sums that one partition has and another needs; atoms
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
 from spikec.program.stages import Ints, ints
 from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
+from spikec.records import dataclass
 
 SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
 MEMORY = (g.Filter, g.Delay)

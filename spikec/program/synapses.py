@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec.records import dataclass
 
 Array = NDArray[np.float64]
 

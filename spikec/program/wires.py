@@ -5,13 +5,13 @@ are exchanged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from spikec import graph as g
 from spikec import projections as pj
 from spikec.nef.neurons import DeltaLIF
 from spikec.program.stages import Ints
+from spikec.records import dataclass
 
 # In steps, and in numbers of 64 bits: beyond, an exchange costs little, and messages leave the cache.
 LONGEST_WINDOW, LONGEST_MESSAGE = 64, 1 << 14

@@ -7,13 +7,13 @@ expressions.  It is then compared with them on sampled points, and has to be fin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from spikec.expressions import Call, Component, Expression, Time, evaluate
+from spikec.records import dataclass
 from spikec.tracing import known
 from spikec.tracing.bounds import finite
 from spikec.tracing.purity import Captured, captured

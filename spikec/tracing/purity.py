@@ -11,11 +11,12 @@ import builtins
 import dis
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from spikec.records import dataclass
 
 MODULES: tuple[ModuleType, ...] = (np, math)
 # Instructions of Python 3.11 that change nothing outside of the function.

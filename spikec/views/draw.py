@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
+from spikec.records import dataclass
 from spikec.views.draw_edges import Ways
 from spikec.views.draw_place import arrange
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from spikec.records import dataclass
 
 SWEEPS = 6
 # A column of more boxes than this becomes several.

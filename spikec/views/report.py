@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
+from spikec.records import dataclass
 from spikec.views.report_parts import Contents, HostReport, PartitionReport, WireReport, short
 from spikec.views.tables import blocks
 
