@@ -64,9 +64,9 @@ class Shape:
         }
 
     def bytes(self, itemsize: int) -> float:
-        """Bytes per atom that a step walks through; two state variables."""
+        """Bytes per atom that a step walks through; a number of state, and the bias."""
         rows = self.rows * (self.rate * DT if self.gather else 1.0)
-        return self.count * itemsize * (self.dims + rows + 3)
+        return self.count * itemsize * (self.dims + rows + 2)
 
 
 SHAPES = (

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 3
+SCHEMA = 4
 NAME = "manifest.json"
 
 T = TypeVar("T")

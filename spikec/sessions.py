@@ -26,6 +26,7 @@ from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import profile
 from spikec.program import layout as la
+from spikec.program import membranes
 from spikec.program.emit import emit
 from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
@@ -100,24 +101,27 @@ class Placed(Session):
     def __init__(self, layouts: Sequence[la.Layout], graph: g.Graph, *given: Any, **options: Any) -> None:
         """`layouts`: of all partitions, made from the split `graph`.  For the rest see `Session`."""
         super().__init__(*given, **options)
-        # (path, variable): (partition, array, row, first number there, first neuron, how many) of every atom.
-        self._atoms: dict[tuple[str, str], list[tuple[int, str, int, int, int, int]]] = {}
+        # Of every population: (partition, array, its rows, first number there, first neuron, how many) of its
+        # atoms.
+        self._atoms: dict[str, list[tuple[int, str, tuple[str, ...], int, int, int]]] = {}
         for layout in layouts:
-            for stage in layout.stages:
-                for name, first in stage.members.items() if isinstance(stage, la.NeuronGroup) else ():
+            for group in (stage for stage in layout.stages if isinstance(stage, la.NeuronGroup)):
+                for name, first in group.members.items():
                     atom = graph.op(name)
-                    for row, variable in enumerate(atom.neurons.neuron.state):
-                        place = (layout.partition, f"{stage.name}_neurons", row, first, atom.start, atom.size)
-                        self._atoms.setdefault((atom.neurons.path, variable), []).append(place)
+                    place = (
+                        layout.partition, f"{group.name}_neurons", group.rows, first, atom.start, atom.size
+                    )  # fmt: skip
+                    self._atoms.setdefault(atom.neurons.path, []).append(place)
 
     def variable(self, path: str, name: str) -> NDArray[np.float64] | None:
         """A state variable of a population, a number for each neuron; None where nobody needs its neurons."""
-        atoms = self._atoms.get((path, name))
+        atoms = self._atoms.get(path)
         if atoms is None:
             return None
         whole = np.zeros(sum(size for *_, size in atoms))
-        for partition, array, row, first, start, size in atoms:
-            whole[start : start + size] = self.state(partition)[array][row, first : first + size]
+        for partition, array, rows, first, start, size in atoms:
+            state = self.state(partition)[array][:, first : first + size]
+            whole[start : start + size] = membranes.read(state, rows, name)
         return whole
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from spike_runtime.ops import simd, updates
+from spike_runtime.ops import lif as lif_steps
+from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import COLUMNS, Neurons
@@ -70,7 +71,7 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
     given = arguments(real, rows, gather)
     x, atoms = given["values"].astype(np.float64), given["atoms"]
     before = given["state"].astype(np.float64)
-    sums, state, status = compiled(Neurons("lif", real))(*given.values())
+    sums, state, status = compiled(Neurons("wide_lif", real))(*given.values())
     tolerance = 1e-11 if real == "float64" else 3e-5
     spikes = 0.0
     for atom in atoms:
@@ -86,16 +87,22 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
     assert spikes > 50
 
 
+@pytest.mark.parametrize("kind", ["lif", "wide_lif"])
 @pytest.mark.parametrize("gather", [False, True])
 @pytest.mark.parametrize("real", REALS)
-def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bool) -> None:
+def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bool, kind: str) -> None:
     together = arguments(real, 6, gather)
+    if kind == "lif":
+        voltage, refractory = together["state"]
+        together["state"] = np.where(refractory > np.dtype(real).type(DT), -refractory, voltage)[None]
+    # The third to fifth differ from those around them, and are updated with each other.
+    together["parameters"][2:5, 2] = 0.03
     before = {k: v.copy() for k, v in together.items()}
-    sums, state, _ = compiled(Neurons("lif", real))(*together.values())
-    for atom in before["atoms"]:
+    sums, state, _ = compiled(Neurons(kind, real))(*together.values())
+    for k, atom in enumerate(before["atoms"]):
         alone = {k: v.copy() for k, v in before.items()}
-        alone["atoms"] = atom[None]
-        own_sums, own_state, _ = compiled(Neurons("lif", real))(*alone.values())
+        alone["atoms"], alone["parameters"] = atom[None], before["parameters"][k : k + 1]
+        own_sums, own_state, _ = compiled(Neurons(kind, real))(*alone.values())
         y, here = atom[7], slice(atom[0], atom[0] + atom[1])
         assert own_sums[y : y + 6].tobytes() == sums[y : y + 6].tobytes()
         assert own_state[:, here].tobytes() == state[:, here].tobytes()
@@ -107,10 +114,10 @@ def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bo
 @pytest.mark.parametrize("real", REALS)
 def test_polynomials_are_exact_to_rounding(real: str) -> None:
     scalar, exact = np.dtype(real).type, np.longdouble
-    x = np.linspace(1e-6, updates.SERIES_BOUND, 10001).astype(exact)
-    decay = np.polynomial.polynomial.polyval(x, [exact(c) for c in updates.decay_terms(scalar)])
+    x = np.linspace(1e-6, lif_steps.SERIES_BOUND, 10001).astype(exact)
+    decay = np.polynomial.polynomial.polyval(x, [exact(c) for c in lif_steps.decay_terms(scalar)])
     s = x / (2 - x)
-    ratio = s * np.polynomial.polynomial.polyval(s * s, [exact(c) for c in updates.log_ratio_terms(scalar)])
+    ratio = s * np.polynomial.polynomial.polyval(s * s, [exact(c) for c in lif_steps.log_ratio_terms(scalar)])
     unit = np.finfo(real).eps / 2
     assert float(np.abs(decay * x / -np.expm1(-x) - 1).max()) < unit
     assert float(np.abs(ratio / -np.log1p(-x) - 1).max()) < unit

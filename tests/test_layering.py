@@ -33,8 +33,8 @@ LAYERS = {
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "
-    "program.places program.calls program.cells program.learned program.rates program.recordings "
-    "program.wires program.schedule",
+    "program.places program.membranes program.calls program.cells program.learned program.rates "
+    "program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.emit dump",
     "whole": "pipeline sessions",

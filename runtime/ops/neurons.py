@@ -23,7 +23,8 @@ from pytensor.tensor.type import TensorType
 from spike_runtime.ops import simd
 from spike_runtime.ops.converted import finisher
 from spike_runtime.ops.kernel import KernelOp
-from spike_runtime.ops.simd import every, fill, first, fma, load, pack, store, tile, total
+from spike_runtime.ops.lif import apart
+from spike_runtime.ops.simd import TILE, every, fill, first, fma, load, pack, store, tile, total
 from spike_runtime.ops.updates import UPDATES
 from spike_runtime.status import NOT_FINITE
 
@@ -77,42 +78,70 @@ class Neurons(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         real = np.dtype(self.dtype).type
         update = UPDATES[self.kind](real, self.exact)
-        return _fused(real, register_jitable(update), finisher(self.kind, real))
+        return _fused(real, register_jitable(update), finisher(self.kind, real), apart(self.kind, real))
 
 
-def _fused(real: type, update: Callable[..., None], finish: Callable[..., None]) -> Callable[..., Any]:
-    check = _checker(real)
+def _fused(
+    real: type, update: Callable[..., None], finish: Callable[..., None], together: bool
+) -> Callable[..., Any]:
+    """`together`: small atoms are updated together, as many as fit a tile."""
+    joins, check = _joiner(together), _checker(real)
     currents, add, decode = _currents(real), _adder(real), _dense(real)
     decode_gathered = _gathered(real)
 
     def neurons(values, sums, state, status, atoms, parameters, E, B, D, *random):  # type: ignore[no-untyped-def]
         tile_J, tile_A = tile(B), tile(B)
-        for a in range(atoms.shape[0]):
-            n, m, dims, x, e = atoms[a, 0], atoms[a, 1], atoms[a, 2], atoms[a, 3], atoms[a, 4]
-            rows, d, y, gather = atoms[a, 5], atoms[a, 6], atoms[a, 7], atoms[a, 8]
-            current, activity = atoms[a, 9], atoms[a, 10]
-            J, A = tile_J[:m], tile_A[:m]
-            currents(J, values, x, E, e, dims, B, n)
-            if current >= 0:
-                whole = values[current] * 0
-                for i in range(m):
-                    J[i] += values[current + i]
-                    whole += J[i] * 0  # not a number once one J is none
-                J[0] += whole
-            check(J, status)
-            update(J, A, state, n, parameters[a])
-            finish(A, a, parameters[a, 1], random)
-            if gather:
-                decode_gathered(sums, y, A, D, d, rows, status)
-            else:
-                decode(sums, y, A, D, d, rows, status)
-            if activity >= 0:
-                scale = parameters[a, 0]
-                for i in range(m):
-                    add(sums, activity + i, A[i] * scale, status)
+        begin = 0
+        while begin < atoms.shape[0]:
+            end, size = begin, 0
+            while joins(atoms, parameters, begin, end, size):
+                n, m, dims, x, e = atoms[end, 0], atoms[end, 1], atoms[end, 2], atoms[end, 3], atoms[end, 4]
+                J, current = tile_J[size : size + m], atoms[end, 9]
+                currents(J, values, x, E, e, dims, B, n)
+                if current >= 0:
+                    whole = values[current] * 0
+                    for i in range(m):
+                        J[i] += values[current + i]
+                        whole += J[i] * 0  # not a number once one J is none
+                    J[0] += whole
+                check(J, status)
+                end, size = end + 1, size + m
+            update(tile_J[:size], tile_A[:size], state, atoms[begin, 0], parameters[begin])
+            size = 0
+            for a in range(begin, end):
+                m, rows, d, y = atoms[a, 1], atoms[a, 5], atoms[a, 6], atoms[a, 7]
+                A, activity = tile_A[size : size + m], atoms[a, 10]
+                finish(A, a, parameters[a, 1], random)
+                if atoms[a, 8]:
+                    decode_gathered(sums, y, A, D, d, rows, status)
+                else:
+                    decode(sums, y, A, D, d, rows, status)
+                if activity >= 0:
+                    scale = parameters[a, 0]
+                    for i in range(m):
+                        add(sums, activity + i, A[i] * scale, status)
+                size += m
+            begin = end
         return sums, state, status
 
     return neurons
+
+
+def _joiner(together: bool) -> Any:
+    """Whether atom `end` is updated with those from `begin` on, the `size` neurons before it."""
+
+    @register_jitable
+    def joins(atoms, parameters, begin, end, size):  # type: ignore[no-untyped-def]
+        if end == begin or not together:
+            return end == begin
+        if end == atoms.shape[0] or size + atoms[end, 1] > TILE or atoms[end, 0] != atoms[begin, 0] + size:
+            return False
+        same = True
+        for k in range(1, parameters.shape[1]):
+            same &= parameters[end, k] == parameters[begin, k]
+        return same
+
+    return joins
 
 
 def _currents(real: type) -> Any:

@@ -8,11 +8,13 @@ the processor's own vectors are like; where these are shorter, LLVM takes severa
 
     load(array, i, mask)       numbers from array[i] on; 0 outside the mask
     store(array, i, x, mask)   puts them back, only under the mask
+    scatter(array, at, k, x, mask)  puts them to the places at[k], at[k + 1], ... under the mask
     every(a), first(a, count)  masks for numbers like those of array `a`: all, the first `count`
     gather(a, at, k, mask)     numbers from array `a` at the places at[k], at[k + 1], ...; 0 outside the mask
     width(a)                   how many numbers of array `a` make a vector
     fill(a, number)            the number everywhere, of the type of array or vector `a`
     +  -  *  /  >  !=          number by number, for vectors of one type
+    &  |  ~  some(mask)        of masks; whether anything is under the mask
     fma(x, y, z)               x y + z, rounded once where the processor can
     polynomial(x, c)           c[0] + x (c[1] + x (c[2] + ...)) for a tuple c
     minimum, maximum, where    number by number, without a branch
@@ -160,6 +162,40 @@ def gather(typingctx: Any, array: Any, index: Any, start: Any, mask: Any) -> Any
 
 
 @intrinsic
+def scatter(typingctx: Any, array: Any, index: Any, start: Any, x: Any, mask: Any) -> Any:
+    """`index` is of int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count = signature.args[3].lanes
+        data, number = (
+            context.make_array(a)(context, builder, v).data
+            for a, v in zip(signature.args[:2], args[:2], strict=True)
+        )
+        places, wide = ir.VectorType(_SHORT, count), ir.VectorType(ir.IntType(64), count)
+        first_place = builder.bitcast(builder.gep(number, [args[2]]), places.as_pointer())
+        name = f"llvm.masked.load.v{count}i32.p0"
+        at = _call(builder, name, places, [first_place, _SHORT(4), args[4], places(None)])
+        size = array.dtype.bitwidth // 8
+        base = _splat(builder, builder.ptrtoint(data, wide.element), wide)
+        steps = builder.mul(builder.sext(at, wide), wide([size] * count))
+        pointers = builder.inttoptr(builder.add(base, steps), ir.VectorType(data.type, count))
+        name = f"llvm.masked.scatter.{_name(args[3].type)}.v{count}p0"
+        _call(builder, name, ir.VoidType(), [args[3], pointers, _SHORT(size), args[4]])
+        return context.get_dummy_value()
+
+    return types.void(array, index, types.intp, x, mask), generate
+
+
+@intrinsic
+def some(typingctx: Any, mask: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = ir.IntType(signature.args[0].lanes)
+        return builder.icmp_unsigned("!=", builder.bitcast(args[0], bits), bits(0))
+
+    return types.boolean(mask), generate
+
+
+@intrinsic
 def width(typingctx: Any, like: Any) -> Any:
     kind = _kind(like)
 
@@ -229,6 +265,22 @@ _operator(operator.mul, lambda b, x, y: b.fmul(x, y))
 _operator(operator.truediv, lambda b, x, y: b.fdiv(x, y))
 _operator(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), mask=True)
 _operator(operator.ne, lambda b, x, y: b.fcmp_unordered("!=", x, y), mask=True)
+_operator(operator.and_, lambda b, x, y: b.and_(x, y), mask=True)
+_operator(operator.or_, lambda b, x, y: b.or_(x, y), mask=True)
+
+
+@intrinsic
+def _outside(typingctx: Any, mask: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.not_(args[0])
+
+    return mask(mask), generate
+
+
+@overload(operator.invert)
+def _invert(x):  # type: ignore[no-untyped-def]
+    return (lambda x: _outside(x)) if isinstance(x, Vector) and x.mask else None
+
 
 # Where one is not a number: y.
 minimum = _each(lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))

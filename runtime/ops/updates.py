@@ -11,144 +11,39 @@ Loops have no branches, so that they vectorise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import factorial
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.polynomial import Chebyshev, Polynomial
-from spike_runtime.ops import simd
 from spike_runtime.ops.converted import RANDOM, regular_spiking
-from spike_runtime.ops.simd import every, fill, first, fma, load, maximum, minimum, polynomial, store, where
+from spike_runtime.ops.lif import lif, wide_lif
 
-# Largest dt / tau_rc for which the polynomials below are used, and how many terms each needs for it.
-SERIES_BOUND = 0.06
-EXPM1_TERMS = {np.float32: 4, np.float64: 7}
-ATANH_TERMS = {np.float32: 2, np.float64: 5}
+Factory = Callable[[Any, bool], Callable[..., None]]
 
 
-def decay_terms(real: Any) -> tuple[Any, ...]:
-    """Polynomial of (1 - exp(-u)) / u for 0 <= u <= SERIES_BOUND; its relative error is below rounding."""
-    taylor = [(-1) ** k / factorial(k + 1) for k in range(20)]
-    return tuple(map(real, _economized(taylor, EXPM1_TERMS[real], SERIES_BOUND)))
+def adapting(base: Factory, row: int) -> Factory:
+    """The factory of `base` driven by J - n, with adaptation dn/dt = (inc_n * output - n) / tau_n.
 
-
-def log_ratio_terms(real: Any) -> tuple[Any, ...]:
-    """Polynomial in s * s of log((1 + s) / (1 - s)) / s = 2 atanh(s) / s, s = x / (2 - x) for 0 <= x <=
-    SERIES_BOUND; its relative error is below rounding.
+    p: five as `base`, tau_n, inc_n (times amplitude / dt where the output is spikes).  state: as `base`, then
+    adaptation in that row.
     """
-    bound = (SERIES_BOUND / (2 - SERIES_BOUND)) ** 2
-    return tuple(map(real, _economized([2 / (2 * k + 1) for k in range(20)], ATANH_TERMS[real], bound)))
 
+    def factory(real: Any, exact: bool) -> Callable[..., None]:
+        inner = register_jitable(base(real, exact))
 
-def _economized(taylor: list[float], terms: int, bound: float) -> list[float]:
-    """The first `terms` coefficients of a power series, changed so that the rest, for arguments from 0 to
-    `bound`, is spread evenly (Lanczos 1938): each highest term is replaced by the lower ones of its multiple
-    of a Chebyshev polynomial.
-    """
-    series = Polynomial(taylor)
-    for degree in range(len(taylor) - 1, terms - 1, -1):
-        even = Chebyshev.basis(degree, domain=[0.0, bound]).convert(kind=Polynomial)
-        series = (series - even * (series.coef[degree] / even.coef[degree])).truncate(degree)
-    return [float(c) for c in series.coef]
+        def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
+            m = J.shape[0]
+            adaptation = state[row, n : n + m]
+            for i in range(m):
+                J[i] -= adaptation[i]
+            inner(J, A, state, n, p)
+            rate, increment = p[1] / p[5], p[6]
+            for i in range(m):
+                adaptation[i] += rate * (increment * A[i] - adaptation[i])
 
+        return update
 
-def _library(real: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
-    zero, one = real(0), real(1)
-
-    def expm1(u):  # type: ignore[no-untyped-def]
-        return np.expm1(u)
-
-    def log_ratio(v, j):  # type: ignore[no-untyped-def]
-        return np.log1p(-v / j) if v > zero and j > zero else zero * one
-
-    return register_jitable(expm1), register_jitable(log_ratio)
-
-
-def lif(real: Any, exact: bool) -> Callable[..., None]:
-    """Leaky integrate-and-fire: dv/dt = (J - v) / tau_rc, spike at v = 1, then 0 for tau_ref.
-
-    p: scale, dt, tau_rc, tau_ref, min_voltage.  state: voltage, refractory_time (s left, at the step's
-    start).
-    """
-    return _lif_exact(real) if exact else _lif_series(real)
-
-
-def _lif_exact(real: Any) -> Callable[..., None]:
-    zero, one = real(0), real(1)
-    expm1, log_ratio = _library(real)
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        m = J.shape[0]
-        voltage, refractory = state[0, n : n + m], state[1, n : n + m]
-        dt, tau_rc, tau_ref, v_min = p[1], p[2], p[3], p[4]
-        rate = one / tau_rc
-        for i in range(m):
-            r = refractory[i] - dt
-            active = min(max(dt - r, zero), dt)
-            v = voltage[i] - (J[i] - voltage[i]) * expm1(-active * rate)
-            spiked = v > one
-            # Time of the spike after the start of the step, where the trajectory crosses 1.
-            t = dt + tau_rc * log_ratio(v - one, J[i] - one)
-            voltage[i] = zero if spiked else max(v, v_min)
-            refractory[i] = tau_ref + t if spiked else r
-            A[i] = one if spiked else zero
-
-    return update
-
-
-def _lif_series(real: Any) -> Callable[..., None]:
-    lanes, zero, one = simd.lanes(real), real(0), real(1)
-    decay, log_ratio = decay_terms(real), log_ratio_terms(real)
-
-    @register_jitable(forceinline=True)
-    def block(J, A, voltage, refractory, i, n, mask, dt, tau_rc, tau_ref, v_min, rate):  # type: ignore[no-untyped-def]
-        j, v = load(J, i, every(J)), load(voltage, n, mask)
-        r = load(refractory, n, mask) - fill(J, dt)
-        u = minimum(maximum(fill(J, dt) - r, fill(J, zero)), fill(J, dt)) * fill(J, rate)
-        v = fma((j - v) * u, polynomial(u, decay), v)
-        spiked = v > fill(J, one)
-        # Where the trajectory crosses 1: tau_rc log((J - 1) / (J - v)) s before the end of the step, and
-        # log((1 + s) / (1 - s)) = 2 atanh(s).
-        s = (v - fill(J, one)) / ((j - fill(J, one)) + (j - v))
-        t = fill(J, tau_rc) * s * polynomial(s * s, log_ratio)
-        store(voltage, n, where(spiked, fill(J, zero), maximum(v, fill(J, v_min))), mask)
-        store(refractory, n, where(spiked, fill(J, tau_ref + dt) - t, r), mask)
-        store(A, i, where(spiked, fill(J, one), fill(J, zero)), every(J))
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        voltage, refractory = state[0], state[1]
-        dt, tau_rc, tau_ref, v_min = p[1], p[2], p[3], p[4]
-        rate, rest = one / tau_rc, J.shape[0] % lanes
-        whole = J.shape[0] - rest
-        for i in range(0, whole, lanes):
-            block(J, A, voltage, refractory, i, n + i, every(J), dt, tau_rc, tau_ref, v_min, rate)
-        if rest:
-            mask = first(J, rest)
-            block(J, A, voltage, refractory, whole, n + whole, mask, dt, tau_rc, tau_ref, v_min, rate)
-
-    return update
-
-
-def adaptive_lif(real: Any, exact: bool) -> Callable[..., None]:
-    """LIF with a current n subtracted: dn/dt = (inc_n * output - n) / tau_n.
-
-    p: scale, dt, tau_rc, tau_ref, min_voltage, tau_n, inc_n * amplitude / dt.  state: voltage,
-    refractory_time, adaptation.
-    """
-    base = register_jitable(lif(real, exact))
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        m = J.shape[0]
-        adaptation = state[2, n : n + m]
-        for i in range(m):
-            J[i] -= adaptation[i]
-        base(J, A, state, n, p)
-        rate, increment = p[1] / p[5], p[6]
-        for i in range(m):
-            adaptation[i] += rate * (increment * A[i] - adaptation[i])
-
-    return update
+    return factory
 
 
 def spiking_rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
@@ -188,26 +83,6 @@ def lif_rate(real: Any, exact: bool) -> Callable[..., None]:
         for i in range(J.shape[0]):
             j = J[i] - one
             A[i] = p[4] / (p[3] + p[2] * np.log1p(one / j)) if j > zero else zero
-
-    return update
-
-
-def adaptive_lif_rate(real: Any, exact: bool) -> Callable[..., None]:
-    """`lif_rate` of J - n with dn/dt = (inc_n * output - n) / tau_n.
-
-    p: scale, dt, tau_rc, tau_ref, amplitude, tau_n, inc_n.  state: adaptation.
-    """
-    base = register_jitable(lif_rate(real, exact))
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        m = J.shape[0]
-        adaptation = state[0, n : n + m]
-        for i in range(m):
-            J[i] -= adaptation[i]
-        base(J, A, state, n, p)
-        rate, increment = p[1] / p[5], p[6]
-        for i in range(m):
-            adaptation[i] += rate * (increment * A[i] - adaptation[i])
 
     return update
 
@@ -256,13 +131,15 @@ def tanh(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-UPDATES: dict[str, Callable[[Any, bool], Callable[..., None]]] = {
+UPDATES: dict[str, Factory] = {
     "lif": lif,
-    "adaptive_lif": adaptive_lif,
+    "wide_lif": wide_lif,
+    "adaptive_lif": adapting(lif, 1),
+    "wide_adaptive_lif": adapting(wide_lif, 2),
     "spiking_rectified_linear": spiking_rectified_linear,
     "rectified_linear": rectified_linear,
     "lif_rate": lif_rate,
-    "adaptive_lif_rate": adaptive_lif_rate,
+    "adaptive_lif_rate": adapting(lif_rate, 0),
     "izhikevich": izhikevich,
     "sigmoid": sigmoid,
     "tanh": tanh,

@@ -70,6 +70,7 @@ def expected_spikes(atom: g.Atom, dt: float) -> float:
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
     """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
+    kind = kind.removeprefix("wide_")
     # Of types that send spikes of a rate, those around a LIF rate stand for all.
     around = "_".join((*kind.split("_")[:2], "lif_rate"))
     known = kernels.neurons.get(kind) or kernels.neurons.get(around)

@@ -13,6 +13,7 @@ from spikec.nef import neurons as nt
 from spikec.nef.converted import Converted, PoissonSpiking, StochasticSpiking
 from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
+from spikec.program.membranes import Kept, initial
 from spikec.program.stages import ints, joined
 
 # From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
@@ -59,13 +60,14 @@ def unit(neuron: nt.NeuronType, dt: float) -> float:
 
 def neuron_group(
     name: str,
+    kept: Kept,
     atoms: Sequence[tuple[str, g.Atom]],
     graph: g.Graph,
     places: Callable[[str], np.ndarray],
     sum_rows: dict[str, int],
     dtype: str,
 ) -> la.NeuronGroup:
-    """The stage of all `atoms`, which are of one neuron type (parameters may differ)."""
+    """The stage of all `atoms`, which are of one neuron type, `kept` alike (parameters may differ)."""
     rows, scales = [], []
     encoders, bias, decoders = [], [], []
     n = e = d = 0
@@ -97,15 +99,13 @@ def neuron_group(
     }
     if isinstance(neuron, (StochasticSpiking, PoissonSpiking)):
         arrays["keys"] = np.array([_key(atom) for _, atom in atoms], np.uint64)
-    state = {"neurons": np.zeros((len(neuron.state), n), dtype)}
+    state = np.zeros((len(kept.rows), n), dtype)
     members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
     for path, atom in atoms:
-        for variable, values in atom.neurons.initial_state.items():
-            row = state["neurons"][neuron.state.index(variable), members[path] :]
-            row[: atom.size] = values[atom.start : atom.start + atom.size]
-    return la.NeuronGroup(
-        name, arrays, state, len(atoms), neuron.kind, needs_library(neuron, graph.dt), members
-    )
+        first = members[path]
+        state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
+    exact = needs_library(neuron, graph.dt)
+    return la.NeuronGroup(name, arrays, {"neurons": state}, len(atoms), kept.kind, exact, kept.rows, members)
 
 
 def _key(atom: g.Atom) -> int:

@@ -177,7 +177,7 @@ def _group(
         "aliases": joined(chances.aliases, np.int32),
     }
     state = {"neurons": np.zeros((len(DeltaLIF.state), n), dtype)}
-    return la.CellGroup(kind, arrays, state, len(atoms), kind, members)
+    return la.CellGroup(kind, arrays, state, len(atoms), kind, DeltaLIF.state, members)
 
 
 def _parameters(cells: pj.Cells, exponent: int, dt: float) -> tuple[float, ...]:

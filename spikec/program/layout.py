@@ -94,11 +94,13 @@ class Learning(Stage):
 class NeuronGroup(Stage):
     """Atoms of one neuron type; arrays atoms, parameters, encoders, bias, decoders; state neurons.
 
-    `members`: the number, within the group, of the first neuron of every atom.
+    `rows`: what the rows of the state are (see `membranes`).  `members`: the number, within the group, of the
+    first neuron of every atom.
     """
 
     kind: str = ""
     exact: bool = False
+    rows: tuple[str, ...] = ()
     members: dict[str, int] = field(default_factory=dict)
 
 
@@ -137,9 +139,10 @@ class Projections(Stage):
 
 @dataclass(frozen=True, eq=False)
 class CellGroup(Stage):
-    """Atoms of populations; arrays atoms, parameters, keys, chances, aliases; state neurons."""
+    """Atoms of populations; arrays atoms, parameters, keys, chances, aliases; state neurons, with `rows`."""
 
     kind: str = ""
+    rows: tuple[str, ...] = ()
     members: dict[str, int] = field(default_factory=dict)
 
 

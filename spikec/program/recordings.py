@@ -110,7 +110,7 @@ class Recorder:
         if not here:
             return
         group = next(s for s in groups if here[0][0] in s.members)
-        variable = self.graph.op(atoms[0]).neurons.neuron.state.index(probe.attribute)
+        variable = group.rows.index(probe.attribute)
         columns = np.concatenate([columns for _, columns, _ in here])
         places = [numbers - self.graph.op(a).start + group.members[a] for a, _, numbers in here]
         # Who puts a recording together takes columns in increasing order.

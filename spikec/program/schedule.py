@@ -21,6 +21,7 @@ from spikec.program import layout as la
 from spikec.program.atoms import needs_library, neuron_group
 from spikec.program.demand import Demand, absorbed, demand
 from spikec.program.forms import Form, forms
+from spikec.program.membranes import Kept, kept
 from spikec.program.places import Assignment as Assignment
 from spikec.program.places import Places
 from spikec.program.places import Recorded as Recorded
@@ -353,20 +354,21 @@ class _Partition:
         return found
 
     def _neurons(self, prefix: str, names: list[str]) -> tuple[la.NeuronGroup, ...]:
-        groups: dict[tuple[str, bool], list[str]] = {}
+        groups: dict[tuple[Kept, bool], list[str]] = {}
         for name in names:
-            neuron = self.op(name).neurons.neuron
-            groups.setdefault((neuron.kind, needs_library(neuron, self.graph.dt)), []).append(name)
+            exact = needs_library(self.op(name).neurons.neuron, self.graph.dt)
+            groups.setdefault((kept(name, self.graph, self.model.dtype), exact), []).append(name)
         return tuple(
             neuron_group(
-                f"{kind}_{'exact_' if exact else ''}{prefix}",
+                f"{how.kind}_{'exact_' if exact else ''}{prefix}",
+                how,
                 [(n, self.op(n)) for n in members],
                 self.graph,
                 self.now.of.__getitem__,
                 self.sum_rows,
                 self.model.dtype,
             )
-            for (kind, exact), members in sorted(groups.items())
+            for (how, exact), members in sorted(groups.items())
         )
 
     # -------------------------------------------------------------------------------------- recordings

@@ -1,0 +1,176 @@
+"""LIF neurons that keep voltage and refractory time in one number: bit for bit as with one of each."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import inprocess
+import numpy as np
+import pytest
+from spike_runtime.ops.kernel import compiled
+from spike_runtime.ops.neurons import COLUMNS, Neurons
+
+from spikec import graph as g
+from spikec.frontend import loads
+from spikec.nef.neurons import LIF
+from spikec.program import layout as la
+from spikec.program import membranes
+from spikec.program.places import Assignment
+from spikec.program.schedule import schedule
+
+DT = 1e-3
+SIZES = (1, 15, 16, 100, 256, 50, 49)
+REALS = ("float32", "float64")
+
+
+def table() -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Atoms of which the activity is summed and nothing decoded; J is their bias."""
+    first = np.cumsum((0, *SIZES))[:-1]
+    atoms = np.zeros((len(SIZES), len(COLUMNS)), np.int64)
+    given = {"neuron": first, "count": SIZES, "current": -1, "activity": first}
+    for name, column in given.items():
+        atoms[:, COLUMNS.index(name)] = column
+    return atoms
+
+
+class Neuron:
+    """Neurons of one kind, given the currents of each step."""
+
+    def __init__(self, kind: str, real: str, exact: bool, parameters: list[float], state: Any) -> None:
+        self.step, self.state = compiled(Neurons(kind, real, exact)), np.array(state, real)
+        self.parameters = np.tile(np.array([1.0, *parameters], real), (len(SIZES), 1))
+        self.nothing = np.zeros(0, real)
+
+    def __call__(self, J: Any) -> Any:
+        sums, status = np.zeros(len(J), np.int64), np.zeros(2, np.int64)
+        self.step(
+            self.nothing, sums, self.state, status, table(), self.parameters, self.nothing, J, self.nothing
+        )
+        return sums
+
+
+@pytest.mark.parametrize("kind", ["lif", "adaptive_lif"])
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("real", REALS)
+def test_one_number_and_two_give_the_same_bytes(real: str, exact: bool, kind: str) -> None:
+    scalar, count = np.dtype(real).type, sum(SIZES)
+    spikes, at_once = 0, 0
+    # tau_ref + the time of the spike is at most dt for the first two, and many steps for the last.
+    for tau_ref, scale in itertools.product((0.0, 2e-4, DT, 0.002, 0.0141), (3.0, 50.0, 1e30)):
+        random = np.random.default_rng(11)
+        refractory = np.where(random.random(count) < 0.3, random.uniform(-2 * DT, 8 * DT, count), 0.0)
+        refractory = refractory.astype(real)
+        rests = refractory > scalar(DT)
+        voltage = np.where(rests, 0, random.uniform(0, 1, count)).astype(real)
+        adaptation = [np.zeros(count)] * (kind == "adaptive_lif")
+        given = [DT, 0.005 if exact else 0.02, tau_ref, 0.0, *([0.05, 0.7] if adaptation else [])]
+        packed = np.where(rests, -refractory, voltage)
+        one = Neuron(kind, real, exact, given, [packed, *adaptation])
+        two = Neuron(f"wide_{kind}", real, exact, given, [voltage, refractory, *adaptation])
+        for step in range(120):
+            J = (scale * random.normal(0.3, 1.0, count)).astype(real)
+            before = two.state[1] > scalar(DT)
+            fired = two(J)
+            assert one(J).tobytes() == fired.tobytes(), step
+            rows = ("membrane", *("adaptation" for _ in adaptation))
+            shown = membranes.read(one.state, rows, "voltage")
+            assert shown.tobytes() == two.state[0].tobytes()
+            left = np.where(two.state[1] > scalar(DT), two.state[1], 0)
+            assert membranes.read(one.state, rows, "refractory_time").tobytes() == left.tobytes()
+            assert one.state[1:].tobytes() == two.state[2:].tobytes()
+            spikes, at_once = spikes + int(fired.sum()), at_once + int(fired[before].sum())
+    assert spikes > 50_000
+    # Some spike in the very step in which their rest ends.
+    assert at_once > 100
+
+
+def test_what_is_not_a_number_stays_with_its_neuron() -> None:
+    """Two numbers for each neuron give the same then, too."""
+    count = sum(SIZES)
+    for real, exact in itertools.product(REALS, (False, True)):
+        given = [DT, 0.005 if exact else 0.02, 0.002, 0.0]
+        one = Neuron("lif", real, exact, given, np.zeros((1, count)))
+        two = Neuron("wide_lif", real, exact, given, np.zeros((2, count)))
+        for step in range(60):
+            J = np.full(count, 3.0 if step else np.nan, real)
+            J[::3] = 2.0
+            fired = one(J)
+            assert fired.tobytes() == two(J).tobytes()
+        assert fired.size == count
+
+
+TEXT = """
+input u(t) = 0.8 * sin(9*t)
+ensemble a(300, max_rates=uniform(100Hz, 200Hz), {options})
+connect u -> a
+probe a synapse 10ms as value
+probe a spikes as spikes
+"""
+
+
+def groups(text: str, dtype: str = "float32") -> list[la.NeuronGroup]:
+    graph = inprocess.prepared(loads(text))
+    atoms = {name: 0 for name, _ in graph.nodes(g.Atom)}
+    probes = {name: 0 for name, _ in graph.nodes(g.Probe)}
+    (layout,), _ = schedule(graph, Assignment(1, atoms, probes), dtype)
+    return [s for s in layout.stages if isinstance(s, la.NeuronGroup)]
+
+
+@pytest.mark.parametrize(
+    ("options", "probes", "kinds"),
+    [
+        ("neuron=lif", "", ["lif"]),
+        ("neuron=lif, initial_voltage=uniform(0, 1)", "", ["lif"]),
+        ("neuron=lif, initial_refractory_time=3ms", "", ["lif"]),
+        ("neuron=adaptive_lif, initial_voltage=uniform(0, 1)", "probe a adaptation", ["adaptive_lif"]),
+        ("neuron=lif", "probe a voltage", ["wide_lif"]),
+        ("neuron=lif", "probe a.neurons[7] refractory_time", ["wide_lif"]),
+        ("neuron=lif(min_voltage=-1)", "", ["wide_lif"]),
+        ("neuron=lif, initial_voltage=-0.1", "", ["wide_lif"]),
+        ("neuron=lif, initial_voltage=0.5, initial_refractory_time=3ms", "", ["wide_lif"]),
+        ("neuron=adaptive_lif", "probe a refractory_time", ["wide_adaptive_lif"]),
+    ],
+)
+def test_two_numbers_are_kept_where_both_are_recorded_or_needed(
+    options: str, probes: str, kinds: list[str]
+) -> None:
+    made = groups(TEXT.format(options=options) + probes)
+    assert [s.kind for s in made] == kinds
+    for stage in made:
+        wide = stage.kind.startswith("wide")
+        assert len(stage.rows) == len(stage.state["neurons"]) == 1 + wide + ("adaptive" in stage.kind)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        "lif",
+        "lif(tau_rc=5ms)",
+        "adaptive_lif(inc_n=0.02), initial_voltage=uniform(0, 1), initial_adaptation=0.1",
+    ],
+)
+def test_a_probe_of_the_voltage_changes_no_spike(neuron: str, dtype: str) -> None:
+    text = TEXT.format(options=f"neuron={neuron}")
+    runs = []
+    for given in (text, text + "probe a voltage as voltage"):
+        runs.append(inprocess.run_split(inprocess.prepared(loads(given)), 2, dtype, 400))
+    plain, probed = runs
+    assert len(plain["spikes"]) > 2000
+    assert probed.pop("voltage").max() > 0.9
+    for name, data in plain.items():
+        assert data.tobytes() == probed[name].tobytes()
+
+
+def test_the_initial_state_is_cast_before_it_is_compared_with_a_step() -> None:
+    """0.001 s in float32 is a little more than in float64, and not more than dt in either."""
+    neurons = g.Neurons(
+        size=2, path="a", dims=1, neuron=LIF(), radius=1.0, encoders=np.ones((2, 1)), gain=np.ones(2),
+        bias=np.zeros(2), points=lambda: np.zeros((0, 1)), seed=0,
+        initial_state={"voltage": np.array([0.3, 0.0]), "refractory_time": np.array([DT, 1.5 * DT])},
+    )  # fmt: skip
+    atom = g.Atom(size=2, neurons=neurons, start=0, targets=(), decoders=())
+    for dtype in REALS:
+        state = membranes.initial(atom, (membranes.MEMBRANE,), DT, dtype)
+        np.testing.assert_array_equal(state, np.array([[0.3, -1.5 * DT]], dtype))
