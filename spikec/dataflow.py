@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from spikec.errors import InvalidGraph, Span
 from spikec.records import dataclass
@@ -36,18 +36,22 @@ class Signal:
     dtype: str = "float"
 
 
-# Edges between two nodes, as in networkx: {number: {"port": ..., "signal": ..., "place": ...}}, never changed
-# in place.
-Edges: TypeAlias = dict[int, dict[str, Any]]
+class _Links(dict[str, Any]):
+    """Neighbours of a node, of the graph with that token: copies of a graph share them until one changes."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: object, *known: dict[str, Any]) -> None:
+        super().__init__(*known)
+        self.token = token
 
 
 class Graph:
     """A multigraph of operators: `op` on every node, `port` and `signal` on every edge.
 
-    Node names are paths of the model and sort deterministically.  The tables are those of networkx, which
-    `nx` lends them to; but passes over 200,000 operators go through here, so this class reads and changes
-    them itself: the views of networkx and its checks of each edge take several times as long, and importing
-    it takes as long as compiling a small model.
+    Node names are paths of the model and sort deterministically.  `nx` gives it to the algorithms of
+    networkx; but passes over 200,000 operators go through here, so this class keeps tables of its own:
+    networkx needs five dictionaries for each edge, and several times as long to read and change them.
     """
 
     def __init__(
@@ -58,23 +62,30 @@ class Graph:
         """
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory = sources or {}, memory
-        self._ops: dict[str, dict[str, Any]] = {}
-        self._into: dict[str, dict[str, Edges]] = {}
-        self._from: dict[str, dict[str, Edges]] = {}
+        self._ops: dict[str, Operator] = {}
+        # {reader: {source: (place, port, place, port, ...)}}, two for each edge, and {source: {reader: None}}
+        self._into: dict[str, _Links] = {}
+        self._from: dict[str, _Links] = {}
+        self._token = object()
         # What `input_ports` answered, until the inputs change: every pass asks several times.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
         self._edges = 0
-        # Nodes whose operator or inputs are other than when `verify` saw them last.
+        # Nodes whose operator or inputs are other than when `verify` saw them last; whether inputs are.
         self.changed: set[str] = set()
+        self.rewired = False
 
     @property
     def nx(self) -> networkx.MultiDiGraph:
-        """This graph for the algorithms of networkx: it sees what changes here, and is not changed itself."""
+        """This graph for the algorithms of networkx, as it is now."""
         import networkx
 
-        seen = networkx.MultiDiGraph(name=self.name)
-        seen._node, seen._pred, seen._succ = self._ops, self._into, self._from
-        return seen
+        made = networkx.MultiDiGraph(name=self.name)
+        made.add_nodes_from((name, {"op": op}) for name, op in self._ops.items())
+        for name in self._ops:
+            for source, port in self.input_ports(name):
+                op = self.op(source)
+                made.add_edge(source, name, port=port, signal=Signal(source, op.size, op.delay))
+        return made
 
     def __contains__(self, name: str) -> bool:
         return name in self._ops
@@ -88,9 +99,17 @@ class Graph:
     def add(self, name: str, op: Operator) -> str:
         if name in self._ops:
             raise InvalidGraph(f"two operators are named {name!r}")
-        self._ops[name], self._into[name], self._from[name] = {"op": op}, {}, {}
+        self._ops[name] = op
+        self._into[name], self._from[name] = _Links(self._token), _Links(self._token)
         self.changed.add(name)
         return name
+
+    def _links(self, table: dict[str, _Links], name: str) -> _Links:
+        """The neighbours of a node in a table, to be changed."""
+        links = table[name]
+        if links.token is not self._token:
+            links = table[name] = _Links(self._token, links)
+        return links
 
     def connect(self, source: str, target: str, port: str = "x", place: int | None = None) -> None:
         """Connect two nodes.  `place`: that of an edge which this one stands for; else after all others.
@@ -98,21 +117,16 @@ class Graph:
         Terms of a sum are added in the order of their places, so that what passes put in the place of
         something else is rounded as that would have been.
         """
-        op = self.op(source)
-        known = self._into[target].get(source, {})
         self._edges += 1
-        edge = {
-            "port": port,
-            "signal": Signal(source, op.size, op.delay),
-            "place": self._edges if place is None else place,
-        }
-        edges = {**known, len(known): edge}
-        self._into[target][source] = self._from[source][target] = edges
+        into = self._links(self._into, target)
+        into[source] = (*into.get(source, ()), self._edges if place is None else place, port)
+        self._links(self._from, source)[target] = None
+        self.rewired = True
         self._inputs_changed(target)
 
     def disconnect(self, source: str, target: str) -> None:
         """Remove all edges from `source` to `target`."""
-        del self._into[target][source], self._from[source][target]
+        del self._links(self._into, target)[source], self._links(self._from, source)[target]
         self._inputs_changed(target)
 
     def _inputs_changed(self, name: str) -> None:
@@ -121,7 +135,7 @@ class Graph:
 
     def op(self, name: str) -> Any:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
-        return self._ops[name]["op"]
+        return self._ops[name]
 
     def replace(self, name: str, op: Operator) -> None:
         """Give node `name` another operator; raises `InvalidGraph` where its signal has another size or delay
@@ -133,15 +147,15 @@ class Graph:
             raise InvalidGraph(
                 f"{name} sets {old.size} numbers after {old.delay} steps, what replaces it {new}"
             )
-        self._ops[name] = {"op": op}
+        self._ops[name] = op
         self.changed.add(name)
 
     def remove(self, name: str) -> None:
         for source in self._into.pop(name):
-            del self._from[source][name]
+            del self._links(self._from, source)[name]
         for target in self._from.pop(name):
             if target != name:
-                del self._into[target][name]
+                del self._links(self._into, target)[name]
                 self._inputs_changed(target)
         self.changed.discard(name)
         self._ports.pop(name, None)
@@ -151,7 +165,7 @@ class Graph:
         self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
     ) -> Iterator[tuple[str, Any]]:
         """(name, operator) of every node of a kind, in the order in which they were added."""
-        return ((name, data["op"]) for name, data in self._ops.items() if isinstance(data["op"], kind))
+        return ((name, op) for name, op in self._ops.items() if isinstance(op, kind))
 
     def inputs(self, name: str, port: str | None = None) -> list[str]:
         """Sources of the edges into `name` (on `port`), in the order of their places."""
@@ -162,9 +176,7 @@ class Graph:
         known = self._ports.get(name)
         if known is None:
             into = self._into[name].items()
-            found = [
-                (edge["place"], source, edge["port"]) for source, edges in into for edge in edges.values()
-            ]
+            found = [(place, source, port) for source, edges in into for place, port in _pairs(edges)]
             if len(found) > 1:
                 found.sort(key=itemgetter(0))
             known = tuple([(source, port) for _, source, port in found])
@@ -173,21 +185,20 @@ class Graph:
 
     def readers(self, name: str) -> list[tuple[str, str]]:
         """(reader, port) of every edge out of `name`."""
-        out = self._from[name].items()
-        return [(target, edge["port"]) for target, edges in out for edge in edges.values()]
+        return [(target, port) for target in self._from[name] for port in self._into[target][name][1::2]]
 
     def ends(self, name: str) -> list[tuple[str, str, int]]:
         """(reader, port, place) of every edge out of `name`: `connect` puts another node in its place."""
-        out = self._from[name].items()
-        return [(target, edge["port"], edge["place"]) for target, edges in out for edge in edges.values()]
+        out = self._from[name]
+        return [(target, port, place) for target in out for place, port in _pairs(self._into[target][name])]
 
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
-        made._ops = self._ops.copy()
-        made._into = {name: edges.copy() for name, edges in self._into.items()}
-        made._from = {name: edges.copy() for name, edges in self._from.items()}
-        made._ports, made.changed, made._edges = self._ports.copy(), self.changed.copy(), self._edges
+        made._ops, made._into, made._from = self._ops.copy(), self._into.copy(), self._from.copy()
+        made._ports, made.changed = self._ports.copy(), self.changed.copy()
+        made._edges, made.rewired = self._edges, self.rewired
+        self._token = object()  # neither may change what both have now
         return made
 
     def order(self) -> list[str]:
@@ -226,7 +237,7 @@ class Graph:
 
     def _undelayed_inputs(self) -> tuple[dict[str, int], list[str]]:
         """For every node how many others set a value that it reads in the same step; those that read none."""
-        delayed = {name for name, data in self._ops.items() if data["op"].delay}
+        delayed = {name for name, op in self._ops.items() if op.delay}
         waiting = {name: sum(s not in delayed for s in into) for name, into in self._into.items()}
         return waiting, [name for name, count in waiting.items() if not count]
 
@@ -236,6 +247,10 @@ class Graph:
 
         view = networkx.DiGraph()
         view.add_nodes_from(self._ops)
-        edges = ((s, t) for s, data in self._ops.items() if not data["op"].delay for t in self._from[s])
-        view.add_edges_from(edges)
+        view.add_edges_from((s, t) for s, op in self._ops.items() if not op.delay for t in self._from[s])
         return view
+
+
+def _pairs(edges: tuple[Any, ...]) -> Iterator[tuple[int, str]]:
+    """(place, port) of every edge between two nodes."""
+    return zip(edges[::2], edges[1::2], strict=True)

@@ -8,6 +8,7 @@ executing Python: a tree holds numbers, the time `t`, components `x[i]`, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,7 @@ def renumbered(expression: Expression, places: Sequence[int] | NDArray[np.int64]
     return expression
 
 
+@lru_cache(maxsize=64)
 def identity(dims: int) -> tuple[Expression, ...]:
     """The expressions `x[0], x[1], ...` of the identity function."""
     return tuple(Component(i) for i in range(dims))

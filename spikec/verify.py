@@ -77,10 +77,10 @@ def verify(graph: g.Graph) -> g.Graph:
     """
     changed = [name for name in graph if name in graph.changed] if graph.changed else []
     problems = [p for name in changed for p in _check_node(graph, name, graph.op(name))]
-    problems += _check_cycles(graph) if changed else []
+    problems += _check_cycles(graph) if graph.rewired else []
     if problems:
         raise InvalidGraph("\n".join(problems[:20]))
-    graph.changed.clear()
+    graph.changed, graph.rewired = set(), False
     return graph
 
 

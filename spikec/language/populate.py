@@ -43,6 +43,7 @@ _DISTRIBUTIONS = {
     "initial_adaptation": 0,
     "initial_recovery": 0,
 }
+_LIF = LIF()  # one for all, so that what is alike is seen to be
 # Arguments that give state before the first step, by what follows.
 _INITIAL = "initial_"
 
@@ -84,7 +85,7 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
 
 def _states(options: dict[str, Any]) -> tuple[str, ...]:
     """State variables of the neurons that `options` describe; none in direct mode."""
-    neuron = options.get("neuron", LIF())
+    neuron = options.get("neuron", _LIF)
     return () if neuron is None else neuron.state
 
 
@@ -181,8 +182,7 @@ def _ensemble(
     neurons, dims = sizes["neurons"], sizes["dims"]
     if options.get("neuron", True) is None:
         return Population(path, dims, span, neurons, None)
-    described = {"neuron": LIF(), **options}
-    op = Ensemble(size=neurons, span=span, path=path, dims=dims, seed=seed, **described)
+    op = Ensemble(size=neurons, span=span, path=path, dims=dims, seed=seed, **{"neuron": _LIF, **options})
     return Population(path, dims, span, neurons, op, noise)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,33 +47,33 @@ class Describer:
     """Makes tasks.  What many ensembles share, such as the distributions of an array, is looked at once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[object, bytes]] = {}
+        self._known: dict[tuple[int, ...], tuple[tuple[Any, ...], bytes]] = {}
+        self._start = hashlib.sha256(f"{VERSION} {arithmetic()}".encode()).digest()
 
     def task(self, name: str, op: Ensemble, decodings: Sequence[tuple[str, Decoding]]) -> Task:
-        pieces = [VERSION.encode(), arithmetic().encode(), *self._fields(op)]
-        for _, decoding in decodings:
-            pieces += self._fields(decoding)
-        return Task(name, op, tuple(decodings), hashlib.sha256(b"\0".join(pieces)).digest())
+        pieces = [self._start, self._fields(op), *(self._fields(decoding) for _, decoding in decodings)]
+        return Task(name, op, tuple(decodings), hashlib.sha256(b"".join(pieces)).digest())
 
-    def _fields(self, op: Ensemble | Decoding) -> Iterator[bytes]:
-        for field in _DESCRIBED[type(op)]:
-            value = getattr(op, field)
-            if type(value) in (int, float, bool, str):
-                yield f"{field}={type(value).__name__} {value!r}".encode()
-            else:
-                # The value is kept too: its number could be another's when it is gone.
-                known = self._known.get(id(value))
-                if known is None:
-                    digest = hashlib.sha256(b"".join(_pieces(value))).digest()
-                    known = self._known[id(value)] = (value, digest)
-                yield field.encode() + known[1]
+    def _fields(self, op: Ensemble | Decoding) -> bytes:
+        values = _DESCRIBED[type(op)](op)
+        key = tuple(map(id, values))
+        known = self._known.get(key)
+        if known is None:
+            # The values are kept too: their numbers could be others' when they are gone.
+            pieces = [type(op).__name__.encode(), *(_digest(value) for value in values)]
+            known = self._known[key] = (values, hashlib.sha256(b"".join(pieces)).digest())
+        return known[1]
 
 
-def _names(kind: type[Ensemble] | type[Decoding]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind) if f.name not in ("span", "path", "seed"))
+def _digest(value: object) -> bytes:
+    return hashlib.sha256(b"".join(_pieces(value))).digest()
 
 
-_DESCRIBED = {kind: _names(kind) for kind in (Ensemble, Decoding)}
+def _described(kind: type[Ensemble] | type[Decoding]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(f.name for f in fields(kind) if f.name not in ("span", "path", "seed")))
+
+
+_DESCRIBED = {kind: _described(kind) for kind in (Ensemble, Decoding)}
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,8 @@ def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
 
 def _constants(graph: g.Graph, name: str) -> bool:
     op = graph.op(name)
+    if not isinstance(op, g.TimeFunction | g.Function | g.Product):
+        return False
     sources = graph.inputs(name)
     if not all(isinstance(graph.op(s), g.Constant) for s in sources):
         return False
@@ -144,8 +146,10 @@ def _at_least(left: list[Filled], right: list[Filled], inner: int) -> int:
 
 
 def _single_terms(graph: g.Graph, name: str) -> bool:
+    if not isinstance(graph.op(name), g.Sum):
+        return False
     sources = graph.inputs(name)
-    if not isinstance(graph.op(name), g.Sum) or len(sources) != 1:
+    if len(sources) != 1:
         return False
     whole = isinstance(graph.op(sources[0]), IN_ONE_PIECE)
     ends = [end for end in graph.ends(name) if whole or isinstance(graph.op(end[0]), IN_ANY_PIECES)]
@@ -165,8 +169,7 @@ def _single_terms(graph: g.Graph, name: str) -> bool:
 def _relays(graph: g.Graph, name: str) -> bool:
     """Products read through a sum become products of the sum's own terms."""
     op = graph.op(name)
-    readers = graph.readers(name)
-    if not isinstance(op, g.Sum) or not readers or not graph.inputs(name):
+    if not isinstance(op, g.Sum) or not (readers := graph.readers(name)) or not graph.inputs(name):
         return False
     if not all(isinstance(graph.op(r), g.Product) and len(graph.readers(r)) == 1 for r, _ in readers):
         return False

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,18 +30,25 @@ KEPT = (g.Ensemble, g.Neurons, g.Atom, g.HostCall, g.ExactSum, g.Probe, pj.Proje
 def share(graph: g.Graph) -> g.Graph:
     """Merge equal operators until none is left; the first of equals stays."""
     result = graph.copy()
-    identities = {name: _identity(op) for name, op in result.nodes() if not isinstance(op, KEPT)}
-    while merged := _merge_once(result, identities):
+    identity = cache(lambda name: _identity(result.op(name)))
+    while merged := _merge_once(result, identity):
         log.info("share: %d operators merged", merged)
     return result
 
 
-def _merge_once(graph: g.Graph, identities: dict[str, Any]) -> int:
+def _merge_once(graph: g.Graph, identity: Callable[[str], Any]) -> int:
+    alone: dict[Any, str] = {}  # by what costs little to compare; few are alike in that
     first: dict[Any, str] = {}
     merged = 0
-    for name in [n for n in graph if n in identities]:
-        inputs = tuple(graph.input_ports(name))
-        kept = first.setdefault((identities[name], inputs), name)
+    for name, op in list(graph.nodes()):
+        if isinstance(op, KEPT):
+            continue
+        inputs = graph.input_ports(name)
+        other = alone.setdefault((type(op), inputs), name)
+        if other == name:
+            continue
+        first.setdefault((identity(other), inputs), other)
+        kept = first.setdefault((identity(name), inputs), name)
         if kept != name:
             for reader, port, place in graph.ends(name):
                 graph.connect(kept, reader, port, place)

@@ -75,6 +75,7 @@ class _Partition:
         self.cells = [n for n in neurons if isinstance(self.op(n).neurons, pj.Cells)]
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
+        self.ordered = [(n, self.op(n)) for n in model.order if n in self.demand]
         self.produced = dict.fromkeys(
             t
             for n in model.order
@@ -106,7 +107,7 @@ class _Partition:
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
-        return [n for n in self.model.order if n in self.demand and isinstance(self.op(n), kinds)]
+        return [name for name, op in self.ordered if isinstance(op, kinds)]
 
     # ------------------------------------------------------------------------------------------ layout
 

@@ -1,0 +1,79 @@
+"""The tables of a graph: copies are apart, edges keep their order, networkx sees the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from spikec import graph as g
+from spikec.errors import InvalidGraph
+from spikec.verify import verify
+
+
+def _model() -> g.Graph:
+    graph = g.Graph("test", 1e-3, 0)
+    for name in ("a", "b", "c"):
+        graph.add(name, g.Constant(size=1, value=(1.0,)))
+    graph.add("sum", g.Sum(size=1))
+    graph.add("loop", g.Delay(size=1, steps=2))
+    for source in ("b", "a", "b"):
+        graph.connect(source, "sum")
+    graph.connect("sum", "loop")
+    graph.connect("loop", "sum")
+    return graph
+
+
+def _described(graph: g.Graph) -> list[object]:
+    return [(n, graph.op(n), graph.input_ports(n), graph.readers(n), graph.ends(n)) for n in graph]
+
+
+def test_edges_keep_their_order() -> None:
+    graph = _model()
+    assert graph.inputs("sum") == ["b", "a", "b", "loop"]
+    assert graph.ends("b") == [("sum", "x", 1), ("sum", "x", 3)]
+    for reader, port, place in graph.ends("a"):
+        graph.connect("c", reader, port, place)
+    graph.disconnect("a", "sum")
+    assert graph.inputs("sum") == ["b", "c", "b", "loop"]
+    assert graph.readers("a") == []
+
+
+def test_neither_of_two_copies_sees_what_the_other_changes() -> None:
+    """Tables are shared until one of the two changes, whichever that is and however often they are copied."""
+    original = _model()
+    wanted = _described(original)
+    copies = [original.copy(), original.copy()]
+    copies.append(copies[0].copy())
+    for changed in (copies[0], original):
+        before = [_described(other) for other in (original, *copies) if other is not changed]
+        changed.connect("c", "sum")
+        changed.disconnect("b", "sum")
+        changed.replace("a", g.Constant(size=1, value=(2.0,)))
+        changed.remove("loop")
+        assert changed.inputs("sum") == ["a", "c"]
+        assert [_described(other) for other in (original, *copies) if other is not changed] == before
+    assert _described(copies[1]) == _described(copies[2]) == wanted
+
+
+def test_networkx_sees_the_same() -> None:
+    graph = _model()
+    seen = graph.nx
+    assert {name: data["op"] for name, data in seen.nodes.items()} == dict(graph.nodes())
+    edges = sorted((s, t, d["port"], d["signal"].delay) for s, t, d in seen.edges(data=True))
+    assert edges == [
+        ("a", "sum", "x", 0),
+        *[("b", "sum", "x", 0)] * 2,
+        ("loop", "sum", "x", 2),
+        ("sum", "loop", "x", 0),
+    ]
+
+
+def test_cycles_are_looked_for_where_edges_are_new() -> None:
+    graph = verify(_model())
+    assert not graph.rewired
+    copied = graph.copy()
+    copied.add("other", g.Sum(size=1))
+    copied.connect("sum", "other")
+    copied.connect("other", "sum")
+    with pytest.raises(InvalidGraph, match=r"a cycle without delay: .*other"):
+        verify(copied)
+    assert verify(graph) is graph
