@@ -139,7 +139,7 @@ class Relay:
     def _obey(self, order: frames.Frame) -> None:
         values = order.values
         if order.kind == "order":
-            self._workers[values["worker"]].tell(values["order"], **values["values"])
+            self._workers[values["worker"]].tell(values["order"], order.body, **values["values"])
         elif order.kind == "took":
             self._ahead[values["worker"]] -= values["bytes"]
         elif order.kind == "stop":

@@ -36,6 +36,12 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""Example: spike-run build/manifest.json --time 2s -o results --plot results.png
 
+    Learn for 10 s, then go on for another 5 s:
+
+    \b
+    spike-run build/manifest.json --time 10s --save-state learned.npz
+    spike-run build/manifest.json --time 5s --load-state learned.npz
+
     Exit code: 0 complete, 1 failed, 2 bad input, 130 stopped by Ctrl-C (143 by SIGTERM); what was recorded
     until then is kept.""",
 )
@@ -63,7 +69,27 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     help="Where the hosts of the model are, instead of what it was compiled with; here: all on this host.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, instead of the model's.")
-@click.option("--overwrite", is_flag=True, help="Replace the run in the output directory.")
+@click.option(
+    "--save-state",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Save to this file the state of the model after the last step, what it learned included.",
+)
+@click.option(
+    "--load-state",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Go on from a saved state, as if that run had not ended, in any number of partitions.",
+)
+@click.option(
+    "--load-weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Begin anew, but with what was learned according to a saved state.",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the run in the output directory, and the saved state."
+)
 @click.option(
     "--plot", type=click.Path(path_type=Path), help="Draw the probes to this file (.png, .svg, .pdf)."
 )
@@ -76,6 +102,9 @@ def main(
     transport: str,
     hosts: str | None,
     seed: int | None,
+    save_state: Path | None,
+    load_state: Path | None,
+    load_weights: Path | None,
     overwrite: bool,
     plot: Path | None,
     as_json: bool,
@@ -90,7 +119,10 @@ def main(
         path = find(manifest)
         _check_picture(plot)
         with _bar(show=not quiet) as progress:
-            run = launch.run(path, time, output, transport, seed, progress, overwrite, hosts=hosts)
+            run = launch.run(
+                path, time, output, transport, seed, progress, overwrite, hosts=hosts,
+                save_state=save_state, load_state=load_state, load_weights=load_weights,
+            )  # fmt: skip
     except (ManifestError, RunError) as error:
         _exit(2, f"error: {error}")
     except launch.RunFailedError as error:
@@ -100,9 +132,9 @@ def main(
     if plot:
         _draw(run, plot)
     if as_json:
-        click.echo(json.dumps(summary(run), indent=1))
+        click.echo(json.dumps(summary(run, save_state), indent=1))
     elif not quiet:
-        click.echo(describe(run, plot))
+        click.echo(describe(run, plot, save_state))
     if run.status == "stopped":
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
 
@@ -125,14 +157,19 @@ def _draw(run: Run, plot: Path) -> None:
         _exit(1, f"error: {error}\n  the results are in {run.path}")
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """The run in numbers: us per step of each partition, real-time factor, where the results are."""
+def summary(run: Run, state: Path | None = None) -> dict[str, Any]:
+    """The run in numbers: us per step of each partition, real-time factor, where the results are.
+
+    `state`: the file that the state was to be saved to.
+    """
     about = run.about
     return {
         "model": about.model,
         "status": about.status,
         "path": str(run.path),
         "probes": list(run.names),
+        "state": str(state) if state and about.status == "complete" else None,
+        "start_s": about.start * about.dt,
         "simulated_s": about.recorded * about.dt,
         "wall_s": about.wall,
         "real_time_factor": about.recorded * about.dt / about.wall if about.wall else None,
@@ -141,12 +178,14 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def describe(run: Run, plot: Path | None = None) -> str:
+def describe(run: Run, plot: Path | None = None, state: Path | None = None) -> str:
     """The summary as text for people."""
     about = run.about
     simulated = about.recorded * about.dt
     speed = f", {simulated / about.wall:.3g} times real time" if about.wall else ""
     lines = [f"{about.model}: {simulated:g} s simulated in {about.wall:.3g} s{speed}"]
+    if about.start:
+        lines[0] += f"; went on after {about.start * about.dt:g} s"
     if about.status == "stopped":
         lines[0] += f"; stopped before {about.steps * about.dt:g} s"
     lines.append(f"{'us per step':<12}" + "".join(f"{kind:>11}" for kind in _KINDS) + f"{'total':>11}")
@@ -156,6 +195,8 @@ def describe(run: Run, plot: Path | None = None) -> str:
     lines.append(f"results: {run.path} ({', '.join(run.names) or 'no probes'})")
     if plot:
         lines.append(f"picture: {plot}")
+    if state:
+        lines.append(f"state: {state if about.status == 'complete' else 'not saved, the run was stopped'}")
     return "\n".join(lines)
 
 

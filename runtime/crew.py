@@ -108,11 +108,11 @@ class Worker(Member):
         self.closed = not piece
         return piece
 
-    def tell(self, kind: str, **values: Any) -> None:
+    def tell(self, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
         """Send an order; a worker that is gone is noticed elsewhere."""
         self.channel.setblocking(True)
         with contextlib.suppress(OSError):
-            frames.send(self.channel, kind, **values)
+            frames.send(self.channel, kind, body, **values)
         self.channel.setblocking(False)
 
     def stop(self) -> None:

@@ -7,18 +7,21 @@ between several partitions (see `turns`): then `begin` comes before the steps of
 from __future__ import annotations
 
 import hashlib
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spike_runtime import kept
 from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
 from spike_runtime.eager import loop
 from spike_runtime.loop import loop_of
-from spike_runtime.manifest import Manifest, check_files
+from spike_runtime.manifest import Manifest, Partition, check_files
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.python import explained, functions
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
@@ -69,17 +72,7 @@ class Engine:
         part = manifest.partitions[partition]
         self.slots = _slots(manifest, partition)
         self.chunk = self._chunk_length()
-        self.constants = {
-            a.name: np.load(folder / a.file, mmap_mode="r", allow_pickle=False)
-            for a in part.arrays
-            if not a.state
-        }
-        self.constants = {name: np.asarray(value) for name, value in self.constants.items()}
-        self.state = {
-            a.name: np.load(folder / a.file, allow_pickle=False) if a.file else np.zeros(a.shape, a.dtype)
-            for a in part.arrays
-            if a.state
-        }
+        self.constants, self.state = _arrays(part, folder)
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
         if seed not in (None, manifest.seed):
@@ -106,6 +99,10 @@ class Engine:
         self._last = self._drained = 0
         self._behind = manifest.ahead
         self._begun = False
+        # Of a run whose state will be kept: the sums of the last steps, the newest first.
+        self._past: deque[NDArray[np.int64]] | None = None
+        self._kept: dict[str, NDArray[Any]] = {}
+        self._adopted = -1
 
     def compile(self) -> None:
         """Compile the program; its state stays as it is."""
@@ -178,6 +175,8 @@ class Engine:
             # What the first step of the others collects: the sums of the step before it.
             self._begun = True
             self._publish(first - 1, wires=len(self.constants.get("send_wires", ())))
+        if self._adopted == first - 1:
+            kept.await_others(self.segment, self.constants, first - 1)
         self._check()
 
     def end(self, first: int, done: int) -> None:
@@ -185,12 +184,18 @@ class Engine:
         self._last = first + done - 1 if done else max(self._last, first - 1)
         if self.state["status"][0] == FULL:
             self.state["status"][:] = OK
+        if self._past is not None and done:
+            self._past.appendleft(self.state["sums"].copy())
         if done == 0:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
 
     def look_ahead(self) -> None:
-        """The next step is run only for what is recorded of the last one: Python functions are not called."""
+        """The next step is run only for what is recorded of the last one: Python functions are not called,
+        and the state is that of before.
+        """
+        if self._past is not None:
+            self._kept = self.portable()
         if self._loaded:
             self._loaded.silent = True
 
@@ -203,6 +208,32 @@ class Engine:
         """Note that the state is now that of after `step`, and what is recorded begins there."""
         self._last = self._drained = step
         self._begun = step > 0
+
+    def remember(self) -> None:
+        """Keep what `portable` needs; each of the last steps must then be run by itself, as many as a message
+        holds.
+        """
+        window = next((wire.window for wire in self.manifest.wires if not wire.listed), 1)
+        self._past = deque([np.zeros_like(self.state["sums"])] * window, window)
+
+    def portable(self) -> dict[str, NDArray[Any]]:
+        """The state after the last step, as `kept` describes it."""
+        assert self._past is not None
+        return self._kept or kept.portable(self.constants, self.state, self._past, self._last)
+
+    def adopt(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Go on after `step` from a state as `portable` gives it.
+
+        All partitions must have done so before one begins.
+        """
+        kept.adopt(self.constants, self.state, arrays, step)
+        past = arrays.get("sums", self.state["sums"][None])
+        kept.send_again(self.segment, self.constants, self.state, past, step)
+        if self._past is not None:
+            self._past.extendleft(past[::-1])
+        self.rewind(step)
+        self._begun, self._adopted = True, step
+        self.segment[self.progress] = step
 
     def _check(self) -> None:
         """Raises `EngineError` where a step failed."""
@@ -251,6 +282,21 @@ class Engine:
         self.state["events_count"][0] = 0
         events: NDArray[np.int64] = self.state["events_buffer"][:, :count]
         return events
+
+
+def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """The constant arrays of a partition, mapped, and its state before the first step."""
+    constants = {
+        a.name: np.asarray(np.load(folder / a.file, mmap_mode="r", allow_pickle=False))
+        for a in part.arrays
+        if not a.state
+    }
+    state = {
+        a.name: np.load(folder / a.file, allow_pickle=False) if a.file else np.zeros(a.shape, a.dtype)
+        for a in part.arrays
+        if a.state
+    }
+    return constants, state
 
 
 def _slots(manifest: Manifest, partition: int) -> list[_Slot]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from spike_runtime.blocks import Block
 
 _LENGTH = struct.Struct("<I")
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,30 @@ def send_block(channel: socket.socket, block: Block) -> None:
         dtype=data.dtype.str,
         shape=data.shape,
     )
+
+
+def send_array(tell: Callable[..., None], partition: int, name: str, array: NDArray[Any]) -> None:
+    """Send an array of a partition in pieces, each by `tell(kind, body, ...)`; see `Arrays`."""
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    for start in range(0, max(1, len(data)), _PIECE):
+        about = {"partition": partition, "name": name, "dtype": array.dtype.str, "shape": array.shape}
+        tell("array", data[start : start + _PIECE], start=start, **about)
+
+
+class Arrays:
+    """Arrays that come in messages of kind "array", by partition and name."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, dict[str, NDArray[Any]]] = {}
+
+    def take(self, frame: Frame) -> None:
+        """Put a piece where it belongs."""
+        v = frame.values
+        arrays = self.of.setdefault(v["partition"], {})
+        if v["start"] == 0:
+            arrays[v["name"]] = np.empty(v["shape"], np.dtype(v["dtype"]))
+        whole = arrays[v["name"]].reshape(-1).view(np.uint8)
+        whole[v["start"] : v["start"] + len(frame.body)] = np.frombuffer(frame.body, np.uint8)
 
 
 def to_block(frame: Frame) -> Block:

@@ -16,7 +16,8 @@ class Task:
 
     manifest: its file on that host; bind: where they receive from other segments, "" where all partitions
     share one segment; run: a random number in hexadecimal that marks the frames of this run; engine:
-    "module:name" of what runs programs.
+    "module:name" of what runs programs.  The run goes on after step `start`, up to `steps`; state: from one
+    that it is told; save: at the end it tells its own.
     """
 
     manifest: str
@@ -27,6 +28,9 @@ class Task:
     run: str
     bind: str
     engine: str = ENGINE
+    start: int = 0
+    state: bool = False
+    save: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Job:
 
     local: the partitions that share its segment, dealt to so many workers, of which this is the one with that
     number; bind: where it receives from others, "" where there are none; core: the core to stay on, if any;
-    scratch: a folder to make for what compiling needs.
+    scratch: a folder to make for what compiling needs.  The rest as in `Task`.
     """
 
     manifest: str
@@ -49,6 +53,9 @@ class Job:
     core: int | None
     scratch: str
     engine: str = ENGINE
+    start: int = 0
+    state: bool = False
+    save: bool = False
 
     @property
     def shares(self) -> tuple[tuple[int, ...], ...]:

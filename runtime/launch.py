@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spike_runtime import crew, manifest, runfile, team
+from spike_runtime import crew, manifest, runfile, statefile, statemap, team
 from spike_runtime import hosts as hosts_file
 from spike_runtime.job import ENGINE, TRANSPORTS, Task
 from spike_runtime.manifest import Host, Manifest
@@ -20,6 +20,8 @@ from spike_runtime.record import Recorder, RecordError
 from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.statefile import Begin
+from spike_runtime.statemap import StateMap
 from spike_runtime.supervise import PartitionError, Progress, Signals, Supervisor, caught_signals
 
 # What `hosts` may be instead of a file.
@@ -50,6 +52,14 @@ class Plan:
     seed: int | None
     engine: str
     hosts: tuple[Host, ...]
+    begin: Begin
+    save_state: Path | None
+    places: StateMap | None
+
+    @property
+    def last(self) -> int:
+        """The last step."""
+        return self.begin.step + self.steps
 
     @property
     def teams(self) -> list[tuple[Host | None, tuple[int, ...]]]:
@@ -71,6 +81,9 @@ def run(
     overwrite: bool = False,
     engine: str = ENGINE,
     hosts: Path | str | None = None,
+    save_state: Path | str | None = None,
+    load_state: Path | str | None = None,
+    load_weights: Path | str | None = None,
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
@@ -80,6 +93,11 @@ def run(
     SIGTERM the run stops at a step and is returned with status "stopped".  `hosts`: a hosts file that says
     anew where the hosts of the model are; "here": all partitions run on this host.
 
+    `save_state`: a file for the state after the last step; a run that does not get there saves none.
+    `load_state`: go on from such a file, as if that run had not ended, in however many partitions both are;
+    the seed of the noise is then that of the file, unless given.  `load_weights`: begin anew, with what was
+    learned according to such a file.
+
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
     """
@@ -87,7 +105,17 @@ def run(
     model = manifest.load(path)
     folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
-    plan = Plan(path, model, _steps(model, time), folder, _transport(transport, where), seed, engine, where)
+    saved = Path(save_state) if save_state is not None else None
+    places = statemap.load(model, path.parent) if saved or load_state or load_weights else None
+    first = Begin()
+    if places:
+        first = statefile.begin(places, load_state, load_weights)
+    if saved:
+        statefile.check_place(saved, overwrite)
+    plan = Plan(
+        path, model, _steps(model, time), folder, _transport(transport, where),
+        first.noise if seed is None else seed, engine, where, first, saved, places,
+    )  # fmt: skip
     for host, partitions in plan.teams:
         if not _is_remote(host):
             manifest.check_present(model, path.parent, partitions)
@@ -107,16 +135,34 @@ def _execute(
         try:
             _start_workers(plan, supervisor, sockets, stack)
             ready = supervisor.prepare()
+            if ready and plan.begin.parts is not None:
+                ready = supervisor.adopt(plan.begin.parts, plan.begin.step)
         except PartitionError as error:
             raise RunFailedError(str(error), error.partition, None, error.details) from None
         if not ready:
             raise KeyboardInterrupt
         runfile.prepare_folder(plan.folder, overwrite)
         stack.callback(runfile.release_reserve, plan.folder)
-        _record(plan, supervisor, progress)
+        record = _record(plan, supervisor, progress)
+        if plan.save_state and record.status == "complete":
+            _save_state(plan, supervisor, record, plan.save_state)
 
 
-def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> None:
+def _save_state(plan: Plan, supervisor: Supervisor, record: RunFile, path: Path) -> None:
+    """Save the state that the workers gave after the last step."""
+    assert plan.places
+    if any(worker.state != "done" for worker in supervisor.workers):
+        cause = f"the run was interrupted when it was complete; its state was not saved to {path}"
+        raise RunFailedError(cause, None, open_run(plan.folder))
+    parts = [supervisor.arrays.of[p.index] for p in plan.manifest.partitions]
+    try:
+        statefile.save(path, statefile.of(plan.places, parts, record.seed, plan.last))
+    except OSError as error:
+        cause = f"the run is complete, but its state could not be saved to {path}: {error.strerror or error}"
+        raise RunFailedError(cause, None, open_run(plan.folder)) from None
+
+
+def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> RunFile:
     """From the first step to the last, then write how it ended."""
     record = _run_file(plan)
     start = clock.monotonic()
@@ -124,14 +170,16 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     spent = 0.0
     try:
         runfile.save(record, plan.folder)
-        recorder = Recorder(plan.manifest, plan.folder / runfile.STORE, plan.steps, record.seed)
+        recorder = Recorder(
+            plan.manifest, plan.folder / runfile.STORE, plan.last, record.seed, plan.begin.step
+        )
         spent = clock.process_time()
-        supervisor.run(recorder, plan.steps, progress)
-        recorded = recorder.finish()
+        supervisor.run(recorder, plan.last, progress, plan.begin.step)
+        recorded = recorder.finish() - plan.begin.step
     except (PartitionError, RecordError, OSError) as error:
         _fail(plan, supervisor, recorder, record, error)
     except BaseException as error:  # of the caller's `progress`, or an interrupt in another thread
-        recorded = _keep(supervisor, recorder, disk_works=True) if recorder else 0
+        recorded = _keep(plan, supervisor, recorder, disk_works=True) if recorder else 0
         cause = f"{type(error).__name__}: {error}"
         runfile.save(replace(record, status="failed", cause=cause, recorded=recorded), plan.folder)
         raise
@@ -142,6 +190,7 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     cause = f"signal {supervisor.signals.number}" if status == "stopped" else ""
     record = replace(record, status=status, cause=cause, recorded=recorded, times=times)
     runfile.save(replace(record, wall=clock.monotonic() - start, recorder=spent), plan.folder)
+    return record
 
 
 def _fail(
@@ -151,7 +200,7 @@ def _fail(
     runfile.release_reserve(plan.folder)
     recorded = 0
     if recorder:
-        recorded = _keep(supervisor, recorder, not isinstance(error, RecordError))
+        recorded = _keep(plan, supervisor, recorder, not isinstance(error, RecordError))
     partition = getattr(error, "partition", None)
     ended = replace(record, status="failed", cause=str(error), partition=partition, recorded=recorded)
     with contextlib.suppress(OSError):  # a full disk may refuse even this; the message below says it all
@@ -162,13 +211,13 @@ def _fail(
     raise RunFailedError(str(error), partition, found, getattr(error, "details", "")) from None
 
 
-def _keep(supervisor: Supervisor, recorder: Recorder, disk_works: bool) -> int:
-    """Write what can be written; gives the last step that the results hold."""
+def _keep(plan: Plan, supervisor: Supervisor, recorder: Recorder, disk_works: bool) -> int:
+    """Write what can be written; gives the number of steps that the results hold."""
     if disk_works:
         with contextlib.suppress(RecordError):
             supervisor.salvage(_SALVAGE)
-            return recorder.finish()
-    return recorder.abandon()
+            return recorder.finish() - plan.begin.step
+    return recorder.abandon() - plan.begin.step
 
 
 def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: contextlib.ExitStack) -> None:
@@ -180,7 +229,10 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
     for (host, partitions), bind in made:  # those elsewhere first: they take longest to start
         folder = Path(host.folder) if host and host.folder else plan.path.resolve().parent
         file = str(folder / plan.path.name)
-        task = Task(file, partitions, plan.steps, plan.seed, plan.transport, number, bind, plan.engine)
+        task = Task(
+            file, partitions, plan.last, plan.seed, plan.transport, number, bind, plan.engine,
+            plan.begin.step, plan.begin.parts is not None, plan.save_state is not None,
+        )  # fmt: skip
         try:
             if host and host.launch:
                 link = Link(host, task, manifest.sha256(plan.path), plan.path.resolve().parent)
@@ -226,6 +278,7 @@ def _run_file(plan: Plan) -> RunFile:
         seed=plan.manifest.seed if plan.seed is None else plan.seed,
         dt=plan.manifest.dt,
         steps=plan.steps,
+        start=plan.begin.step,
         transport=plan.transport,
         probes=tuple(probe.name for probe in plan.manifest.probes),
         pid=os.getpid(),

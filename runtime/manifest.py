@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SCHEMA = 4
-NAME = "manifest.json"
+NAME, STATE = "manifest.json", "state.json"
 
 T = TypeVar("T")
 
@@ -155,7 +155,8 @@ class Manifest:
     """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows.
 
     `hosts`: those that partitions name; none where all are on the host that runs the model.  `calls`: names
-    of the Python functions that programs call, by number.
+    of the Python functions that programs call, by number.  `state`: SHA-256 of the file `STATE`, which says
+    where the state of every object is.
     """
 
     model: str
@@ -170,6 +171,7 @@ class Manifest:
     plan: dict[str, Any] = field(default_factory=dict)
     compiler: str = ""
     calls: tuple[str, ...] = ()
+    state: str = ""
     schema: int = SCHEMA
 
     @property

@@ -31,15 +31,15 @@ class RecordError(Exception):
 
 
 class Recorder:
-    """Streams the probes of a run of `steps` steps to a new Zarr store at `path`.
+    """Streams the probes of a run of the steps after `start` up to `steps` to a new Zarr store at `path`.
 
     Raises `RecordError` where the disk refuses.
     """
 
-    def __init__(self, manifest: Manifest, path: Path, steps: int, seed: int) -> None:
+    def __init__(self, manifest: Manifest, path: Path, steps: int, seed: int, start: int = 0) -> None:
         self._manifest = manifest
-        self._complete = [0] * len(manifest.partitions)
-        self._step = 0
+        self._complete = [start] * len(manifest.partitions)
+        self._start = self._step = start
         self._series: list[Series] = []
         self._path = path
         self._shown, self._show_after = time.monotonic(), _SHOWN_EVERY
@@ -48,7 +48,7 @@ class Recorder:
             root = zarr.create_group(path, attributes=attributes)
         for probe in manifest.probes:
             with self._guard(probe):
-                self._series.append(series_of(root, probe, manifest, steps))
+                self._series.append(series_of(root, probe, manifest, steps, start))
 
     def add(self, block: Block) -> None:
         """Take what a part recorded."""
@@ -76,7 +76,7 @@ class Recorder:
 
     def abandon(self) -> int:
         """The disk refuses: keep what is written; gives the last step that all hold."""
-        step = min((series.written() for series in self._series), default=0)
+        step = min((series.written() for series in self._series), default=self._start)
         for series in self._series:
             with contextlib.suppress(OSError):
                 series.cut(step)

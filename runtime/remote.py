@@ -73,9 +73,9 @@ class RemoteWorker(Member):
             self.unread = 0
         return found
 
-    def tell(self, kind: str, **values: Any) -> None:
+    def tell(self, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
         """Send an order; a worker that is gone is noticed elsewhere."""
-        self.link.tell("order", worker=self.link.workers.index(self), order=kind, values=values)
+        self.link.tell("order", body, worker=self.link.workers.index(self), order=kind, values=values)
 
     def stop(self) -> None:
         """Ask it, and all on its host, to stop at the next border of a step."""
@@ -131,18 +131,18 @@ class Link:
             raise OSError(f"host {host.name}: cannot run {host.launch[0]}: {error.strerror}") from None
         finally:
             there.close()
-        limits = {"patience": PATIENCE, "credit": CREDIT}
+        limits: dict[str, Any] = {"patience": PATIENCE, "credit": CREDIT}
         self.tell("begin", task=asdict(task), sha256=sha256, spike=spike(), **limits)
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def tell(self, kind: str, **values: Any) -> None:
+    def tell(self, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
         """Send a message; that the agent is gone is noticed where it is listened to."""
         self._said = time.monotonic()
         try:
             self._socket.settimeout(_SEND_WITHIN)
-            frames.send(self._socket, kind, **values)
+            frames.send(self._socket, kind, body, **values)
         except TimeoutError:
             self._lost(f"lost its host: the agent there took no message for {_SEND_WITHIN:g} s")
         except OSError:

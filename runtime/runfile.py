@@ -38,8 +38,9 @@ class RunFile:
     """Contents of `run.json`.
 
     status: "running", "complete", "stopped" (by a signal) or "failed"; then `cause` says why, and `partition`
-    where, if that is known.  steps: asked for; recorded: steps that the results hold.  wall: seconds from the
-    first step to the last; recorder: seconds of processor time that this process took to record meanwhile.
+    where, if that is known.  steps: asked for; recorded: steps that the results hold.  start: the step that
+    it went on after, 0 where it began anew.  wall: seconds from the first step to the last; recorder: seconds
+    of processor time that this process took to record meanwhile.
     """
 
     model: str
@@ -55,6 +56,7 @@ class RunFile:
     cause: str = ""
     partition: int | None = None
     recorded: int = 0
+    start: int = 0
     wall: float = 0.0
     recorder: float = 0.0
     times: tuple[Times, ...] = field(default=())

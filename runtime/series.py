@@ -51,7 +51,8 @@ class Series(Protocol):
         """The last step up to which everything is on disk, as far as that is known."""
 
 
-def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> Series:
+def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int, start: int = 0) -> Series:
+    """What is recorded of `probe` in the steps after `start` up to `steps`."""
     about = {
         "probe": probe.name,
         "target": probe.target,
@@ -65,8 +66,8 @@ def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int) ->
     }
     group = root.create_group(group_name(probe.name), attributes=about)
     if probe.kind == "events":
-        return Events(group, probe, manifest)
-    return Samples(group, probe, manifest, steps)
+        return Events(group, probe, manifest, start)
+    return Samples(group, probe, manifest, steps, start)
 
 
 def chunk_samples(columns: int, itemsize: int) -> int:
@@ -85,16 +86,20 @@ def columns_of(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.int64] | slice
 
 
 class Samples:
-    """Probes with a sample at every `every`-th step: values from one part each, or integers to be summed."""
+    """Probes with a sample at every `every`-th step: values from one part each, or integers to be summed.
 
-    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int) -> None:
+    Samples are counted from those on that the run itself takes.
+    """
+
+    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int, start: int) -> None:
         self._probe, self._dtype, self._dt = probe, np.dtype(manifest.precision), manifest.dt
         self._chunk = chunk_samples(probe.size, self._dtype.itemsize)
         self._scale = -np.array(probe.exponents, np.int32)
         self._columns = [columns_of(part.ranges) for part in probe.parts]
         self._pending: dict[int, NDArray[Any]] = {}
         self._whole = self._on_disk = self._timed = 0  # chunks; samples
-        self._samples = steps // probe.every
+        self._start, self._before = start, start // probe.every
+        self._samples = self._count(steps)
         self._time = _times(group, TIME_CHUNK, "time", self._samples)
         about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
         self._value = group.create_array(
@@ -108,7 +113,12 @@ class Samples:
             attributes=about,
         )
 
+    def _count(self, step: int) -> int:
+        """Samples up to a step."""
+        return step // self._probe.every - self._before
+
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:
+        first -= self._before
         for start, stop in _spans(first, first + len(data), self._chunk):
             chunk, offset = self._buffer(start // self._chunk), start % self._chunk
             rows, piece = slice(offset, offset + stop - start), data[start - first : stop - first]
@@ -118,20 +128,20 @@ class Samples:
                 chunk[rows, self._columns[part]] = piece
 
     def advance(self, step: int) -> None:
-        while (self._whole + 1) * self._chunk <= step // self._probe.every:
+        while (self._whole + 1) * self._chunk <= self._count(step):
             self._write((self._whole + 1) * self._chunk)
             del self._pending[self._whole]
             self._whole += 1
 
     def show(self, step: int) -> None:
-        if (samples := step // self._probe.every) > self._on_disk:
+        if (samples := self._count(step)) > self._on_disk:
             self._write(samples)
 
     def written(self) -> int:
-        return self._on_disk * self._probe.every
+        return max(self._start, (self._before + self._on_disk) * self._probe.every)
 
     def cut(self, step: int) -> None:
-        if (samples := step // self._probe.every) < self._samples:
+        if (samples := self._count(step)) < self._samples:
             _shorten(self._value, (samples, self._probe.size))
             _shorten(self._time, (samples,))
 
@@ -159,20 +169,21 @@ class Samples:
         """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
         while self._timed < stop:
             end = min(self._timed + TIME_CHUNK, self._samples)
-            self._time[self._timed : end] = np.arange(self._timed + 1, end + 1) * self._probe.every * self._dt
+            numbers = self._before + np.arange(self._timed + 1, end + 1)
+            self._time[self._timed : end] = numbers * self._probe.every * self._dt
             self._timed = end
 
 
 class Events:
     """Spikes: numbers step * size + neuron of all parts, merged in their order."""
 
-    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest) -> None:
+    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, start: int) -> None:
         self._dt, self._size = manifest.dt, max(1, probe.size)
         self._pending: list[list[NDArray[np.int64]]] = [[] for _ in probe.parts]
         self._merged: list[NDArray[np.int64]] = []  # of the chunk that is not whole
         self._count = self._whole = 0  # events in `_merged`; events in whole chunks
         self._last = 0  # the last step of which an event is on disk
-        self._written = 0  # the last step of which all are
+        self._written = start  # the last step of which all are
         self._time = _times(group, EVENTS_CHUNK, "event", 0)
         self._neuron = group.create_array(
             "neuron",

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,15 @@ class Engine(Protocol):
     def look_ahead(self) -> None:
         """The next step is run only for what is recorded of the last one."""
 
+    def remember(self) -> None:
+        """Be ready to give the state at the end."""
+
+    def portable(self) -> dict[str, NDArray[Any]]:
+        """The state after the last step (see `kept`)."""
+
+    def adopt(self, arrays: dict[str, NDArray[Any]], step: int) -> None:
+        """Go on after `step`, from a state."""
+
 
 @dataclass(eq=False)
 class _Member:
@@ -70,30 +79,35 @@ class Steps:
         layout: SegmentLayout,
         sent: Sequence[Ring] = (),
         ahead: int = 0,
+        start: int = 0,
     ) -> None:
         """`sent`: rings from these partitions to those of other workers; `ahead`: steps to run more than are
-        asked for (see `Manifest.ahead`).
+        asked for (see `Manifest.ahead`).  All go on after step `start`.
         """
         self.at, self._ahead = partitions[0], ahead
         self._turns, self._segment, self._sent = turns, segment, sent
         self._members = [
-            _Member(p, engine, layout.control(p)) for p, engine in zip(partitions, engines, strict=True)
+            _Member(p, engine, layout.control(p), done=start)
+            for p, engine in zip(partitions, engines, strict=True)
         ]
-        self._start = self._last = 0
+        self._began, self._start, self._last = start, 0, start
 
     @property
     def done(self) -> int:
         """The last step that all have completed."""
         return min(member.done for member in self._members)
 
-    def run(self, outbox: Outbox, steps: int, chunk: int) -> None:
-        """Run up to step `steps`, or until the run is stopped; raises what goes wrong in a partition."""
+    def run(self, outbox: Outbox, steps: int, chunk: int, single: int = 0) -> None:
+        """Run up to step `steps`, or until the run is stopped; raises what goes wrong in a partition.
+
+        So many of the last steps are a chunk of their own each (`single`).
+        """
         self._start, self._last = time.perf_counter_ns(), steps
         try:
-            self._give(chunk)
+            self._give(chunk, single)
             while (place := self._run()) != STOPPED:
                 self._hand_over(place, outbox)
-                self._give(chunk)
+                self._give(chunk, single)
             for place in self._unfinished():
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
@@ -115,7 +129,7 @@ class Steps:
             compute = max(0, self._turns.busy(place) - inside - exchange)
             spent = compute + exchange + member.recording
             waiting = max(0, member.ended - self._start - spent)
-            steps = min(member.done, self._last)
+            steps = min(member.done, self._last) - self._began
             found[member.partition] = Times(steps, compute, exchange, waiting, member.recording)
         return found
 
@@ -134,7 +148,7 @@ class Steps:
             self.at = self._members[self._turns.place].partition
             raise
 
-    def _give(self, chunk: int) -> None:
+    def _give(self, chunk: int, single: int) -> None:
         """Let all begin a chunk that are done with the last one and not too far ahead."""
         farthest = self.done + AHEAD * chunk
         for place, member in enumerate(self._members):
@@ -144,7 +158,9 @@ class Steps:
                 if member.done == self._last:
                     member.engine.look_ahead()
                 member.engine.begin(member.first)
-                self._turns.give(place, max(min(self._last, member.done + chunk), member.first))
+                border = self._last - single
+                end = min(border, member.done + chunk) if member.done < border else member.first
+                self._turns.give(place, end)
 
     def _hand_over(self, place: int, outbox: Outbox) -> None:
         """What a partition recorded since it began its chunk."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from numpy.typing import NDArray
 from spike_runtime import crew, frames
 from spike_runtime.crew import Member, Worker
 from spike_runtime.manifest import Manifest, ManifestError
@@ -113,6 +114,7 @@ class Supervisor:
     links: list[Link] = field(default_factory=list)
     recorder: Recorder | None = None
     times: dict[int, Times] = field(default_factory=dict)
+    arrays: frames.Arrays = field(default_factory=frames.Arrays)  # of the state, at the end
     _kills: int = field(default_factory=crew.kernel_kills)
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
@@ -139,13 +141,31 @@ class Supervisor:
             self._serve(lambda: self._all("connected") or bool(self.signals.count))
         return not self.signals.count
 
+    def adopt(self, state: Sequence[dict[str, NDArray[Any]]], step: int) -> bool:
+        """Let all take the state of their partitions after `step`; False where a signal came before.
+
+        Raises as `prepare`.
+        """
+        for worker in self.workers:
+            for partition in worker.partitions:
+                for name, array in state[partition].items():
+                    frames.send_array(worker.tell, partition, name, array)
+            worker.tell("state")
+            worker.recorded = dict.fromkeys(worker.partitions, step)
+        self._serve(lambda: self._all("adopted") or bool(self.signals.count))
+        return not self.signals.count
+
     @property
     def _chunk(self) -> int:
         """One chunk for all: who is ahead by some waits, and must not wait for one that waits for it."""
         return min(worker.chunk for worker in self.workers)
 
-    def run(self, recorder: Recorder, steps: int, progress: Callable[[Progress], None] | None) -> None:
-        """Let the workers go and record until all are done, or a signal came and all have stopped."""
+    def run(
+        self, recorder: Recorder, steps: int, progress: Callable[[Progress], None] | None, begin: int = 0
+    ) -> None:
+        """Let the workers go on after step `begin`, up to `steps`, and record until all are done, or a signal
+        came and all have stopped.
+        """
         self.recorder = recorder
         start = time.monotonic()
         self._moved = (start, [])
@@ -161,8 +181,9 @@ class Supervisor:
             done = self._all("done") or self.signals.count > 1 or self.signals.overdue
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
-                step = min(step for worker in self.workers for step in worker.progress)
-                progress(Progress(min(step, steps), steps, self.manifest.dt, shown - start))
+                step = max(begin, min(step for worker in self.workers for step in worker.progress))
+                step = min(step, steps) - begin
+                progress(Progress(step, steps - begin, self.manifest.dt, shown - start))
             return done
 
         self._serve(finished)
@@ -253,6 +274,8 @@ class Supervisor:
             worker.state = "done"
             found = (Times(**times) for times in values["times"])
             self.times |= dict(zip(worker.partitions, found, strict=True))
+        elif frame.kind == "array":
+            self.arrays.take(frame)
         elif frame.kind == "failed":
             self._refuse(worker, values["reason"], values["cause"], values["partition"])
         else:

@@ -54,6 +54,9 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
                 core=pinned[number] if rings else None,
                 scratch=f"{tempfile.gettempdir()}/spike-{task.run[:16]}-{partitions[0]}",
                 engine=task.engine,
+                start=task.start,
+                state=task.state,
+                save=task.save,
             )
             worker = nursery.start(job, segment, descriptor)
             stack.callback(worker.end)

@@ -14,8 +14,9 @@ import shutil
 import socket
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,12 +92,14 @@ class _Worker:
             for self.at in job.partitions if job.bind else ():
                 self._pumps.append(_pump(job, self.at, plan, layout, segment))
             engines = self._engines(plan, layout, segment)
-            turns = Turns(plan, layout, segment, job.partitions, [engine.entry for engine in engines])
-            chunk = self._connect(min(engine.chunk for engine in engines))
+            entries = [engine.entry for engine in engines]
+            turns = Turns(plan, layout, segment, job.partitions, entries, job.start)
+            chunk = self._connect(min(engine.chunk for engine in engines), engines)
             own = set(job.partitions)
             leaving = [k for k, w in enumerate(plan.wires) if w.source in own and w.target not in own]
             sent = [layout.ring(k) for k in leaving]
-            self._run(Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead), chunk)
+            steps = Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead, job.start)
+            self._run(steps, chunk, engines, max((wire.window for wire in plan.wires), default=1))
             self._expect("close")
         finally:
             for pump in self._pumps:
@@ -112,7 +115,7 @@ class _Worker:
                 engines.append(make(plan, Path(job.manifest).parent, self.at, segment, layout, job.seed))
         return engines
 
-    def _connect(self, chunk: int) -> int:
+    def _connect(self, chunk: int, engines: Sequence[Engine]) -> int:
         """Be ready, and go when all are; gives the chunk of all."""
         frames.send(self._channel, "ready", chunk=chunk, endpoints=[pump.endpoint for pump in self._pumps])
         if self._pumps:
@@ -124,16 +127,31 @@ class _Worker:
                 self.at = partition
                 pump.await_greetings()
             frames.send(self._channel, "connected")
+        self._adopt(engines)
         return int(self._expect("go").values["chunk"])
 
-    def _run(self, steps: Steps, chunk: int) -> None:
-        """All steps, then the times that they took."""
+    def _adopt(self, engines: Sequence[Engine]) -> None:
+        """Take the state that the run begins with, where it goes on from one."""
+        for engine in engines if self._job.save else ():
+            engine.remember()
+        if not self._job.state:
+            return
+        given = frames.Arrays()
+        while (frame := frames.receive(self._channel)).kind == "array":
+            given.take(frame)
+        for partition, engine in zip(self._job.partitions, engines, strict=True):
+            self.at = partition
+            engine.adopt(given.of.get(partition, {}), self._job.start)
+        frames.send(self._channel, "adopted")
+
+    def _run(self, steps: Steps, chunk: int, engines: Sequence[Engine], window: int) -> None:
+        """All steps, then the state after them, where it is to be kept, and the times that they took."""
         for pump in self._pumps:
             pump.start()
         job = self._job
         try:
             with Outbox(self._channel, len(job.partitions)) as outbox:
-                steps.run(outbox, job.steps, chunk)
+                steps.run(outbox, job.steps, chunk, window - 1 if job.save else 0)
         finally:
             self.at = steps.at
         for partition, pump in zip(job.partitions, self._pumps, strict=False):
@@ -141,6 +159,10 @@ class _Worker:
             # It stops the program, which then ends early but well.
             if pump.failure and steps.done < job.steps:
                 raise pump.failure
+        if job.save and steps.done == job.steps:
+            for partition, engine in zip(job.partitions, engines, strict=True):
+                for name, array in engine.portable().items():
+                    frames.send_array(partial(frames.send, self._channel), partition, name, array)
         times = steps.times()
         frames.send(self._channel, "done", times=[asdict(times[p]) for p in job.partitions])
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from spike_runtime.manifest import NAME, Manifest, find, load
+from spike_runtime.manifest import NAME, STATE, Manifest, find, load
 
 from spikec import frontend, models
 from spikec.errors import model_error
@@ -187,7 +187,9 @@ def check_output(folder: Path) -> None:
             "name another folder with -o, or empty it first",
         )
     others = [
-        p.name for p in sorted(folder.glob("*")) if p.name != NAME and not p.name.startswith("partition_")
+        p.name
+        for p in sorted(folder.glob("*"))
+        if p.name not in (NAME, STATE) and not p.name.startswith("partition_")
     ]
     if others:
         raise model_error(

@@ -36,7 +36,7 @@ LAYERS = {
     "program.places program.membranes program.calls program.cells program.learned program.rates "
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",
-    "output": "program.codegen program.emit dump",
+    "output": "program.codegen program.state program.emit dump",
     "whole": "pipeline sessions",
     "Nengo": "nengo.*",
     "networks": "network.*",

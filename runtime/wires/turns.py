@@ -67,7 +67,9 @@ class Turns:
         segment: Words,
         partitions: Sequence[int],
         entries: Sequence[Entry],
+        start: int = 0,
     ) -> None:
+        """All go on after step `start`."""
         self._segment, self._seat = segment, layout.seat(partitions[0])
         self._state = np.zeros((len(partitions), COLUMNS), np.int64)
         into = [_windowed(in_wire_table(layout, manifest, p), manifest) for p in partitions]
@@ -78,7 +80,7 @@ class Turns:
             self._state[1:, end - 1] = self._state[:-1, end]
         for state, entry in zip(self._state, entries, strict=True):
             state[[LOOP, PROGRESS, TABLE, STATUS]] = entry.loop, entry.progress, entry.table, entry.status
-            state[NEXT] = 1
+            state[NEXT] = start + 1
         self._turn = np.zeros(1, np.int64)
         self.run()  # compiles
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from spikec.program.calls import Python, numbers
 from spikec.program.cells import adjacency
 from spikec.program.codegen import program
 from spikec.program.schedule import Recorded
+from spikec.program.state import state_map
 
 HERE = "localhost"
 
@@ -90,6 +92,7 @@ def emit(
             plan=plan,
             compiler=compiler,
             calls=tuple(graph.op(name).call for name in numbers(graph)),
+            state=_state_map(graph, layouts, draft),
         )
         (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
         draft.chmod(0o755)
@@ -165,6 +168,13 @@ def _partition(
 def _python(folder: Path, file: str, python: Python) -> mf.Python:
     (folder / file).write_bytes(python.pickle)
     return mf.Python(file, hashlib.sha256(python.pickle).hexdigest(), python.calls)
+
+
+def _state_map(graph: g.Graph, layouts: Sequence[la.Layout], folder: Path) -> str:
+    """Write where the state is; gives the SHA-256 of the file."""
+    text = json.dumps(state_map(graph, layouts), separators=(",", ":"))
+    (folder / mf.STATE).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:

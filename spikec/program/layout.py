@@ -8,6 +8,7 @@ signals of this step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -165,6 +166,19 @@ class SpikeEvents(Stage):
     """Recordings of spikes that are kept as lists; array probes."""
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Whose state is in the arrays of a partition: nodes with the components that are there, in order.
+
+    `memory`: synapses and delays, stage after stage; `weights`: of each the place of the first in the vector,
+    and the rows.
+    """
+
+    memory: tuple[tuple[str, NDArray[np.int64]], ...]
+    carried: tuple[tuple[str, NDArray[np.int64]], ...]
+    weights: Mapping[str, tuple[int, NDArray[np.int64]]]
+
+
 @dataclass(frozen=True)
 class SpikeExchange:
     """Messages that list spikes, one every `window` steps: their words at the most by target, and whether any
@@ -212,6 +226,7 @@ class Layout:
     window: int
     spikes: SpikeExchange
     late: NDArray[np.int64]
+    held: Held
 
     @property
     def stages(self) -> tuple[Stage, ...]:

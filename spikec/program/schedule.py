@@ -162,6 +162,7 @@ class _Partition:
             window=wires.window,
             spikes=la.SpikeExchange(lists.window, lists.sent(self.index), lists.receives(self.index)),
             late=self._wire_rows([(n, self.rows(n)) for n in self.lag if n in self.produced]),
+            held=la.Held(self.memory, tuple((n, self.rows(n)) for n in carried), self.weights),
         )
 
     def _wire_rows(self, wire: Sequence[Crossing]) -> Ints:
@@ -225,7 +226,9 @@ class _Partition:
             made.append(stages.state_space([entry[1:] for entry in general], dtype))
         if late:
             made.append(stages.delays([entry[1:] for entry in late], dtype))
-        self._append([entry[0] for entry in (*low, *general, *late)])
+        names = [entry[0] for entry in (*low, *general, *late)]
+        self.memory = tuple((n, self.rows(n)) for n in names)
+        self._append(names)
         return tuple(made)
 
     def _append(self, names: Iterable[str]) -> None:

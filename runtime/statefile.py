@@ -1,0 +1,198 @@
+"""Files that hold the state of a model, so that another run goes on from it: NumPy's `.npz`.
+
+The arrays are those of `statemap`, by their keys, such as "weights/a->b.weights"; numpy.load opens them.
+Beside them lies `about`: JSON that says of which model they are, after how many steps, and their shapes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from spike_runtime.runfile import RunError
+from spike_runtime.statemap import Arrays, Entry, StateMap
+
+FORMAT, ABOUT = 1, "about"
+_LISTED = 5  # differences that are told one by one
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """The state of a model after `step`.  `noise`: the seed of its noise, which `seed` is not always."""
+
+    model: str
+    seed: int
+    noise: int
+    dt: float
+    precision: str
+    step: int
+    shapes: dict[str, tuple[int, ...]]
+    arrays: Arrays = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Begin:
+    """What a run begins with: the step that it goes on after, the state of every partition, and the seed of
+    the noise, where a file says it.
+    """
+
+    step: int = 0
+    parts: list[Arrays] | None = None
+    noise: int | None = None
+
+
+def begin(places: StateMap, state: Path | str | None, weights: Path | str | None) -> Begin:
+    """From a file to go on from (`state`), or one of which the learned weights alone are taken (`weights`).
+
+    Raises `RunError` where there is no such file, or it does not fit the model.
+    """
+    if state and weights:
+        raise RunError("--load-weights takes what was learned, --load-state everything; give one of them")
+    if state:
+        saved = load(Path(state))
+        _check(saved, places, places.entries, Path(state))
+        return Begin(saved.step, places.scatter(saved.arrays, saved.step), saved.noise)
+    if weights:
+        saved = load(Path(weights))
+        learned = [entry for entry in places.entries if entry.kind in ("weights", "inverse")]
+        if not learned:
+            raise RunError("the model learns nothing: it has no weights that could be loaded")
+        _check(saved, places, learned, Path(weights))
+        return Begin(0, places.scatter({e.key: saved.arrays[e.key] for e in learned}, 0))
+    return Begin()
+
+
+def check_place(path: Path, overwrite: bool) -> None:
+    """Make the folder that `path` is to be in.
+
+    Raises `RunError` where the state could not be saved to `path` at the end of a run.
+    """
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make {path.parent}: {error.strerror}; save the state elsewhere") from None
+    if path.is_dir():
+        raise RunError(f"{path} is a folder; give the name of a file with --save-state")
+    if path.exists() and not overwrite:
+        raise RunError(f"{path} exists; give another file with --save-state, or --overwrite")
+
+
+def of(places: StateMap, parts: list[Arrays], noise: int, step: int) -> Saved:
+    """What is saved of a run whose partitions are in these states."""
+    about = places.manifest
+    shapes = {entry.key: entry.shape for entry in places.entries}
+    arrays = places.gather(parts)
+    return Saved(about.model, about.seed, noise, about.dt, about.precision, step, shapes, arrays)
+
+
+def save(path: Path, saved: Saved) -> None:
+    """Write the file, which appears when it is whole.  Raises `OSError`."""
+    about = {f.name: getattr(saved, f.name) for f in fields(saved) if f.name != "arrays"} | {"format": FORMAT}
+    path = path.absolute()
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            # Names come with "file" and the like as they may: not as keyword arguments.
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, array in {ABOUT: np.array(json.dumps(about)), **saved.arrays}.items():
+                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, 0o666 & ~_umask())
+        os.replace(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+def _umask() -> int:
+    """What this process takes from the rights of new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(path: Path) -> Saved:
+    """Read a file; raises `RunError` where there is none, or it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {}
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+        about = json.loads(str(arrays.pop(ABOUT)))
+        if about.pop("format") != FORMAT:
+            raise RunError(f"{path} was written by another version of Spike; save the state again")
+        about["shapes"] = {key: tuple(shape) for key, shape in about["shapes"].items()}
+        saved = Saved(**about, arrays=arrays)
+        _check_arrays(saved)
+    except OSError as error:
+        raise RunError(
+            f"cannot read {path}: {error.strerror or error}; make it with spike-run --save-state"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError) as error:
+        raise RunError(
+            f"{path} is not a state of a model, or is damaged: {error}; make it with spike-run --save-state"
+        ) from None
+    return saved
+
+
+def _check_arrays(saved: Saved) -> None:
+    """Raises `ValueError` where arrays are not what the file says of them."""
+    if saved.arrays.keys() != saved.shapes.keys():
+        raise ValueError("arrays are missing")
+    for key, array in saved.arrays.items():
+        if key.startswith("spikes/"):
+            rows, size = saved.shapes[key]
+            fine = array.dtype == np.int64 and array.ndim == 2 and array.shape[1] == 2
+            fine = fine and bool(((array >= 0) & (array < [rows, size])).all())
+        else:
+            fine = array.shape == saved.shapes[key] and array.dtype == saved.precision
+        if not fine:
+            raise ValueError(f"{key} is not what the file says of it")
+
+
+def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) -> None:
+    """Raises `RunError` where the `wanted` arrays of the model are not in a file, or not alike."""
+    model = places.manifest
+    for what, there, here, option in (
+        ("steps of {} s", saved.dt, model.dt, f"--dt {saved.dt:g}s"),
+        ("precision {}", saved.precision, model.precision, f"--precision {saved.precision}"),
+        ("seed {}", saved.seed, model.seed, f"--seed {saved.seed}"),
+    ):
+        if there != here:
+            raise RunError(
+                f"{path} is of {what.format(there)}, the model was compiled with {what.format(here)}; "
+                f"compile it with {option}"
+            )
+    different = []
+    for entry in wanted:
+        shape = saved.shapes.get(entry.key)
+        if shape is None:
+            different.append(f"{entry.kind} {entry.name}: not in the file")
+        elif shape != entry.shape:
+            sizes = f"{_size(shape)} in the file, {_size(entry.shape)} in the model"
+            different.append(f"{entry.kind} {entry.name}: {sizes}")
+    if len(wanted) == len(places.entries):
+        known = {entry.key for entry in wanted}
+        surplus = [key.partition("/") for key in sorted(saved.shapes) if key not in known]
+        different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]
+    if different:
+        more = [f"and {len(different) - _LISTED} more"] if len(different) > _LISTED else []
+        remedy = "compile the model that it is of, or take what was learned alone with --load-weights"
+        lines = [f"{path} is not of this model; {remedy}", *different[:_LISTED], *more]
+        raise RunError("\n  ".join(lines))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,148 @@
+"""The state of a model, saved at one cut and loaded at another: going on is as never having stopped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import continued
+import inprocess
+import numpy as np
+import pytest
+import test_windows
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+from spike_runtime import statemap
+from test_cut import dealt
+
+from spikec import graph as g
+from spikec.frontend import loads
+
+LEARNING = """
+seed 4
+input wave(t) = [sin(30 * t), 0.5 * cos(20 * t)]
+ensemble e0(513, dims=2)
+ensemble e1(520)
+ensemble teacher(200)
+connect wave -> e0
+connect wave[1] -> teacher
+connect e0 -> e1 via x[0] * x[1] learning pes(rate=2e-3) as product
+connect e0[0] -> e1 via x learning rls(rate=2e-3, pre_synapse=8ms) as square
+connect teacher -> e1 learning voja(rate=0.05) as near
+connect e0.neurons -> teacher.neurons transform gaussian(0, 0.0001)
+    learning [oja(rate=2e-6), bcm(rate=1e-9)] as own
+connect teacher -> product.pes transform -1
+connect e1 -> product.pes
+connect teacher -> square.rls synapse 3ms
+probe e1 synapse 10ms as decoded
+probe product.weights every 7ms as weights
+probe e0 spikes
+"""
+SOURCES = """
+seed 5
+input steps = piecewise(0s: 0.3, 11ms: -0.6, 30ms: 0.9)
+input pictures = present_input([[0.2], [-0.7], [0.4]], each=5ms)
+input noise = filtered_noise(synapse=alpha(4ms), std=0.1)
+input walk = brown_noise(std=0.5)
+input signal = white_signal(period=50ms, high=100Hz)
+ensemble e0(600, neuron=adaptive_lif(inc_n=0.02), noise=white_noise(std=0.05))
+ensemble e1(520, neuron=poisson_spiking(lif_rate))
+ensemble e2(260, neuron=izhikevich)
+ensemble e3(100, neuron=sigmoid)
+use legendre_delay(200, order=3, theta=20ms) as late
+connect steps -> e0
+connect pictures -> e1
+connect noise -> e0
+connect walk -> e2
+connect signal -> late.in
+connect late.out -> e3
+connect e0 -> e1 synapse alpha(3ms)
+connect e1 -> e2 via x^2 synapse triangle(6ms)
+connect e2 -> e0 synapse lowpass(10ms)
+connect e3 -> e1 transform 0.2 synapse none delay 4ms
+connect e1.neurons -> e0.neurons transform gaussian(0, 0.0001) synapse 3ms
+probe e2 synapse 5ms as decoded
+probe e0 spikes
+probe e0 adaptation every 3ms
+probe e2 voltage every 4ms
+probe late.out synapse 4ms as delayed
+"""
+CELLS = """
+seed 6
+dt 0.1ms
+let cell = lif_delta(tau_m=20ms, tau_ref=2ms, threshold=20, reset=10)
+population e0(600, neuron=cell, drive=poisson(rate=21kHz, weight=0.1))
+population e1(520, neuron=cell, drive=poisson(rate=22kHz, weight=0.1))
+population alone(30, neuron=cell, current=25)
+connect e0 -> e0 transform fixed_indegree(60, weight=0.2) delay 1.5ms
+connect e0 -> e1 transform fixed_indegree(60, weight=0.2) delay 0.7ms
+connect e1 -> e0 transform fixed_probability(0.05, weight=-0.8) delay 0.4ms
+connect e1 -> alone transform fixed_indegree(9, weight=-0.3) delay 0.9ms
+probe e0 spikes
+probe e1 spikes
+probe alone voltage every 3ms
+"""
+# By model: its text, precision and steps.
+MODELS = {
+    "windows": (test_windows.MODEL, "float32", 64),
+    "learning": (LEARNING, "float32", 60),
+    "sources": (SOURCES, "float64", 70),
+    "cells": (CELLS, "float32", 400),
+}
+
+
+@cache
+def prepared(name: str) -> g.Graph:
+    return inprocess.prepared(loads(MODELS[name][0]))
+
+
+@cache
+def whole(name: str) -> tuple[dict[str, np.ndarray], statemap.Arrays]:
+    _, dtype, steps = MODELS[name]
+    made = continued.run(prepared(name), dealt(prepared(name), 1, 0), dtype, steps)
+    assert all(values.any() for values in made[0].values())
+    return made
+
+
+@cache
+def begun(name: str, partitions: int, deal: int, cut: int) -> tuple[dict[str, np.ndarray], statemap.Arrays]:
+    return continued.run(prepared(name), dealt(prepared(name), partitions, deal), MODELS[name][1], cut)
+
+
+def check(name: str, cut: int, before: tuple[int, int], after: tuple[int, int]) -> None:
+    """`cut` steps at the cut (partitions, seed of the deal) `before`, the rest at that of `after`."""
+    _, dtype, steps = MODELS[name]
+    first, state = begun(name, *before, cut)
+    deal = dealt(prepared(name), *after)
+    rest, end = continued.run(prepared(name), deal, dtype, steps - cut, state, cut)
+    expected, last = whole(name)
+    for probe, values in expected.items():
+        both = np.concatenate([first[probe], rest[probe]])
+        assert both.tobytes() == values.tobytes(), probe
+    assert end.keys() == last.keys()
+    for key, values in last.items():
+        assert end[key].dtype == values.dtype
+        assert end[key].tobytes() == values.tobytes(), key
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_going_on_is_as_never_having_stopped(name: str, before: int, after: int) -> None:
+    check(name, {"windows": 31, "learning": 23, "sources": 29, "cells": 187}[name], (before, 5), (after, 9))
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)
+@given(st.data())
+def test_any_step_and_any_cut_will_do(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(("windows", "cells")))
+    cut = data.draw(st.integers(1, MODELS[name][2] - 1))
+    cuts = [(data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2**32))) for _ in range(2)]
+    note(f"{name}: {cut} steps at {cuts[0]}, the rest at {cuts[1]}")
+    check(name, cut, *cuts)

@@ -1,0 +1,253 @@
+"""Runs that save their state, and runs that go on from it: the commands, files, transports, mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import test_windows
+from conftest import Tiny
+from spike_runtime import launch, statefile
+from spike_runtime.results import Run, open_run
+from spike_runtime.runfile import RunError
+
+import spikec
+
+
+def joined(runs: list[Run], name: str) -> list[np.ndarray]:
+    """What several runs recorded of a probe: its times, then values or neurons."""
+    found = [run.probe(name) for run in runs]
+    if found[0].attrs["kind"] == "events":
+        return [
+            np.concatenate([f.values for f in found]),
+            np.concatenate([f["neuron"].values for f in found]),
+        ]
+    return [np.concatenate([f["time"].values for f in found]), np.concatenate([f.values for f in found])]
+
+
+def same(whole: Run, *parts: Run) -> None:
+    """Runs one after the other recorded what one did."""
+    for name in whole.names:
+        for expected, found in zip(joined([whole], name), joined(list(parts), name), strict=True):
+            assert found.dtype == expected.dtype
+            assert found.tobytes() == expected.tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def halves(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """The first 201 ms of the tiny model, which no sample every 5 ms ends with, and the state after them."""
+    folder = tmp_path_factory.mktemp("halves")
+    return tiny.compiled.run("201ms", folder / "run", save_state=folder / "state.npz"), folder / "state.npz"
+
+
+def test_a_run_goes_on_where_another_ended(tiny: Tiny, halves: tuple[Run, Path], tmp_path: Path) -> None:
+    first, state = halves
+    second = tiny.compiled.run("99ms", tmp_path / "b", load_state=state, save_state=tmp_path / "b.npz")
+    third = tiny.compiled.run("200ms", tmp_path / "c", load_state=tmp_path / "b.npz", transport="tcp")
+    same(tiny.run, first, second, third)
+    assert (second.about.start, second.about.recorded, third.about.start) == (201, 99, 300)
+    assert second.measured[0]["compute"] > 0
+    assert "0.099 s of 0.099 s" in repr(second)
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_other_partitions_and_transports_go_on_in_mid_window(tmp_path: Path) -> None:
+    made = {n: spikec.compile_text(test_windows.MODEL, n, tmp_path / f"n{n}") for n in (1, 3)}
+    whole = made[1].run("64ms", tmp_path / "whole", save_state=tmp_path / "whole.npz")
+    expected = (tmp_path / "whole.npz").read_bytes()
+    for before, after, transport in ((1, 3, "ipc"), (3, 1, "ring"), (3, 3, "ring")):
+        name = tmp_path / f"{before}-{after}"
+        state, end = name.with_suffix(".a.npz"), name.with_suffix(".b.npz")
+        how = "ring" if before == 1 else "tcp"
+        first = made[before].run("31ms", tmp_path / f"{name}-a", how, save_state=state)
+        rest = made[after].run("33ms", tmp_path / f"{name}-b", transport, load_state=state, save_state=end)
+        same(whole, first, rest)
+        assert end.read_bytes() == expected
+
+
+def test_arrays_can_be_read_with_numpy(halves: tuple[Run, Path]) -> None:
+    with np.load(halves[1]) as arrays:
+        about = json.loads(str(arrays["about"]))
+        assert arrays["neurons/both.voltage"].shape == (120,)
+        assert arrays["neurons/both.voltage"].dtype == np.float32
+        assert (about["model"], about["step"], about["dt"]) == ("tiny", 201, 0.001)
+
+
+def test_the_commands(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
+    def spike_run(*arguments: str) -> Any:
+        command = ["spike-run", str(tiny.compiled.path), *arguments]
+        done = subprocess.run(command, env=commands, cwd=tmp_path, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = spike_run("-t", "200ms", "-o", "a", "--save-state", "states/a.npz")
+    assert code == 0
+    assert out.splitlines()[-1] == "state: states/a.npz"
+    arguments = ("-t", "300ms", "-o", "b", "--load-state", "states/a.npz", "--save-state", "states/a.npz")
+    code, out, err = spike_run(*arguments, "--json")
+    assert (code, out) == (2, "")
+    assert err == "error: states/a.npz exists; give another file with --save-state, or --overwrite\n"
+    code, out, _ = spike_run(*arguments, "--json", "--overwrite")
+    summary = json.loads(out)
+    assert code == 0
+    assert (summary["start_s"], summary["simulated_s"], summary["state"]) == (0.2, 0.3, "states/a.npz")
+    same(tiny.run, open_run(tmp_path / "a"), open_run(tmp_path / "b"))
+    code, out, _ = spike_run("-t", "1ms", "-o", "c", "--load-state", "states/a.npz")
+    assert "; went on after 0.5 s" in out
+
+
+def test_a_run_that_is_stopped_saves_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    def stop(now: Any) -> None:
+        if now.step:
+            threading.Timer(0, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    run = tiny.compiled.run("1000s", tmp_path / "run", progress=stop, save_state=tmp_path / "s" / "a.npz")
+    assert run.status == "stopped"
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_state_leaves_the_results(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "old.npz").write_bytes(b"old")
+    monkeypatch.setattr(np.lib.format, "write_array", refuse)
+    with pytest.raises(launch.RunFailedError) as caught:
+        tiny.compiled.run("5ms", tmp_path / "run", save_state=tmp_path / "old.npz", overwrite=True)
+    cause = f"the run is complete, but its state could not be saved to {tmp_path / 'old.npz'}"
+    assert str(caught.value) == f"{cause}: No space left on device"
+    assert open_run(tmp_path / "run").status == "complete"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.npz", "run"]
+    assert (tmp_path / "old.npz").read_bytes() == b"old"
+
+
+# ------------------------------------------------------------------------------------------- learned weights
+
+LEARNER = """
+model learner
+param n = 100
+input wave(t) = sin(30 * t)
+ensemble pre(n)
+ensemble post(50)
+connect wave -> pre
+connect pre -> post via 0 learning pes(rate=1e-3) as learned
+connect post -> learned.pes
+connect wave -> learned.pes transform -1 synapse none
+probe learned.weights as weights
+"""
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_what_was_learned_begins_another_run(tmp_path: Path) -> None:
+    state = tmp_path / "learned.npz"
+    first = spikec.compile_text(LEARNER, 1).run("50ms", tmp_path / "a", save_state=state)
+    larger = spikec.compile_text(LEARNER + "\nprobe post synapse 7ms as more\n", 1)
+    with pytest.raises(RunError, match=r"filter probe more\.filter: not in the file"):
+        larger.run("3ms", load_state=state)
+    begun = larger.run("3ms", tmp_path / "b", load_weights=state)
+    assert begun.about.start == 0
+    assert begun.probe("weights").values[0].tobytes() == first.probe("weights").values[-1].tobytes()
+    with np.load(state) as arrays:
+        assert arrays["weights/pre->post.weights"].any()
+    fewer = spikec.compile_text(LEARNER, 1, parameters={"n": 80})
+    with pytest.raises(
+        RunError, match=r"\n  weights pre->post.weights: 1 x 100 in the file, 1 x 80 in the model$"
+    ):
+        fewer.run("3ms", load_weights=state)
+
+
+# ------------------------------------------------------------------------------------------------- mistakes
+
+
+def refused(compiled: spikec.Compiled, tmp_path: Path, **options: Any) -> str:
+    """What is said of bad input, before anything is written."""
+    with pytest.raises(RunError) as caught:
+        compiled.run("5ms", tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path], tmp_path: Path) -> None:
+    state = halves[1]
+    text = tiny.source.read_text()
+
+    def said(text: str, **options: Any) -> str:
+        return refused(spikec.compile_text(text, **options), tmp_path, load_state=state).replace(
+            str(state), "F"
+        )
+
+    changed = text.replace("ensemble result(n)", "ensemble result(n)\nensemble other(7)\nprobe other voltage")
+    assert said(changed, parameters={"n": 50}) == (
+        "F is not of this model; compile the model that it is of, or take what was learned alone with "
+        "--load-weights\n"
+        "  neurons both.refractory_time: 120 in the file, 100 in the model\n"
+        "  neurons both.voltage: 120 in the file, 100 in the model\n"
+        "  neurons other.refractory_time: not in the file\n"
+        "  neurons other.voltage: not in the file\n"
+        "  neurons result.refractory_time: 60 in the file, 50 in the model\n"
+        "  and 1 more"
+    )
+    assert said(text, dt="0.5ms") == (
+        "F is of steps of 0.001 s, the model was compiled with steps of 0.0005 s; compile it with --dt 0.001s"
+    )
+    assert said(text, precision="float64") == (
+        "F is of precision float32, the model was compiled with precision float64; "
+        "compile it with --precision float32"
+    )
+    assert said(text, seed=8) == (
+        "F is of seed 0, the model was compiled with seed 8; compile it with --seed 0"
+    )
+    fewer = "\n".join(line for line in text.splitlines() if not line.startswith("probe result"))
+    assert "\n  neurons result.voltage: not in the model\n" in said(fewer)
+
+
+def test_what_is_no_state_is_refused(tiny: Tiny, halves: tuple[Run, Path], tmp_path: Path) -> None:
+    def said(**options: Any) -> str:
+        return refused(tiny.compiled, tmp_path, **options)
+
+    remedy = "make it with spike-run --save-state"
+    assert said(load_state=tmp_path / "none") == f"cannot read none: No such file or directory; {remedy}"
+    whole = halves[1].read_bytes()
+    for name, data in {"text": b"weights", "empty": b"", "half": whole[: len(whole) // 2]}.items():
+        (tmp_path / name).write_bytes(data)
+        message = said(load_state=tmp_path / name)
+        assert message.startswith(f"{name} is not a state of a model, or is damaged: ")
+        assert message.endswith(remedy)
+    place = whole.index(b"voltage.npy") + 400
+    (tmp_path / "bad").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert "bad is not a state of a model, or is damaged: Bad CRC-32 for file" in said(
+        load_state=tmp_path / "bad"
+    )
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    assert said(load_state=tmp_path / "other.npz").startswith("other.npz is not a state of a model")
+    np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
+    assert said(load_state=tmp_path / "pickled.npy").startswith("pickled.npy is not a state of a model")
+    assert said(load_weights=halves[1]) == "the model learns nothing: it has no weights that could be loaded"
+    both = "--load-weights takes what was learned, --load-state everything; give one of them"
+    assert said(load_weights=halves[1], load_state=halves[1]) == both
+    (tmp_path / "folder").mkdir()
+    message = "folder is a folder; give the name of a file with --save-state"
+    assert said(save_state=tmp_path / "folder") == message
+    (tmp_path / "file").touch()
+    assert said(save_state=tmp_path / "file" / "state.npz").startswith("cannot make file: ")
+
+
+def test_a_file_with_spikes_that_cannot_be_is_damaged(halves: tuple[Run, Path], tmp_path: Path) -> None:
+    saved = statefile.load(halves[1])
+    for spikes in ([[0, 9]], [[5, 0]], [[-1, 0]], [[0.0, 1.0]], [0, 1]):
+        saved.arrays["spikes/p"], saved.shapes["spikes/p"] = np.array(spikes), (5, 9)
+        statefile.save(tmp_path / "bad.npz", saved)
+        with pytest.raises(RunError, match="damaged: spikes/p is not what the file says of it"):
+            statefile.load(tmp_path / "bad.npz")
+    saved.arrays["spikes/p"] = np.array([[4, 8]])
+    statefile.save(tmp_path / "good.npz", saved)
+    assert statefile.load(tmp_path / "good.npz").arrays["spikes/p"].tolist() == [[4, 8]]
