@@ -118,6 +118,8 @@ def main(
     try:
         path = find(manifest)
         _check_picture(plot)
+        if not quiet:
+            _announce(path)
         with _bar(show=not quiet) as progress:
             run = launch.run(
                 path, time, output, transport, seed, progress, overwrite, hosts=hosts,
@@ -137,6 +139,20 @@ def main(
         click.echo(describe(run, plot, save_state))
     if run.status == "stopped":
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
+
+
+def _announce(path: Path) -> None:
+    """Say what Python of the user's own a run will execute."""
+    from spike_runtime.manifest import load
+
+    for part in load(path).partitions:
+        if part.python:
+            calls = [what for call in part.python.calls for what in call]
+            more = f" and {len(calls) - 3} more" if len(calls) > 3 else ""
+            click.echo(
+                f"note: partition {part.index} runs Python of the model: {', '.join(calls[:3])}{more}",
+                err=True,
+            )
 
 
 def _check_picture(plot: Path | None) -> None:

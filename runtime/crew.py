@@ -26,6 +26,7 @@ from spike_runtime.job import Job
 from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT_STEP, WAIT_WIRE
 
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
+STANDARD_ERROR = 2
 _TAIL = 4000
 PIECE = 1 << 20
 
@@ -165,15 +166,18 @@ class Nursery:
                 start_new_session=True,  # Ctrl-C and Ctrl-Z go to the supervisor only
             )
 
-    def start(self, job: Job, segment: NDArray[np.int64], descriptor: int) -> Worker:
+    def start(self, job: Job, segment: NDArray[np.int64], descriptor: int, heard: bool = False) -> Worker:
         """Have the worker of a job started, with shared memory `segment` of that descriptor.
 
+        What it prints is kept, as the cause where it fails; where it is `heard`, it goes to the standard
+        error of this process.
         Raises `OSError` where the nursery is gone.
         """
         here, there = socket.socketpair()
         log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `Worker.end`)
+        output = STANDARD_ERROR if heard else log.fileno()
         with there:
-            socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, log.fileno()])
+            socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, output])
         here.setblocking(False)
         return Worker(job.partitions, Child(self, self._born()), here, segment, log, job.scratch)
 

@@ -68,6 +68,8 @@ def _birth(jobs: socket.socket, own: tuple[int, int]) -> bool:
     channel, segment, log = descriptors
     os.dup2(log, 1)
     os.dup2(log, 2)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     for descriptor in (log, jobs.fileno(), 0, *own):
         os.close(descriptor)
     # No clean-up at the end: there is nothing left to write, and what was inherited is not this process's to

@@ -58,6 +58,8 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
                 state=task.state,
                 save=task.save,
             )
-            worker = nursery.start(job, segment, descriptor)
+            # Python of the model may print, for people to see.
+            heard = any(manifest.partitions[p].python for p in job.partitions)
+            worker = nursery.start(job, segment, descriptor, heard)
             stack.callback(worker.end)
             yield worker

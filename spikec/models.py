@@ -25,6 +25,9 @@ ONLY_LANGUAGE = {
     "memory_limit": ("--memory-limit", "leave it out: Nengo builds a network without looking at memory"),
 }
 
+# The seed of the simulator is one more.
+LAST_SEED = 2**31 - 2
+
 
 @dataclass(frozen=True)
 class Model:
@@ -96,6 +99,8 @@ def load(
         raise model_error(
             f"a step of {found.dt:g} s is not possible", "give a time above 0, such as --dt 1ms"
         )
+    if found.seed is not None and not 0 <= found.seed <= LAST_SEED:
+        raise model_error(f"{found.seed} is not a seed of Nengo", f"give a number from 0 to {LAST_SEED}")
     file = network(target)
     from spikec.nengo.compiling import compilable
 

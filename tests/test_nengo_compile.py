@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from converted import nengo
-from spike_runtime.results import Run
+from spike_runtime import cli as run_cli
+from spike_runtime.launch import RunFailedError
+from spike_runtime.results import Run, open_run
 
 import spikec
-from spikec import models
+from spikec import cli, models
 from spikec.nengo import Simulator
 from spikec.nengo.compiling import precise
 
@@ -81,12 +86,28 @@ with nengo.Network(seed=3) as net:
     nengo.Probe(leaky, synapse=0.01)
     nengo.Probe(a.neurons)
     nengo.Probe(c.neurons, "voltage")
+    nengo.Probe(c.neurons[20:23], "adaptation")
     nengo.Probe(taught, "weights", sample_every=0.05)
     nengo.Probe(stimulus[1])
+    nengo.Probe(b.neurons, synapse=0.01)
+    filtered = nengo.Connection(b, c, synapse=nengo.Alpha(0.01))
+    nengo.Probe(filtered)
+    nengo.Probe(filtered, sample_every=0.01)
 '''
+# What stays Python: all else is computed in compiled code.
+CALLS = (
+    (
+        "the process Steps of random",
+        "the process WhiteNoise of white",
+        "the function noted (model.py:9)",
+        "the function Leaky",
+        "the process Lowpass of leaky.2",
+    ),
+)
 NAMES = (
     "shown", "rare", "the_product", "the_product.2", "note", "leaky", "leaky.2", "a.neurons", "c.voltage",
-    "taught.weights", "stimulus",
+    "c.adaptation",
+    "taught.weights", "stimulus", "the_product.neurons", "filtered", "filtered.2",
 )  # fmt: skip
 
 
@@ -116,8 +137,8 @@ def simulated(target: str, **options: object) -> list[np.ndarray]:
 def assert_same(run: Run, expected: list[np.ndarray]) -> None:
     for name, want in zip(run.names, expected, strict=True):
         got = run.probe(name).values
-        assert np.abs(want).max() > 0, name
-        np.testing.assert_array_equal(got, want.reshape(len(want), -1), err_msg=name)
+        assert not len(want) or np.abs(want).max() > 0, name
+        np.testing.assert_array_equal(got, want.reshape(got.shape), err_msg=name)
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3])
@@ -129,8 +150,10 @@ def test_a_compiled_network_gives_what_the_simulator_gives(folder: Path, partiti
     run = compiled.run(TIME, folder / "run")
     assert run.names == NAMES
     assert len(compiled.manifest.partitions) == partitions
-    owners = [p.index for p in compiled.manifest.partitions if p.python]
-    assert len(owners) == 1
+    (python,) = [p.python for p in compiled.manifest.partitions if p.python]
+    assert python.calls == CALLS
+    # Programs record what synapses give at the end of a step in the step after.
+    assert [p.name for p in compiled.manifest.probes if p.ahead] == ["filtered", "filtered.2"]
     (folder / "model.py").write_text(MODEL, encoding="utf-8")
     (folder / "beside.py").write_text("def squared(x):\n    return x**2\n", encoding="utf-8")
     assert_same(run, simulated("model.py:net"))
@@ -144,3 +167,170 @@ def test_single_precision_and_another_step_and_seed(folder: Path) -> None:
     with precise("float32"), Simulator(found.network, 0.0005, progress_bar=False) as simulator:
         simulator.run_steps(STEPS)
         assert_same(run, [simulator.data[probe] for probe in simulator.model.probes])
+
+
+def command(main: object, *arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result
+
+
+def refusal(*arguments: object) -> str:
+    """What is said of bad input, of which nothing is written."""
+    result = command(cli.main, *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert not Path("build").exists()
+    return result.stderr
+
+
+def test_the_commands_compile_check_inspect_and_run_networks(folder: Path) -> None:
+    checked = command(cli.main, "check", "model.py:net")
+    assert checked.stdout.splitlines() == [
+        "model: 440 neurons in 3 ensembles, 15 probes, dt 0.001 s; no mistakes",
+        f"model: runs in Python: {', '.join(CALLS[0])}",
+    ]
+    assert json.loads(command(cli.main, "check", "model.py", "--json").stdout)["python"] == [list(CALLS[0])]
+    made = command(cli.main, "compile", "model.py:net", "-n", "2")
+    assert made.exit_code == 0
+    assert (folder / "build" / "model" / "manifest.json").is_file()
+    shown = command(cli.main, "inspect", "build/model").stdout
+    assert "calls Python of the model in every step:\n  - the process Steps of random\n" in shown
+    run = command(run_cli.main, "build/model", "--time", "20ms", "-o", "run")
+    assert run.exit_code == 0
+    assert (
+        "runs Python of the model: the process Steps of random, the process WhiteNoise of white, "
+        in run.stderr
+    )
+    assert "the function noted (model.py:9) and 2 more" in run.stderr
+    assert open_run("run").names == NAMES
+    assert command(run_cli.main, "build/model", "--time", "20ms", "-o", "again", "--quiet").output == ""
+
+
+@pytest.mark.parametrize("name", ["model.py", "alone.py"])
+def test_compiling_twice_writes_the_same_bytes(folder: Path, commands: dict[str, str], name: str) -> None:
+    """Two processes, with other addresses and another order of hashes; also where there is no seed."""
+    (folder / "alone.py").write_text(MODEL.replace("seed=3", ""), encoding="utf-8")
+    said = []
+    for number in ("1", "2"):
+        arguments = ["spikec", "compile", name, "-n", "2", "-q", "-o", f"out{number}"]
+        done = subprocess.run(
+            arguments, env=commands | {"PYTHONHASHSEED": number}, cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stderr)
+    files = sorted(path.relative_to("out1") for path in Path("out1").rglob("*") if path.is_file())
+    assert any(path.suffix == ".pickle" for path in files)
+    for path in files:
+        assert (Path("out1") / path).read_bytes() == (Path("out2") / path).read_bytes(), path
+
+
+def test_the_seed_that_is_taken_is_said(folder: Path) -> None:
+    (folder / "alone.py").write_text(MODEL.replace("seed=3", ""), encoding="utf-8")
+    said = command(cli.main, "compile", "alone.py:net").stderr
+    assert said.startswith(
+        "note: net has no seed, so 0 is taken; write seed=... in the file, or give --seed\n"
+    )
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_a_function_raises_ends_the_run_with_its_traceback(folder: Path, partitions: int) -> None:
+    (folder / "model.py").write_text(MODEL.replace("seen.append(t)", "seen.append(1 / (t - 0.05))"))
+    compiled = spikec.compile("model.py:net", partitions, folder / "out")
+    with pytest.raises(RunFailedError) as caught:
+        compiled.run(TIME, folder / "run")
+    lines = str(caught.value).splitlines()
+    (owner,) = [p.index for p in compiled.manifest.partitions if p.python]
+    first = f"partition {owner} failed: Python of the model raised ZeroDivisionError at 0.05 s, step 50"
+    assert lines[0] == first
+    assert lines[-4:] == [
+        '  File "model.py", line 10, in noted',
+        "    seen.append(1 / (t - 0.05))",
+        "                ~~^~~~~~~~~~~~",
+        "ZeroDivisionError: float division by zero",
+    ]
+    # A probe is one step behind what programs compute.
+    run = caught.value.run
+    assert run is not None
+    assert run.about.recorded == 48
+    (folder / "model.py").write_text(MODEL, encoding="utf-8")
+    assert_same(
+        run,
+        [samples[: len(run.probe(name))] for name, samples in zip(NAMES, simulated("model.py"), strict=True)],
+    )
+
+
+def test_what_the_model_prints_is_seen(folder: Path, commands: dict[str, str]) -> None:
+    (folder / "model.py").write_text(MODEL.replace("seen.append(t)", "print('now', t)"), encoding="utf-8")
+    spikec.compile("model.py:net", 2, folder / "out")
+    done = subprocess.run(
+        ["spike-run", "out", "--time", "3ms", "-o", "run", "-q"],
+        env=commands,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "now 0.001\nnow 0.002\nnow 0.003\n"
+
+
+def test_changed_python_is_refused(folder: Path) -> None:
+    compiled = spikec.compile("model.py:net", 1, folder / "out")
+    (path,) = (folder / "out").rglob("*.pickle")
+    path.write_bytes(path.read_bytes() + b".")
+    result = command(run_cli.main, compiled.folder, "--time", "10ms", "-q")
+    assert result.exit_code == 2
+    assert "calls.pickle was changed after it was compiled (checksum)" in result.stderr
+
+
+MISTAKES = {
+    "what is for the language": (
+        ["compile", "model.py", "--param", "n=2", "--memory-limit", "2GB", "--allow-outside"],
+        "error: --param is for models in the language, and model.py is Python\n"
+        "  help: set it in the Python file, for example by a function that makes the network\n"
+        "error: --allow-outside is for models in the language, and model.py is Python\n"
+        "  help: leave it out: a Python file reads what it likes\n"
+        "error: --memory-limit is for models in the language, and model.py is Python\n"
+        "  help: leave it out: Nengo builds a network without looking at memory\n",
+    ),
+    "a seed that Nengo does not take": (
+        ["compile", "model.py", "--seed", "-3"],
+        "error: -3 is not a seed of Nengo\n  help: give a number from 0 to 2147483646\n",
+    ),
+    "a sampling period between steps": (
+        ["compile", "model.py", "--dt", "0.7ms"],
+        "error: the probe rare has sample_every=0.003, which is no whole number of steps of 0.0007 s\n"
+        "  help: give a multiple of the step, for example sample_every=0.0028\n",
+    ),
+    "what cannot be kept": (
+        ["compile", "open.py"],
+        "error: the function f (open.py:3) cannot be kept in the compiled model: "
+        "Cannot pickle files that are not opened for reading: w\n"
+        "  help: open files, windows and connections when they are first used, not before; "
+        "or run the model in Python: spikec.nengo.Simulator\n",
+    ),
+    "what Nengo refuses": (
+        ["check", "broken.py"],
+        "error: broken.py: net cannot be built: Input graph has cycles. ",
+    ),
+    "no probe": (
+        ["compile", "empty.py"],
+        "error: the model records nothing: it has no probe\n",
+    ),
+}  # fmt: skip
+OTHERS = {
+    "open.py": "import nengo\nlog = open('log', 'w')\ndef f(t):\n    log.write('x')\n"
+    "with nengo.Network(seed=1) as net:\n    nengo.Probe(nengo.Node([1]))\n    nengo.Node(f)\n",
+    "broken.py": "import nengo\nwith nengo.Network(seed=1) as net:\n"
+    "    a, b = nengo.Node(size_in=1), nengo.Node(size_in=1)\n    nengo.Probe(a)\n"
+    "    nengo.Connection(a, b, synapse=None)\n    nengo.Connection(b, a, synapse=None)\n",
+    "empty.py": "import nengo\nwith nengo.Network(seed=1) as net:\n    nengo.Node([1])\n",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_is_told_with_a_remedy(folder: Path, mistake: str) -> None:
+    arguments, told = MISTAKES[mistake]
+    for name, text in OTHERS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    assert refusal(*arguments).startswith(told)

@@ -22,7 +22,7 @@ from spikec.nengo.files import NetworkFile, running, text
 from spikec.nengo.naming import names, probe_names
 from spikec.nengo.pickling import pickled
 from spikec.nengo.solve import Building
-from spikec.nengo.words import described
+from spikec.nengo.words import Words
 from spikec.program.calls import Python
 
 # The seed of a network that has none: what is compiled must not depend on chance.
@@ -60,21 +60,23 @@ def compilable(
     """
     notes = []
     if seed is not None:
-        with running(file.path, text(file.path), "--seed cannot be taken"):
-            file.network.seed = seed
+        file.network.seed = seed
     elif file.network.seed is None:
         file.network.seed = SEED
         notes.append(
             f"{file.name} has no seed, so {SEED} is taken; write seed=... in the file, or give --seed"
         )
     with precise(precision) as bits:
-        model = _built(file, dt, cache, jobs, solved)
         given = names(file)
-        made = convert(model, file.network.seed + 1, file.model, given | probe_names(model, given))
-        calls = described(made)
+        with running(file.path, text(file.path), f"{file.name} cannot be built"):
+            model = _built(file, dt, cache, jobs, solved)
+            given |= probe_names(model, given)
+            made = convert(model, file.network.seed + 1, file.model, given)
+        words = Words(model, given)
+        calls = tuple(words.of_call(call) for call in made.host_calls)
         python = None
         if made.host_calls and solved:
-            python = Python(pickled(_recipe(file, made, bits), file, calls), calls)
+            python = Python(pickled(_recipe(file, made, bits), file, words), calls)
     return Compilable(made.graph, "float64" if bits == 64 else "float32", python, calls, tuple(notes))
 
 
@@ -95,10 +97,9 @@ def _built(file: NetworkFile, dt: float | None, cache: bool, jobs: int | None, s
     kept = get_default_decoder_cache() if cache else NoDecoderCache()
     building = Building(jobs)
     model = Model(dt=0.001 if dt is None else dt, label=file.model, decoder_cache=kept, builder=building)
-    with running(file.path, text(file.path), f"{file.name} cannot be built"):
-        model.build(file.network)
-        if solved:
-            building.finish(model)
+    model.build(file.network)
+    if solved:
+        building.finish(model)
     return model
 
 

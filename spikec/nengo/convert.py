@@ -24,7 +24,7 @@ from spikec.nengo.forms import forms
 from spikec.nengo.names import unit
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
-from spikec.nengo.signals import Table, is_time
+from spikec.nengo.signals import Ints, Table, is_time, places, whole
 from spikec.nengo.values import Values
 from spikec.tracing.functions import Traced
 from spikec.tracing.purity import Captured
@@ -184,16 +184,25 @@ class _Conversion:
         signal = self.model.sig[probe]["in"]
         setters = self.sides.table.of[signal.base].sets if signal.base in self.sides.table.of else []
         neurons = setters[0] if setters and isinstance(setters[0], SimNeurons) else None
-        state = [key for key, s in neurons.state.items() if s is signal] if neurons is not None else []
+        state = [key for key, s in neurons.state.items() if s is signal.base] if neurons is not None else []
         learned = self.sides.learning(signal.base)
         if learned is not None:
             self._add_probe(number, probe, "value", weights.weights(self.values, learned), "weights")
         elif state:
-            self._add_probe(number, probe, state[0], self.values.neurons(neurons), "neurons")
+            chosen = None if whole(signal) else places(signal).ravel()
+            self._add_probe(number, probe, state[0], self.values.neurons(neurons), "neurons", chosen)
         else:
             self._add_probe(number, probe, "value", self.values.read(signal), "x")
 
-    def _add_probe(self, number: int, probe: Any, attribute: str, source: str, port: str) -> None:
+    def _add_probe(
+        self,
+        number: int,
+        probe: Any,
+        attribute: str,
+        source: str,
+        port: str,
+        neurons: Ints | None = None,
+    ) -> None:
         size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
         name, every, ahead = node, max(1, round(self._period(probe))), False
         if self.names is not None:
@@ -202,7 +211,7 @@ class _Conversion:
             every = 1  # the session looks ahead at any step
         op = g.Probe(
             size=size, name=name, attribute=attribute, every=every, target=name, ahead=ahead,
-            unit=unit(probe),
+            unit=unit(probe), neurons=neurons,
         )  # fmt: skip
         self.graph.connect(source, self.graph.add(node, op), port)
         self.probes[probe] = node

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import nengo
+from nengo.exceptions import NengoException
 
 from spikec.errors import Diagnostic, ModelError, Span, model_error
 from spikec.records import dataclass
@@ -108,6 +109,8 @@ def running(path: Path, source: str, so: str = "there is no network to compile")
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
+    except ModelError:
+        raise
     except (Exception, SystemExit) as error:
         raise _raised(path, source, error, so) from error
     finally:
@@ -123,18 +126,28 @@ def _not_python(path: Path, source: str, error: SyntaxError | ValueError) -> Mod
 
 
 def _raised(path: Path, source: str, error: BaseException, so: str) -> ModelError:
-    """What the user's code raised: its traceback from the file on, and one line with the place there."""
+    """What the user's code raised: its traceback from the file on, and one line with the place there.
+
+    What Nengo itself finds wrong needs no traceback.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [k for k, frame in enumerate(frames) if frame.filename == str(path)]
+    if not own and isinstance(error, NengoException):
+        return model_error(f"{path.name}: {so}: {error}")
+    theirs = [k for k, frame in enumerate(frames) if not _is_ours(frame)]
     shown = traceback.TracebackException.from_exception(error)
-    shown.stack = traceback.StackSummary.from_list(frames[own[0] if own else 0 :])
+    shown.stack = traceback.StackSummary.from_list(frames[min([*own, *theirs[:1]], default=0) :])
     if isinstance(error, SystemExit):
         what, hint = "ends the program", 'put that under: if __name__ == "__main__":'
     else:
         what, hint = f"raised {type(error).__name__}", "its traceback is above"
-    message = f"{path.name} {what}, so {so}"
     span = _place(str(path), source, frames[own[-1]]) if own else None
-    return ModelError([Diagnostic(message, span, hint, trace="".join(shown.format()))], {str(path): source})
+    diagnostic = Diagnostic(f"{path.name} {what}, so {so}", span, hint, trace="".join(shown.format()))
+    return ModelError([diagnostic], {str(path): source})
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).parent == Path(__file__).parent
 
 
 def _place(file: str, source: str, frame: traceback.FrameSummary) -> Span:

@@ -92,7 +92,7 @@ def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:
         if isinstance(op, (SimNeurons, SimProcess)):
             for signal in op.state.values():
                 uses = table.of[signal.base]
-                readers = [r for r in uses.reads if not (isinstance(r, SimProbe) and whole(r.signal))]
+                readers = [r for r in uses.reads if not isinstance(r, SimProbe)]
                 if readers or uses.writers != [op] or signal.is_view:
                     found.add(op)
     return found

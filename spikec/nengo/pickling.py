@@ -20,19 +20,18 @@ import cloudpickle
 from spikec.errors import ModelError, model_error
 from spikec.nengo.calls import Recipe
 from spikec.nengo.files import NetworkFile
+from spikec.nengo.words import Words
 
 
-def pickled(recipe: Recipe, file: NetworkFile, calls: tuple[tuple[str, ...], ...]) -> bytes:
-    """The bytes of a recipe, the same for the same model.
-
-    Raises `ModelError` that names the object which cannot be written; `calls` are those of the recipe in
-    words.
+def pickled(recipe: Recipe, file: NetworkFile, words: Words) -> bytes:
+    """The bytes of a recipe, the same for the same model.  Raises `ModelError` that names what cannot be
+    written.
     """
     with _by_value(file):
         try:
             return _dumped(recipe)
         except Exception as error:  # whatever an object raises when it is asked for its state
-            raise _refused(recipe, calls, error) from error
+            raise _refused(recipe, words, error) from error
 
 
 def _dumped(value: Any) -> bytes:
@@ -47,13 +46,12 @@ def _dumped(value: Any) -> bytes:
     return data
 
 
-def _refused(recipe: Recipe, calls: tuple[tuple[str, ...], ...], error: Exception) -> ModelError:
-    for call, words in zip(recipe.calls, calls, strict=True):
-        for op, what in zip(call.operators, words, strict=True):
-            try:
-                _dumped(op)
-            except Exception as found:
-                return _cannot(what, found)
+def _refused(recipe: Recipe, words: Words, error: Exception) -> ModelError:
+    for op in recipe.host:
+        try:
+            _dumped(op)
+        except Exception as found:
+            return _cannot(words.of(op), found)
     return _cannot("what the model runs in Python", error)
 
 

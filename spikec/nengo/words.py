@@ -1,31 +1,56 @@
-"""Host calls in words, for people: which of a model's objects run in Python, and why."""
+"""Host calls in words, for people: what of a model runs in Python."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from nengo.builder import Operator
+from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import SimPyFunc
 from nengo.builder.processes import SimProcess
+from nengo.ensemble import Neurons
 
-from spikec.nengo.convert import Converted
-
-
-def described(made: Converted) -> tuple[tuple[str, ...], ...]:
-    """For each call, its operators in words."""
-    return tuple(tuple(_words(op) for op in call.operators) for call in made.host_calls)
+from spikec.nengo.calls import Call
+from spikec.nengo.names import label
 
 
-def _words(op: Operator) -> str:
-    match op:
-        case SimPyFunc():
-            return f"the function {getattr(op.fn, '__qualname__', type(op.fn).__name__)}{_place(op.fn)}"
-        case SimProcess():
-            return f"the process {type(op.process).__name__}"
-        case SimNeurons():
-            return f"neurons of the type {type(op.neurons).__name__}"
-    return f"Nengo's operator {type(op).__name__}"
+class Words:
+    """`given`: what the user calls objects, where that is known."""
+
+    def __init__(self, model: Model, given: Mapping[Any, str]) -> None:
+        self._owners: dict[Signal, str] = {}
+        for obj, signals in model.sig.items():
+            owner = label(obj.ensemble if isinstance(obj, Neurons) else obj, given)
+            for signal in signals.values():
+                if isinstance(signal, Signal):
+                    self._owners.setdefault(signal.base, owner)
+
+    def of_call(self, call: Call) -> tuple[str, ...]:
+        """What runs in a call, each once: not what Nengo only moves and multiplies."""
+        said = dict.fromkeys(self.of(op) for op in call.operators if not _plain(op))
+        return tuple(said) or ("sums and products of Nengo",)
+
+    def of(self, op: Operator) -> str:
+        """An operator."""
+        match op:
+            case SimPyFunc():
+                name = getattr(op.fn, "__qualname__", type(op.fn).__name__)
+                return f"the function {name.replace('<locals>.', '')}{_place(op.fn)}"
+            case SimProcess():
+                return f"the process {type(op.process).__name__}{self._owner(op.output)}"
+            case SimNeurons():
+                return f"neurons of the type {type(op.neurons).__name__}{self._owner(op.J)}"
+        written = [*op.sets, *op.incs, *op.updates]
+        return f"the operator {type(op).__name__}{self._owner(written[0]) if written else ''}"
+
+    def _owner(self, signal: Signal | None) -> str:
+        owner = self._owners.get(signal.base) if signal is not None else None
+        return f" of {owner}" if owner else ""
+
+
+def _plain(op: Operator) -> bool:
+    return type(op).__module__ == "nengo.builder.operator" and not isinstance(op, SimPyFunc)
 
 
 def _place(function: Any) -> str:

@@ -14,7 +14,7 @@ from spike_runtime.manifest import Manifest
 
 from spikec.errors import model_error
 from spikec.records import dataclass
-from spikec.views.report_parts import Contents, HostReport, PartitionReport, WireReport, short
+from spikec.views.report_parts import Contents, HostReport, PartitionReport, PythonReport, WireReport, short
 from spikec.views.tables import blocks
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         transport=plan.get("transport", "ring"),
         run_transport=run.about.transport if run else None,
         hosts=_hosts(manifest, partitions, wires),
+        python=tuple(PythonReport(p.index, p.python.calls) for p in manifest.partitions if p.python),
     )
 
 

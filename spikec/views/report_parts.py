@@ -65,6 +65,14 @@ class HostReport:
 
 
 @dataclass(frozen=True)
+class PythonReport:
+    """Python of the model that a partition calls in every step."""
+
+    partition: int
+    calls: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Contents:
     """The plan of a model, and what a run took where one is given."""
 
@@ -89,6 +97,7 @@ class Contents:
     transport: str
     run_transport: str | None
     hosts: tuple[HostReport, ...] = ()
+    python: tuple[PythonReport, ...] = ()
 
 
 def short(name: str, letters: int = 28) -> str:

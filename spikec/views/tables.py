@@ -26,6 +26,9 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
         yield _hosts(report)
     yield "Predicted us per step by kind (and number of operators)"
     yield _operators(report)
+    for called in report.python:
+        yield f"Partition {called.partition} calls Python of the model in every step:"
+        yield "\n".join(f"  - {what}" for call in called.calls for what in call)
     if report.wires:
         yield "Wires"
         yield _wires(report)
