@@ -29,18 +29,15 @@ class Recipe(Protocol):
 def functions(manifest: Manifest, folder: Path, python: Python) -> Sequence[Call]:
     """The functions that programs call, by number.
 
-    Raises `ManifestError` where they need a module that is not installed, or raise themselves when they are
-    made.
+    Raises `ManifestError` where they need a module that is not installed, or cannot be made.
     """
     try:
         with (folder / python.file).open("rb") as file:
             recipe: Recipe = pickle.load(file)
         made = recipe.functions()
-    except ModuleNotFoundError as error:
-        ours = error.name in ("nengo", "cloudpickle")
+    except ImportError as error:
         raise ManifestError(
-            f"the model calls Python that needs the module {error.name!r}, which is not installed; "
-            + ("pip install 'spike-compiler[nengo]'" if ours else "install it")
+            f"the model calls Python that needs what is not installed here: {error}"
         ) from None
     except Exception as error:
         text = "".join(traceback.format_exception(error))

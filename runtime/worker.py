@@ -159,7 +159,7 @@ class _Worker:
             # It stops the program, which then ends early but well.
             if pump.failure and steps.done < job.steps:
                 raise pump.failure
-        if job.save and steps.done == job.steps:
+        if job.save and steps.done >= job.steps:
             for partition, engine in zip(job.partitions, engines, strict=True):
                 for name, array in engine.portable().items():
                     frames.send_array(partial(frames.send, self._channel), partition, name, array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from converted import nengo
 from spike_runtime import cli as run_cli
 from spike_runtime.launch import RunFailedError
 from spike_runtime.results import Run, open_run
+from spike_runtime.runfile import RunError
 
 import spikec
 from spikec import cli, models
@@ -334,3 +336,77 @@ def test_each_mistake_is_told_with_a_remedy(folder: Path, mistake: str) -> None:
     for name, text in OTHERS.items():
         (folder / name).write_text(text, encoding="utf-8")
     assert refusal(*arguments).startswith(told)
+
+
+NATIVE = """
+import nengo
+import numpy as np
+
+with nengo.Network(seed=1) as net:
+    stimulus = nengo.Node(lambda t: np.sin(6 * t))
+    a = nengo.Ensemble(300, 1)
+    b = nengo.Ensemble(100, 1)
+    nengo.Connection(stimulus, a)
+    nengo.Probe(nengo.Connection(a, b, synapse=0.01), sample_every=0.002)
+    nengo.Probe(b, synapse=0.01)
+"""
+
+
+def test_a_network_without_python_goes_on_from_a_saved_state(folder: Path) -> None:
+    """What is recorded a step later does not move the state."""
+    (folder / "native.py").write_text(NATIVE, encoding="utf-8")
+    whole, halves = (spikec.compile("native.py", n, folder / f"out{n}") for n in (1, 2))
+    assert [p.ahead for p in whole.manifest.probes] == [True, False]
+    expected = whole.run("150ms")
+    first = halves.run("71ms", save_state="state")
+    second = halves.run("79ms", load_state="state")
+    for name in expected.names:
+        joined = np.concatenate([first.probe(name), second.probe(name)])
+        np.testing.assert_array_equal(joined, expected.probe(name))
+
+
+def test_state_of_python_cannot_be_saved(folder: Path) -> None:
+    compiled = spikec.compile("model.py", 1, folder / "out")
+    with pytest.raises(RunError, match="calls Python functions, whose state cannot be saved"):
+        compiled.run("10ms", save_state="state")
+
+
+def test_without_nengo_a_run_says_so(folder: Path, commands: dict[str, str]) -> None:
+    spikec.compile("model.py", 2, folder / "out")
+    (folder / "without").mkdir()
+    missing = "raise ModuleNotFoundError(\"No module named 'nengo'\", name='nengo')"
+    (folder / "without" / "nengo.py").write_text(missing, encoding="utf-8")
+    path = os.pathsep.join([str(folder / "without"), commands.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        ["spike-run", "out", "--time", "3ms", "-q"],
+        env=commands | {"PYTHONPATH": path},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: the model calls Python that needs what is not installed here: "
+        "spikec.nengo runs models of Nengo, which is not installed: pip install 'spike-compiler[nengo]'\n"
+    )
+
+
+HOSTS = """
+[[host]]
+name = "desk"
+address = "127.0.0.1"
+cores = 1
+
+[[host]]
+name = "other"
+address = "127.0.0.1"
+cores = 1
+launch = ["env"]
+"""
+
+
+def test_python_runs_on_the_host_of_its_partition(folder: Path) -> None:
+    (folder / "hosts.toml").write_text(HOSTS, encoding="utf-8")
+    compiled = spikec.compile("model.py", 2, folder / "out", hosts="hosts.toml", host_profile="reference")
+    assert {p.host for p in compiled.manifest.partitions} == {"desk", "other"}
+    assert_same(compiled.run(TIME, folder / "run"), simulated("model.py"))
