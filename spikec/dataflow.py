@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikec.errors import InvalidGraph, Span
 from spikec.records import dataclass
@@ -34,6 +33,15 @@ class Signal:
     size: int
     delay: int
     dtype: str = "float"
+
+
+# Where an edge comes among those into a node: several that stand for the one at 3 are at (3, 0), (3, 1).
+Place: TypeAlias = int | tuple[int, ...]
+
+
+def _order(edge: tuple[Place, str, str]) -> tuple[int, ...]:
+    place = edge[0]
+    return place if isinstance(place, tuple) else (place,)
 
 
 class _Links(dict[str, Any]):
@@ -111,7 +119,7 @@ class Graph:
             links = table[name] = _Links(self._token, links)
         return links
 
-    def connect(self, source: str, target: str, port: str = "x", place: int | None = None) -> None:
+    def connect(self, source: str, target: str, port: str = "x", place: Place | None = None) -> None:
         """Connect two nodes.  `place`: that of an edge which this one stands for; else after all others.
 
         Terms of a sum are added in the order of their places, so that what passes put in the place of
@@ -178,7 +186,7 @@ class Graph:
             into = self._into[name].items()
             found = [(place, source, port) for source, edges in into for place, port in _pairs(edges)]
             if len(found) > 1:
-                found.sort(key=itemgetter(0))
+                found.sort(key=_order)
             known = tuple([(source, port) for _, source, port in found])
             self._ports[name] = known
         return known
@@ -187,7 +195,7 @@ class Graph:
         """(reader, port) of every edge out of `name`."""
         return [(target, port) for target in self._from[name] for port in self._into[target][name][1::2]]
 
-    def ends(self, name: str) -> list[tuple[str, str, int]]:
+    def ends(self, name: str) -> list[tuple[str, str, Place]]:
         """(reader, port, place) of every edge out of `name`: `connect` puts another node in its place."""
         out = self._from[name]
         return [(target, port, place) for target in out for place, port in _pairs(self._into[target][name])]
@@ -251,6 +259,6 @@ class Graph:
         return view
 
 
-def _pairs(edges: tuple[Any, ...]) -> Iterator[tuple[int, str]]:
+def _pairs(edges: tuple[Any, ...]) -> Iterator[tuple[Place, str]]:
     """(place, port) of every edge between two nodes."""
     return zip(edges[::2], edges[1::2], strict=True)

@@ -41,8 +41,9 @@ class Converted:
     gives, and of which what it gives in the step after is meant.  signals: Nengo's memory.  unseen: base
     signals that live in the graph alone.  states: population and variable of signals that are the state of
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
-    do something, in the order of Nengo's steps.  seeded: whether the graph holds random numbers drawn with
-    the simulator's seed.  host_calls, host: the calls, and all operators that they run.
+    do something, in the order of Nengo's steps.  sides: what each is in the graph.  seeded: whether the graph
+    holds random numbers drawn with the simulator's seed.  host_calls, host: the calls, and all operators that
+    they run.
     """
 
     graph: g.Graph
@@ -55,6 +56,7 @@ class Converted:
     states: dict[Signal, tuple[str, str]]
     places: dict[Signal, str]
     order: tuple[Operator, ...]
+    sides: Sides = field(repr=False)
     seeded: bool
     host_calls: tuple[Call, ...] = field(repr=False)
     host: frozenset[Operator] = field(repr=False)
@@ -251,6 +253,7 @@ class _Conversion:
             },
             places,
             tuple(self.order),
+            self.sides,
             seeded,
             self.calls,
             self.host,

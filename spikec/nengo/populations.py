@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nengo.builder import Operator, Signal
+from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 
 from spikec import graph as g
@@ -60,21 +60,26 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
     values.pending.append(lambda: _feed(values, name, base, encoding, rest))
 
 
+def described(model: Model, ensemble: Any) -> tuple[g.Array, g.Array, float]:
+    """Encoders, gains and radius of an ensemble, of which Nengo made gain * encoders / radius."""
+    built = model.params[ensemble]
+    return np.array(built.encoders, np.float64), np.array(built.gain, np.float64), float(ensemble.radius)
+
+
 def _tuned(
     values: Values, ensemble: Any, matrix: g.Array | None, size: int
 ) -> tuple[g.Array, g.Array, float]:
-    """Encoders, gains and radius of which Nengo made `matrix`; 1 but for the encoders where it made none.
+    """Encoders, gains and radius of neurons; 1 but for the encoders where Nengo made none.
 
-    matrix = gain * encoders / radius.  None where the encoders learn: what they are at first is known all the
-    same, and with it the largest activity.
+    `matrix` None: the encoders learn.  What they are at first is known all the same, and with it the largest
+    activity.
     """
     built = None if ensemble is None else values.model.params.get(ensemble)
     if built is not None and built.gain is not None:
-        encoders, gain = np.array(built.encoders, np.float64), np.array(built.gain, np.float64)
-        radius = float(ensemble.radius)
+        encoders, gain, radius = described(values.model, ensemble)
         scaled = encoders * (gain / radius)[:, None]
         if matrix is None or (
-            scaled.shape == matrix.shape and np.allclose(scaled, matrix, rtol=1e-5, atol=0)
+            scaled.shape == matrix.shape and np.allclose(scaled, matrix, rtol=1e-5, atol=0.0)
         ):
             return encoders, gain, radius
     return (np.zeros((size, 1)) if matrix is None else matrix), np.ones(size), 1.0

@@ -9,7 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
+from nengo.builder.operator import DotInc
 from nengo.builder.probe import SimProbe
+from nengo.connection import Connection
+from nengo.ensemble import Ensemble
 
 from spikec import graph as g
 from spikec.expressions import Time, renumbered
@@ -41,6 +44,11 @@ class Values:
         self.names = Names(model, graph, names)
         self.known: dict[Any, str] = {}
         self.pending: list[Callable[[], None]] = []
+        self._solutions = {
+            signals["weights"].base
+            for conn, signals in model.sig.items()
+            if isinstance(conn, Connection) and isinstance(conn.pre_obj, Ensemble) and signals.get("weights")
+        }
         self.hosts = [f"host.{k}" for k in range(len(calls))]
         for name, call in zip(self.hosts, calls, strict=True):
             self._host(name, call)
@@ -104,23 +112,29 @@ class Values:
 
         What is decoded from neurons is the shorter vector, and a probe of the synapse itself looks ahead.
         """
-        table, read = self.sides.table, op.input
-        if any(isinstance(reader, SimProbe) for reader in table.of[op.output.base].reads):
+        read = op.input
+        if any(isinstance(reader, SimProbe) for reader in self.sides.table.of[op.output.base].reads):
             return None
-        if not whole(read):
-            return read.base, selection(places(read).ravel(), read.base.size)
-        uses = table.of[read.base]
-        if table.constant(read) or uses.reads != [op] or np.any(read.base.initial_value):
+        source = read.base
+        matrix: Any = None if whole(read) else selection(places(read).ravel(), source.size)
+        reader = op
+        while (form := self._only(source, reader)) is not None:
+            matrix = form.matrix() if matrix is None else matrix @ form.matrix()
+            reader, source = self.sides.table.of[source].writers[-1], form.source
+        return None if matrix is None else (source, matrix)
+
+    def _only(self, base: Signal, reader: Operator) -> Linear | None:
+        """The linear operator that is all that makes a signal, for one reader; none for sums over neurons."""
+        uses = self.sides.table.of[base] if not self.sides.table.constant(base) else None
+        if uses is None or uses.reads != [reader] or uses.updates or np.any(base.initial_value):
             return None
         forms = [self.sides.native.get(writer) for writer in uses.writers]
         forms = [f for f in forms if not (isinstance(f, Preset) and f.value == 0)]
         if len(forms) != 1 or not isinstance(forms[0], Linear) or forms[0].identity():
             return None
-        source = forms[0].source
-        neural = any(isinstance(self.sides.native.get(w), NeuronType) for w in table.of[source].writers)
-        if neural or table.constant(source):
-            return None
-        return source, forms[0].matrix()
+        writers = self.sides.table.of[forms[0].source].writers
+        neural = any(isinstance(self.sides.native.get(w), NeuronType) for w in writers)
+        return None if neural and forms[0].block is not None else forms[0]
 
     def new(self, key: Any, name: str, op: g.Operator) -> str:
         """A new node, known by `key`."""
@@ -165,26 +179,30 @@ class Values:
             numbers[form.rows] = form.value
             return [self.graph.add(self.names.unique(f"{self.names.of(base)}.preset"), constant(numbers))]
         if isinstance(form, Linear):
-            return [self.linear(form)]
+            return [self.linear(form, solved=self._solved(op))]
         if isinstance(form, Learning):
             return [weights.product(self, op, form)]
         return [self.source(op, form)]
 
-    def linear(self, form: Linear) -> str:
+    def _solved(self, op: Any) -> bool:
+        """Whether an operator multiplies by weights that a solver found."""
+        return isinstance(op, DotInc) and op.A.base in self._solutions
+
+    def linear(self, form: Linear, solved: bool = False) -> str:
         """The node of what a linear operator adds to its target."""
-        decoded = self._decoded(form)
+        decoded = self._decoded(form, solved)
         if decoded is not None:
             return decoded
         source = self.value(form.source)
         return source if form.identity() else self.product(self.names.term(form), source, form.matrix())
 
-    def _decoded(self, form: Linear) -> str | None:
+    def _decoded(self, form: Linear, solved: bool) -> str | None:
         """Decoders, where the source is the output of neurons and the matrix is dense."""
         writers = self.sides.table.of[form.source].writers if form.block is not None else []
         if len(writers) != 1 or not isinstance(self.sides.native.get(writers[0]), NeuronType):
             return None
         matrix = form.dense()
-        if len(matrix) > form.source.size:
+        if len(matrix) > form.source.size and not solved:
             return None  # more rows than neurons: their activity is the shorter vector
         made = self.graph.add(
             self.names.unique(self.names.term(form)), g.Decoders(size=len(matrix), matrix=matrix)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo.builder import Operator, Signal
+from nengo.builder.operator import DotInc
 
 from spikec import graph as g
 from spikec import plasticity as pl
+from spikec.nef.neurons import NeuronType
+from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning, inputs, rule
+from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import whole
 
@@ -50,13 +55,33 @@ def weights(values: Values, form: Learning) -> str:
                 if process is not None:
                     filtered.append(port)
                 ports[f"{port}.{k}"] = partial(_rule_input, values, signal, process)
-            rules.append(rule(op, values.model.dt, columns, tuple(filtered)))
-        initial = np.array(form.weights.initial_value, np.float64)
+            made = rule(op, values.model.dt, columns, tuple(filtered))
+            ensemble = _encoded_by(values, form.weights)
+            if isinstance(made, pl.Voja) and ensemble is not None:
+                _, gain, radius = described(values.model, ensemble)
+                made = replace(made, scale=gain / radius)
+            rules.append(made)
+        initial = _initial(values, form.weights)
         operator = pl.Weights(size=rows, columns=columns, rules=tuple(rules), initial=initial)
         name = values.new(key, values.names.of(form.weights), operator)
         for port, source in ports.items():
             values.pending.append(partial(_connect, values, source, name, port))
     return values.known[key]
+
+
+def _encoded_by(values: Values, signal: Signal) -> Any:
+    """The ensemble that a signal holds the encoders of, None for any other signal."""
+    found = (obj for obj, s in values.model.sig.items() if s.get("encoders") is signal.base)
+    return next(found, None)
+
+
+def _initial(values: Values, signal: Signal) -> g.Array:
+    """Weights before the first step: of encoders, gain * encoders / radius in double precision."""
+    ensemble = _encoded_by(values, signal)
+    if ensemble is None:
+        return np.array(signal.initial_value, np.float64)
+    encoders, gain, radius = described(values.model, ensemble)
+    return np.asarray(encoders * (gain / radius)[:, None])
 
 
 def _synapse_of(values: Values, signal: Signal) -> Operator | None:
@@ -71,7 +96,7 @@ def _synapse_of(values: Values, signal: Signal) -> Operator | None:
 def _rule_input(values: Values, signal: Signal, process: Any) -> str:
     """What a rule reads: the filter itself where it is one (it includes the activity of the step)."""
     if process is None:
-        return _piece(values, signal)
+        return _encoded(values, signal) or _piece(values, signal)
     form = values.sides.native[process]
     assert isinstance(form, Synapse)
     made = values.graph.add(
@@ -81,8 +106,40 @@ def _rule_input(values: Values, signal: Signal, process: Any) -> str:
     return made
 
 
+def _encoded(values: Values, signal: Signal) -> str:
+    """An error that is encoded for every neuron of an ensemble, "" for any other signal."""
+    writers = [
+        op
+        for op in values.sides.table.of[signal.base].writers
+        if not isinstance(values.sides.native.get(op), Preset)
+    ]
+    if len(writers) != 1 or type(writers[0]) is not DotInc or not whole(signal):
+        return ""
+    op = writers[0]
+    ensemble = _encoded_by(values, op.A)
+    if ensemble is None or not all(map(whole, (op.A, op.X))) or not values.sides.table.constant(op.A):
+        return ""
+    activity = values.model.sig[ensemble.neurons]["out"].base
+    neurons = values.sides.table.of[activity].writers
+    if len(neurons) != 1 or not isinstance(values.sides.native.get(neurons[0]), NeuronType):
+        return ""
+    name = values.names.unique(f"{values.names.of(signal)}.encoded")
+    made = values.graph.add(name, pl.Encoding(size=signal.size))
+    values.graph.connect(values.neurons(neurons[0]), made, "encoders")
+    values.graph.connect(values.value(op.X.base), made)
+    return made
+
+
 def _less_one(values: Values, signal: Signal) -> str:
-    """A learning signal as ours: what is added to 1."""
+    """A learning signal as ours: what is added to 1, to which it is set where nobody else does."""
+    writers = values.sides.table.of[signal.base].writers
+    forms = [values.sides.native.get(op) for op in writers]
+    if whole(signal) and [f.value for f in forms if isinstance(f, Preset)] == [1.0] and None not in forms:
+        name = values.names.unique(values.names.of(signal))
+        made = values.graph.add(name, g.Sum(size=signal.size))
+        added = [op for op, form in zip(writers, forms, strict=True) if not isinstance(form, Preset)]
+        values.connect(made, [node for op in added for node in values.term(op, signal.base)])
+        return made
     name = values.names.unique(f"{values.names.of(signal)}.minus_one")
     minus = values.graph.add(name, g.Constant(size=signal.size, value=(-1.0,) * signal.size))
     return values.one_piece([values.read(signal), minus], signal.size)

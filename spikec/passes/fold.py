@@ -39,8 +39,10 @@ def fold(graph: g.Graph) -> g.Graph:
     result = graph.copy()
     for _ in range(MAX_SWEEPS):
         changes = 0
+        # What comes first is folded first: A (B C) whatever the order in which the graph was made.
+        order = result.order()
         for rule in (_constants, _products, _single_terms, _relays):
-            count = sum(rule(result, name) for name in list(result) if name in result)
+            count = sum(rule(result, name) for name in order if name in result)
             if count:
                 log.info("fold: %s applied %d times", rule.__name__.strip("_"), count)
             changes += count
@@ -153,8 +155,12 @@ def _single_terms(graph: g.Graph, name: str) -> bool:
         return False
     whole = isinstance(graph.op(sources[0]), IN_ONE_PIECE)
     ends = [end for end in graph.ends(name) if whole or isinstance(graph.op(end[0]), IN_ANY_PIECES)]
-    # A product stays the term of a sum, which relays are looked for by.
-    if not whole and (not ends or isinstance(graph.op(sources[0]), g.Product)):
+    if isinstance(graph.op(sources[0]), g.Product):
+        # A product stays the term of sums, which relays are looked for by.
+        alone = len(graph.readers(sources[0])) == 1
+        if not alone or not _only_sums(graph, name):
+            return False
+    if not whole and not ends:
         return False
     for reader, port, place in ends:
         graph.connect(sources[0], reader, port, place)
@@ -171,9 +177,7 @@ def _relays(graph: g.Graph, name: str) -> bool:
     op = graph.op(name)
     if not isinstance(op, g.Sum) or not (readers := graph.readers(name)) or not graph.inputs(name):
         return False
-    if not all(isinstance(graph.op(r), g.Product) and len(graph.readers(r)) == 1 for r, _ in readers):
-        return False
-    if not all(isinstance(graph.op(graph.readers(r)[0][0]), g.Sum) for r, _ in readers):
+    if not all(isinstance(graph.op(r), g.Product) and _only_sums(graph, r) for r, _ in readers):
         return False
     terms = [_term(graph, s) for s in graph.inputs(name)]
     matrices = [graph.op(r).matrix for r, _ in readers]
@@ -197,12 +201,19 @@ def _relays(graph: g.Graph, name: str) -> bool:
             span = graph.op(reader).span
             made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
             graph.connect(source, made)
-            target, port, place = graph.ends(reader)[0]
-            graph.connect(made, target, port, place)
+            for target, port, place in graph.ends(reader):
+                first = place if isinstance(place, tuple) else (place,)
+                graph.connect(made, target, port, (*first, k))
     for reader, _ in readers:
         graph.remove(reader)
     _remove_with_terms(graph, name)
     return True
+
+
+def _only_sums(graph: g.Graph, name: str) -> bool:
+    """Whether sums read a signal, and nobody else."""
+    readers = graph.readers(name)
+    return bool(readers) and all(isinstance(graph.op(r), g.Sum) for r, _ in readers)
 
 
 def _that_meet(left: list[Filled], right: list[Filled], inner: int) -> list[tuple[int, int]]:

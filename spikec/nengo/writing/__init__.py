@@ -1,0 +1,1 @@
+"""A Nengo network as text of the language."""

@@ -1,0 +1,124 @@
+"""Ensembles and nodes as statements of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder.neurons import SimNeurons
+
+from spikec import graph as g
+from spikec.expressions import to_text
+from spikec.nef.neurons import NeuronType
+from spikec.nengo.populations import described
+from spikec.nengo.writing import words
+from spikec.nengo.writing.scene import Scene
+from spikec.tracing.functions import Traced
+
+# A table of at most so many rows stands in the text.
+MOST_ROWS = 12
+PYTHON = (
+    "write it with arithmetic, branches and functions of NumPy that only compute; or record what it gives, "
+    "and present that: input NAME from a file"
+)
+
+
+def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
+    """`ensemble name(...)` with the encoders, gains and biases that Nengo's builder made."""
+    name, files = scene.labels[obj], scene.files
+    given = [str(obj.n_neurons)] + [f"dims={obj.dimensions}"] * (obj.dimensions > 1)
+    if isinstance(obj.neuron_type, nengo.Direct):
+        return f"ensemble {name}({', '.join([*given, 'neuron=direct'])})"
+    op = next(op for op in scene.writers(scene.model.sig[obj.neurons]["out"]) if isinstance(op, SimNeurons))
+    kind = scene.form(op)
+    if not isinstance(kind, NeuronType):
+        scene.refuse(
+            f"ensemble {name}: neurons of type {type(obj.neuron_type).__name__} run in Python here",
+            "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, or the rates of these",
+        )
+        return ""
+    if obj.noise is not None:
+        scene.refuse(
+            f"ensemble {name}: its noise draws from random numbers of NumPy",
+            "leave it out, and write noise=white_noise(...) in the text: the same noise with other numbers",
+        )
+    encoders, gain, radius = described(scene.model, obj)
+    bias = np.asarray(scene.model.sig[obj.neurons]["bias"].initial_value, np.float64)
+    if radius != 1.0:
+        given.append(f"radius={words.number(radius)}")
+    if (text := words.neuron(kind)) != "lif":
+        given.append(f"neuron={text}")
+    given += [
+        f"encoders={files.text(f'{name}.encoders', encoders)}",
+        "normalize_encoders=false",
+        f"gain={files.text(f'{name}.gain', gain)}",
+        f"bias={files.text(f'{name}.bias', bias)}",
+    ]
+    for variable, signal in op.state.items():
+        values = np.asarray(signal.initial_value, np.float64)
+        if values.any():
+            unit = " * 1s" if variable == "refractory_time" else ""
+            given.append(f"initial_{variable}={files.text(f'{name}.{variable}', values)}{unit}")
+    return f"ensemble {name}({', '.join(given)})"
+
+
+def node(scene: Scene, obj: nengo.Node) -> str:
+    """A node as what it is: a relay, a constant, a function of time or of its input, a table."""
+    name, signal = scene.labels[obj], scene.model.sig[obj]["out"]
+    if obj.output is None:
+        return f"relay {name}[{obj.size_in}]"
+    if isinstance(obj.output, np.ndarray):
+        return f"input {name} = {scene.files.text(name, np.atleast_1d(signal.initial_value))}"
+    ops = [] if signal is None else scene.writers(signal)
+    form = scene.form(ops[0] if ops else None)
+    if isinstance(form, Traced):
+        arguments = f"x[{obj.size_in}], t" if obj.size_in else ""
+        return _function(name, form, arguments)
+    if isinstance(form, g.Table):
+        return _table(scene, name, form)
+    if isinstance(obj.output, nengo.Process):
+        _refuse_process(scene, name, obj.output)
+    else:
+        scene.refuse(f"node {name}: its function cannot be written as expressions", PYTHON, obj.output)
+    return ""
+
+
+def _function(name: str, form: Traced, arguments: str) -> str:
+    texts = [to_text(e) for e in form.expressions]
+    value = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    return f"node {name}({arguments}) = {value}" if arguments else f"input {name}(t) = {value}"
+
+
+def _refuse_process(scene: Scene, name: str, process: Any) -> None:
+    kind = type(process).__name__
+    if isinstance(process, (nengo.processes.WhiteNoise, nengo.processes.FilteredNoise)):
+        word = (
+            "brown_noise" if kind == "BrownNoise" else "filtered_noise" if "Filt" in kind else "white_noise"
+        )
+        hint = f"write input {name} = {word}(...) by hand: the same noise with other numbers"
+        scene.refuse(f"node {name}: {kind} draws from random numbers of NumPy, step by step", hint)
+    else:
+        hint = "record what it gives, and present that: input NAME from a file"
+        scene.refuse(f"node {name}: {kind} runs in Python", hint)
+
+
+# ---------------------------------------------------------------------------------------------- tables
+
+
+def _table(scene: Scene, name: str, table: g.Table) -> str:
+    """A table: `piecewise` where it is short, else a recording with a row for every step."""
+    dt = scene.model.dt
+    if not table.period and len(table.starts) <= MOST_ROWS and table.samples.size <= 4 * MOST_ROWS:
+        return f"input {name} = piecewise({', '.join(_pairs(table, dt))})"
+    steps = table.period or int(table.starts[-1]) + 1
+    rows = np.searchsorted(table.starts, np.arange(steps), side="right") - 1
+    file = scene.files.file(name, table.samples[np.maximum(rows, 0)])
+    return f'input {name} from "{file}" every {words.time(dt)}' + " repeat" * bool(table.period)
+
+
+def _pairs(table: g.Table, dt: float) -> Sequence[str]:
+    values = [words.vector(row) if table.size > 1 else words.number(row[0]) for row in table.samples]
+    times = [words.time(round(int(start) * dt, 12)) for start in table.starts]
+    return [f"{at}: {value}" for at, value in zip(times, values, strict=True)]

@@ -1,0 +1,117 @@
+"""Probes as statements of the language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+from nengo.connection import LearningRule
+from nengo.ensemble import Neurons
+
+from spikec.nengo.neurons import TYPES
+from spikec.nengo.writing import words
+from spikec.nengo.writing.links import decoded, is_neural
+from spikec.nengo.writing.scene import Scene
+
+# Attributes that are recorded where nothing else is said.
+PLAIN = ("decoded_output", "output", "input")
+STATES = ("voltage", "refractory_time", "adaptation", "recovery")
+
+
+def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
+    """A probe with what must stand before it: (`probe WHAT ...`, statements or nothing)."""
+    target = scene.labels.get(getattr(obj.obj, "ensemble", obj.obj), "connection").replace(".", "_")
+    otherwise = f"{target}_{'probe' if obj.attr in PLAIN else obj.attr}"
+    name = scene.labels.get(obj, otherwise)
+    before, what, clauses = _probed(scene, obj, name)
+    if obj.sample_every is not None:
+        steps = float(obj.sample_every) / scene.model.dt
+        if steps > 1 and abs(steps - round(steps)) > 1e-9:
+            scene.refuse(
+                f"probe {name}: its interval is no multiple of the step of {words.time(scene.model.dt)}",
+                f"write sample_every={round(steps) * scene.model.dt:g}",
+            )
+        elif steps > 1:
+            clauses += f" every {words.time(float(obj.sample_every))}"
+    state = f".{obj.attr}" if obj.attr in STATES else ""
+    plain = "" if before or "[" in what else what + state
+    written = f" as {scene.labels[obj]}" if scene.labels.recorded(obj, plain, otherwise) else ""
+    return f"probe {what}{clauses}{written}", before
+
+
+def _probed(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str]:
+    """Statements before the probe, what it records, and its clauses."""
+    target, synapse = obj.obj, words.synapse_clause(scene.filter(obj.synapse), default=False)
+    if isinstance(target, Neurons):
+        return _neurons(scene, obj, name, synapse)
+    if isinstance(target, nengo.Node) or (
+        isinstance(target, nengo.Ensemble) and obj.attr == "decoded_output"
+    ):
+        what = scene.labels[target] + words.part(_slice(obj), target.size_out)
+        if is_neural(target):
+            return (
+                "",
+                what,
+                decoded(scene, _made_for(scene, obj), f"{scene.labels[target]}.decoders") + synapse,
+            )
+        return "", what, synapse
+    if isinstance(target, nengo.Ensemble) and obj.attr == "input":
+        return "", f"{scene.labels[target]}.input" + words.part(_slice(obj), target.size_in), synapse
+    learned = _learned(scene, obj)
+    if learned and not synapse and obj.slice is None:
+        return "", learned, ""
+    _refuse(scene, obj, name)
+    return "", name, ""
+
+
+def _slice(obj: nengo.Probe) -> Any:
+    return slice(None) if obj.slice is None else obj.slice
+
+
+def _made_for(scene: Scene, obj: nengo.Probe) -> nengo.Connection:
+    """The connection that Nengo's builder made for a probe of what is decoded."""
+    made = [c for c in scene.model.params if isinstance(c, nengo.Connection) and c.post_obj is obj]
+    return made[0]
+
+
+def _neurons(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[str, str, str]:
+    """Activity or state of neurons.  Spikes without a synapse are recorded as numbers, by a relay."""
+    ensemble = obj.obj.ensemble
+    brackets = words.part(_slice(obj), ensemble.n_neurons)
+    neurons = f"{scene.labels[ensemble]}.neurons{brackets}"
+    if obj.attr in STATES and not synapse:
+        return "", neurons if brackets else scene.labels[ensemble], f" {obj.attr}"
+    if obj.attr not in ("output", "spikes", "rates"):
+        _refuse(scene, obj, name)
+        return "", neurons, ""
+    make = TYPES.get(type(ensemble.neuron_type))
+    if synapse or make is None or not make(ensemble.neuron_type).spiking:
+        return "", neurons, synapse
+    relay = scene.labels.new(f"{name}_values")
+    before = f"relay {relay}[{obj.size_in}]\nconnect {neurons} -> {relay} synapse none\n"
+    return before, relay, ""
+
+
+def _learned(scene: Scene, obj: nengo.Probe) -> str:
+    """What is learned, where a probe is of that: `name.weights`, `name.encoders`."""
+    links = [c for c in scene.network.all_connections if c.learning_rule is not None]
+    if isinstance(obj.obj, nengo.Connection) and obj.attr == "weights":
+        return f"{scene.labels[obj.obj]}.weights" if obj.obj in links else ""
+    if isinstance(obj.obj, nengo.Ensemble) and obj.attr == "scaled_encoders":
+        for conn in links:
+            found = conn.learning_rule_type
+            types = (
+                found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]
+            )
+            if conn.post_obj is obj.obj and any(isinstance(r, nengo.Voja) for r in types):
+                return f"{scene.labels[conn]}.encoders"
+    return ""
+
+
+def _refuse(scene: Scene, obj: nengo.Probe, name: str) -> None:
+    kind = "learning rule" if isinstance(obj.obj, LearningRule) else type(obj.obj).__name__.lower()
+    filtered = " through a synapse" if obj.synapse is not None else ""
+    scene.refuse(
+        f"probe {name}: {obj.attr} of a {kind} cannot be recorded{filtered} in the language",
+        "leave the probe out, or record what the object is connected to",
+    )

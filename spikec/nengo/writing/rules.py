@@ -1,0 +1,72 @@
+"""Learning rules as clauses of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import nengo
+from nengo.connection import LearningRule
+
+from spikec.nengo.writing import words
+from spikec.nengo.writing.scene import Scene
+
+KINDS: dict[type, str] = {
+    nengo.PES: "pes",
+    nengo.RLS: "rls",
+    nengo.BCM: "bcm",
+    nengo.Oja: "oja",
+    nengo.Voja: "voja",
+}
+
+
+def name_rules(scene: Scene, conn: nengo.Connection) -> None:
+    """Name a connection that learns, and what its rules are told: `name.pes`, `name.pes2`, ..."""
+    ends = [scene.labels[getattr(end, "ensemble", end)] for end in (conn.pre_obj, conn.post_obj)]
+    name = scene.labels.named(conn, f"{ends[0]}_to_{ends[1]}".replace(".", "_"))
+    counts: dict[str, int] = {}
+    for rule in _ordered(scene, conn):
+        kind = KINDS.get(type(rule.learning_rule_type))
+        if kind is None:
+            scene.refuse(
+                f"connection {name}: the rule {type(rule.learning_rule_type).__name__} runs in Python",
+                "take PES, RLS, BCM, Oja or Voja",
+            )
+            continue
+        counts[kind] = counts.get(kind, 0) + 1
+        scene.labels.note(rule, f"{name}.{kind}" + (str(counts[kind]) if counts[kind] > 1 else ""))
+
+
+def _ordered(scene: Scene, conn: nengo.Connection) -> list[LearningRule]:
+    """The rules of a connection, in the order in which they change its weights."""
+    found = conn.learning_rule
+    rules = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
+
+    def rank(rule: LearningRule) -> int:
+        delta = scene.model.sig[rule]["delta"]
+        target = scene.model.sig[conn]["weights"]
+        if rule.modifies == "encoders":
+            target = scene.model.sig[conn.post_obj]["encoders"]
+        return scene.rank(delta, target)
+
+    return sorted(rules, key=rank)
+
+
+def learning(scene: Scene, conn: nengo.Connection) -> str:
+    """` learning ...` with the rules of a connection."""
+    texts = [_rule(scene, rule.learning_rule_type) for rule in _ordered(scene, conn)]
+    return f" learning {texts[0]}" if len(texts) == 1 else f" learning [{', '.join(texts)}]"
+
+
+def _rule(scene: Scene, rule: Any) -> str:
+    kind = KINDS.get(type(rule), "")
+    given = [f"rate={words.number(float(rule.learning_rate))}"]
+    names: Sequence[str] = ("post",) if kind == "voja" else ("pre",)
+    names = ("pre", "post") if kind in ("bcm", "oja") else names
+    names = (*names, "theta") if kind == "bcm" else names
+    for end in names:
+        synapse = scene.filter(getattr(rule, f"{end}_synapse"))
+        given.append(f"{end}_synapse={words.synapse(synapse)}")
+    if kind == "oja":
+        given.append(f"beta={words.number(float(rule.beta))}")
+    return f"{kind}({', '.join(given)})"

@@ -1,0 +1,115 @@
+"""What the translation of one network knows: its built model, its names, files and what it cannot say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder import Model, Operator, Signal
+
+from spikec import graph as g
+from spikec.errors import Diagnostic, Span
+from spikec.nengo.convert import Converted
+from spikec.nengo.processes import Synapse, coefficients
+from spikec.nengo.writing import words
+from spikec.nengo.writing.names import Labels
+
+# Arrays of so many numbers, and texts of so many characters, stand in the text itself.
+MOST_NUMBERS, MOST_CHARACTERS = 12, 60
+
+
+class Files:
+    """Arrays in a folder beside the text; equal ones are one file."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.arrays: dict[str, g.Array] = {}
+        self._known: dict[bytes, str] = {}
+
+    def text(self, name: str, values: Any) -> str:
+        """How the text names an array: by its numbers, or by a file called `name`."""
+        array = np.ascontiguousarray(values, np.float64)
+        if array.size <= MOST_NUMBERS:
+            written = words.matrix(array)
+            if len(written) <= MOST_CHARACTERS:
+                return written
+        return f'load("{self.file(name, array)}")'
+
+    def file(self, name: str, values: Any) -> str:
+        """The path of a file with an array, from the folder of the text."""
+        array = np.ascontiguousarray(values, np.float64)
+        digest = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).digest()
+        if digest not in self._known:
+            found, count = name, 1
+            while found in self.arrays:
+                count += 1
+                found = f"{name}_{count}"
+            self.arrays[found] = array
+            self._known[digest] = found
+        return f"{self.folder}/{self._known[digest]}.npy"
+
+
+@dataclass(eq=False)
+class Scene:
+    """A network on its way to text.  `mistakes`: what cannot be said, collected."""
+
+    network: nengo.Network
+    model: Model
+    converted: Converted
+    labels: Labels
+    files: Files
+    mistakes: list[Diagnostic] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, message: str, hint: str, function: Any = None) -> None:
+        """Note something that cannot be said, at the place of a Python function where there is one."""
+        self.mistakes.append(Diagnostic(message, self._place(function), hint))
+
+    def _place(self, function: Any) -> Span | None:
+        code = getattr(function, "__code__", None)
+        if not isinstance(function, FunctionType) or code is None:
+            return None
+        file, line = code.co_filename, code.co_firstlineno
+        try:
+            with open(file, encoding="utf-8") as source:
+                self.sources.setdefault(file, source.read())
+        except (OSError, UnicodeDecodeError):
+            return None
+        lines = self.sources[file].splitlines()
+        end = len(lines[line - 1]) if line <= len(lines) else 1
+        start = end - len(lines[line - 1].lstrip()) if line <= len(lines) else 0
+        return Span(file, line, start + 1, line, end + 1)
+
+    # ------------------------------------------------------------------------------------------ operators
+
+    def form(self, op: Operator | None) -> Any:
+        """What an operator is in the graph; None where it runs as Nengo made it."""
+        return None if op is None else self.converted.sides.native.get(op)
+
+    def writers(self, signal: Signal) -> list[Operator]:
+        """The operators that write a signal."""
+        table = self.converted.sides.table
+        return table.of[signal.base].writers if signal.base in table.of else []
+
+    def rank(self, signal: Signal, target: Signal) -> int:
+        """When in a step a signal is added to another: the order of the terms of a sum."""
+        for k, op in enumerate(self.writers(target)):
+            if any(read.base is signal.base for read in op.reads):
+                return k
+        return 0
+
+    def filter(self, process: Any) -> Synapse | None:
+        """The filter that a synapse is; None for no synapse, and for what is refused."""
+        if process is None:
+            return None
+        found = coefficients(process, self.model.dt)
+        if found is None:
+            self.refuse(
+                f"the synapse {process} is no linear filter of Nengo's own",
+                "take Lowpass, Alpha, LinearFilter or Triangle",
+            )
+        return found

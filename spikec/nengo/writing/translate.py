@@ -1,0 +1,220 @@
+"""`translate`: a Nengo network as a model of the language that compiles to the same results, byte for byte.
+
+Nengo's builder makes the parameters, as for `Simulator`; the text says what is computed, files beside it hold
+the arrays.  Before anything is written, the text is read back, and what both compile to is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+
+from spikec import frontend
+from spikec.errors import ModelError, model_error
+from spikec.frontend import collector_paused
+from spikec.language.format import format_text
+from spikec.nef.blas import one_thread
+from spikec.nengo.convert import convert
+from spikec.nengo.solve import Building
+from spikec.nengo.writing import links, objects, probes, rules, words
+from spikec.nengo.writing.names import TAKEN, Labels
+from spikec.nengo.writing.same import difference
+from spikec.nengo.writing.scene import Files, Scene
+from spikec.sessions import prepared
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A model that was written.  probes: the names of the network's probes in it, in Nengo's order."""
+
+    path: Path
+    arrays: tuple[Path, ...]
+    probes: tuple[str, ...]
+
+
+def translate(
+    network: nengo.Network,
+    path: Path | str,
+    *,
+    names: Mapping[str, Any] | None = None,
+    origin: str = "",
+    dt: float = 0.001,
+    seed: int | None = None,
+    overwrite: bool = False,
+) -> Translated:
+    """Write a network to the file `path` (`.spk`), its arrays to a folder of the same name beside it.
+
+    `names`: what the user's program calls the objects, such as `vars(module)`; else labels and attributes are
+    taken.  `origin`: where the network comes from, for the first line.  `seed`: that of the simulator, for
+    processes without one; the network's plus 1 where it is not given, as in Nengo.  Raises `ModelError` with
+    all that the language cannot say, and where something is in the way; nothing is written then.
+    """
+    path = Path(path)
+    _refuse_existing(path, overwrite)
+    scene = _scene(network, path.stem, names or {}, dt, seed)
+    text, recorded = _text(scene, path.stem, origin)
+    _refuse_hosts(scene)
+    if scene.mistakes:
+        raise ModelError(scene.mistakes, scene.sources)
+    formatted = format_text(text, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as made:
+        _write(Path(made), path, formatted, scene)
+        _check(Path(made) / path.name, scene, recorded)
+        _replace(Path(made), path)
+    folder = path.parent / path.stem
+    arrays = tuple(folder / f"{name}.npy" for name in scene.files.arrays)
+    return Translated(path, arrays, tuple(name for _, name in recorded))
+
+
+# ---------------------------------------------------------------------------------------------- making
+
+
+def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: float, seed: int | None) -> Scene:
+    if seed is None:
+        seed = 0 if network.seed is None else network.seed + 1
+    model = Model(dt=float(dt), label=str(network), builder=Building())
+    model.build(network)
+    model.builder.finish(model)
+    converted = convert(model, seed, stem)
+    scene = Scene(network, model, converted, Labels(network, names), Files(stem))
+    for conn in network.all_connections:
+        if conn.learning_rule is not None:
+            rules.name_rules(scene, conn)
+    return scene
+
+
+def _text(scene: Scene, stem: str, origin: str) -> tuple[str, list[tuple[str, str]]]:
+    """The statements, and the names of probes in the graph and in the text."""
+    head = [f"# Translated from {origin or 'a Nengo network'}."]
+    head.append(f"model {words_of(stem)}")
+    if scene.model.dt != 0.001:
+        head.append(f"dt {words.time(scene.model.dt)}")
+    parts = ["\n".join(head), *_declared(scene, scene.network, "")]
+    connections = list(_connections(scene))
+    if connections:
+        parts.append("\n".join(connections))
+    recorded, statements = [], []
+    for obj in scene.network.all_probes:
+        statement, before = probes.probe(scene, obj)
+        statements.append(before + statement)
+        if obj in scene.converted.probes:
+            recorded.append((scene.converted.probes[obj], scene.labels[obj]))
+        elif not scene.mistakes:
+            what = f"probe {scene.labels[obj]} records what runs in Python"
+            scene.refuse(what, "record what it depends on")
+    if statements:
+        parts.append("\n".join(statements))
+    return "\n\n".join(parts) + "\n", recorded
+
+
+def words_of(stem: str) -> str:
+    """The name of a file as that of a model."""
+    kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem).strip("_")
+    kept = kept if kept and not kept[0].isdigit() else f"model_{kept}"
+    return f"{kept}_network" if kept in TAKEN else kept
+
+
+def _declared(scene: Scene, network: nengo.Network, label: str) -> Iterator[str]:
+    """Nodes and ensembles of a network, then those of its parts, each under its name."""
+    made = [objects.node(scene, obj) for obj in network.nodes]
+    made += [objects.ensemble(scene, obj) for obj in network.ensembles]
+    if made:
+        yield (f"# {label}\n" if label else "") + "\n".join(made)
+    for part in network.networks:
+        name = part.label or type(part).__name__
+        yield from _declared(scene, part, f"{label}, {name}" if label else name)
+
+
+def _connections(scene: Scene) -> Iterator[str]:
+    """Connections in the order in which they are made; to one target in that in which they are added."""
+    made = [links.connection(scene, conn) for conn in scene.network.all_connections]
+    by_target: dict[Any, list[int]] = {}
+    for k, link in enumerate(made):
+        by_target.setdefault(link.target, []).append(k)
+    order = list(range(len(made)))
+    for places in by_target.values():
+        for place, k in zip(places, sorted(places, key=lambda k: made[k].rank), strict=True):
+            order[place] = k
+    for k in order:
+        yield made[k].before + made[k].text
+
+
+def _refuse_hosts(scene: Scene) -> None:
+    """Whatever else runs in Python is refused."""
+    sides = scene.converted.sides
+    if scene.mistakes or not sides.host:
+        return
+    names = sorted({type(op).__name__ for op in sides.host})
+    if all(isinstance(op, _plain()) for op in sides.host):
+        scene.refuse(
+            "the model has signals that depend on themselves within a step",
+            "give one of the connections of that circle a synapse",
+        )
+    else:
+        scene.refuse(f"the model has parts that run in Python: {', '.join(names)}", objects.PYTHON)
+
+
+def _plain() -> tuple[type, ...]:
+    from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+
+    return (Copy, DotInc, ElementwiseInc, Reset)
+
+
+# --------------------------------------------------------------------------------------------- writing
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.suffix != ".spk":
+        raise model_error(f"{path} does not end in .spk", f"name a file such as {path.stem or 'model'}.spk")
+    folder = path.parent / path.stem
+    there = [p for p in (path, folder) if p.exists()]
+    if there and not overwrite:
+        listed = " and ".join(map(str, there))
+        raise model_error(
+            f"{listed} exist{'s' * (len(there) == 1)}", "name another file with -o, or add --overwrite"
+        )
+    others = [p.name for p in folder.iterdir() if p.suffix != ".npy"] if folder.is_dir() else []
+    if others:
+        hint = "move that away, or name another file with -o"
+        raise model_error(f"the folder {folder} also holds {', '.join(sorted(others)[:3])}", hint)
+
+
+def _write(home: Path, path: Path, text: str, scene: Scene) -> None:
+    (home / path.name).write_text(text, encoding="utf-8")
+    if scene.files.arrays:
+        (home / path.stem).mkdir()
+    for name, array in scene.files.arrays.items():
+        np.save(home / path.stem / f"{name}.npy", array)
+
+
+def _check(path: Path, scene: Scene, recorded: list[tuple[str, str]]) -> None:
+    """Raises `ModelError` where the text does not compile to what the network does."""
+    graph = frontend.load(path, memory_limit=float("inf"))
+    with collector_paused(), one_thread(), warnings.catch_warnings():
+        found = difference(prepared(scene.converted.graph), prepared(graph), recorded)
+    if found:
+        raise model_error(f"the text would not give the same results: {found}", "please report it")
+
+
+def _replace(home: Path, path: Path) -> None:
+    """Put what is in `home` where it belongs: the arrays first, then the text that names them."""
+    folder = path.parent / path.stem
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    if (home / path.stem).is_dir():
+        os.replace(home / path.stem, folder)
+    os.replace(home / path.name, path)
+
+
+__all__ = ["Translated", "translate"]

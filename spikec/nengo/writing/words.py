@@ -1,0 +1,97 @@
+"""Numbers, times, parts, neuron types and synapses as the language writes them, each to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from spikec.expressions import Expression, to_text
+from spikec.language.values import TIME, UNITS
+from spikec.language.vocabulary import DEFAULT_SYNAPSE, NEURONS
+from spikec.nef.neurons import NeuronType
+from spikec.nengo.processes import Synapse
+
+
+def number(value: float) -> str:
+    """A number, with as few digits as give it back."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(float(value))
+
+
+def time(value: float) -> str:
+    """A time in the unit in which it is shortest."""
+    written = [(f"{value / UNITS[unit][0]:.9g}", unit) for unit in ("s", "ms", "us")]
+    exact = [digits + unit for digits, unit in written if float(digits) * UNITS[unit][0] == value]
+    return min(exact, key=len) if exact else f"{float(value)!r}s"
+
+
+def vector(values: Sequence[float]) -> str:
+    """A list of numbers."""
+    return "[" + ", ".join(number(float(v)) for v in values) + "]"
+
+
+def matrix(values: Any) -> str:
+    """A vector, or a list of rows."""
+    array = np.asarray(values, np.float64)
+    return vector(array.tolist()) if array.ndim == 1 else "[" + ", ".join(map(vector, array.tolist())) + "]"
+
+
+def listed(expressions: Sequence[Expression]) -> str:
+    """Expressions of x and t: one by itself, several as a list."""
+    texts = [to_text(e) for e in expressions]
+    return texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+
+
+def part(chosen: Any, size: int) -> str:
+    """Brackets with the components that a slice or list takes of `size`; nothing where these are all."""
+    places = np.arange(size)[chosen].ravel().tolist()
+    if places == list(range(size)):
+        return ""
+    if len(places) == 1:
+        return f"[{places[0]}]"
+    step = places[1] - places[0]
+    if step > 0 and places == list(range(places[0], places[-1] + 1, step)):
+        return f"[{places[0]}:{places[-1] + 1}" + (f":{step}]" if step > 1 else "]")
+    return "[[" + ", ".join(map(str, places)) + "]]"
+
+
+def neuron(kind: NeuronType) -> str:
+    """A neuron type with those parameters that are not the language's own."""
+    name = next(n for n, (cls, _) in NEURONS.items() if cls is type(kind))
+    plain = {f.name: f.default for f in fields(kind)}
+    given = []
+    for parameter in NEURONS[name][1]:
+        value = getattr(kind, parameter.name)
+        if value != plain[parameter.name]:
+            given.append(f"{parameter.name}={time(value) if parameter.power == TIME else number(value)}")
+    return f"{name}({', '.join(given)})" if given else name
+
+
+def synapse(filtered: Synapse | None) -> str:
+    """A synapse that is a filter of the graph; `none` where there is none."""
+    if filtered is None:
+        return "none"
+    num, den = filtered.num, filtered.den
+    if filtered.analog and num == (1.0,) and len(den) == 2 and den[1] == 1.0 and den[0] > 0:
+        return time(den[0])
+    if filtered.analog and num == (1.0,) and len(den) == 3 and den[2] == 1.0:
+        tau = den[1] / 2
+        if den == (tau * tau, 2 * tau, 1.0):
+            return f"alpha({time(tau)})"
+    digital = "" if filtered.analog else ", analog=false"
+    return f"linear_filter(num={vector(num)}, den={vector(den)}{digital})"
+
+
+def synapse_clause(filtered: Synapse | None, default: bool = True) -> str:
+    """` synapse ...`; nothing where it is what is taken without the clause: 5 ms, or none in a probe."""
+    if not default:
+        return "" if filtered is None else f" synapse {synapse(filtered)}"
+    plain = filtered is not None and (filtered.num, filtered.den, filtered.analog) == (
+        DEFAULT_SYNAPSE.num,
+        DEFAULT_SYNAPSE.den,
+        DEFAULT_SYNAPSE.analog,
+    )
+    return "" if plain else f" synapse {synapse(filtered)}"
