@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ import numpy as np
 import pytest
 import test_windows
 from conftest import Tiny
-from spike_runtime import launch, statefile
+from converted import nengo
+from spike_runtime import frames, launch, statefile
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 
 import spikec
+from spikec import graph as g
+from spikec.frontend import loads
+from spikec.pipeline import Options, compile_graph
 
 
 def joined(runs: list[Run], name: str) -> list[np.ndarray]:
@@ -70,6 +75,85 @@ def test_other_partitions_and_transports_go_on_in_mid_window(tmp_path: Path) -> 
         rest = made[after].run("33ms", tmp_path / f"{name}-b", transport, load_state=state, save_state=end)
         same(whole, first, rest)
         assert end.read_bytes() == expected
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_a_run_over_two_hosts_goes_on(tmp_path: Path) -> None:
+    """The second host is another process on this one: its workers are told their state by its agent."""
+    entry = '[[host]]\nname = "{}"\naddress = "127.0.0.1"\ncores = 2\nlaunch = {}\n'
+    hosts = tmp_path / "hosts.toml"
+    hosts.write_text(entry.format("desk", "[]") + entry.format("other", '["env"]'))
+    one = spikec.compile_text(test_windows.MODEL, 1, tmp_path / "one")
+    spread = spikec.compile_text(test_windows.MODEL, 3, tmp_path / "spread", hosts=hosts)
+    assert {p.host for p in spread.manifest.partitions} == {"desk", "other"}
+    whole = one.run("64ms", tmp_path / "whole", save_state=tmp_path / "whole.npz")
+    first = spread.run("31ms", tmp_path / "a", save_state=tmp_path / "a.npz")
+    second = spread.run("13ms", tmp_path / "b", load_state=tmp_path / "a.npz", save_state=tmp_path / "b.npz")
+    third = one.run("20ms", tmp_path / "c", load_state=tmp_path / "b.npz", save_state=tmp_path / "c.npz")
+    same(whole, first, second, third)
+    assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_what_is_recorded_in_a_step_more_goes_on(tmp_path: Path) -> None:
+    """As in Nengo networks, where probes of synapses are ahead: the state is that of before this step."""
+    graph = loads(test_windows.MODEL)
+    (name,) = (name for name, op in graph.nodes(g.Probe) if op.name == "decoded")
+    graph.replace(name, replace(graph.op(name), ahead=True))
+    made = {}
+    for n in (1, 3):
+        manifest = compile_graph(graph, tmp_path / f"n{n}", Options(n, host_profile="reference"))
+        assert manifest is not None
+        assert manifest.ahead == 1
+        made[n] = spikec.open_manifest(tmp_path / f"n{n}")
+    whole = made[1].run("60ms", tmp_path / "whole", save_state=tmp_path / "whole.npz")
+    for before, after in ((1, 3), (3, 1)):
+        state, end = tmp_path / f"a{before}.npz", tmp_path / f"b{before}.npz"
+        first = made[before].run("25ms", tmp_path / f"a{before}", save_state=state)
+        rest = made[after].run("35ms", tmp_path / f"b{before}", load_state=state, save_state=end)
+        same(whole, first, rest)
+        assert end.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+PYTHON = """
+import nengo
+
+seen = []
+with nengo.Network(seed=3) as net:
+    count = nengo.Node(lambda t: seen.append(t) or len(seen))
+    a = nengo.Ensemble(30, dimensions=1)
+    nengo.Connection(count, a)
+    nengo.Probe(a)
+"""
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_the_state_of_python_cannot_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(PYTHON)
+    compiled = spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out")
+    message = "the model calls Python functions, whose state cannot be saved or loaded"
+    assert refused(compiled, tmp_path, save_state=tmp_path / "state.npz") == message
+
+
+def test_large_arrays_come_in_pieces() -> None:
+    """Even where a link takes a piece at a time, and pieces of several partitions between each other."""
+    arrays = {(p, "x"): np.random.default_rng(p).random((700, 501)) for p in (0, 1)}
+    arrays |= {(1, "none"): np.zeros((2, 0), np.int64), (0, "one"): np.array(7, np.int32)}
+    told: list[tuple[int, frames.Frame]] = []
+
+    def tell(kind: str, body: memoryview, **values: Any) -> None:
+        told.append((values["start"], frames.Frame(kind, values, bytes(body))))
+
+    for (partition, name), array in arrays.items():
+        frames.send_array(tell, partition, name, array)
+    assert max(len(frame.body) for _, frame in told) <= 1 << 20
+    given = frames.Arrays()
+    for _, frame in sorted(told, key=lambda pair: pair[0]):
+        given.take(frame)
+    for (partition, name), array in arrays.items():
+        found = given.of[partition][name]
+        assert (found.shape, found.dtype) == (array.shape, array.dtype)
+        assert found.tobytes() == array.tobytes()
 
 
 def test_arrays_can_be_read_with_numpy(halves: tuple[Run, Path]) -> None:
@@ -131,6 +215,7 @@ def test_a_disk_that_refuses_the_state_leaves_the_results(
 
 # ------------------------------------------------------------------------------------------- learned weights
 
+assert nengo.rc.get("decoder_cache", "enabled") == "False"
 LEARNER = """
 model learner
 param n = 100

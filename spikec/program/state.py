@@ -201,8 +201,10 @@ class _Found:
 
 
 def _spans(places: Ints) -> list[tuple[int, int]]:
-    """(start, stop) of runs of consecutive places."""
+    """(start, stop) of runs of consecutive places, which increase."""
     if not len(places):
         return []
+    if places[-1] - places[0] == len(places) - 1:  # most often there is one
+        return [(int(places[0]), int(places[-1]) + 1)]
     edges = np.concatenate([[0], np.flatnonzero(np.diff(places) != 1) + 1, [len(places)]])
     return [(int(places[a]), int(places[b - 1]) + 1) for a, b in pairwise(edges.tolist())]
