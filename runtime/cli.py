@@ -188,6 +188,7 @@ def summary(run: Run, state: Path | None = None) -> dict[str, Any]:
         "start_s": about.start * about.dt,
         "simulated_s": about.recorded * about.dt,
         "wall_s": about.wall,
+        "not_finite_s": {name: step * about.dt for name, step in about.not_finite.items()},
         "real_time_factor": about.recorded * about.dt / about.wall if about.wall else None,
         "transport": about.transport,
         "us_per_step": list(run.measured),
@@ -209,6 +210,11 @@ def describe(run: Run, plot: Path | None = None, state: Path | None = None) -> s
         numbers = [*(kinds[kind] for kind in _KINDS), sum(kinds.values())]
         lines.append(f"partition {number:<2}" + "".join(f"{value:11.2f}" for value in numbers))
     lines.append(f"results: {run.path} ({', '.join(run.names) or 'no probes'})")
+    for name, step in about.not_finite.items():
+        lines.append(
+            f"warning: {name} is not a finite number at {step * about.dt:g} s; look for a division by 0, "
+            "a root or logarithm of a negative number, or values that grow without bound in what leads to it"
+        )
     if plot:
         lines.append(f"picture: {plot}")
     if state:

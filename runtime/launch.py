@@ -176,6 +176,7 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
         spent = clock.process_time()
         supervisor.run(recorder, plan.last, progress, plan.begin.step)
         recorded = recorder.finish() - plan.begin.step
+        record = replace(record, not_finite=recorder.not_finite)
     except (PartitionError, RecordError, OSError) as error:
         _fail(plan, supervisor, recorder, record, error)
     except BaseException as error:  # of the caller's `progress`, or an interrupt in another thread

@@ -74,6 +74,12 @@ class Recorder:
             self._each(what)
         return self._step
 
+    @property
+    def not_finite(self) -> dict[str, int]:
+        """Probes with a sample that is no finite number, and the step of the first."""
+        found = zip(self._manifest.probes, self._series, strict=False)
+        return {probe.name: series.not_finite for probe, series in found if series.not_finite is not None}
+
     def abandon(self) -> int:
         """The disk refuses: keep what is written; gives the last step that all hold."""
         step = min((series.written() for series in self._series), default=self._start)

@@ -40,7 +40,8 @@ class RunFile:
     status: "running", "complete", "stopped" (by a signal) or "failed"; then `cause` says why, and `partition`
     where, if that is known.  steps: asked for; recorded: steps that the results hold.  start: the step that
     it went on after, 0 where it began anew.  wall: seconds from the first step to the last; recorder: seconds
-    of processor time that this process took to record meanwhile.
+    of processor time that this process took to record meanwhile.  not_finite: probes with a sample that is no
+    finite number, and the step of the first.
     """
 
     model: str
@@ -59,6 +60,7 @@ class RunFile:
     start: int = 0
     wall: float = 0.0
     recorder: float = 0.0
+    not_finite: dict[str, int] = field(default_factory=dict)
     times: tuple[Times, ...] = field(default=())
 
 

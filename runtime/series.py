@@ -34,7 +34,12 @@ def group_name(probe: str) -> str:
 
 
 class Series(Protocol):
-    """What is recorded of one probe.  Steps are those up to which everything has been added."""
+    """What is recorded of one probe.  Steps are those up to which everything has been added.
+
+    not_finite: the step of the first sample on disk that is no finite number, None where there is none.
+    """
+
+    not_finite: int | None
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None: ...
 
@@ -100,6 +105,7 @@ class Samples:
         self._whole = self._on_disk = self._timed = 0  # chunks; samples
         self._start, self._before = start, start // probe.every
         self._samples = self._count(steps)
+        self.not_finite: int | None = None
         self._time = _times(group, TIME_CHUNK, "time", self._samples)
         about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
         self._value = group.create_array(
@@ -158,12 +164,21 @@ class Samples:
         data = self._buffer(self._whole)
         if self._probe.kind == "sum":
             data = np.ldexp(data.astype(np.float64), self._scale).astype(self._dtype)
+        if self.not_finite is None:
+            self._look(data[max(self._on_disk - start, 0) : stop - start], max(self._on_disk, start))
         if stop < end:
             data = data.copy()
             data[stop - start :] = np.nan
         self._write_times(stop)
         self._value[start:end] = data[: end - start]
         self._on_disk = stop
+
+    def _look(self, data: NDArray[Any], first: int) -> None:
+        """Note the first of some samples, numbered from `first`, that is no finite number."""
+        finite = np.isfinite(data)
+        if not finite.all():
+            sample = first + int(np.argmin(finite.all(axis=1)))
+            self.not_finite = (self._before + sample + 1) * self._probe.every
 
     def _write_times(self, stop: int) -> None:
         """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
@@ -179,6 +194,7 @@ class Events:
 
     def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, start: int) -> None:
         self._dt, self._size = manifest.dt, max(1, probe.size)
+        self.not_finite: int | None = None
         self._pending: list[list[NDArray[np.int64]]] = [[] for _ in probe.parts]
         self._merged: list[NDArray[np.int64]] = []  # of the chunk that is not whole
         self._count = self._whole = 0  # events in `_merged`; events in whole chunks

@@ -310,6 +310,16 @@ def test_a_damaged_manifest_is_not_inspected(
 # ----------------------------------------------------------------------------------------------- spike-run
 
 
+def test_what_is_not_finite_is_said(spikec: Command, spike_run: Command, tmp_path: Path) -> None:
+    (tmp_path / "m.spk").write_text("input x(t) = 1 / (t - 0.005)\ninput y(t) = t\nprobe x\nprobe y\n")
+    assert spikec("compile", "m.spk", "-q", "-o", "m").exit_code == 0
+    said = spike_run("m", "--time", "10ms", "-o", "run").stdout
+    assert "warning: x is not a finite number at 0.005 s; look for a division by 0" in said
+    assert "y is not" not in said
+    told = spike_run("m", "--time", "10ms", "-o", "run", "--overwrite", "--json").stdout
+    assert json.loads(told)["not_finite_s"] == {"x": 0.005}
+
+
 def test_run_writes_results_and_a_picture(tiny, spike_run: Command, tmp_path: Path) -> None:
     result = spike_run(tiny.compiled.path, "--time", "50ms", "-o", "run", "--plot", "p/run.png")
     assert result.exit_code == 0, result.output

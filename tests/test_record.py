@@ -131,6 +131,25 @@ def test_store_does_not_depend_on_parts_or_blocks(reference: dict[str, str], dat
         assert digest(folder) == reference
 
 
+@pytest.mark.parametrize(("parts", "shown"), [(1, 0), (2, 0), (2, 1500)])
+@pytest.mark.parametrize("step", [1, 1024, 1025, STEPS])
+def test_the_first_sample_that_is_not_finite_is_noted(
+    tmp_path: Path, parts: int, shown: int, step: int
+) -> None:
+    recorder = Recorder(model(parts), tmp_path / "store", STEPS, seed=3)
+    for first, last in [(1, shown), (shown + 1, STEPS)] if shown else [(1, STEPS)]:
+        for part in range(parts):
+            for block in blocks(parts, part, first, last):
+                if block.probe == 0 and first <= step <= last:
+                    block.data[step - first, -1] = np.inf
+                    block.data[step - first + 1 :: 7] = np.nan
+                recorder.add(block)
+            recorder.complete(part, last)
+        recorder._each("show")
+    assert recorder.finish() == STEPS
+    assert recorder.not_finite == {"held": step}
+
+
 def test_values_are_right_and_labelled(tmp_path: Path) -> None:
     play(tmp_path / "store", 3, [[1000, STEPS], [STEPS], [7, 2000, STEPS]], [])
     held = xr.open_zarr(tmp_path / "store", group="held", consolidated=False)
