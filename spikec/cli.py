@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import click
 
+from spikec.console import errors, log_passes, progress_bar
+
 T = TypeVar("T")
 
 MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
@@ -99,7 +101,7 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
     """
     # Known before BLAS is loaded, so that it starts no threads: the compiler has processes of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with _errors(), _collector_off():
+    with errors(), _collector_off():
         from spikec.api import check_output
         from spikec.models import name_of
 
@@ -126,7 +128,7 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
     from spikec.dump import dump
 
     if given["verbose"]:
-        _log_passes()
+        log_passes()
     options = pipeline.Options(
         partitions=_partitions(given["partitions"]),
         transport=given["transport"],
@@ -141,7 +143,7 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
             click.echo(dump(stage, made), nl=False)
         return bool(stage != given["dump"])
 
-    with _progress(given["quiet"] or given["as_json"] or bool(given["dump"])) as progress:
+    with progress_bar(given["quiet"] or given["as_json"] or bool(given["dump"])) as progress:
         progress("reading", 0, 1)
         settings = _model_arguments(given)
         model = models.load(target, settings, given["precision"], options.cache, options.jobs)
@@ -217,7 +219,7 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     \b
     spikec check models/product.spk
     """
-    with _errors():
+    with errors():
         import json
 
         from spikec.models import contents
@@ -270,7 +272,7 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
     \b
     spikec fmt models/*.spk
     """
-    with _errors():
+    with errors():
         from spikec.language.files import replace_text
 
         # All are formatted before any is written: a mistake in one leaves all as they are.
@@ -316,7 +318,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
     \b
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
     """
-    with _errors():
+    with errors():
         from spike_runtime.manifest import find, load
 
         from spikec.views.report import report
@@ -336,57 +338,34 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
             click.echo(f"Written: {svg}", err=as_json)
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Mistakes of the user are printed and end with 2; failures of the machine with 1."""
-    from spike_runtime.manifest import ManifestError
-    from spike_runtime.runfile import RunError
-    from spike_runtime.units import UnitError
+@main.command()
+@click.argument("network", metavar="FILE.py:NAME")
+@click.option(
+    "-o", "--output", type=MODEL, metavar="FILE", help="File to write [NAME of the Python file.spk]."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file, and the folder with its arrays.")
+@click.option(
+    "--precision", type=click.Choice(["float32", "float64"]), help="To build in [what nengo.rc says]."
+)
+@click.option("--seed", type=int, help="Replace the network's seed.")
+@click.option("--dt", metavar="TIME", help="The time step [1ms].")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def translate(network: str, as_json: bool, **options: Any) -> None:
+    """Write a Nengo network in the language: a .spk file that compiles to the same results, byte for byte.
 
-    try:
-        yield
-    except (ManifestError, RunError, UnitError) as error:
-        _fail(f"error: {error}", 2)
-    except BrokenPipeError:
-        # Who reads the output has had enough: nothing to say, and nowhere to say it.
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
-        _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)
-    except MemoryError:
-        _fail("error: out of memory; make the model smaller, or use float32", 1)
-    except Exception as error:
-        from spikec.errors import SpikeError
+    The Python file is executed.  The arrays that Nengo made lie in a folder beside the .spk file.
 
-        if not isinstance(error, SpikeError):
-            raise
-        _fail(str(error), error.exit_code)
+    \b
+    spikec translate model.py:net -o model.spk
+    """
+    with errors():
+        from spike_runtime.units import seconds
 
+        from spikec.models import translated
 
-def _fail(message: str, code: int) -> None:
-    click.echo(message, err=True)
-    sys.exit(code)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """A progress callback (stage, done, of all) drawn on stderr, where that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compiling", total=1)
-        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
-
-
-def _log_passes() -> None:
-    import logging
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("spikec").setLevel(logging.INFO)
+        dt = options.pop("dt")
+        made = translated(network, dt=seconds(dt) if dt else None, **options)
+        click.echo(made.to_json() if as_json else made.to_text())
 
 
 if __name__ == "__main__":

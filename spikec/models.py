@@ -17,6 +17,7 @@ from spikec.projections import Cells
 
 if TYPE_CHECKING:
     from spikec.nengo.files import NetworkFile
+    from spikec.nengo.writing.translate import Translated
 
 # Settings that only models in the language have, and what to do instead.
 ONLY_LANGUAGE = {
@@ -95,18 +96,43 @@ def load(
         return Model(frontend.load(target, **given), precision or "float32")
     _refuse(target, given)
     found = settings({name: value for name, value in given.items() if name in ("seed", "dt")})
-    if found.dt is not None and not (math.isfinite(found.dt) and found.dt > 0):
-        raise model_error(
-            f"a step of {found.dt:g} s is not possible", "give a time above 0, such as --dt 1ms"
-        )
-    if found.seed is not None and not 0 <= found.seed <= LAST_SEED:
-        raise model_error(f"{found.seed} is not a seed of Nengo", f"give a number from 0 to {LAST_SEED}")
+    _check(found.seed, found.dt)
     file = network(target)
     from spikec.nengo.compiling import compilable
 
     made = compilable(file, found.seed, found.dt, precision, cache, jobs, solved)
     size = (file.network.n_neurons, len(file.network.all_ensembles))
     return Model(made.graph, made.precision, made.python, made.calls, True, made.notes, size)
+
+
+def translated(
+    target: str,
+    output: Path | None = None,
+    seed: int | None = None,
+    dt: float | None = None,
+    precision: str | None = None,
+    overwrite: bool = False,
+) -> Translated:
+    """Write a network to `output`, by default a `.spk` file of its file's name; see `spikec.nengo.translate`.
+
+    Raises `ModelError` with all mistakes found, and then writes nothing.
+    """
+    if not is_network(target):
+        raise model_error(f"{target} is no Python file with a network", "name one, for example model.py:net")
+    _check(seed, dt)
+    file = network(target)
+    from spikec.nengo.compiling import precise
+    from spikec.nengo.writing.translate import translate
+
+    with precise(precision):
+        return translate(
+            file.network,
+            output or Path(f"{file.model}.spk"),
+            file=file,
+            dt=0.001 if dt is None else dt,
+            seed=seed,
+            overwrite=overwrite,
+        )
 
 
 def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,6 +150,14 @@ def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "compile_bytes": round(graph.memory),
     }
     return made | ({"python": [list(call) for call in model.calls]} if model.built else {})
+
+
+def _check(seed: int | None, dt: float | None) -> None:
+    """Raises `ModelError` where Nengo could not take these."""
+    if dt is not None and not (math.isfinite(dt) and dt > 0):
+        raise model_error(f"a step of {dt:g} s is not possible", "give a time above 0, such as --dt 1ms")
+    if seed is not None and not 0 <= seed <= LAST_SEED:
+        raise model_error(f"{seed} is not a seed of Nengo", f"give a number from 0 to {LAST_SEED}")
 
 
 def _refuse(target: str, given: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ LAYERS = {
     "whole": "pipeline sessions",
     "Nengo": "nengo.*",
     "networks": "network.*",
-    "people": "models views.* api cli",
+    "people": "models views.* api console cli",
 }
 # Third-party packages that few files may import: patterns of their modules.
 ONLY_IN = {
@@ -51,8 +51,8 @@ ONLY_IN = {
     "zarr": "spike_runtime.record spike_runtime.series",
     "xarray": "spike_runtime.results",
     "matplotlib": "spike_runtime.plot",
-    "click": "spikec.cli spike_runtime.cli",
-    "rich": "spikec.cli spikec.views.* spike_runtime.cli",
+    "click": "spikec.cli spikec.console spike_runtime.cli",
+    "rich": "spikec.console spikec.views.* spike_runtime.cli",
     "pytensor": "spike_runtime.loop spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
     "spike_runtime.eager",
     "nengo": "spikec.nengo spikec.nengo.*",
@@ -65,14 +65,14 @@ EDGES = {
     "spike_runtime.session": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.launch": "spikec.api",
-    "spike_runtime.units": "spikec.api spikec.cli",
+    "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
-    "spike_runtime.runfile": "spikec.api spikec.cli spikec.views.*",
+    "spike_runtime.runfile": "spikec.api spikec.console spikec.views.*",
 }
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (
-    "spikec.cli spikec.nef.pool spike_runtime.cli spike_runtime.calibrate spike_runtime.nursery "
-    "spike_runtime.worker"
+    "spikec.cli spikec.console spikec.nef.pool spike_runtime.cli spike_runtime.calibrate "
+    "spike_runtime.nursery spike_runtime.worker"
 )
 MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join spikec.nengo.files"
 # Python of the user's own model, whose checksum was compared.

@@ -17,5 +17,6 @@ except ImportError as error:
     ) from error
 
 from spikec.nengo.simulator import Simulator
+from spikec.nengo.writing.translate import translate
 
-__all__ = ["Simulator"]
+__all__ = ["Simulator", "translate"]

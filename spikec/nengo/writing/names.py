@@ -56,7 +56,7 @@ class Labels:
                 self._names[obj] = self.new(name)
         for obj in (*network.connections, *network.probes):
             written = self._given.get(id(obj)) or attributes.get(id(obj)) or obj.label
-            if written:
+            if written and prefix + _legal(written) not in TAKEN:
                 self._names[obj] = prefix + _legal(written)
 
     def _own(self, obj: Any, attributes: Mapping[int, str]) -> str:

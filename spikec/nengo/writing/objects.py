@@ -52,7 +52,6 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
         given.append(f"neuron={text}")
     given += [
         f"encoders={files.text(f'{name}.encoders', encoders)}",
-        "normalize_encoders=false",
         f"gain={files.text(f'{name}.gain', gain)}",
         f"bias={files.text(f'{name}.bias', bias)}",
     ]

@@ -21,7 +21,8 @@ STATES = ("voltage", "refractory_time", "adaptation", "recovery")
 def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
     """A probe with what must stand before it: (`probe WHAT ...`, statements or nothing)."""
     target = scene.labels.get(getattr(obj.obj, "ensemble", obj.obj), "connection").replace(".", "_")
-    otherwise = f"{target}_{'probe' if obj.attr in PLAIN else obj.attr}"
+    plain_word = "neurons" if isinstance(obj.obj, Neurons) else "probe"
+    otherwise = f"{target}_{plain_word if obj.attr in PLAIN else obj.attr}"
     name = scene.labels.get(obj, otherwise)
     before, what, clauses = _probed(scene, obj, name)
     if obj.sample_every is not None:

@@ -6,25 +6,31 @@ the arrays.  Before anything is written, the text is read back, and what both co
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import nengo
 import numpy as np
 from nengo.builder import Model
+from nengo.rc import rc
 
 from spikec import frontend
 from spikec.errors import ModelError, model_error
 from spikec.frontend import collector_paused
 from spikec.language.format import format_text
 from spikec.nef.blas import one_thread
+from spikec.nengo.compiling import SEED
 from spikec.nengo.convert import convert
+from spikec.nengo.files import NetworkFile, running
+from spikec.nengo.files import text as file_text
 from spikec.nengo.solve import Building
 from spikec.nengo.writing import links, objects, probes, rules, words
 from spikec.nengo.writing.names import TAKEN, Labels
@@ -35,34 +41,67 @@ from spikec.sessions import prepared
 
 @dataclass(frozen=True)
 class Translated:
-    """A model that was written.  probes: the names of the network's probes in it, in Nengo's order."""
+    """A model that was written.  probes: the names of the network's probes in it, in Nengo's order.
+    `neurons`, `ensembles`, `connections`: how many there are.  precision: what compiles it to the same.
+    """
 
     path: Path
     arrays: tuple[Path, ...]
     probes: tuple[str, ...]
+    neurons: int
+    ensembles: int
+    connections: int
+    precision: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """All of it as JSON."""
+        made = asdict(self) | {"path": str(self.path), "arrays": [str(path) for path in self.arrays]}
+        return json.dumps(made)
+
+    def to_text(self) -> str:
+        """What was written, and what comes next."""
+        where = f"; {len(self.arrays)} arrays in {self.path.with_suffix('')}" if self.arrays else ""
+        lines = [f"note: {note}" for note in self.notes]
+        lines += [
+            f"{self.path}: {self.neurons} neurons in {self.ensembles} ensembles, "
+            f"{self.connections} connections, {len(self.probes)} probes{where}",
+            "Checked: it compiles to the operators and constants of the network.",
+            f"Next:    spikec compile {self.path}" + " --precision float64" * (self.precision == "float64"),
+        ]
+        return "\n".join(lines)
 
 
 def translate(
     network: nengo.Network,
     path: Path | str,
     *,
+    file: NetworkFile | None = None,
     names: Mapping[str, Any] | None = None,
-    origin: str = "",
     dt: float = 0.001,
     seed: int | None = None,
     overwrite: bool = False,
 ) -> Translated:
     """Write a network to the file `path` (`.spk`), its arrays to a folder of the same name beside it.
 
-    `names`: what the user's program calls the objects, such as `vars(module)`; else labels and attributes are
-    taken.  `origin`: where the network comes from, for the first line.  `seed`: that of the simulator, for
-    processes without one; the network's plus 1 where it is not given, as in Nengo.  Raises `ModelError` with
-    all that the language cannot say, and where something is in the way; nothing is written then.
+    `file`: the Python file that made it, whose names the text takes; without it, `names`: what the program
+    calls the objects, such as `vars()`.  Else labels and attributes are taken.  `seed` replaces that of the
+    network (0 where neither is given); that of the simulator, for processes without one, is the next number,
+    as in Nengo.  What it gives is what `Simulator` gives in the precision that `nengo.rc` says, and `spikec
+    compile` for the Python file.  Raises `ModelError` with all that the language cannot say, and where
+    something is in the way; nothing is written then.
     """
     path = Path(path)
     _refuse_existing(path, overwrite)
-    scene = _scene(network, path.stem, names or {}, dt, seed)
-    text, recorded = _text(scene, path.stem, origin)
+    notes = []
+    if seed is None and network.seed is None:
+        seed = SEED
+        notes.append(
+            f"the network has no seed, so {SEED} is taken; write seed=... in the file, or give --seed"
+        )
+    with _user_code(file):
+        scene = _scene(network, path.stem, _names(file, names), dt, seed)
+        text, recorded = _text(scene, path.stem, f"{file.path.name}:{file.name}" if file else "")
     _refuse_hosts(scene)
     if scene.mistakes:
         raise ModelError(scene.mistakes, scene.sources)
@@ -73,20 +112,45 @@ def translate(
         _check(Path(made) / path.name, scene, recorded)
         _replace(Path(made), path)
     folder = path.parent / path.stem
-    arrays = tuple(folder / f"{name}.npy" for name in scene.files.arrays)
-    return Translated(path, arrays, tuple(name for _, name in recorded))
+    return Translated(
+        path,
+        tuple(folder / f"{name}.npy" for name in scene.files.arrays),
+        tuple(name for _, name in recorded),
+        network.n_neurons,
+        len(network.all_ensembles),
+        len(network.all_connections),
+        f"float{rc.get('precision', 'bits')}",
+        tuple(notes),
+    )
+
+
+def _names(file: NetworkFile | None, names: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return names or {} if file is None else vars(file.module)
+
+
+@contextmanager
+def _user_code(file: NetworkFile | None) -> Iterator[None]:
+    """What code of the user's file raises becomes a `ModelError` with its place."""
+    if file is None:
+        yield
+        return
+    with running(file.path, file_text(file.path), f"{file.name} cannot be built"):
+        yield
 
 
 # ---------------------------------------------------------------------------------------------- making
 
 
 def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: float, seed: int | None) -> Scene:
-    if seed is None:
-        seed = 0 if network.seed is None else network.seed + 1
-    model = Model(dt=float(dt), label=str(network), builder=Building())
-    model.build(network)
+    own = network.seed
+    network.seed = own if seed is None else seed
+    try:
+        model = Model(dt=float(dt), label=stem, builder=Building())
+        model.build(network)
+    finally:
+        network.seed, seed = own, network.seed
     model.builder.finish(model)
-    converted = convert(model, seed, stem)
+    converted = convert(model, seed + 1, stem)
     scene = Scene(network, model, converted, Labels(network, names), Files(stem))
     for conn in network.all_connections:
         if conn.learning_rule is not None:
@@ -100,6 +164,8 @@ def _text(scene: Scene, stem: str, origin: str) -> tuple[str, list[tuple[str, st
     head.append(f"model {words_of(stem)}")
     if scene.model.dt != 0.001:
         head.append(f"dt {words.time(scene.model.dt)}")
+    if any(map(links.is_neural, scene.network.all_ensembles)):
+        head.append("defaults ensemble { normalize_encoders = false }")
     parts = ["\n".join(head), *_declared(scene, scene.network, "")]
     connections = list(_connections(scene))
     if connections:
