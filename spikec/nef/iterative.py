@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 
 from spikec.graph import Array
-from spikec.nef.polynomials import inverse_factor, orthonormal_polynomials
+from spikec.nef.polynomials import inverse_factor, polynomials
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 from spikec.records import dataclass
 
@@ -96,16 +96,15 @@ def _assemble(
     if high == 0.0 and not A.any():
         raise SilentError
     ridge = points * (relative * high) ** 2
-    basis = orthonormal_polynomials(system.points, max(neurons // 16, 1)).astype(np.float32)
-    return _Problem(A, ridge, _factor(basis.T @ A, ridge), buffer), right_sides
+    basis, weights = polynomials(system.points, max(neurons // 16, 1))
+    return _Problem(A, ridge, _factor(weights @ (basis @ A), ridge), buffer), right_sides
 
 
-def _factor(image: Single, ridge: float) -> Single:
+def _factor(image: Array, ridge: float) -> Single:
     """F with (Z Z' + lambda I)^-1 = (I - F' F) / lambda for Z' = image (polynomials x neurons)."""
-    wide = image.astype(np.float64)
-    inner = wide @ wide.T
+    inner = image @ image.T
     inner[np.diag_indices_from(inner)] += ridge
-    return np.asarray((inverse_factor(inner) @ wide).astype(np.float32))
+    return np.asarray((inverse_factor(inner) @ image).astype(np.float32))
 
 
 def _refine(problem: _Problem, Y: Array, b: Single) -> Solution | None:

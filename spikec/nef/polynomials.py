@@ -8,24 +8,28 @@ from math import comb
 import numpy as np
 
 from spikec.graph import Array
+from spikec.nef.system import Single
 
 _MAX_DEGREE = 40
+_TILE = 1000  # points that are taken to float64 at once
 
 
-def orthonormal_polynomials(points: Array, columns: int) -> Array:
-    """Polynomials of `points` (points x dims), orthonormal over them: points x (at most `columns`).
+def polynomials(points: Array, columns: int) -> tuple[Single, Array]:
+    """Polynomials P of `points` (points x dims), and W so that W P are orthonormal over them.
 
-    All up to the highest degree for which there are no more than `columns` (at least the constant).  Products
-    of Chebyshev polynomials span them, near enough to orthogonal for a Cholesky factor of their Gram matrix
-    to do the rest; a small ridge keeps dependent ones harmless.
+    P: (at most `columns`) x points, all up to the highest degree for which there are no more than that (at
+    least the constant).  They are products of polynomials of one component each, which leave little for a
+    Cholesky factor of their Gram matrix to do; a small ridge keeps dependent ones harmless.
     """
-    dims = points.shape[1]
+    count, dims = points.shape
     degree = max(k for k in range(_MAX_DEGREE + 1) if k == 0 or comb(dims + k, k) <= columns)
-    scale = np.abs(points).max() or 1.0
-    products = _products(points.T / scale, degree)
-    gram = products @ products.T
-    gram[np.diag_indices_from(gram)] *= 1.0 + 1e-10
-    return (inverse_factor(gram) @ products).T
+    products = _products([p.astype(np.float32) for p in _orthonormal(points.T, degree)], degree)
+    gram = np.zeros((len(products), len(products)))
+    for start in range(0, count, _TILE):
+        tile = products[:, start : start + _TILE].astype(np.float64)
+        gram += tile @ tile.T
+    gram[np.diag_indices_from(gram)] += 1e-10 * count
+    return products, inverse_factor(gram)
 
 
 def inverse_factor(gram: Array) -> Array:
@@ -33,17 +37,30 @@ def inverse_factor(gram: Array) -> Array:
     return np.asarray(np.linalg.inv(np.linalg.cholesky(gram)))
 
 
-def _products(x: Array, degree: int) -> Array:
-    """Products of Chebyshev polynomials of the components of x (dims x points), of degree up to `degree` in
-    all: products x points.
+def _orthonormal(x: Array, degree: int) -> list[Array]:
+    """Polynomials of degree 0, 1, ... of every entry of x, orthonormal over all of them (Stieltjes; Gautschi,
+    Orthogonal Polynomials, 2004, section 2.2).
     """
-    one = [np.ones_like(x), x]  # T_k of every component; T_k+1 = 2 x T_k - T_k-1
-    while len(one) <= degree:
-        one.append(2.0 * x * one[-1] - one[-2])
+    found, before = [np.ones_like(x)], np.zeros_like(x)
+    length = 1.0
+    for _ in range(degree):
+        last = found[-1]
+        following = x * last - length * before
+        following -= np.mean(following * last) * last
+        length = float(np.sqrt(np.mean(following * following))) or 1.0
+        found.append(following / length)
+        before = last
+    return found
+
+
+def _products(one: list[Single], degree: int) -> Single:
+    """Products of polynomials of the components (`one`: for every degree, dims x points), of degree up to
+    `degree` in all: products x points.
+    """
     rows = [one[0][0]]
-    known: dict[tuple[int, ...], Array] = {(): rows[0]}
+    known: dict[tuple[int, ...], Single] = {(): rows[0]}
     for k in range(1, degree + 1):
-        for indices in combinations_with_replacement(range(len(x)), k):
+        for indices in combinations_with_replacement(range(len(one[0])), k):
             last = indices[-1]
             power = indices.count(last)
             known[indices] = known[indices[:-power]] * one[power][last]
