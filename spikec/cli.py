@@ -313,12 +313,17 @@ def _formatted(path: Path) -> tuple[str, str]:
     help="Write a picture of the graph, coloured by partition.",
 )
 def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -> None:
-    """Show the plan in MANIFEST, and with RUN what each partition took.
+    """Show the plan in MANIFEST, and with RUN what each partition took; or what a saved state holds.
 
     \b
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
     """
     with errors():
+        from spikec.views import saved
+
+        if run is svg is None and saved.is_state(manifest):
+            click.echo(saved.as_json(manifest) if as_json else saved.as_text(manifest))
+            return
         from spike_runtime.manifest import find, load
 
         from spikec.views.report import report

@@ -68,6 +68,7 @@ EDGES = {
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
     "spike_runtime.runfile": "spikec.api spikec.console spikec.views.*",
+    "spike_runtime.statefile": "spikec.views.saved",
 }
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (

@@ -164,6 +164,32 @@ def test_arrays_can_be_read_with_numpy(halves: tuple[Run, Path]) -> None:
         assert (about["model"], about["step"], about["dt"]) == ("tiny", 201, 0.001)
 
 
+def test_inspect_shows_what_a_state_holds(halves: tuple[Run, Path], commands: dict[str, str]) -> None:
+    def inspect(*options: str) -> str:
+        command = ["spikec", "inspect", str(halves[1]), *options]
+        return subprocess.run(command, env=commands, check=True, capture_output=True, text=True).stdout
+
+    lines = [line.split() for line in inspect().splitlines() if line]
+    first = "tiny: the state after 0.201 s (201 steps of 1 ms), float32, seed 0"
+    assert " ".join(lines[0]) == first
+    shown = json.loads(inspect("--json"))
+    (voltage,) = (array for array in shown["arrays"] if array["name"] == "both.voltage")
+    with np.load(halves[1]) as arrays:
+        values = arrays["neurons/both.voltage"]
+    assert voltage["shape"] == [120]
+    assert (voltage["least"], voltage["most"]) == (values.min(), values.max())
+    row = [
+        "neurons",
+        "both.voltage",
+        "120",
+        f"{values.min():.4g}",
+        f"{values.mean():.4g}",
+        f"{values.max():.4g}",
+    ]
+    assert row in lines
+    assert (shown["time_s"], shown["seed_of_noise"]) == (0.201, 0)
+
+
 def test_the_commands(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
     def spike_run(*arguments: str) -> Any:
         command = ["spike-run", str(tiny.compiled.path), *arguments]
