@@ -204,7 +204,7 @@ def describe(run: Run, plot: Path | None = None, state: Path | None = None) -> s
     if about.start:
         lines[0] += f"; went on after {about.start * about.dt:g} s"
     if about.status == "stopped":
-        lines[0] += f"; stopped before {about.steps * about.dt:g} s"
+        lines[0] += f"; stopped before {(about.start + about.steps) * about.dt:g} s"
     lines.append(f"{'us per step':<12}" + "".join(f"{kind:>11}" for kind in _KINDS) + f"{'total':>11}")
     for number, kinds in enumerate(run.measured):
         numbers = [*(kinds[kind] for kind in _KINDS), sum(kinds.values())]

@@ -92,8 +92,8 @@ def plot_run(run: Run, file: Path) -> None:
     grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, panel in zip(grid[:, 0], shown, strict=True):
         _draw(axes, panel, run)
-    end = run.about.recorded * run.about.dt
-    grid[-1, 0].set_xlim(0.0, end or 1.0)
+    begin, end = run.about.span
+    grid[-1, 0].set_xlim(begin, end if end > begin else begin + 1.0)
     grid[-1, 0].set_xlabel("time (s)")
     figure.suptitle(_heading(run, len(panels) - len(shown)), x=0.01, ha="left", fontsize=12)
     try:
@@ -108,6 +108,8 @@ def _heading(run: Run, left_out: int) -> str:
     text = f"{about.model}: {about.recorded * about.dt:g} s"
     if about.status in ("stopped", "failed"):
         text += f" of {about.steps * about.dt:g} s ({about.status})"
+    if about.start:
+        text += f" after {about.span[0]:g} s"
     return text + (f"; {left_out} more probes are not drawn" if left_out else "")
 
 
@@ -188,7 +190,7 @@ def _image(axes: Axes, panel: Panel) -> str:
     values = panel.data.values[::stride].T
     t = panel.data["time"].values
     limit = float(np.quantile(np.abs(values), 0.998)) if values.size else 0.0
-    span = (0.0, float(t[-1]) if len(t) else 1.0)
+    span = (float(2 * t[0] - t[1]), float(t[-1])) if len(t) > 1 else (0.0, 1.0)
     image = axes.imshow(
         values, aspect="auto", cmap="RdBu_r", vmin=-limit or -1.0, vmax=limit or 1.0,
         extent=(*span, len(values) - 0.5, -0.5), interpolation="nearest",
@@ -224,15 +226,15 @@ def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
     seen = rows >= 0
     seconds = run.about.recorded * run.about.dt
     if seen.sum() > MOST_SPIKES:
-        span = seconds or float(t[-1])
+        begin, end = run.about.span if seconds else (0.0, float(t[-1]))
         counts, _, _ = np.histogram2d(
-            rows[seen], t[seen], (len(chosen), SPIKE_BINS), ((-0.5, len(chosen) - 0.5), (0.0, span))
+            rows[seen], t[seen], (len(chosen), SPIKE_BINS), ((-0.5, len(chosen) - 0.5), (begin, end))
         )
         # Darker where a neuron spikes more often.
         axes.imshow(
             counts, aspect="auto", cmap="Greys", origin="lower", interpolation="nearest",
             vmin=0.0, vmax=max(1.0, float(np.quantile(counts, 0.99))),
-            extent=(0.0, span, -0.5, len(chosen) - 0.5),
+            extent=(begin, end, -0.5, len(chosen) - 0.5),
         )  # fmt: skip
     else:
         height = panel.height * 72 * 0.7 / max(1, len(chosen))

@@ -63,6 +63,11 @@ class RunFile:
     not_finite: dict[str, int] = field(default_factory=dict)
     times: tuple[Times, ...] = field(default=())
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Seconds after which the results begin, and with which they end."""
+        return self.start * self.dt, (self.start + self.recorded) * self.dt
+
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Raises `RunError` where `folder` holds something that a new run must not replace."""

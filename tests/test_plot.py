@@ -128,6 +128,15 @@ def test_one_panel_for_each_probe(tiny, tmp_path: Path, figures: list[Figure]) -
     assert figure.get_suptitle() == "tiny: 0.5 s"
 
 
+def test_a_run_that_went_on_is_drawn_from_there(tiny, tmp_path: Path, figures: list[Figure]) -> None:
+    first = tiny.compiled.run("200ms", tmp_path / "first", save_state=tmp_path / "state.npz")
+    run = tiny.compiled.run("50ms", tmp_path / "run", load_state=tmp_path / "state.npz")
+    plot.plot_run(run, tmp_path / "tiny.png")
+    assert first.about.span == (0.0, 0.2)
+    assert figures[0].axes[-1].get_xlim() == (0.2, 0.25)
+    assert figures[0].get_suptitle() == "tiny: 0.05 s after 0.2 s"
+
+
 def test_values_beside_their_ideal_with_the_error(tiny, tmp_path: Path, figures: list[Figure]) -> None:
     plot.plot_run(tiny.run, tmp_path / "tiny.svg")
     axes = panels(figures[0])["product"]

@@ -17,6 +17,7 @@ import test_windows
 from conftest import Tiny
 from converted import nengo
 from spike_runtime import frames, launch, statefile
+from spike_runtime.manifest import ManifestError
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 
@@ -88,8 +89,9 @@ def test_a_run_over_two_hosts_goes_on(tmp_path: Path) -> None:
     assert {p.host for p in spread.manifest.partitions} == {"desk", "other"}
     whole = one.run("64ms", tmp_path / "whole", save_state=tmp_path / "whole.npz")
     first = spread.run("31ms", tmp_path / "a", save_state=tmp_path / "a.npz")
-    second = spread.run("13ms", tmp_path / "b", load_state=tmp_path / "a.npz", save_state=tmp_path / "b.npz")
-    third = one.run("20ms", tmp_path / "c", load_state=tmp_path / "b.npz", save_state=tmp_path / "c.npz")
+    # Fewer steps than a message between partitions holds.
+    second = spread.run("2ms", tmp_path / "b", load_state=tmp_path / "a.npz", save_state=tmp_path / "b.npz")
+    third = one.run("31ms", tmp_path / "c", load_state=tmp_path / "b.npz", save_state=tmp_path / "c.npz")
     same(whole, first, second, third)
     assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
@@ -113,6 +115,24 @@ def test_what_is_recorded_in_a_step_more_goes_on(tmp_path: Path) -> None:
         rest = made[after].run("35ms", tmp_path / f"b{before}", load_state=state, save_state=end)
         same(whole, first, rest)
         assert end.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_noise_goes_on_with_the_seed_that_it_had(tmp_path: Path) -> None:
+    text = "input noise = white_noise(std=0.05)\nensemble a(50)\nconnect noise -> a\nprobe a synapse 5ms as b"
+    compiled = spikec.compile_text(text, 1, tmp_path / "built")
+    state = tmp_path / "state.npz"
+    whole = compiled.run("40ms", tmp_path / "whole", seed=7)
+    first = compiled.run("15ms", tmp_path / "first", seed=7, save_state=state)
+    rest = compiled.run("25ms", tmp_path / "rest", load_state=state)
+    same(whole, first, rest)
+    assert rest.about.seed == 7
+    other = compiled.run("25ms", tmp_path / "other", load_state=state, seed=8)
+    assert other.about.seed == 8
+    assert not np.array_equal(other.probe("b").values, rest.probe("b").values)
+    (tmp_path / "built" / "state.json").write_text("{}")
+    with pytest.raises(ManifestError, match=r"state\.json was changed after it was compiled"):
+        compiled.run("25ms", tmp_path / "more", load_state=state)
 
 
 PYTHON = """
