@@ -78,6 +78,8 @@ class Graph:
         # What `input_ports` answered, until the inputs change: every pass asks several times.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
         self._edges = 0
+        # What `order` found, until edges or nodes change.
+        self._order: list[str] | None = None
         # Nodes whose operator or inputs are other than when `verify` saw them last; whether inputs are.
         self.changed: set[str] = set()
         self.rewired = False
@@ -109,6 +111,7 @@ class Graph:
             raise InvalidGraph(f"two operators are named {name!r}")
         self._ops[name] = op
         self._into[name], self._from[name] = _Links(self._token), _Links(self._token)
+        self._order = None
         self.changed.add(name)
         return name
 
@@ -140,6 +143,7 @@ class Graph:
     def _inputs_changed(self, name: str) -> None:
         self.changed.add(name)
         self._ports.pop(name, None)
+        self._order = None
 
     def op(self, name: str) -> Any:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
@@ -155,6 +159,8 @@ class Graph:
             raise InvalidGraph(
                 f"{name} sets {old.size} numbers after {old.delay} steps, what replaces it {new}"
             )
+        if op.delay != old.delay:
+            self._order = None
         self._ops[name] = op
         self.changed.add(name)
 
@@ -167,6 +173,7 @@ class Graph:
                 self._inputs_changed(target)
         self.changed.discard(name)
         self._ports.pop(name, None)
+        self._order = None
         del self._ops[name]
 
     def nodes(
@@ -205,7 +212,7 @@ class Graph:
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
         made._ops, made._into, made._from = self._ops.copy(), self._into.copy(), self._from.copy()
         made._ports, made.changed = self._ports.copy(), self.changed.copy()
-        made._edges, made.rewired = self._edges, self.rewired
+        made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
         self._token = object()  # neither may change what both have now
         return made
 
@@ -213,41 +220,35 @@ class Graph:
         """Names in an order that puts undelayed inputs before their readers; of several that may come next,
         the one added first.  Raises `InvalidGraph` where there is a cycle without delay.
         """
+        if self._order is None:
+            self._order = self._sorted()
+        if len(self._order) < len(self):
+            raise InvalidGraph("a cycle without delay")
+        return self._order.copy()
+
+    def is_acyclic(self) -> bool:
+        """Whether every cycle holds a step of delay."""
+        if self._order is None:
+            self._order = self._sorted()
+        return len(self._order) == len(self)
+
+    def _sorted(self) -> list[str]:
+        """Names in order; those in and after a cycle without delay are left out."""
         names = list(self._ops)
         place = {name: k for k, name in enumerate(names)}
-        waiting, ready = self._undelayed_inputs()
-        heap = [place[name] for name in ready]
+        delayed = {name for name, op in self._ops.items() if op.delay}
+        waiting = {name: sum(s not in delayed for s in into) for name, into in self._into.items()}
+        heap = [place[name] for name, count in waiting.items() if not count]
         heapify(heap)
         made = []
         while heap:
             name = names[heappop(heap)]
             made.append(name)
-            for reader in () if self.op(name).delay else self._from[name]:
+            for reader in () if name in delayed else self._from[name]:
                 waiting[reader] -= 1
                 if not waiting[reader]:
                     heappush(heap, place[reader])
-        if len(made) < len(names):
-            raise InvalidGraph("a cycle without delay")
         return made
-
-    def is_acyclic(self) -> bool:
-        """Whether every cycle holds a step of delay."""
-        waiting, ready = self._undelayed_inputs()
-        reached = 0
-        while ready:
-            name = ready.pop()
-            reached += 1
-            for reader in () if self.op(name).delay else self._from[name]:
-                waiting[reader] -= 1
-                if not waiting[reader]:
-                    ready.append(reader)
-        return reached == len(self)
-
-    def _undelayed_inputs(self) -> tuple[dict[str, int], list[str]]:
-        """For every node how many others set a value that it reads in the same step; those that read none."""
-        delayed = {name for name, op in self._ops.items() if op.delay}
-        waiting = {name: sum(s not in delayed for s in into) for name, into in self._into.items()}
-        return waiting, [name for name, count in waiting.items() if not count]
 
     def undelayed(self) -> networkx.DiGraph:
         """The edges whose value is read in the step that sets it; acyclic in a valid graph."""

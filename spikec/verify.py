@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -86,8 +87,12 @@ def verify(graph: g.Graph) -> g.Graph:
 
 def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
     edges = graph.input_ports(name)
-    has_ports = edges or type(op) in PORTS or isinstance(op, pl.Weights)
-    problems = [*_check_ports(name, op, edges)] if has_ports else []
+    ports = tuple([port for _, port in edges])
+    problems: list[str] = []
+    if isinstance(op, pl.Weights):
+        problems += _check_ports(name, type(op), ports, pl.port_counts(op))
+    elif not _legal(cast(Any, type(op)), ports):
+        problems += _check_ports(name, type(op), ports, PORTS.get(type(op), _NONE))
     if type(op) in SIZES and edges:
         expected = SIZES[type(op)](op)
         for source, port in edges:
@@ -101,11 +106,18 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
     return problems
 
 
-def _check_ports(name: str, op: g.Operator, edges: tuple[tuple[str, str], ...]) -> Iterator[str]:
-    kind = type(op).__name__
-    allowed = pl.port_counts(op) if isinstance(op, pl.Weights) else PORTS.get(type(op), _NONE)
+@lru_cache(maxsize=1024)
+def _legal(kind: type[g.Operator], ports: tuple[str, ...]) -> bool:
+    """Whether operators of a kind may have edges on these ports: so many have the same that it is kept."""
+    return not any(_check_ports("", kind, ports, PORTS.get(kind, _NONE)))
+
+
+def _check_ports(
+    name: str, operator: type[g.Operator], ports: tuple[str, ...], allowed: dict[str, tuple[int, int]]
+) -> Iterator[str]:
+    kind = operator.__name__
     counts: dict[str, int] = {}
-    for _, port in edges:
+    for port in ports:
         counts[port] = counts.get(port, 0) + 1
     for port, count in counts.items():
         if port not in allowed:

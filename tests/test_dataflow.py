@@ -77,3 +77,20 @@ def test_cycles_are_looked_for_where_edges_are_new() -> None:
     with pytest.raises(InvalidGraph, match=r"a cycle without delay: .*other"):
         verify(copied)
     assert verify(graph) is graph
+
+
+def test_the_order_follows_changes() -> None:
+    graph = _model()
+    assert graph.order() == ["a", "b", "c", "sum", "loop"]
+    assert graph.copy().order() == graph.order()
+    graph.order().clear()  # what is given is the caller's
+    graph.add("after", g.Sum(size=1))
+    graph.connect("after", "sum")
+    assert graph.order() == ["a", "b", "c", "after", "sum", "loop"]
+    graph.connect("sum", "after")
+    assert not graph.is_acyclic()
+    with pytest.raises(InvalidGraph, match="cycle"):
+        graph.order()
+    graph.remove("after")
+    assert graph.is_acyclic()
+    assert graph.order() == ["a", "b", "c", "sum", "loop"]

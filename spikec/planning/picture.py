@@ -110,15 +110,19 @@ def _reached(graph: g.Graph, leading: dict[str, int]) -> dict[str, int]:
     work = list(graph)
     waiting = set(work)
     reached: dict[str, int] = {}
+    given = dict(leading)
     while work:
         batch, work = work, []
         for node in batch:
             waiting.discard(node)
-            bits = _union(leading.get(s, reached.get(s, 0)) for s in graph.inputs(node))
+            bits = 0
+            for source, _ in graph.input_ports(node):
+                bits |= given.get(source, 0)
             if bits == reached.get(node, 0):
                 continue
             reached[node] = bits
             if node not in leading:
+                given[node] = bits
                 work += _new(waiting, (reader for reader, _ in graph.readers(node)))
     return reached
 
@@ -128,13 +132,6 @@ def _set_bits(bits: int) -> Iterator[int]:
         low = bits & -bits
         yield low.bit_length() - 1
         bits ^= low
-
-
-def _union(sets: Iterable[int]) -> int:
-    bits = 0
-    for one in sets:
-        bits |= one
-    return bits
 
 
 def _new(waiting: set[str], nodes: Iterable[str]) -> list[str]:
