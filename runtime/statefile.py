@@ -21,6 +21,8 @@ from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
 FORMAT, ABOUT = 1, "about"
+# What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.
+_DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError)
 _LISTED = 5  # differences that are told one by one
 
 
@@ -140,7 +142,7 @@ def load(path: Path) -> Saved:
         raise RunError(
             f"cannot read {path}: {error.strerror or error}; make it with spike-run --save-state"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGED) as error:
         raise RunError(
             f"{path} is not a state of a model, or is damaged: {error}; make it with spike-run --save-state"
         ) from None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,8 @@ import pytest
 import test_windows
 from conftest import Tiny
 from converted import nengo
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spike_runtime import frames, launch, statefile
 from spike_runtime.manifest import ManifestError
 from spike_runtime.results import Run, open_run
@@ -370,6 +377,35 @@ def test_what_is_no_state_is_refused(tiny: Tiny, halves: tuple[Run, Path], tmp_p
     assert said(save_state=tmp_path / "folder") == message
     (tmp_path / "file").touch()
     assert said(save_state=tmp_path / "file" / "state.npz").startswith("cannot make file: ")
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_damage_is_noticed(data: st.DataObject) -> None:
+    """A file with other bytes is refused, or holds what it held: some bytes of a zip file mean nothing."""
+    saved = damaged_source()
+    whole = bytearray(saved.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    bad = saved.with_name("bad.npz")
+    bad.write_bytes(whole[: data.draw(st.integers(len(whole) // 2, 4 * len(whole)))])
+    with contextlib.suppress(RunError):
+        expected, found = statefile.load(saved), statefile.load(bad)
+        assert {k: v.tobytes() for k, v in found.arrays.items()} == {
+            k: v.tobytes() for k, v in expected.arrays.items()
+        }
+        assert vars(replace(found, arrays={})) == vars(replace(expected, arrays={}))
+
+
+@cache
+def damaged_source() -> Path:
+    """A small state on disk, as long as the tests run."""
+    path = Path(tempfile.mkdtemp()) / "state.npz"
+    atexit.register(shutil.rmtree, path.parent)
+    arrays = {f"neurons/e{k}.voltage": np.arange(3.0) for k in range(3)}
+    shapes = {key: array.shape for key, array in arrays.items()}
+    statefile.save(path, statefile.Saved("m", 1, 1, 1e-3, "float64", 7, shapes, arrays))
+    return path
 
 
 def test_a_file_with_spikes_that_cannot_be_is_damaged(halves: tuple[Run, Path], tmp_path: Path) -> None:

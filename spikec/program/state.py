@@ -88,21 +88,24 @@ class _Found:
                 self._learned(layout, stage)
         self._vector("carried", "signal", layout.held.carried)
 
-    def _put(
+    def _put(self, array: str, key: Key, shape: Sequence[int], first: int, places: Ints) -> None:
+        """What stands in `array` from `first` on has these places in the array `key` of the model."""
+        for start, stop in _spans(places):
+            self._put_run(array, key, shape, (start, first, stop - start))
+            first += stop - start
+
+    def _put_run(
         self,
         array: str,
         key: Key,
         shape: Sequence[int],
-        first: int,
-        places: Ints,
+        run: tuple[int, int, int],
         exponent: int | None = None,
     ) -> None:
-        """What stands in `array` from `first` on has these places in the array `key` of the model."""
-        self.arrays[key] = ([int(n) for n in shape], exponent)
-        runs = self.runs[-1].setdefault(array, [])
-        for start, stop in _spans(places):
-            runs.append((key, start, first, stop - start))
-            first += stop - start
+        """As `_put`, for numbers that stand in one piece in both: first there, first here, how many."""
+        self.arrays[key] = (list(shape), exponent)
+        if run[2]:
+            self.runs[-1].setdefault(array, []).append((key, *run))
 
     def _vector(self, array: str, kind: str, held: Sequence[tuple[str, Ints]]) -> None:
         """A number for every component, node after node."""
@@ -135,13 +138,15 @@ class _Found:
         entry = first = 0
         for name, rows in mine:
             op, source = self.graph.op(name), self.graph.inputs(name)[0]
-            kept = op.delay - 1
-            for row, length in zip(rows.tolist(), lengths[entry : entry + len(rows)].tolist(), strict=True):
-                places = np.arange(row * kept + kept - length, (row + 1) * kept)
-                self._put(array, ("delay", name), (op.size, kept), first, places)
-                first += length
+            kept, own = op.delay - 1, lengths[entry : entry + len(rows)].tolist()
             entry += len(rows)
-            if kept and isinstance(self.graph.op(source), g.ExactSum):
+            if not kept:  # what it reads is all
+                continue
+            for row, length in zip(rows.tolist(), own, strict=True):
+                there = (row + 1) * kept - length
+                self._put_run(array, ("delay", name), (op.size, kept), (there, first, length))
+                first += length
+            if isinstance(self.graph.op(source), g.ExactSum):
                 between = (("delay", name), ("signal", source))
                 self.delays.setdefault(between, np.zeros(op.size, bool))[rows] = True
 
@@ -150,8 +155,8 @@ class _Found:
         array, count = f"{stage.name}_neurons", stage.state["neurons"].shape[1]
         for path, first in stage.members.items():
             atom: g.Atom = self.graph.op(path)
-            neurons, places = atom.neurons, np.arange(atom.start, atom.start + atom.size)
-            keys = {name: ("neurons", f"{neurons.path}.{name}") for name in neurons.neuron.state}
+            neurons, population = atom.neurons, path.rpartition("#")[0]
+            keys = {name: ("neurons", f"{population}.{name}") for name in neurons.neuron.state}
             self.arrays |= {key: ([neurons.size], None) for key in keys.values()}
             for k, row in enumerate(stage.rows):
                 here = k * count + first
@@ -159,7 +164,7 @@ class _Found:
                     both, run = tuple(keys[name] for name in APART), (atom.start, here, atom.size)
                     self.membranes[-1].setdefault(array, []).append((both, run))
                 else:
-                    self._put(array, keys[row], (neurons.size,), here, places)
+                    self._put_run(array, keys[row], (neurons.size,), (atom.start, here, atom.size))
             for name in atom.targets:
                 self._sum(layout, name)
             for name, _ in self.graph.readers(path):
@@ -172,7 +177,7 @@ class _Found:
         self.sums.add(name)
         if any(pl.reads_after(self.graph, reader) for reader, _ in self.graph.readers(name)):
             op, first = self.graph.op(name), layout.sum_rows[name]
-            self._put("sums", ("signal", name), (op.size,), first, np.arange(op.size), op.exponent)
+            self._put_run("sums", ("signal", name), (op.size,), (0, first, op.size), op.exponent)
 
     def _spikes(self, name: str, atom: g.Atom, layout: la.Layout) -> None:
         lists = next(stage for stage in layout.cells if isinstance(stage, la.SpikeLists))
@@ -196,7 +201,7 @@ class _Found:
                 if isinstance(rule, pl.RLS):
                     shape = (op.columns, op.columns)
                     key = ("inverse", f"{name}.{k}")
-                    self._put(f"{stage.name}_inverse", key, shape, inverse, np.arange(op.columns**2))
+                    self._put_run(f"{stage.name}_inverse", key, shape, (0, inverse, op.columns**2))
                     inverse += op.columns**2
 
 
