@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from spike_runtime import memory
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.ops import simd
 from spike_runtime.ops.converted import is_random
@@ -127,8 +128,9 @@ def _fitted(
 
 
 def _time(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> float:
-    """ns of one step of so many atoms."""
-    return fastest(_steps(kind, exact, real, shape, atoms))
+    """ns of one step of so many atoms, less those of the call: programs make none from Python."""
+    call = fastest(_steps(kind, exact, real, shape, 0))
+    return fastest(_steps(kind, exact, real, shape, atoms)) - call
 
 
 def _steps(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:
@@ -154,7 +156,8 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
     state = np.zeros((3, neurons), real)
     state[0] = random.uniform(0.0, 1.0, neurons)
     random_kind = (np.arange(atoms, dtype=np.uint64), np.array(1)) if is_random(kind) else ()
-    return (
+    # Aligned, as in a run.
+    arguments = (
         np.zeros(dims, real),
         np.zeros(atoms * rows + neurons * shape.activity, np.int64),
         state,
@@ -164,8 +167,8 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
         random.uniform(-0.1, 0.1, neurons * dims).astype(real),
         np.full(neurons, _current(kind, shape.rate), real),
         random.uniform(-1e3, 1e3, neurons * rows).astype(real),
-        *random_kind,
     )
+    return (*map(memory.aligned, arguments), *random_kind)
 
 
 def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:

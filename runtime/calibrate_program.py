@@ -35,17 +35,22 @@ DT = 1e-3
 
 # Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
 ARITHMETIC, TRANSCENDENTAL = 9, 1
-# Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a function of
-# time (one), two of signals (two each), three joins of values, one of what came before, and what is carried
-# over.
-CALLS = 9 + 1 + 2 * 2 + 3 + 1 + 1
+# Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a join of
+# values, one of what came before, and what is carried over; with functions, two joins more.
+CALLS, JOINS = 9 + 1 + 1 + 1, 2
+# Calls of PyTensor's own: a function of time (one), and two of signals (two each).
+EXPRESSIONS = 1 + 2 * 2
+# What programs have: neurons alone, all stages but functions, or all.
+LEAST, OWN, ALL = range(3)
 
 
-def program(real: str, least: bool = False) -> ModuleType:
-    """A module with `step(n, a, s)`: all kinds of stages in precision `real`, or (`least`) neurons alone."""
+def program(real: str, kind: int) -> ModuleType:
+    """A module with `step(n, a, s)` in precision `real`: LEAST, OWN or ALL."""
     module = ModuleType("calibration")
     module.__dict__["step"] = (
-        (lambda n, a, s: _least(n, a, s, real)) if least else (lambda n, a, s: _all(n, a, s, real))
+        (lambda n, a, s: _stages(n, a, s, real, kind == ALL))
+        if kind
+        else (lambda n, a, s: _least(n, a, s, real))
     )
     return module
 
@@ -67,7 +72,7 @@ def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
     return {s.neurons: state, s.sums: sums, s.status: status}
 
 
-def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
+def _stages(n: Any, a: Any, s: Any, real: str, functions: bool) -> dict[Any, Any]:
     t = n * DT
     decoded = decode(s.sums, a.rows, a.scale, real)
     before = join(decoded, s.carried)
@@ -76,14 +81,15 @@ def _all(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
     buffer, late = delay(s.buffer, before, a.late, a.lengths, n)
     table = lookup(a.samples, a.starts, a.tables, a.columns, n)
     random = noise(a.noise, a.keys, n)
-    source = outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)
+    source = [outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)] if functions else []
     sums = clear(s.sums)
-    values = join(lowpass, synapse, late, table, random, source)
+    values = join(lowpass, synapse, late, table, random, *source)
     values = append_products(values, a.values, a.pointers, a.terms)
-    plain = _function(values[a.plain].reshape((2, -1)).astype("float64"), pt.abs, real)
-    values = join(values, plain)
-    curved = _function(values[a.curved].reshape((2, -1)).astype("float64"), pt.sin, real)
-    values = join(values, curved)
+    if functions:
+        plain = _function(values[a.plain].reshape((2, -1)).astype("float64"), pt.abs, real)
+        values = join(values, plain)
+        curved = _function(values[a.curved].reshape((2, -1)).astype("float64"), pt.sin, real)
+        values = join(values, curved)
     update = neurons("rectified_linear", real)
     sums, state, status = update(
         values, sums, s.neurons, s.status, a.atoms, a.parameters, a.encoders, a.bias, a.decoders
@@ -133,19 +139,20 @@ SMALL = {
 # filter_multiply is the order of the filters, the same for all.
 
 
-def features(size: dict[str, int], real: str) -> dict[str, float]:
+def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, float]:
     """How often each cost of `STAGE_COSTS` occurs in a step with stages of these sizes."""
     before = size["decoded"] + size["carried"]
-    first = (
-        size["lowpass"] + size["filter_element"] + size["delay"] + size["table_element"] + size["noise"] + 1
-    )
-    second = first + size["linear_row"]
-    third = second + size["plain"]
-    functions = size["plain"] + size["curved"]
+    first = size["lowpass"] + size["filter_element"] + size["delay"] + size["table_element"] + size["noise"]
+    first += kind == ALL
+    third = first + size["linear_row"] + size["plain"]
+    functions = size["plain"] + size["curved"] if kind == ALL else 0
+    later = third + third + size["curved"] if functions else 0
     return {
-        "op": CALLS,
+        "op": CALLS + (JOINS if functions else 0),
+        "expression": EXPRESSIONS if functions else 0,
         "sum": _sums(size),
-        "join": before + first + first + third + third + size["curved"] + size["carried"],
+        "join": before + first + first + later,
+        "carried": size["carried"],
         "decoded": size["decoded"],
         "lowpass": size["lowpass"],
         "filter": size["filter"],
@@ -158,9 +165,9 @@ def features(size: dict[str, int], real: str) -> dict[str, float]:
         "linear_row": size["linear_row"],
         "linear_entry": _linear_entries(size, real),
         "argument": 2 * functions,
-        "arithmetic": ARITHMETIC * functions + size["plain"],
-        "transcendental": size["curved"] + 1,
-        "output": functions + 1,
+        "arithmetic": ARITHMETIC * functions + (size["plain"] if functions else 0),
+        "transcendental": size["curved"] + 1 if functions else 0,
+        "output": functions + (kind == ALL),
         "record": size["record"],
         "events": size["events"],
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from spike_runtime import calibrate_program as cp
+from spike_runtime import memory
 from spike_runtime.addresses import pack
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.loop import compile_loop
@@ -43,25 +44,30 @@ GROWN: tuple[dict[str, int], ...] = (
 
 def measure(real: str, lock: Path | None = None) -> dict[str, float]:
     """Costs of stages in precision `real`, by name."""
-    loop, least = _loop(real, least=False), _loop(real, least=True)
+    least, own, loop = (_loop(real, kind) for kind in (cp.LEAST, cp.OWN, cp.ALL))
+    # What functions join again tells joining apart from what is joined.
     sizes = [cp.SMALL | grown for grown in GROWN]
+    fewer = [cp.SMALL, cp.SMALL | {"lowpass": MANY}]
     with alone(lock):
         step = _time(least, cp.SMALL, real)
-        times = [_time(loop, size, real) for size in sizes]
-    rows = [cp.features(size, real) | {"step": 1.0} for size in sizes]
-    return {"step": step} | fit(rows, times, {"step": step})
+        times = [*(_time(own, size, real) for size in fewer), *(_time(loop, size, real) for size in sizes)]
+    rows = [
+        *(cp.features(size, real, cp.OWN) for size in fewer),
+        *(cp.features(size, real) for size in sizes),
+    ]
+    return {"step": step} | fit([row | {"step": 1.0} for row in rows], times, {"step": step})
 
 
 Loop = Callable[[int, cp.Arrays, cp.Arrays], int]
 
 
-def _loop(real: str, least: bool) -> Loop:
+def _loop(real: str, kind: int) -> Loop:
     """The compiled program as a function of the number of steps, constant arrays and state (of any sizes)."""
     constant, state = cp.arrays(cp.SMALL, real)
-    if least:
+    if kind == cp.LEAST:
         constant = {k: constant[k] for k in ("atoms", "parameters", "encoders", "bias", "decoders")}
         state = {k: state[k] for k in ("sums", "neurons", "status")}
-    program = cp.program(real, least)
+    program = cp.program(real, kind)
     compiled, arguments = compile_loop(program, constant, state, np.zeros(SEGMENT, np.int64))
     names = {id(value): name for name, value in (constant | state).items()}
 
@@ -75,7 +81,7 @@ def _loop(real: str, least: bool) -> Loop:
 
 def _time(loop: Loop, size: dict[str, int], real: str) -> float:
     """ns per step of the program with stages of these sizes."""
-    constant, state = cp.arrays(size, real)
+    constant, state = ({k: memory.aligned(v) for k, v in part.items()} for part in cp.arrays(size, real))
 
     def steps(count: int) -> None:
         if loop(count, constant, state) != count:

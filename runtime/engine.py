@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import kept
+from spike_runtime import kept, memory
 from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
@@ -286,13 +286,9 @@ class Engine:
 
 def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """The constant arrays of a partition, mapped, and its state before the first step."""
-    constants = {
-        a.name: np.asarray(np.load(folder / a.file, mmap_mode="r", allow_pickle=False))
-        for a in part.arrays
-        if not a.state
-    }
+    constants = {a.name: memory.read(folder / a.file) for a in part.arrays if not a.state}
     state = {
-        a.name: np.load(folder / a.file, allow_pickle=False) if a.file else np.zeros(a.shape, a.dtype)
+        a.name: memory.aligned(memory.read(folder / a.file)) if a.file else memory.zeros(a.shape, a.dtype)
         for a in part.arrays
         if a.state
     }

@@ -194,7 +194,7 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
     elif isinstance(stage, la.HostCalls):
         work = HOST_CALL * stage.operators
     elif isinstance(stage, la.Expressions):
-        work = _expressions(stage, kernels.stages)
+        return _expressions(stage, kernels.stages)
     else:
         work = sum(kernels.stages[name] * count for name, count in _counts(stage).items())
     return float(kernels.stages["op"] + work)
@@ -269,7 +269,7 @@ def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
     each = cost["arithmetic"] * arithmetic + cost["transcendental"] * transcendental
     each += cost["argument"] * stage.arguments + cost["output"] * len(stage.outputs)
     # Gathering the arguments is a call of its own.
-    return float(cost["op"] * (stage.arguments > 0) + each * stage.operators)
+    return float(cost["expression"] * (1 + (stage.arguments > 0)) + each * stage.operators)
 
 
 @lru_cache(maxsize=4096)
@@ -318,9 +318,10 @@ def _far(layout: la.Layout, profile: HostProfile) -> float:
 
 def missing(size: float, cache: float) -> float:
     """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed
-    again.
+    again.  What was used longest ago is needed next, so all of it is lost soon after the cache is full;
+    pages share its sets unevenly, so some of it before.
     """
-    return float(np.clip(2.0 * (size - cache) / cache, 0.0, 1.0))
+    return float(np.clip(4.0 * size / cache - 3.2, 0.0, 1.0))
 
 
 def footprint(layout: la.Layout) -> float:
@@ -350,25 +351,32 @@ def _decoder_bytes(stage: la.NeuronGroup) -> float:
 
 def _joins(layout: la.Layout, kernels: Kernels) -> float:
     """Joining vectors into `before` and `values`: the latter again after every level that has more than sums
-    of products, which are appended, with a copy of what was there.
+    of products, which are appended, with a copy of what was there.  One vector alone is taken as it is.
     """
     cost = kernels.stages
-    before = (len(layout.decoded.arrays["rows"]) if layout.decoded else 0) + len(layout.carried)
-    ns = cost["op"] + cost["join"] * before if before else 0.0
+
+    def joined(sizes: Sequence[int]) -> float:
+        return cost["op"] + cost["join"] * sum(sizes) if len(sizes) > 1 else 0.0
+
+    vectors = [len(layout.decoded.arrays["rows"])] if layout.decoded else []
+    vectors += [len(layout.carried)] if len(layout.carried) else []
+    ns = cost["op"] + cost["carried"] * len(layout.carried) if len(layout.carried) else 0.0
+    ns += joined(vectors) if layout.memory or layout.learning else 0.0
+    before = sum(vectors)
     if layout.late_products:
+        ns += joined([before, outputs(layout.late_products)])
         before += outputs(layout.late_products)
-        ns += cost["op"] + cost["join"] * before
-    size = sum(outputs(s) for s in layout.memory)
-    if layout.learning:
-        ns += cost["op"] + cost["join"] * (before + size)
-    size += sum(outputs(s) for s in layout.sources)
-    apart = size > 0
+    values = [outputs(s) for s in layout.memory]
+    ns += joined([before, *values]) if layout.learning else 0.0
+    values += [outputs(s) for s in layout.sources]
     for level in (*layout.levels, ()):
-        ns += cost["op"] + cost["join"] * size if apart else 0.0
+        ns += joined(values)
+        size = sum(values)
+        products = sum(outputs(s) for s in level if isinstance(s, la.Linear))
         ns += cost["join"] * size * any(isinstance(s, la.Linear) for s in level)
-        size += sum(outputs(s) for s in level)
-        apart = any(outputs(s) for s in level if not isinstance(s, la.Linear))
-    return ns + (cost["op"] + cost["join"] * len(layout.carried) if len(layout.carried) else 0.0)
+        others = [outputs(s) for s in level if not isinstance(s, la.Linear)]
+        values = [*([size + products] if values or products else []), *(count for count in others if count)]
+    return ns
 
 
 def outputs(stage: la.Stage) -> int:

@@ -24,7 +24,7 @@ from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
 from spikec.records import dataclass
 
-SCHEMA = 4
+SCHEMA = 5
 REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
@@ -33,8 +33,10 @@ NEURON_COSTS = ("atom", "neuron", "dimension", "input", "row", "sum", "scan", "g
 STAGE_COSTS = (
     "step",
     "op",
+    "expression",
     "sum",
     "join",
+    "carried",
     "decoded",
     "lowpass",
     "filter",
