@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import nengo
@@ -73,12 +74,16 @@ def coefficients(process: Any, dt: float) -> Synapse | None:
 
     Analog coefficients are kept where our discretisation equals Nengo's, so that people recognise them.
     """
+    known = type(process) is nengo.synapses.Triangle or type(process) in SYNAPSES
+    return _coefficients(process, dt) if known else None
+
+
+@lru_cache(maxsize=256)  # most connections of a model have one of few synapses
+def _coefficients(process: Any, dt: float) -> Synapse | None:
     if type(process) is nengo.synapses.Triangle:
         taps, first, step = process._get_coefficients(dt)
         response = first - step * np.arange(taps)
         return Synapse(_numbers(response), (1.0, *(0.0,) * (taps - 1)), analog=False)
-    if type(process) not in SYNAPSES:
-        return None
     A, B, C, D = (np.asarray(m, np.float64) for m in process._get_ss(dt))
     order = len(A)
     B, C, d = B.reshape(order), C.reshape(order), float(np.reshape(D, -1)[0])
