@@ -173,8 +173,7 @@ def _compiled(
 
 
 def _written(model: models.Model, home: Path, options: Options, progress: Progress | None) -> Compiled:
-    python, built = model.python, model.built
-    manifest = compile_graph(model.graph, home, options, progress, python=python, built=built)
+    manifest = compile_graph(model.graph, home, options, progress, python=model.python)
     assert manifest is not None
     return Compiled(home, manifest)
 

@@ -148,9 +148,7 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         settings = _model_arguments(given)
         model = models.load(target, settings, given["precision"], options.cache, options.jobs)
         options = replace(options, precision=model.precision)
-        manifest = pipeline.compile_graph(
-            model.graph, folder, options, progress, look, model.python, model.built
-        )
+        manifest = pipeline.compile_graph(model.graph, folder, options, progress, look, model.python)
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
     for note in () if given["quiet"] else model.notes:

@@ -34,16 +34,14 @@ LAST_SEED = 2**31 - 2
 class Model:
     """A model to compile.
 
-    `precision` of its program.  `python`: what its host calls run, `calls`: that in words.  `built`: whether
-    populations are arrays already.  `notes`: what the user should know.  `size`: neurons and ensembles of a
-    network.
+    `precision` of its program.  `python`: what its host calls run, `calls`: that in words.
+    `notes`: what the user should know.  `size`: neurons and ensembles of a network.
     """
 
     graph: Graph
     precision: str
     python: Python | None = None
     calls: tuple[tuple[str, ...], ...] = ()
-    built: bool = False
     notes: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
 
@@ -102,7 +100,7 @@ def load(
 
     made = compilable(file, found.seed, found.dt, precision, cache, jobs, solved)
     size = (file.network.n_neurons, len(file.network.all_ensembles))
-    return Model(made.graph, made.precision, made.python, made.calls, True, made.notes, size)
+    return Model(made.graph, made.precision, made.python, made.calls, made.notes, size)
 
 
 def translated(
@@ -149,7 +147,7 @@ def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "dt_s": graph.dt,
         "compile_bytes": round(graph.memory),
     }
-    return made | ({"python": [list(call) for call in model.calls]} if model.built else {})
+    return made | ({"python": [list(call) for call in model.calls]} if model.size else {})
 
 
 def _check(seed: int | None, dt: float | None) -> None:

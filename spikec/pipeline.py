@@ -86,18 +86,17 @@ def compile_graph(
     progress: Progress | None = None,
     inspect: Inspect | None = None,
     python: Python | None = None,
-    built: bool = False,
 ) -> Manifest | None:
     """Compile a dataflow graph into the folder `output`.
 
-    `python`: what its host calls run.  `built`: whether populations are arrays already, as those of Nengo.
+    `python`: what its host calls run.
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
     try:
         # One thread of BLAS: how a product is rounded must not depend on their number.
         with collector_paused(), one_thread():
-            return _compile(model, output, options, progress, inspect or (lambda *_: True), python, built)
+            return _compile(model, output, options, progress, inspect or (lambda *_: True), python)
     except ModelError as error:
         raise ModelError(error.diagnostics, model.sources | error.sources) from None
 
@@ -109,7 +108,6 @@ def _compile(
     progress: Progress | None,
     look: Inspect,
     python: Python | None,
-    built: bool,
 ) -> Manifest | None:
     if not any(True for _ in model.nodes(Probe)):
         raise model_error(
@@ -123,8 +121,7 @@ def _compile(
     if not look("lower", graph):
         return None
     for stage, apply in passes(options, progress):
-        if stage != "build" or not built:
-            graph = verify(apply(graph))
+        graph = verify(apply(graph))
         if not look(stage, graph):
             return None
     host = spread or named or own()

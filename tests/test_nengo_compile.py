@@ -410,3 +410,23 @@ def test_python_runs_on_the_host_of_its_partition(folder: Path) -> None:
     compiled = spikec.compile("model.py", 2, folder / "out", hosts="hosts.toml", host_profile="reference")
     assert {p.host for p in compiled.manifest.partitions} == {"desk", "other"}
     assert_same(compiled.run(TIME, folder / "run"), simulated("model.py"))
+
+
+LEARNING = """
+import nengo
+import numpy as np
+
+with nengo.Network(seed=1) as net:
+    stimulus = nengo.Node(lambda t: np.sin(30 * t))
+    a = nengo.Ensemble(60, 1)
+    learned = nengo.Connection(stimulus, a, learning_rule_type=nengo.Voja())
+    probe = nengo.Probe(learned.learning_rule, "scaled_encoders")
+    decoded = nengo.Probe(a, synapse=0.01)
+"""
+
+
+def test_encoders_that_learn_are_compiled(folder: Path) -> None:
+    (folder / "voja.py").write_text(LEARNING, encoding="utf-8")
+    compiled = spikec.compile("voja.py", "auto", folder / "out")
+    assert compiled.manifest.calls == ()
+    assert_same(compiled.run(TIME, folder / "run"), simulated("voja.py"))
