@@ -8,7 +8,7 @@ SUITE := .venv-nengo
 DEMO := out/demo
 JOBS ?= 2
 
-.PHONY: help demo test check format bench bench-growth bench-brunel nengo-suite golden lock clean
+.PHONY: help demo test check format bench bench-growth bench-speedup bench-brunel nengo-suite golden lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,6 +46,9 @@ bench: $(READY)  ## time the models of models/bench beside Nengo; writes out/ben
 
 bench-growth: $(READY)  ## time compiling and running from 10^4 to 4x10^6 neurons; writes out/growth.json and docs/growth.png
 	$(BIN)/python -m tests.bench.growth --output out/growth.json
+
+bench-speedup: $(READY)  ## time a step in 1, 2, 4 and 16 partitions; writes out/speedup.json and docs/speedup.png
+	$(BIN)/python -m tests.bench.speedup --output out/speedup.json
 
 bench-brunel: $(READY)  ## time the balanced random network beside NEST and Brian2; writes out/bench_brunel.json
 	$(BIN)/python -m tests.bench_brunel --output out/bench_brunel.json

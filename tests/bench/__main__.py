@@ -28,6 +28,7 @@ MODELS = {
 }
 # More partitions than cores: of this model, so many, and at most so many times the step of two.
 CROWDED, MANY, CROWDED_BAR = "small_ensembles", 16, 1.5
+AUTO_BAR = 1.1
 
 
 def main() -> None:
@@ -59,6 +60,9 @@ def _measure(name: str, peer: bool) -> dict[str, Any]:
         row["nengo32"] = asdict(measure.nengo(MODELS[name], 32))
     row["spike"] = [asdict(measure.spike(path, n, "float32")) for n in (1, 2)]
     row["spike64"] = asdict(measure.spike(path, 1, "float64"))
+    row["auto"] = measure.chosen(path)
+    if row["auto"] > len(row["spike"]):
+        row["spike_auto"] = asdict(measure.spike(path, row["auto"], "float32"))
     if name == CROWDED:
         row["crowded"] = asdict(measure.spike(path, MANY, "float32"))
     return row
@@ -68,7 +72,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="Spike beside Nengo (medians; us per step unless said otherwise)")
     for column in (
         "model", "N", "neurons", "us/step", "ns/neuron", "predicted", "error", "x Nengo", "x Nengo 32",
-        "speed-up", "compile s", "warm s", "Nengo build s", "x build", "start s",
+        "speed-up", "manifest s", "command s", "warm s", "Nengo build s", "x build", "start s",
         "MiB compile", "MiB run", "MiB arrays",
     ):  # fmt: skip
         table.add_column(column, justify="left" if column == "model" else "right")
@@ -87,10 +91,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
                 _ratio(row, "nengo64", s),
                 _ratio(row, "nengo32", s),
                 f"{first['step_us'] / s['step_us']:.2f}",
+                f"{s['manifest_s']:.2f}",
                 f"{s['compile_cold_s']:.2f}",
                 f"{s['compile_warm_s']:.2f}",
                 f"{row['nengo64']['build_s']:.1f}" if "nengo64" in row else "-",
-                f"{row['nengo64']['build_s'] / s['compile_cold_s']:.1f}" if "nengo64" in row else "-",
+                f"{row['nengo64']['build_s'] / s['manifest_s']:.1f}" if "nengo64" in row else "-",
                 f"{s['first_step_s']:.1f}",
                 f"{s['compile_mib']:.0f}",
                 f"{s['run_mib']:.0f}",
@@ -115,12 +120,7 @@ def _summary(rows: list[dict[str, Any]]) -> str:
             lines.append(
                 f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
             )
-    for part in ("compile", "run"):
-        over = [s[f"{part}_mib"] / s["arrays_mib"] for s in (row["spike"][0] for row in rows)]
-        lines.append(
-            f"Memory of {part} over that of the arrays, Python and its libraries included: "
-            f"{min(over):.0f} to {max(over):.0f} times (see make bench-growth for what models add)."
-        )
+    lines += [*_memory([row["spike"][0] for row in rows]), *_automatic(rows)]
     for row in rows:
         if "crowded" in row:
             many, two = row["crowded"]["step_us"], row["spike"][1]["step_us"]
@@ -129,6 +129,39 @@ def _summary(rows: list[dict[str, Any]]) -> str:
                 f"(at most {CROWDED_BAR})."
             )
     return "\n".join(lines)
+
+
+def _memory(compiled: list[dict[str, Any]]) -> list[str]:
+    """Memory over that of the arrays: of whole processes, and of what compiling adds to a process, over the
+    arrays written and those of one solve.
+    """
+    lines = []
+    for part in ("compile", "run"):
+        over = [s[f"{part}_mib"] / s["arrays_mib"] for s in compiled]
+        lines.append(
+            f"Memory of {part} over that of the arrays, Python and its libraries included: "
+            f"{min(over):.0f} to {max(over):.0f} times (see make bench-growth for what models add)."
+        )
+    added = [(s["compile_mib"] - s["base_mib"]) / (s["arrays_mib"] + s["solve_mib"]) for s in compiled]
+    lines.append(
+        "What compiling adds to the imported compiler, over the arrays written and those of one solve: "
+        f"{min(added):.1f} to {max(added):.1f} times (bar 3)."
+    )
+    return lines
+
+
+def _automatic(rows: list[dict[str, Any]]) -> list[str]:
+    """What `-n auto` chose; a program for 1 or 2 is the one that was measured for them."""
+    found, ratios = [], []
+    for row in rows:
+        steps = [s["step_us"] for s in row["spike"]]
+        own = row["spike_auto"]["step_us"] if "spike_auto" in row else steps[row["auto"] - 1]
+        ratios.append(own / min(steps))
+        found.append(f"{row['model']} {row['auto']} ({ratios[-1]:.2f})")
+    return [
+        f"-n auto, and its step over the best of N = 1 and 2: {', '.join(found)}; "
+        f"at most {max(ratios):.2f} times (bar {AUTO_BAR})."
+    ]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -30,11 +31,17 @@ class Nengo:
 
 @dataclass(frozen=True)
 class Spike:
-    """Figures of one compilation: cold and warm cache in s, a step in us, memory in MiB."""
+    """Figures of one compilation: cold and warm cache in s, a step in us, memory in MiB.
+
+    `manifest_s`: from reading the model to the manifest's place in its folder, within a process that has
+    imported the compiler, as Nengo's build is measured; `compile_cold_s`: the whole command.  `base_mib`: of
+    that process before; `solve_mib`: the arrays of the largest solve, which every process has once.
+    """
 
     partitions: int
     precision: str
     neurons: int
+    manifest_s: float
     compile_cold_s: float
     compile_warm_s: float
     first_step_s: float
@@ -43,6 +50,8 @@ class Spike:
     compile_mib: float
     run_mib: float
     arrays_mib: float
+    base_mib: float
+    solve_mib: float
 
 
 def nengo(model: str, bits: int) -> Nengo:
@@ -60,6 +69,7 @@ def spike(model: Path, partitions: int, precision: str) -> Spike:
         command += ["--precision", precision, "--host-profile", profile, "--quiet"]
         cold, memory = _timed(command, cache)
         warm, _ = _timed(command, cache)
+        inside = _child("manifest_child", str(model), partitions, precision, profile, folder)
         manifest = home / "model" / "manifest.json"
         probe = _run(manifest, home / "probe", "0.05s")
         steps = LENGTH / (probe["step_us"] * 1e-6)
@@ -74,6 +84,7 @@ def spike(model: Path, partitions: int, precision: str) -> Spike:
             precision=precision,
             neurons=body["neurons"],
             compile_cold_s=cold,
+            **inside,
             compile_warm_s=warm,
             first_step_s=probe["start_s"],
             step_us=statistics.median(run["step_us"] for run in runs),
@@ -82,6 +93,32 @@ def spike(model: Path, partitions: int, precision: str) -> Spike:
             run_mib=max(run["mib"] for run in runs),
             arrays_mib=sum(f.stat().st_size for f in (home / "model").rglob("*.npy")) / 2**20,
         )
+
+
+def steps(model: Path, partitions: int) -> dict[str, float]:
+    """The step of a model in so many partitions, and what was predicted (us): the median of three runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(home / "model")]
+        _timed([*command, "--host-profile", str(_host_profile()), "--quiet"], {})
+        manifest = home / "model" / "manifest.json"
+        probe = _run(manifest, home / "probe", "0.05s")
+        seconds = f"{min(max(LENGTH * probe['dt'] / (probe['step_us'] * 1e-6), 0.2), 60.0):.3f}s"
+        runs = [_run(manifest, home / f"run{k}", seconds) for k in range(3)]
+        plan = json.loads(manifest.read_text())["plan"]
+    return {
+        "partitions": partitions,
+        "step_us": statistics.median(run["step_us"] for run in runs),
+        "predicted_us": plan["step_us"],
+    }
+
+
+def chosen(model: Path) -> int:
+    """The number of partitions that `-n auto` gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [_bin("spikec"), "compile", str(model), "-n", "auto", "-o", f"{folder}/model", "--quiet"]
+        _timed([*command, "--host-profile", str(_host_profile())], {})
+        return len(json.loads((Path(folder) / "model" / "manifest.json").read_text())["partitions"])
 
 
 def _host_profile() -> Path:
@@ -142,6 +179,25 @@ def _child(function: str, *arguments: Any) -> dict[str, Any]:
         raise RuntimeError(done.stderr)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+def manifest_child(model: str, partitions: int, precision: str, profile: str, folder: str) -> None:
+    """Runs in a process of its own: the compiler within it, with an empty cache."""
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "SPIKE_CACHE_DIR": f"{folder}/other-cache"}
+    import spikec.api
+    from spikec import graph, pipeline
+    from spikec.nef.tuning import point_count
+
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start = time.perf_counter()
+    loaded = spikec.frontend.load(Path(model))
+    options = pipeline.Options(partitions, precision, host_profile=profile)
+    pipeline.compile_graph(loaded, Path(folder) / "other-model", options)
+    seconds = time.perf_counter() - start
+    # Activities in float32, and their Gram matrix where one is formed.
+    sizes = [(op.size, point_count(op, op.eval_points)) for _, op in loaded.nodes(graph.Ensemble)]
+    solve = max((4 * n * (m + (n if n < 1000 else 0)) for n, m in sizes), default=0)
+    print(json.dumps({"manifest_s": seconds, "base_mib": base, "solve_mib": solve / 2**20}))  # noqa: T201
 
 
 def nodes_child(path: str) -> None:
