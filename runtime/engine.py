@@ -6,6 +6,7 @@ between several partitions (see `turns`): then `begin` comes before the steps of
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import deque
 from collections.abc import Mapping
@@ -198,6 +199,14 @@ class Engine:
             self._kept = self.portable()
         if self._loaded:
             self._loaded.silent = True
+
+    def release(self) -> None:
+        """Python functions are called no more: files that only they hold are closed, as at the end of a
+        program, which workers do not have.
+        """
+        if self._loaded:
+            self._loaded.functions = ()
+            gc.collect()
 
     @property
     def completed(self) -> int:

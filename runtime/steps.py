@@ -43,6 +43,9 @@ class Engine(Protocol):
     def look_ahead(self) -> None:
         """The next step is run only for what is recorded of the last one."""
 
+    def release(self) -> None:
+        """Python functions of the model are called no more."""
+
     def remember(self) -> None:
         """Be ready to give the state at the end."""
 

@@ -99,7 +99,13 @@ class _Worker:
             leaving = [k for k, w in enumerate(plan.wires) if w.source in own and w.target not in own]
             sent = [layout.ring(k) for k in leaving]
             steps = Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead, job.start)
-            self._run(steps, chunk, engines, max((wire.window for wire in plan.wires), default=1))
+            try:
+                self._run(steps, chunk, engines, max((wire.window for wire in plan.wires), default=1))
+            finally:
+                for engine, partition in zip(engines, job.partitions, strict=True):
+                    if plan.partitions[partition].python:
+                        engine.release()
+            frames.send(self._channel, "done", times=[asdict(steps.times()[p]) for p in job.partitions])
             self._expect("close")
         finally:
             for pump in self._pumps:
@@ -145,7 +151,7 @@ class _Worker:
         frames.send(self._channel, "adopted")
 
     def _run(self, steps: Steps, chunk: int, engines: Sequence[Engine], window: int) -> None:
-        """All steps, then the state after them, where it is to be kept, and the times that they took."""
+        """All steps, then the state after them, where it is to be kept."""
         for pump in self._pumps:
             pump.start()
         job = self._job
@@ -163,8 +169,6 @@ class _Worker:
             for partition, engine in zip(job.partitions, engines, strict=True):
                 for name, array in engine.portable().items():
                     frames.send_array(partial(frames.send, self._channel), partition, name, array)
-        times = steps.times()
-        frames.send(self._channel, "done", times=[asdict(times[p]) for p in job.partitions])
 
     def _expect(self, kind: str) -> frames.Frame:
         """Wait for the supervisor's next order, which must be `kind`."""

@@ -308,7 +308,8 @@ MISTAKES = {
         ["compile", "open.py"],
         "error: the function f (open.py:3) cannot be kept in the compiled model: "
         "Cannot pickle files that are not opened for reading: w\n"
-        "  help: open files, windows and connections when they are first used, not before; "
+        "  help: open files, windows and connections in the first step, not before, and give the node its "
+        "size_out, for else Nengo calls its function when it is made; "
         "or run the model in Python: spikec.nengo.Simulator\n",
     ),
     "what Nengo refuses": (
@@ -430,3 +431,33 @@ def test_encoders_that_learn_are_compiled(folder: Path) -> None:
     compiled = spikec.compile("voja.py", "auto", folder / "out")
     assert compiled.manifest.calls == ()
     assert_same(compiled.run(TIME, folder / "run"), simulated("voja.py"))
+
+
+WRITING = """
+import nengo
+
+opened = []
+
+
+def written(t):
+    if not opened:
+        opened.append(open("log.txt", "w"))
+    opened[0].write(f"{t:g}\\n")
+    return 1 / (t - TIME)
+
+
+with nengo.Network(seed=1) as net:
+    nengo.Probe(nengo.Node(written, size_out=1))
+"""
+
+
+@pytest.mark.parametrize(("failing", "lines"), [("1.0", 20), ("0.01", 10)])
+def test_files_that_functions_opened_are_closed_at_the_end(
+    folder: Path, commands: dict[str, str], failing: str, lines: int
+) -> None:
+    (folder / "writing.py").write_text(WRITING.replace("TIME", failing), encoding="utf-8")
+    spikec.compile("writing.py", 1, folder / "out")
+    run = ["spike-run", "out", "--time", "20ms", "-q", "-o", "run"]
+    done = subprocess.run(run, env=commands, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == (failing == "0.01"), done.stderr
+    assert (folder / "log.txt").read_text() == "".join(f"{k / 1000:g}\n" for k in range(1, lines + 1))

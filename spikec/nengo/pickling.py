@@ -58,7 +58,8 @@ def _refused(recipe: Recipe, words: Words, error: Exception) -> ModelError:
 def _cannot(what: str, error: Exception) -> ModelError:
     return model_error(
         f"{what} cannot be kept in the compiled model: {error}",
-        "open files, windows and connections when they are first used, not before; "
+        "open files, windows and connections in the first step, not before, and give the node its size_out, "
+        "for else Nengo calls its function when it is made; "
         "or run the model in Python: spikec.nengo.Simulator",
     )
 
