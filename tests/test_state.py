@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import continued
 import inprocess
@@ -11,11 +14,15 @@ import pytest
 import test_windows
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
+from spike_runtime import manifest as mf
 from spike_runtime import statemap
 from test_cut import dealt
 
 from spikec import graph as g
 from spikec.frontend import loads
+from spikec.program.emit import emit
+from spikec.program.schedule import schedule
+from spikec.program.state import state_map
 
 LEARNING = """
 seed 4
@@ -141,8 +148,62 @@ def test_going_on_is_as_never_having_stopped(name: str, before: int, after: int)
 )
 @given(st.data())
 def test_any_step_and_any_cut_will_do(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(("windows", "cells")))
+    name = data.draw(st.sampled_from(("windows", "learning", "cells")))
     cut = data.draw(st.integers(1, MODELS[name][2] - 1))
     cuts = [(data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2**32))) for _ in range(2)]
     note(f"{name}: {cut} steps at {cuts[0]}, the rest at {cuts[1]}")
     check(name, cut, *cuts)
+
+
+@pytest.mark.parametrize("neuron", ["lif(tau_ref=1ms)", "adaptive_lif(inc_n=0.02)"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_voltages_that_are_recorded_go_on_where_they_are_not(neuron: str, dtype: str) -> None:
+    """Where nobody records them, voltage and refractory time are kept in one number."""
+    text = f"""
+    seed 7
+    input wave(t) = sin(30 * t)
+    ensemble e0(300, neuron={neuron})
+    ensemble e1(300)
+    connect wave -> e0
+    connect e0 -> e1 synapse 3ms
+    connect e1 -> e0 synapse alpha(4ms)
+    probe e0 spikes
+    probe e1 synapse 5ms as decoded
+    """
+    alone = inprocess.prepared(loads(text))
+    shown = inprocess.prepared(loads(text + "probe e0 voltage as voltage"))
+    whole, cut = continued.run(shown, dealt(shown, 1, 0), dtype, 60)[0], 37
+    for before, after in ((shown, alone), (alone, shown)):
+        first, state = continued.run(before, dealt(before, 2, 3), dtype, cut)
+        rest = continued.run(after, dealt(after, 1, 0), dtype, 60 - cut, state, cut)[0]
+        for name in ("e0.spikes", "decoded"):
+            assert np.concatenate([first[name], rest[name]]).tobytes() == whole[name].tobytes()
+    assert rest["voltage"].tobytes() == whole["voltage"][cut:].tobytes()
+
+
+def test_replicas_of_a_number_are_equal() -> None:
+    """What several partitions compute, each of them gives: the state does not depend on which is asked."""
+    graph = prepared("windows")
+    with continued.session(graph, dealt(graph, 3, 5), "float32") as (made, places):
+        for _ in range(20):
+            made.advance(1)
+        parts = [engine.portable() for engine in made._engines]
+        one = places.gather(parts)
+        backwards = replace(places, shares=places.shares[::-1]).gather(parts[::-1])
+    held = [k for share in places.shares for k in {run[0] for run in share.runs["lowpass_value"]}]
+    assert len(held) > len(set(held))
+    assert {k: v.tobytes() for k, v in one.items()} == {k: v.tobytes() for k, v in backwards.items()}
+
+
+def test_the_map_does_not_depend_on_the_cut_but_for_what_is_where(tmp_path: Path) -> None:
+    graph = prepared("sources")
+    maps = []
+    for partitions in (1, 3):
+        layouts, recorded = schedule(graph, dealt(graph, partitions, 5), "float32")
+        maps.append(state_map(graph, layouts))
+        emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, tmp_path / "built", "test")
+        assert json.loads((tmp_path / "built" / mf.STATE).read_text()) == json.loads(json.dumps(maps[-1]))
+    assert maps[0]["arrays"] == maps[1]["arrays"]
+    assert maps[0]["delays"] == maps[1]["delays"]
+    kinds = {kind for kind, *_ in maps[0]["arrays"]}
+    assert kinds == {"delay", "filter", "neurons", "signal"}
