@@ -12,12 +12,11 @@ from spikec import frontend
 from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.graph import Ensemble, Graph, Probe
 from spikec.language.settings import settings
-from spikec.program.calls import Python
-from spikec.projections import Cells
 
 if TYPE_CHECKING:
     from spikec.nengo.files import NetworkFile
     from spikec.nengo.writing.translate import Translated
+    from spikec.program.calls import Python
 
 # Settings that only models in the language have, and what to do instead.
 ONLY_LANGUAGE = {
@@ -135,6 +134,8 @@ def translated(
 
 def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is in a model: see `load`.  Nothing is solved."""
+    from spikec.projections import Cells
+
     model = load(target, given, solved=False)
     graph = model.graph
     ensembles = [op.size for _, op in (*graph.nodes(Ensemble), *graph.nodes(Cells))]

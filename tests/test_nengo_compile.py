@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ from spike_runtime.runfile import RunError
 
 import spikec
 from spikec import cli, models
-from spikec.nengo import Simulator
+from spikec.nengo import Simulator, pickling
 from spikec.nengo.compiling import precise
 
 assert nengo.rc.get("decoder_cache", "enabled") == "False"
@@ -461,3 +462,16 @@ def test_files_that_functions_opened_are_closed_at_the_end(
     done = subprocess.run(run, env=commands, cwd=folder, capture_output=True, text=True)
     assert done.returncode == (failing == "0.01"), done.stderr
     assert (folder / "log.txt").read_text() == "".join(f"{k / 1000:g}\n" for k in range(1, lines + 1))
+
+
+def test_spike_is_a_library_also_for_models_beside_its_sources(folder: Path) -> None:
+    """Only modules of the user's own go into the pickle with their code."""
+    root = Path(spikec.__file__).resolve().parent.parent
+    found = models.network(str(folder / "model.py"))
+    beside = dataclasses.replace(found, path=root / "model.py")
+    import converted  # a module of the tests, which lie there too
+
+    assert not pickling.is_beside(sys.modules["spikec.nengo.calls"], beside)
+    assert pickling.is_beside(converted, beside)
+    assert not pickling.is_beside(converted, found)
+    assert not pickling.is_beside(np, beside)

@@ -22,6 +22,9 @@ from spikec.nengo.calls import Recipe
 from spikec.nengo.files import NetworkFile
 from spikec.nengo.words import Words
 
+# Where a model lies beside the sources of these, they are libraries all the same.
+LIBRARIES = ("spikec", "spike_runtime", "nengo")
+
 
 def pickled(recipe: Recipe, file: NetworkFile, words: Words) -> bytes:
     """The bytes of a recipe, the same for the same model.  Raises `ModelError` that names what cannot be
@@ -67,7 +70,7 @@ def _cannot(what: str, error: Exception) -> ModelError:
 @contextmanager
 def _by_value(file: NetworkFile) -> Iterator[None]:
     """Modules of the model's folder go by value, with the file itself."""
-    own = [file.module, *(m for m in list(sys.modules.values()) if _beside(m, file))]
+    own = [file.module, *(m for m in list(sys.modules.values()) if is_beside(m, file))]
     own = [module for module in dict.fromkeys(own) if module.__name__ in sys.modules]
     before = cloudpickle.list_registry_pickle_by_value()
     new = [module for module in own if module.__name__ not in before]
@@ -80,10 +83,10 @@ def _by_value(file: NetworkFile) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _beside(module: ModuleType, file: NetworkFile) -> bool:
+def is_beside(module: ModuleType, file: NetworkFile) -> bool:
     """Whether a module is of the folder of the model's file, and not installed there."""
     path = getattr(module, "__file__", None)
-    if not path:
+    if not path or module.__name__.partition(".")[0] in LIBRARIES:
         return False
     folder = file.path.resolve().parent
     inside = Path(path).resolve()
