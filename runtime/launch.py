@@ -105,21 +105,18 @@ def run(
     model = manifest.load(path)
     folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
+    steps, transport = _steps(model, time), _transport(transport, where)
+    runfile.check_folder(folder, overwrite)
     saved = Path(save_state) if save_state is not None else None
     places = statemap.load(model, path.parent) if saved or load_state or load_weights else None
-    first = Begin()
-    if places:
-        first = statefile.begin(places, load_state, load_weights)
-    if saved:
-        statefile.check_place(saved, overwrite)
-    plan = Plan(
-        path, model, _steps(model, time), folder, _transport(transport, where),
-        first.noise if seed is None else seed, engine, where, first, saved, places,
-    )  # fmt: skip
+    first = statefile.begin(places, load_state, load_weights) if places else Begin()
+    seed = first.noise if seed is None else seed
+    plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, places)
     for host, partitions in plan.teams:
         if not _is_remote(host):
             manifest.check_present(model, path.parent, partitions)
-    runfile.check_folder(folder, overwrite)
+    if saved:
+        statefile.check_place(saved, overwrite)
     with caught_signals() as signals:
         _execute(plan, signals, progress, overwrite)
     return open_run(folder)
@@ -137,6 +134,7 @@ def _execute(
             ready = supervisor.prepare()
             if ready and plan.begin.parts is not None:
                 ready = supervisor.adopt(plan.begin.parts, plan.begin.step)
+                plan.begin.parts.clear()  # the workers have it now
         except PartitionError as error:
             raise RunFailedError(str(error), error.partition, None, error.details) from None
         if not ready:

@@ -221,7 +221,7 @@ def _collect(flat: dict[int, NDArray[Any]], share: Share, arrays: Arrays) -> Non
 
 def _whole(values: NDArray[Any], exponent: int) -> NDArray[np.int64]:
     """The whole numbers that are decoded to `values`; 0 where these are NaN."""
-    return np.rint(np.nan_to_num(values.astype(np.float64)) * 2.0**exponent).astype(np.int64)
+    return np.rint(np.ldexp(np.nan_to_num(values.astype(np.float64)), exponent)).astype(np.int64)
 
 
 def load(manifest: Manifest, folder: Path) -> StateMap:
