@@ -58,6 +58,9 @@ def everything() -> nengo.Network:
         unseeded = nengo.Node(nengo.processes.WhiteSignal(0.05, high=60), size_out=1)
         shown = nengo.Node(nengo.processes.PresentInput([[1.0, 0.5], [0.2, -1.0]], 0.02))
         pieces = nengo.Node(nengo.processes.Piecewise({0.01: 0.4, 0.05: [-1.0], 0.08: 0.2}))
+        curve = {0.0: 0.4, 0.05: -1.0, 0.08: 0.2, 0.1: 0.3}
+        for kind in ("linear", "nearest", "quadratic", "cubic"):
+            nengo.Probe(nengo.Node(nengo.processes.Piecewise(curve, interpolation=kind)))
         product = nengo.Node(lambda t, x: x[0] * x[1] * np.exp(-t), size_in=2)
         relay = nengo.Node(size_in=16)
         for probed in (stim, held, signal, unseeded, shown, pieces, product):

@@ -190,6 +190,9 @@ def processes() -> None:
     unseeded = nengo.Node(nengo.processes.WhiteSignal(0.05, high=60), size_out=1)
     shown = nengo.Node(nengo.processes.PresentInput([[1.0, 0.5], [0.2, -1.0]], 0.02))
     pieces = nengo.Node(nengo.processes.Piecewise({0.01: 0.4, 0.05: [-1.0], 0.08: 0.2}))
+    times = {0.0: 0.4, 0.05: -1.0, 0.08: 0.2, 0.1: 0.3}
+    for kind in ("linear", "nearest", "cubic"):
+        nengo.Probe(nengo.Node(nengo.processes.Piecewise(times, interpolation=kind), label=kind))
     many = nengo.Node(nengo.processes.Piecewise({0.004 * k: [k, -k] for k in range(1, 25)}))
     for node in (signal, unseeded, shown, pieces, many):
         nengo.Probe(node)
@@ -253,7 +256,10 @@ def sparse() -> None:
     nengo.Connection(relay, back, transform=other)
     entries = nengo.transforms.Sparse((16, 16), indices=[[0, 1], [3, 4], [15, 0]], init=[1.0, 2.0, -0.5])
     nengo.Connection(stim, back, transform=entries, synapse=None)
+    held, constant = nengo.Node(np.cos(np.arange(16))), nengo.Node(size_in=18)
+    nengo.Connection(held, constant, transform=conv)
     nengo.Probe(back)
+    nengo.Probe(constant)
 
 
 @network
@@ -290,6 +296,14 @@ def pes() -> None:
     nengo.Connection(stim, both.learning_rule[1], transform=0.3, synapse=None)
     nengo.Probe(post, synapse=0.01)
     nengo.Probe(learned, "weights", sample_every=0.01)
+    wide = nengo.Ensemble(20, 2, label="wide")
+    sliced = nengo.Connection(pre, wide, function=lambda x: [0 * x[0], x[0]], learning_rule_type=nengo.PES())
+    nengo.Connection(error, sliced.learning_rule[1])
+    one = nengo.Connection(
+        pre, wide[1], solver=nengo.solvers.LstsqL2(weights=True), learning_rule_type=nengo.PES(1e-4)
+    )
+    nengo.Connection(error, one.learning_rule)
+    nengo.Probe(wide, synapse=0.01)
 
 
 @network
@@ -326,6 +340,9 @@ def probed() -> None:
     nengo.Probe(a.neurons, synapse=0.01)
     nengo.Probe(a.neurons[:5], "voltage")
     nengo.Probe(a.neurons[[7, 3]])
+    onto = nengo.Connection(a, a, synapse=0.1)
+    nengo.Probe(onto, "weights", sample_every=0.01)
+    nengo.Probe(a, "scaled_encoders", sample_every=0.01)
 
 
 @network

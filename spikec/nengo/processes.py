@@ -140,7 +140,7 @@ def table(op: SimProcess, dt: float, make: Callable[[], Callable[[float], Any]])
             if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
                 return None
             period = len(op.process.inputs) * round(steps)
-        case Piecewise() if type(op.process) is Piecewise and op.process.interpolation == "zero":
+        case Piecewise() if type(op.process) is Piecewise:
             return _piecewise(op.process, dt, size, make)
         case _:
             return None

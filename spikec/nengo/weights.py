@@ -18,7 +18,7 @@ from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning, inputs, rule
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
-from spikec.nengo.signals import whole
+from spikec.nengo.signals import Ints, places, whole
 
 if TYPE_CHECKING:
     from spikec.nengo.values import Values
@@ -117,7 +117,8 @@ def _encoded(values: Values, signal: Signal) -> str:
         return ""
     op = writers[0]
     ensemble = _encoded_by(values, op.A)
-    if ensemble is None or not all(map(whole, (op.A, op.X))) or not values.sides.table.constant(op.A):
+    taken = None if ensemble is None else _columns(op.A)
+    if taken is None or not whole(op.X) or not values.sides.table.constant(op.A):
         return ""
     activity = values.model.sig[ensemble.neurons]["out"].base
     neurons = values.sides.table.of[activity].writers
@@ -126,8 +127,21 @@ def _encoded(values: Values, signal: Signal) -> str:
     name = values.names.unique(f"{values.names.of(signal)}.encoded")
     made = values.graph.add(name, pl.Encoding(size=signal.size))
     values.graph.connect(values.neurons(neurons[0]), made, "encoders")
-    values.graph.connect(values.value(op.X.base), made)
+    error, dims = values.value(op.X.base), op.A.base.shape[1]
+    if not np.array_equal(taken, np.arange(dims)):
+        # An error of some dimensions is 0 in the others.
+        error = values.product(f"{name}.whole", error, np.eye(dims)[:, taken])
+    values.graph.connect(error, made)
     return made
+
+
+def _columns(signal: Signal) -> Ints | None:
+    """The columns of a matrix that a signal shows, None where it shows anything else of it."""
+    rows, columns = signal.base.shape
+    if signal.ndim != 2 or len(signal.initial_value) != rows:
+        return None
+    found = places(signal)
+    return found[0] if np.array_equal(found, np.arange(rows)[:, None] * columns + found[0]) else None
 
 
 def _less_one(values: Values, signal: Signal) -> str:

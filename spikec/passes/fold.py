@@ -105,12 +105,21 @@ def _constants(graph: g.Graph, name: str) -> bool:
             x = values[0] if values else np.zeros(0)
             folded = evaluate_all(op.expressions, x[None, :])[0]
         case g.Product():
-            folded = op.matrix @ values[0]
+            folded = _applied(op.matrix, values[0])
         case _:
             return False
     _reconnect(graph, name, [])
     graph.replace(name, g.Constant(size=op.size, span=op.span, value=tuple(float(v) for v in folded)))
     return True
+
+
+def _applied(matrix: g.Matrix, x: g.Array) -> g.Array:
+    """matrix x, added up in the order of columns, whether the matrix is dense or not."""
+    import scipy.sparse as sp
+
+    sparse = sp.csr_array(matrix)
+    sparse.sort_indices()
+    return np.asarray(sparse @ x)
 
 
 def _products(graph: g.Graph, name: str) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 from nengo.builder import Operator, Signal
 from nengo.builder.connection import get_eval_points, get_targets
 from nengo.builder.operator import SimPyFunc
-from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
 from spikec import graph as g
@@ -54,8 +53,6 @@ def connection(scene: Scene, conn: nengo.Connection) -> Link:
 
 def _target(scene: Scene, conn: nengo.Connection) -> str:
     post = conn.post_obj
-    if isinstance(post, LearningRule):
-        return scene.labels[post]
     brackets = words.part(conn.post_slice, post.size_in)
     if not isinstance(post, Neurons):
         return scene.labels[post] + brackets

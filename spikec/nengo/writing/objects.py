@@ -39,6 +39,8 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
             "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, or the rates of these",
         )
         return ""
+    if not all(np.isfinite(v) for v in vars(kind).values() if isinstance(v, float)):
+        scene.refuse(f"ensemble {name}: a parameter of its neurons is infinite", "write a large number")
     if obj.noise is not None:
         scene.refuse(
             f"ensemble {name}: its noise draws from random numbers of NumPy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import nengo
+import numpy as np
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
@@ -13,6 +14,8 @@ from spikec.nengo.writing import words
 from spikec.nengo.writing.links import decoded, is_neural
 from spikec.nengo.writing.scene import Scene
 
+# Constants of more numbers are not recorded again and again.
+MOST_WEIGHTS = 100_000
 # Attributes that are recorded where nothing else is said.
 PLAIN = ("decoded_output", "output", "input")
 STATES = ("voltage", "refractory_time", "adaptation", "recovery")
@@ -27,7 +30,7 @@ def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
     before, what, clauses = _probed(scene, obj, name)
     if obj.sample_every is not None:
         steps = float(obj.sample_every) / scene.model.dt
-        if steps > 1 and abs(steps - round(steps)) > 1e-9:
+        if steps > 1 and abs(steps - round(steps)) > 1e-6:
             scene.refuse(
                 f"probe {name}: its interval is no multiple of the step of {words.time(scene.model.dt)}",
                 f"write sample_every={round(steps) * scene.model.dt:g}",
@@ -59,10 +62,27 @@ def _probed(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str]:
     if isinstance(target, nengo.Ensemble) and obj.attr == "input":
         return "", f"{scene.labels[target]}.input" + words.part(_slice(obj), target.size_in), synapse
     learned = _learned(scene, obj)
-    if learned and not synapse and obj.slice is None:
-        return "", learned, ""
+    if not synapse and obj.slice is None and (learned or _constant(scene, obj)):
+        return ("", learned, "") if learned else (*_presented(scene, obj, name), "")
     _refuse(scene, obj, name)
     return "", name, ""
+
+
+def _constant(scene: Scene, obj: nengo.Probe) -> bool:
+    """Whether a probe is of weights or encoders that do not learn."""
+    known = isinstance(obj.obj, (nengo.Connection, nengo.Ensemble)) and obj.attr in (
+        "weights",
+        "scaled_encoders",
+    )
+    signal = scene.model.sig[obj]["in"]
+    return known and signal.size <= MOST_WEIGHTS and scene.converted.sides.table.constant(signal)
+
+
+def _presented(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str]:
+    """Weights that do not learn as a constant input, row after row, and its name."""
+    label = scene.labels.new(f"{name}_values")
+    values = np.ravel(scene.model.sig[obj]["in"].initial_value)
+    return f"input {label} = {scene.files.text(label, values)}\n", label
 
 
 def _slice(obj: nengo.Probe) -> Any:
@@ -98,6 +118,8 @@ def _learned(scene: Scene, obj: nengo.Probe) -> str:
     links = [c for c in scene.network.all_connections if c.learning_rule is not None]
     if isinstance(obj.obj, nengo.Connection) and obj.attr == "weights":
         return f"{scene.labels[obj.obj]}.weights" if obj.obj in links else ""
+    if isinstance(obj.obj, LearningRule) and obj.attr == "scaled_encoders":
+        return f"{scene.labels[obj.obj.connection]}.encoders"
     if isinstance(obj.obj, nengo.Ensemble) and obj.attr == "scaled_encoders":
         for conn in links:
             found = conn.learning_rule_type

@@ -23,7 +23,7 @@ from nengo.builder import Model
 from nengo.rc import rc
 
 from spikec import frontend
-from spikec.errors import ModelError, model_error
+from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.frontend import collector_paused
 from spikec.language.format import format_text
 from spikec.nef.blas import one_thread
@@ -150,7 +150,8 @@ def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: floa
     finally:
         network.seed, seed = own, network.seed
     model.builder.finish(model)
-    converted = convert(model, seed + 1, stem)
+    # As for a graph that is compiled, which records all probes itself.
+    converted = convert(model, seed + 1, stem, {probe: f"probe.{k}" for k, probe in enumerate(model.probes)})
     scene = Scene(network, model, converted, Labels(network, names), Files(stem))
     for conn in network.all_connections:
         if conn.learning_rule is not None:
@@ -266,7 +267,11 @@ def _write(home: Path, path: Path, text: str, scene: Scene) -> None:
 
 def _check(path: Path, scene: Scene, recorded: list[tuple[str, str]]) -> None:
     """Raises `ModelError` where the text does not compile to what the network does."""
-    graph = frontend.load(path, memory_limit=float("inf"))
+    try:
+        graph = frontend.load(path, memory_limit=float("inf"))
+    except ModelError as error:
+        told = [Diagnostic(f"in the language, {d.message}", None, d.hint) for d in error.diagnostics]
+        raise ModelError(told) from None
     with collector_paused(), one_thread(), warnings.catch_warnings():
         found = difference(prepared(scene.converted.graph), prepared(graph), recorded)
     if found:
