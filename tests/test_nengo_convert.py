@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from converted import assert_equal, converted, nengo, reference, run
 
-from spikec.nengo.processes import coefficients
+from spikec.nengo.processes import _coefficients, coefficients
 
 STEPS = 120
 
@@ -259,3 +259,21 @@ def test_only_what_has_no_form_is_a_host() -> None:
         names.count("SimNeurons") == 3
     )  # b, whose voltage is read; the spikes of two types, not their rates
     assert len(made.calls) == 3
+
+
+def found_of_synapses() -> dict[str, Any]:
+    made = {name: coefficients(synapse, 0.001) for name, synapse in SYNAPSES.items()}
+    return {name: s and (s.num, s.den, s.analog) for name, s in made.items()}
+
+
+def test_synapses_are_known_by_nengos_precision() -> None:
+    """What was found of a synapse in one precision is not taken for it in another."""
+    first = found_of_synapses()
+    _coefficients.cache_clear()
+    nengo.rc.set("precision", "bits", "32")
+    try:
+        short = found_of_synapses()
+    finally:
+        nengo.rc.set("precision", "bits", "64")
+    assert short != first
+    assert found_of_synapses() == first

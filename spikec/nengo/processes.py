@@ -11,6 +11,7 @@ import nengo
 import numpy as np
 from nengo.builder.processes import SimProcess
 from nengo.processes import Piecewise, PresentInput, WhiteSignal
+from nengo.rc import rc
 
 from spikec import graph as g
 from spikec.program.synapses import Discrete, discretise
@@ -75,11 +76,11 @@ def coefficients(process: Any, dt: float) -> Synapse | None:
     Analog coefficients are kept where our discretisation equals Nengo's, so that people recognise them.
     """
     known = type(process) is nengo.synapses.Triangle or type(process) in SYNAPSES
-    return _coefficients(process, dt) if known else None
+    return _coefficients(process, dt, rc.get("precision", "bits")) if known else None
 
 
 @lru_cache(maxsize=256)  # most connections of a model have one of few synapses
-def _coefficients(process: Any, dt: float) -> Synapse | None:
+def _coefficients(process: Any, dt: float, bits: str) -> Synapse | None:  # noqa: ARG001 (a key)
     if type(process) is nengo.synapses.Triangle:
         taps, first, step = process._get_coefficients(dt)
         response = first - step * np.arange(taps)
