@@ -231,7 +231,10 @@ def load(manifest: Manifest, folder: Path) -> StateMap:
     """
     path = folder / mf.STATE
     if manifest.calls:
-        raise RunError("the model calls Python functions, whose state cannot be saved or loaded")
+        raise RunError(
+            "the model calls Python functions, whose state cannot be saved or loaded; "
+            "spikec inspect lists them"
+        )
     if not manifest.state:
         raise RunError("the model was compiled by a version that cannot save its state; compile it again")
     if not path.is_file():

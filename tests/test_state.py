@@ -195,6 +195,32 @@ def test_replicas_of_a_number_are_equal() -> None:
     assert {k: v.tobytes() for k, v in one.items()} == {k: v.tobytes() for k, v in backwards.items()}
 
 
+# What no step reads of the one before; of `sums` and histories other tests tell.
+LEFT_OUT = {"status", "own", "sums", "spikes_history", "synapses_arriving", "events_buffer", "events_count"}
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_number_of_the_state_is_in_the_map(name: str, partitions: int) -> None:
+    """What a program keeps from step to step belongs to an object of the model: nothing is forgotten."""
+    graph = prepared(name)
+    with continued.session(graph, dealt(graph, partitions, 5), MODELS[name][1]) as (made, places):
+        for share, engine in zip(places.shares, made._engines, strict=True):
+            for array, values in engine.state.items():
+                if array in LEFT_OUT or array.startswith("record_"):
+                    continue
+                counts = np.zeros(values.size, int)
+                for *_, here, count in (*share.runs.get(array, ()), *share.membranes.get(array, ())):
+                    counts[here : here + count] += 1
+                assert (counts == 1).all(), array
+        owned = [row for share in places.shares for row in share.own]
+        for number, (k, _) in enumerate(places.lists):
+            neurons = [
+                n for list_, start, count in owned if list_ == number for n in range(start, start + count)
+            ]
+            assert sorted(neurons) == list(range(places.entries[k].shape[1]))
+
+
 def test_the_map_does_not_depend_on_the_cut_but_for_what_is_where(tmp_path: Path) -> None:
     graph = prepared("sources")
     maps = []

@@ -158,7 +158,9 @@ with nengo.Network(seed=3) as net:
 def test_the_state_of_python_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(PYTHON)
     compiled = spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out")
-    message = "the model calls Python functions, whose state cannot be saved or loaded"
+    message = (
+        "the model calls Python functions, whose state cannot be saved or loaded; spikec inspect lists them"
+    )
     assert refused(compiled, tmp_path, save_state=tmp_path / "state.npz") == message
 
 
