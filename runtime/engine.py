@@ -200,6 +200,15 @@ class Engine:
         if self._loaded:
             self._loaded.silent = True
 
+    def salvage(self) -> list[Block]:
+        """What a step recorded of the one before it (see `Probe.ahead`), where then Python of the model
+        failed in it; nothing where something else failed.
+        """
+        if self.state["status"][0] != CALL_FAILED:
+            return []
+        self._behind = 0
+        return self.drain()
+
     def release(self) -> None:
         """Python functions are called no more: files that only they hold are closed, as at the end of a
         program, which workers do not have.

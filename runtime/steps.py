@@ -43,6 +43,9 @@ class Engine(Protocol):
     def look_ahead(self) -> None:
         """The next step is run only for what is recorded of the last one."""
 
+    def salvage(self) -> list[Block]:
+        """What the step that failed recorded of the one before it, if that is all there."""
+
     def release(self) -> None:
         """Python functions of the model are called no more."""
 
@@ -115,6 +118,9 @@ class Steps:
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
             failed = self.at
+            member = next(member for member in self._members if member.partition == failed)
+            if self._ahead and (blocks := member.engine.salvage()):
+                outbox.put(blocks, failed, member.done)
             self._let_others_read()
             self._segment[STOP] = 1  # nobody need wait for this one
             for place in self._unfinished():

@@ -252,10 +252,10 @@ def test_what_a_function_raises_ends_the_run_with_its_traceback(folder: Path, pa
         "                ~~^~~~~~~~~~~~",
         "ZeroDivisionError: float division by zero",
     ]
-    # A probe is one step behind what programs compute.
+    # A probe needs a step more: another partition may not have come so far when it was stopped.
     run = caught.value.run
     assert run is not None
-    assert run.about.recorded == 48
+    assert run.about.recorded == 49 or (partitions > 1 and run.about.recorded == 48)
     (folder / "model.py").write_text(MODEL, encoding="utf-8")
     assert_same(
         run,
