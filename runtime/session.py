@@ -100,7 +100,7 @@ class Session:
         end = self.steps + steps
         while self.steps < end:
             if self._broken:
-                raise EngineError("a step failed, or was interrupted; reset the session")
+                raise EngineError("a step failed, or was interrupted; reset to run again")
             self._choose(end - self.steps + more)
             count = min(end - self.steps, *(e.chunk for e in self._engines))
             if not self._fast and self._per_step == 0:

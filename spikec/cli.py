@@ -227,15 +227,17 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
         if as_json:
             click.echo(json.dumps(found[0] if len(models) == 1 else found))
             return
-        text = (
-            "{model}: {neurons} neurons in {ensembles} ensembles, {probes} probes, dt {dt_s:g} s; no mistakes"
-        )
         for one in found:
-            click.echo(text.format(**one))
+            count, probes = one["ensembles"], one["probes"]
+            click.echo(
+                f"{one['model']}: {one['neurons']:,} neurons in {count} ensemble{'s' * (count != 1)}, "
+                f"{probes} probe{'s' * (probes != 1)}, dt {one['dt_s']:g} s; no mistakes"
+            )
             for call in one.get("python", ()):
                 click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
-            if not one["probes"]:
-                hint = "add one to compile it, for example: probe NAME synapse 10ms"
+            if not probes:
+                probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
+                hint = f"add one to compile it, for example: {probe}"
                 click.echo(
                     f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
                 )

@@ -175,7 +175,8 @@ def assigned(graph: g.Graph, partitions: int, precision: str) -> Assignment:
     hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, host, precision))
     possible = min(partitions, max(1, len(hyper.groups)))
     if possible < partitions:
-        log.warning("%s is run in %d partitions, more than that it cannot be cut into", graph.name, possible)
+        parts = f"{possible} partition{'s' * (possible != 1)}"
+        log.warning("%s is run in %s, more than that it cannot be cut into", graph.name, parts)
     if possible == 1:
         return pt.whole(graph)
     return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])

@@ -16,9 +16,9 @@ from spike_runtime.runfile import RunFile, Times
 from spikec import graph as g
 from spikec.errors import ModelError
 from spikec.planning import picture, plan, profile
-from spikec.program import emit
+from spikec.program import emit, layout
 from spikec.views import draw, draw_place
-from spikec.views.report import report
+from spikec.views.report import KINDS, report
 from spikec.views.report_parts import short
 
 REFERENCE = profile.load("reference")
@@ -170,6 +170,15 @@ def test_the_plan_names_all_neurons_once(manifest: mf.Manifest) -> None:
     runs = [run for p in manifest.partitions for run in manifest.plan["atoms"][str(p.index)]]
     covered = sorted((path, n) for path, first, last in runs for n in range(first, last + 1))
     assert covered == sorted((f"e{k}", n) for k in range(6) for n in range(300))
+
+
+def test_every_kind_of_stage_has_a_name_for_people() -> None:
+    stages = {
+        kind.__name__
+        for kind in vars(layout).values()
+        if isinstance(kind, type) and issubclass(kind, layout.Stage) and kind is not layout.Stage
+    }
+    assert stages <= set(KINDS)
 
 
 # ---------------------------------------------------------------------------------------------- picture

@@ -319,7 +319,7 @@ MISTAKES = {
     ),
     "no probe": (
         ["compile", "empty.py"],
-        "error: the model records nothing: it has no probe\n",
+        "error: net records nothing: it has no probe\n",
     ),
 }  # fmt: skip
 OTHERS = {

@@ -296,7 +296,7 @@ def test_the_page_shows_what_is_written(folder: Path) -> None:
     done = command("translate", "model.py:net", "-o", "squares.spk")
     assert done.exit_code == 0, done.output
     assert (folder / "squares.spk").read_text() == SHOWN
-    assert "400 neurons in 2 ensembles, 2 connections, 1 probes; 10 arrays in squares" in done.output
+    assert "400 neurons in 2 ensembles, 2 connections, 1 probe; 10 arrays in squares" in done.output
     assert "spikec compile squares.spk --precision float64" in done.output
 
 

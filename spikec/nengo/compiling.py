@@ -16,6 +16,7 @@ from nengo.cache import NoDecoderCache, get_default_decoder_cache
 from nengo.rc import rc
 
 from spikec import graph as g
+from spikec.errors import model_error
 from spikec.nengo.calls import Recipe
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.files import NetworkFile, running, text
@@ -56,8 +57,13 @@ def compilable(
     `seed` replaces that of the network, and the simulator's is the next number, as in Nengo; `dt`: 1 ms where
     it is None; `precision`: what `nengo.rc` says.  `cache`: whether decoders are kept on disk, `jobs`: cores
     to solve them on.  Not `solved`: only to look at, without decoders and without what host calls run.
-    Raises `ModelError` with what Nengo, or the user's own code, says is wrong.
+    Raises `ModelError` where there is no probe, and with what Nengo, or the user's own code, says is wrong.
     """
+    if solved and not file.network.all_probes:
+        raise model_error(
+            f"{file.name} records nothing: it has no probe",
+            "add one, for example: nengo.Probe(a, synapse=0.01)",
+        )
     notes = []
     if seed is not None:
         file.network.seed = seed

@@ -37,6 +37,7 @@ class Simulator(nengo.Simulator):
     """
 
     default_partitions = 1
+    closed = True  # of one that was not made, too
 
     def __init__(
         self,
@@ -48,7 +49,6 @@ class Simulator(nengo.Simulator):
         optimize: bool = True,
         partitions: int | None = None,
     ) -> None:
-        self.closed = True  # until all is well
         self.progress_bar, self.optimize = progress_bar, optimize
         self.partitions = self.default_partitions if partitions is None else partitions
         if not npext.is_integer(self.partitions) or self.partitions < 1:

@@ -40,6 +40,8 @@ KINDS = {
     "CellGroup": "neurons of populations",
     "SpikeEvents": "spike probes of populations",
     "HostCalls": "calls of Python",
+    "LearnedProducts": "learned connections",
+    "Learning": "learning rules",
     "Join": "joining signals",
     "step": "the step itself",
     "exchange": "the exchange",

@@ -28,7 +28,7 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
     yield _operators(report)
     for called in report.python:
         yield f"Partition {called.partition} calls Python of the model in every step:"
-        yield "\n".join(f"  - {what}" for call in called.calls for what in call)
+        yield "\n".join(f"  - {what}" for call in called.calls for what in call) + "\n"
     if report.wires:
         yield "Wires"
         yield _wires(report)

@@ -61,15 +61,21 @@ class Translated:
 
     def to_text(self) -> str:
         """What was written, and what comes next."""
-        where = f"; {len(self.arrays)} arrays in {self.path.with_suffix('')}" if self.arrays else ""
+        where = (
+            f"; {_counted(len(self.arrays), 'array')} in {self.path.with_suffix('')}" if self.arrays else ""
+        )
         lines = [f"note: {note}" for note in self.notes]
         lines += [
-            f"{self.path}: {self.neurons} neurons in {self.ensembles} ensembles, "
-            f"{self.connections} connections, {len(self.probes)} probes{where}",
+            f"{self.path}: {self.neurons:,} neurons in {_counted(self.ensembles, 'ensemble')}, "
+            f"{_counted(self.connections, 'connection')}, {_counted(len(self.probes), 'probe')}{where}",
             "Checked: it compiles to the operators and constants of the network.",
             f"Next:    spikec compile {self.path}" + " --precision float64" * (self.precision == "float64"),
         ]
         return "\n".join(lines)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def translate(
