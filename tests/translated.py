@@ -34,15 +34,18 @@ def network(make: Callable[[], None]) -> Callable[[], nengo.Network]:
 
 def simulated(net: nengo.Network, steps: int, partitions: int = 1) -> Recorded:
     """Data of all probes, from the simulator."""
-    with warnings.catch_warnings(), Simulator(net, progress_bar=False, partitions=partitions) as simulator:
-        warnings.simplefilter("ignore")
-        simulator.run_steps(steps)
-        return [np.array(simulator.data[probe]) for probe in net.all_probes]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of networks that SPA holds twice
+        with Simulator(net, progress_bar=False, partitions=partitions) as simulator:
+            simulator.run_steps(steps)
+            return [np.array(simulator.data[probe]) for probe in net.all_probes]
 
 
 def translated(net: nengo.Network, path: Path, steps: int, precision: str, partitions: int = 1) -> Recorded:
     """The same of the network written to `path`, read and run."""
-    written = translate(net, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        written = translate(net, path)
     running = session(frontend.load(path), {}, partitions, precision)
     try:
         running.advance(steps)
@@ -407,3 +410,21 @@ def memories() -> None:
     nengo.Connection(memory.output, gated.input)
     nengo.Connection(stim[0], gated.gate)
     nengo.Probe(gated.output, synapse=0.01)
+
+
+@network
+def pointers() -> None:
+    """Semantic pointers: buffers, bound and selected by rules; SPA holds some of its networks twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nengo import spa
+
+        with spa.SPA(vocabs=[spa.Vocabulary(8, rng=np.random.RandomState(1))]) as model:
+            model.state = spa.Buffer(8, subdimensions=4, neurons_per_dimension=10)
+            model.memory = spa.Memory(8, subdimensions=4, neurons_per_dimension=10)
+            model.chosen = spa.BasalGanglia(spa.Actions("dot(state, A) --> state = B", "0.5 --> state = A"))
+            model.rules = spa.Thalamus(model.chosen)
+            model.bound = spa.Cortical(spa.Actions("memory = state * A"))
+    nengo.Connection(stimulus(8), model.state.state.input)
+    nengo.Probe(model.state.state.output, synapse=0.01)
+    nengo.Probe(model.memory.state.output, synapse=0.01)

@@ -31,6 +31,7 @@ class Labels:
         """`given`: names of the user's program, such as those of a module: the first of an object counts."""
         self._taken: set[str] = set()
         self._recorded: set[str] = set()
+        self._entered: set[nengo.Network] = set()
         self._names: dict[Any, str] = {}
         self._given = {id(obj): name for name, obj in reversed(list(_found(given)))}
         self._enter(network, "")
@@ -47,8 +48,11 @@ class Labels:
         self._names[obj] = name
 
     def _enter(self, network: nengo.Network, prefix: str) -> None:
+        if network in self._entered:
+            return  # SPA holds some networks twice
+        self._entered.add(network)
         attributes = {id(obj): name for name, obj in _found(vars(network))}
-        for obj in (*network.ensembles, *network.nodes, *network.networks):
+        for obj in dict.fromkeys((*network.ensembles, *network.nodes, *network.networks)):
             name = prefix + self._own(obj, attributes)
             if isinstance(obj, nengo.Network):
                 self._enter(obj, self.new(name) + "_")

@@ -122,9 +122,9 @@ def translate(
         path,
         tuple(folder / f"{name}.npy" for name in scene.files.arrays),
         tuple(name for _, name in recorded),
-        network.n_neurons,
-        len(network.all_ensembles),
-        len(network.all_connections),
+        sum(obj.n_neurons for obj in set(network.all_ensembles)),
+        len(set(network.all_ensembles)),
+        len(set(network.all_connections)),
         f"float{rc.get('precision', 'bits')}",
         tuple(notes),
     )
@@ -159,7 +159,7 @@ def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: floa
     # As for a graph that is compiled, which records all probes itself.
     converted = convert(model, seed + 1, stem, {probe: f"probe.{k}" for k, probe in enumerate(model.probes)})
     scene = Scene(network, model, converted, Labels(network, names), Files(stem))
-    for conn in network.all_connections:
+    for conn in dict.fromkeys(network.all_connections):
         if conn.learning_rule is not None:
             rules.name_rules(scene, conn)
     return scene
@@ -173,12 +173,12 @@ def _text(scene: Scene, stem: str, origin: str) -> tuple[str, list[tuple[str, st
         head.append(f"dt {words.time(scene.model.dt)}")
     if any(map(links.is_neural, scene.network.all_ensembles)):
         head.append("defaults ensemble { normalize_encoders = false }")
-    parts = ["\n".join(head), *_declared(scene, scene.network, "")]
+    parts = ["\n".join(head), *_declared(scene, scene.network, "", set())]
     connections = list(_connections(scene))
     if connections:
         parts.append("\n".join(connections))
     recorded, statements = [], []
-    for obj in scene.network.all_probes:
+    for obj in dict.fromkeys(scene.network.all_probes):
         statement, before = probes.probe(scene, obj)
         statements.append(before + statement)
         if obj in scene.converted.probes:
@@ -198,20 +198,22 @@ def words_of(stem: str) -> str:
     return f"{kept}_network" if kept in TAKEN else kept
 
 
-def _declared(scene: Scene, network: nengo.Network, label: str) -> Iterator[str]:
-    """Nodes and ensembles of a network, then those of its parts, each under its name."""
-    made = [objects.node(scene, obj) for obj in network.nodes]
-    made += [objects.ensemble(scene, obj) for obj in network.ensembles]
+def _declared(scene: Scene, network: nengo.Network, label: str, seen: set[nengo.Network]) -> Iterator[str]:
+    """Nodes and ensembles of a network, then those of its parts, each under its name and once."""
+    seen.add(network)
+    made = [objects.node(scene, obj) for obj in dict.fromkeys(network.nodes)]
+    made += [objects.ensemble(scene, obj) for obj in dict.fromkeys(network.ensembles)]
     if made:
         yield (f"# {label}\n" if label else "") + "\n".join(made)
     for part in network.networks:
-        name = part.label or type(part).__name__
-        yield from _declared(scene, part, f"{label}, {name}" if label else name)
+        if part not in seen:
+            name = part.label or type(part).__name__
+            yield from _declared(scene, part, f"{label}, {name}" if label else name, seen)
 
 
 def _connections(scene: Scene) -> Iterator[str]:
     """Connections in the order in which they are made; to one target in that in which they are added."""
-    made = [links.connection(scene, conn) for conn in scene.network.all_connections]
+    made = [links.connection(scene, conn) for conn in dict.fromkeys(scene.network.all_connections)]
     by_target: dict[Any, list[int]] = {}
     for k, link in enumerate(made):
         by_target.setdefault(link.target, []).append(k)
