@@ -304,9 +304,15 @@ class Engine:
 
 def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """The constant arrays of a partition, mapped, and its state before the first step."""
-    constants = {a.name: memory.read(folder / a.file) for a in part.arrays if not a.state}
+    constants = {
+        a.name: np.asarray(np.load(folder / a.file, mmap_mode="r", allow_pickle=False))
+        for a in part.arrays
+        if not a.state
+    }
     state = {
-        a.name: memory.aligned(memory.read(folder / a.file)) if a.file else memory.zeros(a.shape, a.dtype)
+        a.name: memory.aligned(np.load(folder / a.file, allow_pickle=False))
+        if a.file
+        else memory.zeros(a.shape, a.dtype)
         for a in part.arrays
         if a.state
     }
