@@ -155,7 +155,7 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
     table[:, 10] = atoms * rows + number * count if shape.activity else -1
     state = np.zeros((3, neurons), real)
     state[0] = random.uniform(0.0, 1.0, neurons)
-    random_kind = (np.arange(atoms, dtype=np.uint64), np.array(1)) if is_random(kind) else ()
+    random_kind = (np.arange(atoms, dtype=np.uint64),) if is_random(kind) else ()
     # Aligned, as in a run.
     arguments = (
         np.zeros(dims, real),
@@ -168,7 +168,7 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
         np.full(neurons, _current(kind, shape.rate), real),
         random.uniform(-1e3, 1e3, neurons * rows).astype(real),
     )
-    return (*map(memory.aligned, arguments), *random_kind)
+    return (*map(memory.aligned, arguments), np.array(1), *random_kind)
 
 
 def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -55,7 +55,7 @@ def program(real: str, kind: int) -> ModuleType:
     return module
 
 
-def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
+def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:
     sums = clear(s.sums)
     update = neurons("rectified_linear", real)
     sums, state, status = update(
@@ -68,6 +68,7 @@ def _least(n: Any, a: Any, s: Any, real: str) -> dict[Any, Any]:  # noqa: ARG001
         a.encoders,
         a.bias,
         a.decoders,
+        n,
     )
     return {s.neurons: state, s.sums: sums, s.status: status}
 
@@ -92,7 +93,7 @@ def _stages(n: Any, a: Any, s: Any, real: str, functions: bool) -> dict[Any, Any
         values = join(values, curved)
     update = neurons("rectified_linear", real)
     sums, state, status = update(
-        values, sums, s.neurons, s.status, a.atoms, a.parameters, a.encoders, a.bias, a.decoders
+        values, sums, s.neurons, s.status, a.atoms, a.parameters, a.encoders, a.bias, a.decoders, n
     )
     recorded = record(s.recorded, values, a.recorded_columns, n, a.every)
     events, count, status = record_events(s.events, s.count, status, sums, a.event_sources, n)

@@ -12,7 +12,7 @@ from spike_runtime.ops import lif as lif_steps
 from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.linear import AppendProducts
-from spike_runtime.ops.neurons import COLUMNS, Neurons
+from spike_runtime.ops.neurons import COLUMNS, RUN, Neurons
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
@@ -50,6 +50,7 @@ def arguments(real: str, rows: int, gather: bool, sizes: tuple[int, ...] = SIZES
         "encoders": random.uniform(-9, 9, dims * neurons).astype(real),
         "bias": random.uniform(0, 20, neurons).astype(real),
         "decoders": random.uniform(-1e6, 1e6, rows * neurons).astype(real),
+        "n": np.array(1),
     }
 
 
@@ -109,6 +110,27 @@ def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bo
         # Nothing beside the atom is touched.
         own_state[:, here] = before["state"][:, here]
         assert own_state.tobytes() == before["state"].tobytes()
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_the_direction_in_which_atoms_are_taken_changes_no_byte(real: str) -> None:
+    sizes = SIZES * 5
+    assert len(sizes) > 2 * RUN
+    given = arguments(real, 2, False, sizes)
+    results = []
+    for step in (1, 2):
+        again = {name: array.copy() for name, array in given.items()} | {"n": np.array(step)}
+        sums, state, status = compiled(Neurons("wide_lif", real))(*again.values())
+        results.append((sums.tobytes(), state.tobytes(), status.tobytes()))
+    assert results[0] == results[1]
+    # Not a number in the first and in the last atom: the one that is taken first is named.
+    given["decoders"][[0, -1]] = np.nan
+    named = []
+    for step in (1, 2):
+        again = {name: array.copy() for name, array in given.items()} | {"n": np.array(step)}
+        named.append(compiled(Neurons("wide_lif", real))(*again.values())[2][1])
+    assert named[0] == 0
+    assert named[1] > 2 * (len(sizes) - RUN) - 1
 
 
 @pytest.mark.parametrize("real", REALS)

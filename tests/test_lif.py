@@ -45,7 +45,16 @@ class Neuron:
     def __call__(self, J: Any) -> Any:
         sums, status = np.zeros(len(J), np.int64), np.zeros(2, np.int64)
         self.step(
-            self.nothing, sums, self.state, status, table(), self.parameters, self.nothing, J, self.nothing
+            self.nothing,
+            sums,
+            self.state,
+            status,
+            table(),
+            self.parameters,
+            self.nothing,
+            J,
+            self.nothing,
+            np.array(1),
         )
         return sums
 

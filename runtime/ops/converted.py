@@ -48,7 +48,7 @@ def is_random(kind: str) -> bool:
 
 
 def finisher(kind: str, real: Any) -> Any:
-    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (keys, n); nothing for most
+    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (n, (keys,)); nothing for most
     kinds.
     """
     if not is_random(kind):
@@ -63,8 +63,8 @@ def finisher(kind: str, real: Any) -> Any:
 
     @register_jitable
     def finish(A, a, dt, random):  # type: ignore[no-untyped-def]
-        keys, n = random
-        base = mix(keys[a] + GOLDEN * np.uint64(n.item()))
+        n, keys = random
+        base = mix(keys[0][a] + GOLDEN * np.uint64(n))
         for i in range(A.shape[0]):
             z = mix(base + GOLDEN * np.uint64(i + 1))
             u, v = np.float64(z >> np.uint64(11)) * size, np.float64(mix(z) >> np.uint64(11)) * size

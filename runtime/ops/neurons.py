@@ -44,10 +44,12 @@ COLUMNS = (
 )
 # A partial sum must stay below this many units of its sum, so that some thousand of them fit 64 bits.
 LIMIT = 2.0**52
+# Atoms in the order of memory, which processors foresee.
+RUN = 20
 
 
 class Neurons(KernelOp):
-    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders[, keys, n]) -> (sums, state,
+    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders, n[, keys]) -> (sums, state,
     status).
 
     values: the signals of this step, floats.  sums: int64, added to.  state: (state variables) x neurons.
@@ -55,8 +57,11 @@ class Neurons(KernelOp):
     -1 where an input is not a number. atoms: int64, atoms x len(COLUMNS).  parameters: atoms x parameters
     of the neuron type.  encoders: dims x count per atom, bias: neurons.  decoders: rows x count per atom,
     or count x rows where `gather` is set: at many rows it is cheaper to add the rows of the neurons that
-    spiked than to multiply by zeros.  keys (uint64, one for each atom) and the step n are given to kinds
-    that draw random numbers.
+    spiked than to multiply by zeros.  n: the step.  keys (uint64, one for each atom) are given to kinds that
+    draw random numbers.
+
+    Every other step takes the atoms from the last to the first, in runs of `RUN`: what was used last is still
+    in the cache.
     """
 
     __props__ = ("kind", "dtype", "exact")
@@ -78,23 +83,37 @@ class Neurons(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         real = np.dtype(self.dtype).type
         update = UPDATES[self.kind](real, self.exact)
-        return _fused(real, register_jitable(update), finisher(self.kind, real), apart(self.kind, real))
+        finish, together = finisher(self.kind, real), apart(self.kind, real)
+        return _by_turns(_fused(real, register_jitable(update), finish, together))
 
 
-def _fused(
-    real: type, update: Callable[..., None], finish: Callable[..., None], together: bool
-) -> Callable[..., Any]:
-    """`together`: small atoms are updated together, as many as fit a tile."""
+def _by_turns(compute: Any) -> Callable[..., Any]:
+    """All atoms, in a direction that changes from step to step."""
+
+    def neurons(values, sums, state, status, atoms, parameters, E, B, D, n, *keys):  # type: ignore[no-untyped-def]
+        count, step = atoms.shape[0], n.item()
+        runs = (count + RUN - 1) // RUN
+        for k in range(runs):
+            begin = RUN * (k if step % 2 else runs - 1 - k)
+            stop = min(begin + RUN, count)
+            compute(values, sums, state, status, atoms, parameters, E, B, D, begin, stop, (step, keys))
+        return sums, state, status
+
+    return neurons
+
+
+def _fused(real: type, update: Callable[..., None], finish: Callable[..., None], together: bool) -> Any:
+    """Atoms from `begin` to `stop`.  `together`: small ones are updated at once, as many as fit a tile."""
     joins, check = _joiner(together), _checker(real)
     currents, add, decode = _currents(real), _adder(real), _dense(real)
     decode_gathered = _gathered(real)
 
-    def neurons(values, sums, state, status, atoms, parameters, E, B, D, *random):  # type: ignore[no-untyped-def]
+    @register_jitable
+    def compute(values, sums, state, status, atoms, parameters, E, B, D, begin, stop, random):  # type: ignore[no-untyped-def]
         tile_J, tile_A = tile(B), tile(B)
-        begin = 0
-        while begin < atoms.shape[0]:
+        while begin < stop:
             end, size = begin, 0
-            while joins(atoms, parameters, begin, end, size):
+            while joins(atoms, parameters, begin, end, stop, size):
                 n, m, dims, x, e = atoms[end, 0], atoms[end, 1], atoms[end, 2], atoms[end, 3], atoms[end, 4]
                 J, current = tile_J[size : size + m], atoms[end, 9]
                 currents(J, values, x, E, e, dims, B, n)
@@ -122,19 +141,18 @@ def _fused(
                         add(sums, activity + i, A[i] * scale, status)
                 size += m
             begin = end
-        return sums, state, status
 
-    return neurons
+    return compute
 
 
 def _joiner(together: bool) -> Any:
     """Whether atom `end` is updated with those from `begin` on, the `size` neurons before it."""
 
     @register_jitable
-    def joins(atoms, parameters, begin, end, size):  # type: ignore[no-untyped-def]
+    def joins(atoms, parameters, begin, end, stop, size):  # type: ignore[no-untyped-def]
         if end == begin or not together:
             return end == begin
-        if end == atoms.shape[0] or size + atoms[end, 1] > TILE or atoms[end, 0] != atoms[begin, 0] + size:
+        if end == stop or size + atoms[end, 1] > TILE or atoms[end, 0] != atoms[begin, 0] + size:
             return False
         same = True
         for k in range(1, parameters.shape[1]):

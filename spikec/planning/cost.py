@@ -318,10 +318,10 @@ def _far(layout: la.Layout, profile: HostProfile) -> float:
 
 def missing(size: float, cache: float) -> float:
     """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed
-    again.  What was used longest ago is needed next, so all of it is lost soon after the cache is full;
-    pages share its sets unevenly, so some of it before.
+    again.  Steps take turns in their direction, so that what was used last is needed first; pages share
+    the sets of the cache unevenly, so not all of it is used.
     """
-    return float(np.clip(4.0 * size / cache - 3.2, 0.0, 1.0))
+    return 1.0 - min(1.0, 0.9 * cache / max(size, 1.0))
 
 
 def footprint(layout: la.Layout) -> float:

@@ -235,8 +235,8 @@ class _Writer:
         yield f'update = {self.op("neurons")}("{stage.kind}", REAL{exact})'
         yield f"sums, {stage.name}, status = update("
         yield f"    {values}, sums, {r('neurons')}, status, {r('atoms')}, {r('parameters')},"
-        random = f" {r('keys')}, n," if "keys" in stage.arrays else ""
-        yield f"    {r('encoders')}, {r('bias')}, {r('decoders')},{random}"
+        random = f" {r('keys')}," if "keys" in stage.arrays else ""
+        yield f"    {r('encoders')}, {r('bias')}, {r('decoders')}, n,{random}"
         yield ")"
         self.updates.append((r("neurons"), stage.name))
 
