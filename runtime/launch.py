@@ -108,7 +108,8 @@ def run(
     steps, transport = _steps(model, time), _transport(transport, where)
     runfile.check_folder(folder, overwrite)
     saved = Path(save_state) if save_state is not None else None
-    places = statemap.load(model, path.parent) if saved or load_state or load_weights else None
+    whole = saved is not None or load_state is not None
+    places = statemap.load(model, path.parent, whole) if whole or load_weights is not None else None
     first = statefile.begin(places, load_state, load_weights) if places else Begin()
     seed = first.noise if seed is None else seed
     plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, places)

@@ -68,7 +68,8 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         if not learned:
             raise RunError("the model learns nothing: it has no weights that could be loaded")
         _check(saved, places, learned, Path(weights))
-        return Begin(0, places.scatter({e.key: saved.arrays[e.key] for e in learned}, 0))
+        real = np.dtype(places.manifest.precision)
+        return Begin(0, places.scatter({e.key: saved.arrays[e.key].astype(real) for e in learned}, 0))
     return Begin()
 
 
@@ -132,6 +133,8 @@ def load(path: Path) -> Saved:
             for name in archive.namelist():
                 with archive.open(name) as member:
                     arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+        if ABOUT not in arrays:
+            raise ValueError("it does not say of which model")
         about = json.loads(str(arrays.pop(ABOUT)))
         if about.pop("format") != FORMAT:
             raise RunError(f"{path} was written by another version of Spike; save the state again")
@@ -166,13 +169,13 @@ def _check_arrays(saved: Saved) -> None:
 
 def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) -> None:
     """Raises `RunError` where the `wanted` arrays of the model are not in a file, or not alike."""
-    model = places.manifest
+    model, weights = places.manifest, len(wanted) < len(places.entries)
     for what, there, here, option in (
         ("steps of {} s", saved.dt, model.dt, f"--dt {saved.dt:g}s"),
         ("precision {}", saved.precision, model.precision, f"--precision {saved.precision}"),
         ("seed {}", saved.seed, model.seed, f"--seed {saved.seed}"),
     ):
-        if there != here:
+        if there != here and not (weights and what.startswith("precision")):
             raise RunError(
                 f"{path} is of {what.format(there)}, the model was compiled with {what.format(here)}; "
                 f"compile it with {option}"
@@ -185,7 +188,7 @@ def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) 
         elif shape != entry.shape:
             sizes = f"{_size(shape)} in the file, {_size(entry.shape)} in the model"
             different.append(f"{entry.kind} {entry.name}: {sizes}")
-    if len(wanted) == len(places.entries):
+    if not weights:
         known = {entry.key for entry in wanted}
         surplus = [key.partition("/") for key in sorted(saved.shapes) if key not in known]
         different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]

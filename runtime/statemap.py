@@ -224,16 +224,17 @@ def _whole(values: NDArray[Any], exponent: int) -> NDArray[np.int64]:
     return np.rint(np.ldexp(np.nan_to_num(values.astype(np.float64)), exponent)).astype(np.int64)
 
 
-def load(manifest: Manifest, folder: Path) -> StateMap:
+def load(manifest: Manifest, folder: Path, whole: bool = True) -> StateMap:
     """The map of a compiled model.
 
-    Raises `RunError` where its state cannot be saved, `ManifestError` where the map is damaged.
+    Raises `RunError` where its state cannot be saved, `ManifestError` where the map is damaged.  Not `whole`:
+    the learned weights alone are asked for.
     """
     path = folder / mf.STATE
-    if manifest.calls:
+    if whole and manifest.calls:
         raise RunError(
-            "the model calls Python functions, whose state cannot be saved or loaded; "
-            "spikec inspect lists them"
+            "the model calls Python functions, whose state cannot be saved or loaded (spikec inspect lists "
+            "them); --load-weights takes learned weights alone, from a state of a model without them"
         )
     if not manifest.state:
         raise RunError("the model was compiled by a version that cannot save its state; compile it again")

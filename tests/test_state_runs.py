@@ -158,10 +158,46 @@ with nengo.Network(seed=3) as net:
 def test_the_state_of_python_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(PYTHON)
     compiled = spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out")
-    message = (
-        "the model calls Python functions, whose state cannot be saved or loaded; spikec inspect lists them"
+    message = "the model calls Python functions, whose state cannot be saved or loaded"
+    assert refused(compiled, tmp_path, save_state=tmp_path / "state.npz").startswith(message)
+
+
+NENGO_LEARNER = """
+import nengo
+
+with nengo.Network(seed={seed}) as net:
+    a = nengo.Ensemble(30, dimensions=1, label="a")
+    wanted = nengo.Node({wanted})
+    error = nengo.Node(size_in=1)
+    link = nengo.Connection(a, error, learning_rule_type=nengo.PES(1e-3), label="link")
+    nengo.Connection(wanted, error, transform=-1)
+    nengo.Connection(error, link.learning_rule)
+    nengo.Probe(link, "weights", label="weights")
+"""
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_learned_weights_alone_go_to_models_with_python_and_other_precisions(tmp_path: Path) -> None:
+    def compiled(name: str, precision: str, seed: int, wanted: str) -> spikec.Compiled:
+        (tmp_path / f"{name}.py").write_text(NENGO_LEARNER.format(seed=seed, wanted=wanted))
+        made = tmp_path / f"{name}_{precision}"
+        return spikec.compile(f"{tmp_path}/{name}.py:net", 1, made, precision=precision)
+
+    state = tmp_path / "state.npz"
+    native = compiled("native", "float64", 3, "[0.7]")
+    trained = native.run("300ms", tmp_path / "trained", save_state=state)
+    last = trained.probe("weights").values[-1]
+    asking = compiled("asking", "float32", 3, "lambda t: len(str(t)) * 0.1")
+    assert asking.manifest.calls
+    first = asking.run("1ms", tmp_path / "asked", load_weights=state).probe("weights").values[0]
+    begun = native.run("1ms", tmp_path / "begun").probe("weights").values[0]
+    np.testing.assert_allclose(first, last, rtol=1e-3, atol=1e-6)
+    assert np.abs(begun - last).max() > 10 * np.abs(first - last).max()
+    # Neurons of another seed have other encoders: what these weights decode is nothing there.
+    other = compiled("other", "float64", 4, "[0.7]")
+    assert refused(other, tmp_path, load_state=state) == (
+        "state.npz is of seed 3, the model was compiled with seed 4; compile it with --seed 3"
     )
-    assert refused(compiled, tmp_path, save_state=tmp_path / "state.npz") == message
 
 
 def test_large_arrays_come_in_pieces() -> None:

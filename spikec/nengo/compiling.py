@@ -78,6 +78,7 @@ def compilable(
             model = _built(file, dt, cache, jobs, solved)
             given |= probe_names(model, given)
             made = convert(model, file.network.seed + 1, file.model, given)
+        made.graph.seed = file.network.seed  # of runs and saved states: all else has drawn its numbers
         words = Words(model, given)
         calls = tuple(words.of_call(call) for call in made.host_calls)
         python = None
