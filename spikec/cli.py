@@ -363,6 +363,8 @@ def translate(network: str, as_json: bool, **options: Any) -> None:
     \b
     spikec translate model.py:net -o model.spk
     """
+    # As for compiling, so that what Nengo solves is the same.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with errors():
         from spike_runtime.units import seconds
 

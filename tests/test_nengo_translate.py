@@ -162,7 +162,7 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
         "ensemble own: neurons of type Own run in Python here",
         "ensemble noisy: its noise draws from random numbers of NumPy",
         "connection from memory to own: its function cannot be written as expressions",
-        "probe noisy_neurons: input of a neurons cannot be recorded in the language",
+        "probe noisy_neurons: the input of neurons cannot be recorded in the language",
     ]
     assert all(d.hint for d in raised.value.diagnostics)
     first = raised.value.diagnostics[0].span

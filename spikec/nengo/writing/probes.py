@@ -132,10 +132,10 @@ def _learned(scene: Scene, obj: nengo.Probe) -> str:
 
 
 def _refuse(scene: Scene, obj: nengo.Probe, name: str) -> None:
-    kind = "learning rule" if isinstance(obj.obj, LearningRule) else type(obj.obj).__name__.lower()
-    article = "an" if kind[0] in "aeiou" else "a"
+    kinds = {LearningRule: "a learning rule", nengo.Ensemble: "an ensemble", Neurons: "neurons"}
+    kind = kinds.get(type(obj.obj), f"a {type(obj.obj).__name__.lower()}")
     filtered = " through a synapse" if obj.synapse is not None else ""
     scene.refuse(
-        f"probe {name}: {obj.attr} of {article} {kind} cannot be recorded{filtered} in the language",
+        f"probe {name}: the {obj.attr} of {kind} cannot be recorded{filtered} in the language",
         "leave the probe out, or record what the object is connected to",
     )
