@@ -23,12 +23,13 @@ class NeuronType(ABC):
 
     `kind` names the kernel; `spiking` says that the output is amplitude / dt at a spike and 0 otherwise;
     `state` names the state variables, one number per neuron each, in the order the kernel takes them;
-    `amplitude` scales the output.
+    `amplitude` scales the output; `onset` is the current from which `rates_in_float32` counts.
     """
 
     kind: ClassVar[str]
     spiking: ClassVar[bool] = False
     state: ClassVar[tuple[str, ...]] = ()
+    onset: ClassVar[float] = 0.0
 
     @property
     def negative(self) -> bool:
@@ -44,9 +45,15 @@ class NeuronType(ABC):
     def rates(self, J: Array, out: Array | None = None) -> Array:
         """Steady-state firing rate (Hz, or activity for rate neurons) for input current J, of the shape of J.
 
-        With `out` (which may be J itself) it is written there and no memory is allocated for it.  A float32
-        `out` takes the distance from threshold in float64 and the rest of the curve in float32.
+        With `out` (which may be J itself) it is written there and no memory is allocated for it.
         """
+
+    def rates_in_float32(self, below: Array, out: NDArray[np.float32]) -> None:
+        """Rates for J = onset - below in `out`; `below` is memory to work in.
+
+        The distance from the onset has the precision of float64, the rest of the curve may have less.
+        """
+        out[...] = self.rates(np.subtract(self.onset, below, out=below), below)
 
     @abstractmethod
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
@@ -105,10 +112,9 @@ class LIFRate(NeuronType):
     tau_ref: float = 0.002
     amplitude: float = 1.0
     kind: ClassVar[str] = "lif_rate"
+    onset: ClassVar[float] = 1.0
 
     def rates(self, J: Array, out: Array | None = None) -> Array:
-        if out is not None and out.dtype == np.float32:
-            return self._rates_in_float32(J, out)
         excess = np.subtract(J, 1.0, out=out, dtype=np.float64)
         fires = np.asarray(excess) > 0.0
         # For J > 1 the excess is at least 2^-52, so the floor changes only silent neurons; with it the
@@ -121,16 +127,16 @@ class LIFRate(NeuronType):
         rate = np.divide(self.amplitude, period, out=out)
         return np.asarray(np.multiply(rate, fires, out=out))
 
-    def _rates_in_float32(self, J: Array, out: Array) -> Array:
-        """The same with fewer passes over the numbers: solving for decoders, this is a third of the time."""
-        below, bits = np.subtract(1.0, J, out=out, dtype=np.float64), out.view(np.int32)
+    def rates_in_float32(self, below: Array, out: NDArray[np.float32]) -> None:
+        # Fewer passes over the numbers than above: solving for decoders, this is a third of the time.
+        out[...] = below
+        bits = out.view(np.int32)
         fires = np.right_shift(bits, 31)  # all bits of a number below 0, none of others
-        np.minimum(below, np.float32(-(2.0**-53)), out=out)
+        np.minimum(out, np.float32(-(2.0**-53)), out=out)
         np.log1p(np.divide(np.float32(-1.0), out, out=out), out=out)
         np.add(out, np.float32(self.tau_ref / self.tau_rc), out=out)
         np.divide(np.float32(self.amplitude / self.tau_rc), out, out=out)
         np.bitwise_and(bits, fires, out=bits)
-        return out
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         max_rates, intercepts = check_tuning(max_rates, intercepts, self.tau_ref)

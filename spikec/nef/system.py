@@ -49,13 +49,22 @@ class System:
         made[:, :-1] = self.points
         return made
 
-    def activities(self, start: int, stop: int, currents: Array, out: Array | Single | None = None) -> Array:
-        """A for the points start .. stop in `out`, by default in place of the currents.
+    @cached_property
+    def _below(self) -> Array:
+        """Weights that give how far currents are below the onset of firing."""
+        made = -self._weights
+        made[-1] += self.neurons.neuron.onset
+        return made
 
-        `currents` is memory for J; both are (stop - start) x neurons.
-        """
-        np.matmul(self._inputs[start:stop], self._weights, out=currents)
-        return self.neurons.neuron.rates(currents, currents if out is None else cast(Array, out))
+    def activities(self, start: int, stop: int, out: Array) -> None:
+        """A for the points start .. stop in `out` ((stop - start) x neurons)."""
+        np.matmul(self._inputs[start:stop], self._weights, out=out)
+        self.neurons.neuron.rates(out, out)
+
+    def single_activities(self, start: int, stop: int, below: Array, out: Single) -> None:
+        """The same in float32; `below` is memory of the shape of `out`."""
+        np.matmul(self._inputs[start:stop], self._below, out=below)
+        self.neurons.neuron.rates_in_float32(below, out)
 
     def matrix(self, workspace: Workspace) -> Array:
         """A for all points, in memory of `workspace`."""
@@ -68,9 +77,9 @@ class System:
         """A for all points in float32, in memory of `workspace`."""
         A = cast(Single, workspace.array("activities", self.shape, np.float32))
         tiles = self._tiles()
-        currents = cast(Array, workspace.array("currents", (tiles[0][1], self.neurons.size)))
+        below = cast(Array, workspace.array("below", (tiles[0][1], self.neurons.size)))
         for start, stop in tiles:
-            self.activities(start, stop, currents[: stop - start], A[start:stop])
+            self.single_activities(start, stop, below[: stop - start], A[start:stop])
         return A
 
     def _tiles(self) -> list[tuple[int, int]]:

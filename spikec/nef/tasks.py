@@ -21,7 +21,7 @@ from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points
 from spikec.records import dataclass
 
-VERSION = "6"
+VERSION = "7"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
