@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from converted import nengo
 from spike_runtime import cli as run_cli
 from spike_runtime.launch import RunFailedError
+from spike_runtime.manifest import load
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 
@@ -197,8 +198,11 @@ def test_the_commands_compile_check_inspect_and_run_networks(folder: Path) -> No
     made = command(cli.main, "compile", "model.py:net", "-n", "2")
     assert made.exit_code == 0
     assert (folder / "build" / "model" / "manifest.json").is_file()
+    target = {p.name: p.target for p in load(folder / "build" / "model" / "manifest.json").probes}
+    assert (target["shown"], target["rare"]) == ("the_product", "a")
+    assert target["c.voltage"] == "c.voltage"
     shown = command(cli.main, "inspect", "build/model").stdout
-    assert "calls Python of the model in every step:\n  - the process Steps of random\n" in shown
+    assert "every step; predictions take 5 us for each:\n  - the process Steps of random\n" in shown
     run = command(run_cli.main, "build/model", "--time", "20ms", "-o", "run")
     assert run.exit_code == 0
     assert (

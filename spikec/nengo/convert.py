@@ -22,6 +22,7 @@ from spikec.nengo import hosts, weights
 from spikec.nengo.calls import Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms
 from spikec.nengo.names import unit
+from spikec.nengo.naming import recorded
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
@@ -206,13 +207,14 @@ class _Conversion:
         neurons: Ints | None = None,
     ) -> None:
         size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
-        name, every, ahead = node, max(1, round(self._period(probe))), False
+        name, target, every, ahead = node, node, max(1, round(self._period(probe))), False
         if self.names is not None:
             name, ahead = self.names[probe], probe in self.ahead
+            target = recorded(probe, self.names)
         elif probe in self.ahead:
             every = 1  # the session looks ahead at any step
         op = g.Probe(
-            size=size, name=name, attribute=attribute, every=every, target=name, ahead=ahead,
+            size=size, name=name, attribute=attribute, every=every, target=target, ahead=ahead,
             unit=unit(probe), neurons=neurons,
         )  # fmt: skip
         self.graph.connect(source, self.graph.add(node, op), port)

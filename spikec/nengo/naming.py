@@ -58,8 +58,11 @@ def probe_names(model: Model, given: Mapping[Any, str]) -> dict[Any, str]:
 
 
 def _probe_name(probe: nengo.Probe, given: Mapping[Any, str]) -> str:
-    if probe.label or probe in given:
-        return label(probe, given)
+    return label(probe, given) if probe.label or probe in given else recorded(probe, given)
+
+
+def recorded(probe: nengo.Probe, given: Mapping[Any, str]) -> str:
+    """What a probe records, in words of the network."""
     target = probe.target.obj if isinstance(probe.target, ObjView) else probe.target
     if isinstance(target, Neurons):
         part = "neurons" if probe.attr == "output" else probe.attr

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
+from spikec.planning.cost import HOST_CALL
 from spikec.views.report_parts import Contents, PartitionReport, short
 
 # Longer lists are cut, with the number of what is left out.
@@ -27,7 +28,10 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
     yield "Predicted us per step by kind (and number of operators)"
     yield _operators(report)
     for called in report.python:
-        yield f"Partition {called.partition} calls Python of the model in every step:"
+        yield (
+            f"Partition {called.partition} calls Python of the model in every step; "
+            f"predictions take {HOST_CALL / 1e3:g} us for each:"
+        )
         yield "\n".join(f"  - {what}" for call in called.calls for what in call) + "\n"
     if report.wires:
         yield "Wires"
