@@ -69,18 +69,20 @@ def test_names_are_those_of_the_program(tmp_path: Path) -> None:
         stim = nengo.Node(lambda t: np.sin(t))
         ensembles = [nengo.Ensemble(10, 1) for _ in range(2)]
         labelled = nengo.Ensemble(10, 1, label="my own: label")
+        own = nengo.Probe(labelled, label="what is shown")
         taken = nengo.Ensemble(10, 1, label="probe")
         nengo.Connection(stim, ensembles[0])
         nengo.Connection(ensembles[0], labelled, function=np.square, synapse=0.1)
         nengo.Connection(labelled, taken)
         shown = nengo.Probe(taken, synapse=0.01)
-    text = written(net, tmp_path, names={"stim": stim, "ensembles": ensembles, "shown": shown})
+    text = written(net, tmp_path, names={"stim": stim, "ensembles": ensembles, "shown": shown, "own": own})
     assert text.startswith("# Translated from a Nengo network.\nmodel model_network\n")
     assert "input stim(t) = sin(t)" in text
     assert "connect stim -> ensembles_0\n" in text
     assert "connect ensembles_0 -> my_own_label\n  via x[0] * x[0]\n" in text
     assert "ensemble probe_2(" in text
     assert " as shown\n" in text
+    assert " as what_is_shown" in text
 
 
 def test_equal_arrays_are_one_file(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ class Labels:
                 self._names[obj] = self.new(name)
         for obj in (*network.connections, *network.probes):
             written = self._given.get(id(obj)) or attributes.get(id(obj)) or obj.label
+            if isinstance(obj, nengo.Probe):  # as `spikec compile` names it
+                written = obj.label or written
             if written and prefix + _legal(written) not in TAKEN:
                 self._names[obj] = prefix + _legal(written)
 
