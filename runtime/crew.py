@@ -29,6 +29,7 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAX
 STANDARD_ERROR = 2
 _TAIL = 4000
 PIECE = 1 << 20
+_SEND_WITHIN = 10.0  # s for a piece of a message to be taken
 
 
 @dataclass(eq=False)
@@ -110,10 +111,15 @@ class Worker(Member):
         return piece
 
     def tell(self, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
-        """Send an order; a worker that is gone is noticed elsewhere."""
-        self.channel.setblocking(True)
-        with contextlib.suppress(OSError):
+        """Send an order; a worker that is gone, or takes nothing, is noticed elsewhere."""
+        self.channel.settimeout(_SEND_WITHIN)
+        try:
             frames.send(self.channel, kind, body, **values)
+        except TimeoutError:
+            with contextlib.suppress(OSError):  # what follows a part of a message is none
+                self.channel.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
         self.channel.setblocking(False)
 
     def stop(self) -> None:

@@ -24,6 +24,24 @@ Words = NDArray[np.int64]
 _LEFT_OUT = ("status", "own", "synapses_arriving", "sums")
 
 
+# A NaN for numbers that are not known. Arithmetic makes NaN of other bits: these are values like others.
+_UNKNOWN: dict[str, np.unsignedinteger[Any]] = {
+    "float32": np.uint32(0x7FC5504B),
+    "float64": np.uint64(0x7FF85350494B4500),
+}
+
+
+def unknown(shape: int | tuple[int, ...], precision: str) -> NDArray[Any]:
+    """Numbers that are not known."""
+    return np.full(shape, _UNKNOWN[precision]).view(precision)
+
+
+def is_unknown(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which numbers are not known."""
+    bits = _UNKNOWN[values.dtype.name]
+    return np.asarray(values.view(bits.dtype) == bits)
+
+
 def portable(constants: Arrays, state: Arrays, past: Sequence[Words], step: int) -> dict[str, NDArray[Any]]:
     """The state after `step`; `past`: the sums of the last W steps, the newest first."""
     orders = _unrolled(constants, state, step)
@@ -38,7 +56,7 @@ def portable(constants: Arrays, state: Arrays, past: Sequence[Words], step: int)
 
 
 def adopt(constants: Arrays, state: Arrays, given: Arrays, step: int) -> None:
-    """Make `state` that after `step`, as `portable` gave it; what is NaN there stays as it is."""
+    """Make `state` that after `step`, as `portable` gave it; what is `unknown` there stays as it is."""
     rolled = _unrolled(constants, state, step)
     for name, values in given.items():
         if name == "sums":
@@ -50,7 +68,7 @@ def adopt(constants: Arrays, state: Arrays, given: Arrays, step: int) -> None:
             state[name][rolled[name]] = values
         else:
             where = rolled.get(name, slice(None))
-            state[name][where] = np.where(np.isnan(values), state[name][where], values)
+            state[name][where] = np.where(is_unknown(values), state[name][where], values)
 
 
 def _unrolled(constants: Arrays, state: Arrays, step: int) -> dict[str, Words]:

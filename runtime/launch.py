@@ -108,6 +108,8 @@ def run(
     steps, transport = _steps(model, time), _transport(transport, where)
     runfile.check_folder(folder, overwrite)
     saved = Path(save_state) if save_state is not None else None
+    if saved:
+        statefile.check_place(saved, overwrite)
     whole = saved is not None or load_state is not None
     places = statemap.load(model, path.parent, whole) if whole or load_weights is not None else None
     first = statefile.begin(places, load_state, load_weights) if places else Begin()
@@ -116,8 +118,6 @@ def run(
     for host, partitions in plan.teams:
         if not _is_remote(host):
             manifest.check_present(model, path.parent, partitions)
-    if saved:
-        statefile.check_place(saved, overwrite)
     with caught_signals() as signals:
         _execute(plan, signals, progress, overwrite)
     return open_run(folder)

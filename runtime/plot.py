@@ -147,7 +147,7 @@ def _draw(axes: Axes, panel: Panel, run: Run) -> None:
     elif panel.attribute not in VECTORS:
         detail = _traces(axes, panel)
     elif panel.data.shape[1] > MOST_LINES:
-        detail = _image(axes, panel)
+        detail = _image(axes, panel, run)
     else:
         detail = _lines(axes, panel)
     axes.set_title(panel.name, loc="left", fontsize=10, fontweight="bold")
@@ -184,13 +184,14 @@ def _line(axes: Axes, t: Floats, y: Floats, **style: Any) -> None:
     axes.plot(t, y, marker="o" if len(y) == 1 else "", markersize=4, **style)
 
 
-def _image(axes: Axes, panel: Panel) -> str:
+def _image(axes: Axes, panel: Panel, run: Run) -> str:
     """Dimensions from top to bottom, values as colour: white is 0."""
     stride = max(1, -(-len(panel.data) // MOST_COLUMNS))
     values = panel.data.values[::stride].T
     t = panel.data["time"].values
     limit = float(np.quantile(np.abs(values), 0.998)) if values.size else 0.0
-    span = (float(2 * t[0] - t[1]), float(t[-1])) if len(t) > 1 else (0.0, 1.0)
+    begin = float(2 * t[0] - t[1]) if len(t) > 1 else run.about.span[0]
+    span = (begin, float(t[-1]) if len(t) else begin + 1.0)
     image = axes.imshow(
         values, aspect="auto", cmap="RdBu_r", vmin=-limit or -1.0, vmax=limit or 1.0,
         extent=(*span, len(values) - 0.5, -0.5), interpolation="nearest",

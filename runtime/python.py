@@ -39,7 +39,7 @@ def functions(manifest: Manifest, folder: Path, python: Python) -> Sequence[Call
         raise ManifestError(
             f"the model calls Python that needs what is not installed here: {error}"
         ) from None
-    except Exception as error:
+    except Exception as error:  # reading a pickle runs code of the user, which may raise anything
         text = "".join(traceback.format_exception(error))
         raise ManifestError(f"the Python that the model calls cannot be loaded:\n{text}") from None
     return [made[name] for name in manifest.calls]

@@ -15,14 +15,17 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from spike_runtime.kept import is_unknown, unknown
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
 FORMAT, ABOUT = 1, "about"
 # What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.
-_DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError)
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 _LISTED = 5  # differences that are told one by one
 
 
@@ -68,9 +71,16 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         if not learned:
             raise RunError("the model learns nothing: it has no weights that could be loaded")
         _check(saved, places, learned, Path(weights))
-        real = np.dtype(places.manifest.precision)
-        return Begin(0, places.scatter({e.key: saved.arrays[e.key].astype(real) for e in learned}, 0))
+        real = places.manifest.precision
+        return Begin(0, places.scatter({e.key: _rounded(saved.arrays[e.key], real) for e in learned}, 0))
     return Begin()
+
+
+def _rounded(values: NDArray[Any], precision: str) -> NDArray[Any]:
+    made = values.astype(precision)
+    if (lacking := is_unknown(values)).any():
+        made[lacking] = unknown((), precision)
+    return made
 
 
 def check_place(path: Path, overwrite: bool) -> None:
@@ -141,6 +151,8 @@ def load(path: Path) -> Saved:
         about["shapes"] = {key: tuple(shape) for key, shape in about["shapes"].items()}
         saved = Saved(**about, arrays=arrays)
         _check_arrays(saved)
+    except MemoryError:
+        raise RunError(f"{path} does not fit the memory that is free") from None
     except OSError as error:
         raise RunError(
             f"cannot read {path}: {error.strerror or error}; make it with spike-run --save-state"

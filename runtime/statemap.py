@@ -9,7 +9,7 @@ The state of a model after step n is a set of arrays, named after its objects, i
     signal      signals of step n that something reads later: exact sums over all partitions, and others
     spikes      of a population the spikes of the last steps, as rows (steps ago, neuron)
 
-None depends on the number of partitions.  Numbers that no partition needs are NaN.
+None depends on the number of partitions.  Numbers that no partition needs are `unknown`, a NaN.
 
 A partition gives its state, and takes it, as the arrays that its program changes (see `kept`), where `sums`
 are those of the last W steps, the newest first: as many as a message between partitions holds (see `ring`).
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import manifest as mf
+from spike_runtime.kept import unknown
 from spike_runtime.manifest import Manifest, ManifestError
 from spike_runtime.runfile import RunError
 
@@ -89,7 +90,7 @@ class StateMap:
 
     def gather(self, parts: Sequence[Arrays]) -> Arrays:
         """The state of the model of that of all partitions, by the keys of its entries."""
-        flat = {k: np.full(prod(e.shape), np.nan, self.manifest.precision) for k, e in self._numbers()}
+        flat = {k: unknown(prod(e.shape), self.manifest.precision) for k, e in self._numbers()}
         totals = {k: np.zeros((self.window(), *e.shape), np.int64) for k, e in self._numbers() if e.summed}
         for share, arrays in zip(self.shares, parts, strict=True):
             for k, there, here, count in share.runs.get("sums", ()):
@@ -132,13 +133,13 @@ class StateMap:
     # ------------------------------------------------------------------------------- model to partitions
 
     def scatter(self, state: Arrays, step: int) -> list[Arrays]:
-        """The state of every partition after `step`; where the model's lacks something, NaN stands for it."""
+        """The state of every partition after `step`; `unknown` stands for what the model's lacks."""
         past = self._past(state)
         given: set[int] = set()
         made = []
         for share, partition in zip(self.shares, self.manifest.partitions, strict=True):
             arrays = {
-                a.name: np.full(a.shape, np.nan, a.dtype)
+                a.name: unknown(a.shape, a.dtype)
                 for a in partition.arrays
                 if a.state and a.name in (*share.runs, *share.membranes) and a.name != "sums"
             }
@@ -236,8 +237,6 @@ def load(manifest: Manifest, folder: Path, whole: bool = True) -> StateMap:
             "the model calls Python functions, whose state cannot be saved or loaded (spikec inspect lists "
             "them); --load-weights takes learned weights alone, from a state of a model without them"
         )
-    if not manifest.state:
-        raise RunError("the model was compiled by a version that cannot save its state; compile it again")
     if not path.is_file():
         raise ManifestError(f"{path} is missing; compile the model again")
     if mf.sha256(path) != manifest.state:

@@ -57,7 +57,7 @@ def main(job: Job, channel_descriptor: int, segment_descriptor: int) -> int:
         return worker.report("memory", f"out of memory{': ' * bool(str(error))}{error}")
     except manifest.ManifestError as error:
         return worker.report("input", str(error))
-    except Exception as error:
+    except Exception as error:  # whatever it is, the supervisor is to hear of it
         kind = _EXPECTED.get(type(error).__name__)
         if kind:  # says itself what is wrong; imported only by the runs that need it
             return worker.report(kind, str(error))

@@ -70,7 +70,8 @@ def network(target: str) -> NetworkFile:
         from spikec.nengo.files import read_network
     except ImportError as error:
         raise model_error(
-            f"{target} is a Nengo network, and Nengo is not installed", "pip install 'spike-compiler[nengo]'"
+            f"{target} is a Nengo network, and {error.name or 'Nengo'} is not installed",
+            "pip install 'spike-compiler[nengo]'",
         ) from error
     return read_network(*divided(target))
 

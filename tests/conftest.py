@@ -82,6 +82,13 @@ def tiny(measured_host: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
+def halves(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """The first 201 ms of the tiny model, which no sample every 5 ms ends with, and the state after them."""
+    folder = tmp_path_factory.mktemp("halves")
+    return tiny.compiled.run("201ms", folder / "run", save_state=folder / "state.npz"), folder / "state.npz"
+
+
+@pytest.fixture(scope="session")
 def commands() -> dict[str, str]:
     """The environment with `spikec` and `spike-run` of this installation on the PATH, for subprocesses."""
     return {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}

@@ -15,6 +15,9 @@ import pytest
 from fake_engine import ENGINE, WORDS, model, write
 from spike_runtime import launch
 from spike_runtime.results import Run
+from spike_runtime.runfile import RunError
+
+import spikec
 
 HERE = Path(__file__).parent
 PROMISE = 5.0
@@ -96,3 +99,11 @@ def spikes(run: Run) -> list[tuple[float, int]]:
 def spikes_until(partitions: int, steps: int) -> list[tuple[float, int]]:
     """What the fake engine makes."""
     return [(n * 0.001, p) for n in range(1, steps + 1) for p in range(partitions) if (n * 7 + p) % 5 == 0]
+
+
+def refused(compiled: spikec.Compiled, tmp_path: Path, **options: Any) -> str:
+    """What is said of bad input, before anything is written."""
+    with pytest.raises(RunError) as caught:
+        compiled.run("5ms", tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+    return str(caught.value).replace(f"{tmp_path}/", "")

@@ -22,7 +22,7 @@ from spike_runtime import record, runfile, series
 from spike_runtime.blocks import Block
 from spike_runtime.record import Recorder, RecordError
 from spike_runtime.results import Run, open_run
-from spike_runtime.series import chunk_samples, group_name
+from spike_runtime.series import group_name
 
 STEPS = 2600
 COLUMNS = 5
@@ -327,25 +327,6 @@ def test_full_disk_keeps_what_is_whole_of_all_probes(tmp_path: Path, monkeypatch
     found = xr.open_zarr(tmp_path, group="spikes", consolidated=False)
     step, neuron = np.rint(found["time"].values * 1000), found["neuron"].values
     assert (step * COLUMNS + neuron).tolist() == [e for e in spikes.data if e < (last + 1) * COLUMNS]
-
-
-@pytest.mark.parametrize(
-    ("columns", "itemsize", "samples"),
-    [(1, 4, 16384), (64, 4, 16384), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
-)
-def test_chunk_length_depends_on_the_probe_alone(
-    monkeypatch: pytest.MonkeyPatch, columns: int, itemsize: int, samples: int
-) -> None:
-    monkeypatch.setattr(series, "_MOST_SAMPLES", 1 << 14)
-    assert chunk_samples(columns, itemsize) == samples
-
-
-def test_group_names_are_safe_and_distinct() -> None:
-    names = ["a", "a.b[0]", "a/b", "a%2Fb", "..", ".", "__x", "x y", "é"]
-    groups = [group_name(name) for name in names]
-    assert len(set(groups)) == len(names)
-    assert groups[0] == "a"
-    assert not any("/" in name or name.startswith("__") or name.strip(".") == "" for name in groups)
 
 
 def about(folder: Path, **changes: Any) -> runfile.RunFile:

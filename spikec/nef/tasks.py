@@ -21,7 +21,7 @@ from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points
 from spikec.records import dataclass
 
-VERSION = "7"
+VERSION = "8"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+from spike_runtime import cores
 
 from tests.bench import measure
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 def table(found: dict[str, list[dict[str, Any]]]) -> Table:
     """One line for each model: us per step, and how many times faster than one partition that is."""
-    made = Table(title=f"us per step (speed-up) of N partitions on {os.cpu_count()} cores")
+    made = Table(title=f"us per step (speed-up) of N partitions on {cores.core_count()} cores")
     for column in ("model", *(f"N = {n}" for n in NUMBERS)):
         made.add_column(column, justify="left" if column == "model" else "right")
     for name, rows in found.items():
@@ -64,7 +64,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         (line,) = axes.semilogx(numbers, [rows[0]["step_us"] / r["step_us"] for r in rows], "o-", label=name)
         predicted = [rows[0]["predicted_us"] / r["predicted_us"] for r in rows]
         axes.semilogx(numbers, predicted, "--", color=line.get_color(), alpha=0.4, linewidth=1)
-    axes.set(title="speed-up", xlabel=f"partitions, on {os.cpu_count()} cores", xticks=NUMBERS)
+    axes.set(title="speed-up", xlabel=f"partitions, on {cores.core_count()} cores", xticks=NUMBERS)
     axes.set_xticklabels([str(n) for n in NUMBERS])
     axes.minorticks_off()
     axes.grid(alpha=0.3)

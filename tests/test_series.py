@@ -1,0 +1,26 @@
+"""Chunks and names of what is recorded of a probe."""
+
+from __future__ import annotations
+
+import pytest
+from spike_runtime import series
+from spike_runtime.series import chunk_samples, group_name
+
+
+@pytest.mark.parametrize(
+    ("columns", "itemsize", "samples"),
+    [(1, 4, 16384), (64, 4, 16384), (1024, 4, 1024), (2048, 4, 512), (4000, 8, 128), (10**6, 8, 16)],
+)
+def test_chunk_length_depends_on_the_probe_alone(
+    monkeypatch: pytest.MonkeyPatch, columns: int, itemsize: int, samples: int
+) -> None:
+    monkeypatch.setattr(series, "_MOST_SAMPLES", 1 << 14)
+    assert chunk_samples(columns, itemsize) == samples
+
+
+def test_group_names_are_safe_and_distinct() -> None:
+    names = ["a", "a.b[0]", "a/b", "a%2Fb", "..", ".", "__x", "x y", "é"]
+    groups = [group_name(name) for name in names]
+    assert len(set(groups)) == len(names)
+    assert groups[0] == "a"
+    assert not any("/" in name or name.startswith("__") or name.strip(".") == "" for name in groups)
