@@ -74,10 +74,13 @@ def verify(graph: g.Graph) -> g.Graph:
     """Return `graph` if it is legal; raise `InvalidGraph` naming the first broken rules otherwise.
 
     What was found legal before and has not changed since is not looked at again: each rule is about an
-    operator and its inputs, and a new cycle leads through an input that has changed.
+    operator and its inputs, a new cycle leads through an input that has changed, and two probes of one name
+    are found where one of them has.
     """
     changed = [name for name in graph if name in graph.changed] if graph.changed else []
     problems = [p for name in changed for p in _check_node(graph, name, graph.op(name))]
+    if any(isinstance(graph.op(name), g.Probe) for name in changed):
+        problems += _check_probes(graph)
     problems += _check_cycles(graph) if graph.rewired else []
     if problems:
         raise InvalidGraph("\n".join(problems[:20]))
@@ -104,6 +107,16 @@ def _check_node(graph: g.Graph, name: str, op: g.Operator) -> list[str]:
     if isinstance(op, pl.Weights) and op.initial is not None:
         problems += _check_matrix(name, op.size, op.initial)
     return problems
+
+
+def _check_probes(graph: g.Graph) -> list[str]:
+    """Recordings are found by the names of probes, so that no two may have the same."""
+    found: dict[str, str] = {}
+    return [
+        f"{node}: its recording is called {op.name!r}, as that of {found[op.name]}"
+        for node, op in graph.nodes(g.Probe)
+        if found.setdefault(op.name, node) != node
+    ]
 
 
 @lru_cache(maxsize=1024)

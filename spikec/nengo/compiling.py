@@ -17,6 +17,7 @@ from nengo.rc import rc
 
 from spikec import graph as g
 from spikec.errors import model_error
+from spikec.nef.blas import one_thread
 from spikec.nengo.calls import Recipe
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.files import NetworkFile, running, text
@@ -104,7 +105,8 @@ def _built(file: NetworkFile, dt: float | None, cache: bool, jobs: int | None, s
     kept = get_default_decoder_cache() if cache else NoDecoderCache()
     building = Building(jobs)
     model = Model(dt=0.001 if dt is None else dt, label=file.model, decoder_cache=kept, builder=building)
-    model.build(file.network)
+    with one_thread():  # the last bits of what solvers give depend on how many there are
+        model.build(file.network)
     if solved:
         building.finish(model)
     return model

@@ -20,7 +20,8 @@ from spikec import graph as g
 from spikec.errors import ModelError, model_error
 from spikec.nengo import hosts, weights
 from spikec.nengo.calls import Call, Clock, HostFunction, Watch, begun
-from spikec.nengo.forms import forms
+from spikec.nengo.forms import forms, picks
+from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
 from spikec.nengo.naming import recorded
 from spikec.nengo.processes import Synapse
@@ -38,8 +39,9 @@ class Converted:
 
     graph: host calls are named in it by `HostCall.call`.  calls: their functions, by that name.
     probes: the name of the graph's `Probe` that records a probe, flat; all others are in `recorded`, a list
-    of arrays that the host calls append to.  ahead: names of those that record at every step what a filter
-    gives, and of which what it gives in the step after is meant.  signals: Nengo's memory.  unseen: base
+    of arrays that the host calls append to.  ahead: names of those that record what a filter gives, and of
+    which what it gives in the step after is meant.  thinned: names of those that record at every step where
+    the model asks for some steps.  signals: Nengo's memory.  unseen: base
     signals that live in the graph alone.  states: population and variable of signals that are the state of
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
     do something, in the order of Nengo's steps.  sides: what each is in the graph.  seeded: whether the graph
@@ -51,6 +53,7 @@ class Converted:
     calls: dict[str, HostFunction]
     probes: dict[Any, str]
     ahead: frozenset[str]
+    thinned: frozenset[str]
     recorded: dict[Any, list[Any]]
     signals: SignalDict
     unseen: frozenset[Signal]
@@ -128,6 +131,7 @@ class _Conversion:
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
         self.ahead: set[Any] = set()
+        self.thinned: set[str] = set()
         self.watched: dict[Any, Watch] = {}
         watches, extra = self._watches()
         given = {
@@ -169,7 +173,7 @@ class _Conversion:
             if len(updated) == 1 and isinstance(self.sides.native.get(updated[0]), Synapse):
                 self.ahead.add(probe)
                 continue
-            if not updated and not self.sides.only_host(base) and _whole_number(self._period(probe)):
+            if not updated and not self.sides.only_host(base):
                 continue
             watches.append(Watch(self.model.sig[probe]["in"], self._period(probe), self.names is not None))
             if self.names is None:
@@ -185,17 +189,31 @@ class _Conversion:
     def _probe(self, number: int, probe: Any) -> None:
         """A probe of the graph: of a signal, or of a state of neurons."""
         signal = self.model.sig[probe]["in"]
-        setters = self.sides.table.of[signal.base].sets if signal.base in self.sides.table.of else []
-        neurons = setters[0] if setters and isinstance(setters[0], SimNeurons) else None
-        state = [key for key, s in neurons.state.items() if s is signal.base] if neurons is not None else []
-        learned = self.sides.learning(signal.base)
+        learned, state = self.sides.learning(signal.base), self._state(signal)
         if learned is not None:
             self._add_probe(number, probe, "value", weights.weights(self.values, learned), "weights")
-        elif state:
-            chosen = None if whole(signal) else places(signal).ravel()
-            self._add_probe(number, probe, state[0], self.values.neurons(neurons), "neurons", chosen)
+        elif state is not None:
+            neurons, variable, chosen = state
+            self._add_probe(number, probe, variable, self.values.neurons(neurons), "neurons", chosen)
         else:
             self._add_probe(number, probe, "value", self.values.read(signal), "x")
+
+    def _state(self, signal: Signal) -> tuple[SimNeurons, str, Ints | None] | None:
+        """Neurons, the name of their state, and which of them (all: None), where a signal is that."""
+        base, chosen = signal.base, None if whole(signal) else places(signal).ravel()
+        setter = self._setter(base)
+        form = self.sides.native.get(setter) if setter is not None else None
+        if setter is not None and isinstance(form, Linear) and picks(setter, self.sides.table):
+            base, chosen = form.source, form.columns if chosen is None else form.columns[chosen]
+            setter = self._setter(base)
+        if not isinstance(setter, SimNeurons):
+            return None
+        return next(((setter, key, chosen) for key, s in setter.state.items() if s is base), None)
+
+    def _setter(self, base: Signal) -> Operator | None:
+        """The operator that sets a signal first."""
+        setters = self.sides.table.of[base].sets if base in self.sides.table.of else []
+        return setters[0] if setters else None
 
     def _add_probe(
         self,
@@ -211,8 +229,9 @@ class _Conversion:
         if self.names is not None:
             name, ahead = self.names[probe], probe in self.ahead
             target = recorded(probe, self.names)
-        elif probe in self.ahead:
-            every = 1  # the session looks ahead at any step
+        elif probe in self.ahead or not _whole_number(self._period(probe)):
+            every = 1  # the session looks ahead at any step, and takes those that Nengo takes
+            self.thinned.add(node)
         op = g.Probe(
             size=size, name=name, attribute=attribute, every=every, target=target, ahead=ahead,
             unit=unit(probe), neurons=neurons,
@@ -245,6 +264,7 @@ class _Conversion:
             {},
             self.probes,
             frozenset(self.probes[probe] for probe in self.ahead),
+            frozenset(self.thinned),
             self.recorded,
             signals,
             self._unseen(),
@@ -288,7 +308,7 @@ def _uneven(name: str, probe: Any, dt: float) -> ModelError:
 
 
 def _about_whole(period: float) -> bool:
-    """Whether a period in steps is whole but for rounding; Nengo then samples some steps too late."""
+    """Whether a period in steps is whole but for rounding, as in 3 * 0.1: so many steps are meant."""
     return abs(period - round(period)) < 1e-6
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from nengo.builder import Model, Operator
 from nengo.builder.neurons import SimNeurons
-from nengo.builder.operator import Reset, SimPyFunc
+from nengo.builder.operator import Copy, Reset, SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.processes import SimProcess
 
@@ -86,13 +86,21 @@ def _form(
 
 
 def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:
-    """Operators whose state somebody else reads or writes: only their outputs are signals of the graph."""
+    """Operators whose state others than probes read or write: only their outputs are signals of the graph."""
     found = set()
     for op in order:
         if isinstance(op, (SimNeurons, SimProcess)):
             for signal in op.state.values():
                 uses = table.of[signal.base]
-                readers = [r for r in uses.reads if not isinstance(r, SimProbe)]
+                readers = [r for r in uses.reads if not isinstance(r, SimProbe) and not picks(r, table)]
                 if readers or uses.writers != [op] or signal.is_view:
                     found.add(op)
     return found
+
+
+def picks(op: Operator, table: Table) -> bool:
+    """Whether an operator only picks elements for a probe, as Nengo does for a list of them or a step."""
+    if type(op) is not Copy or op.inc or op.dst.is_view or op.dst_slice is not None:
+        return False
+    uses = table.of[op.dst]
+    return uses.writers == [op] and all(isinstance(reader, SimProbe) for reader in uses.reads)

@@ -91,10 +91,14 @@ def _label(obj: Any, given: Mapping[Any, str], counts: dict[str, int]) -> str:
 def label(obj: Any, given: Mapping[Any, str]) -> str:
     """The label of an object in letters, digits and dots, or the name that is given, or its kind."""
     text = str(getattr(obj, "label", None) or given.get(obj, ""))
-    return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", text).strip("_") or type(obj).__name__.lower()
+    return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", text).strip("_.") or type(obj).__name__.lower()
 
 
 def counted(name: str, counts: dict[str, int]) -> str:
-    """`name`, with a number where it is not the first of that name."""
-    counts[name] = counts.get(name, 0) + 1
-    return name if counts[name] == 1 else f"{name}.{counts[name]}"
+    """`name`, with a number where it is taken; `counts` holds all that are, with their last numbers."""
+    made = name
+    while made in counts:
+        counts[name] += 1
+        made = f"{name}.{counts[name]}"
+    counts[made] = 1
+    return made

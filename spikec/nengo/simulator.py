@@ -19,6 +19,7 @@ from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
 
+from spikec.nef.blas import one_thread
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
 from spikec.nengo.solve import Building
@@ -62,7 +63,8 @@ class Simulator(nengo.Simulator):
         tracker = ProgressTracker(progress_bar, Progress("Building", "Build"))
         with tracker:
             if network is not None:
-                self.model.build(network, progress=tracker.next_stage("Building", "Build"))
+                with one_thread():  # the last bits of what solvers give depend on how many there are
+                    self.model.build(network, progress=tracker.next_stage("Building", "Build"))
                 if isinstance(self.model.builder, Building):
                     self.model.builder.finish(self.model)
         self.dg = operator_dependency_graph(self.model.operators)
@@ -212,7 +214,7 @@ class Simulator(nengo.Simulator):
         for probe, name in self._converted.probes.items():
             signal = self.model.sig[probe]["in"]
             samples = drained[name]
-            if name in self._converted.ahead and probe.sample_every is not None:
+            if name in self._converted.thinned and probe.sample_every is not None:
                 steps = np.arange(self._n_steps - len(samples), self._n_steps) + 1
                 samples = samples[steps % (probe.sample_every / self.dt) < 1]
             self._sim_data[probe].extend(samples.reshape(len(samples), *signal.shape).astype(signal.dtype))
