@@ -348,7 +348,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
 @click.option(
     "-o", "--output", type=MODEL, metavar="FILE", help="File to write [NAME of the Python file.spk]."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file, and the folder with its arrays.")
+@click.option("--overwrite", is_flag=True, help="Replace the file, and the arrays that it names.")
 @click.option(
     "--precision", type=click.Choice(["float32", "float64"]), help="To build in [what nengo.rc says]."
 )

@@ -127,7 +127,7 @@ def translated(
             file.network,
             output or Path(f"{file.model}.spk"),
             file=file,
-            dt=0.001 if dt is None else dt,
+            dt=dt,
             seed=seed,
             overwrite=overwrite,
         )

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from converted import nengo
-from translated import NETWORKS, simulated, translated
+from translated import simulated, translated
+from translated_networks import WHOLE
+from translated_parts import PARTS
 
 import spikec
 from spikec import cli, frontend
@@ -27,6 +29,7 @@ from spikec.nengo.writing.translate import translate
 from spikec.sessions import prepared, session
 
 STEPS = 40
+NETWORKS = PARTS | WHOLE
 
 
 @pytest.fixture(params=[64, 32])
@@ -180,21 +183,6 @@ def tiny() -> nengo.Network:
     return net
 
 
-def test_what_is_there_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
-    path = tmp_path / "model.spk"
-    translate(tiny(), path)
-    (tmp_path / "model" / "old.npy").write_bytes(b"")
-    with pytest.raises(ModelError, match="exist"):
-        translate(tiny(), path)
-    translate(tiny(), path, overwrite=True)
-    assert not (tmp_path / "model" / "old.npy").exists()
-    (tmp_path / "model" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match=r"also holds notes\.txt"):
-        translate(tiny(), path, overwrite=True)
-    with pytest.raises(ModelError, match=r"does not end in \.spk"):
-        translate(tiny(), tmp_path / "model.py")
-
-
 def test_a_text_that_would_differ_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The text is read back and compared: here a bias is lost on the way."""
     plain = module.objects.ensemble
@@ -345,7 +333,7 @@ def test_the_result_as_json(folder: Path) -> None:
 def test_a_network_without_a_seed_is_told(folder: Path) -> None:
     (folder / "model.py").write_text(SOURCE.replace("seed=1", ""), encoding="utf-8")
     done = command("translate", "model.py:net")
-    assert "note: the network has no seed, so 0 is taken" in done.output
+    assert "note: net has no seed, so 0 is taken; write seed=... in the file, or give --seed\n" in done.output
     first = (folder / "model" / "a.bias.npy").read_bytes()
     assert command("translate", "model.py:net", "--overwrite").exit_code == 0
     assert (folder / "model" / "a.bias.npy").read_bytes() == first

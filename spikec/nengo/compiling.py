@@ -12,7 +12,7 @@ from typing import Any
 
 import nengo
 from nengo.builder import Model
-from nengo.cache import NoDecoderCache, get_default_decoder_cache
+from nengo.cache import DecoderCache, NoDecoderCache, get_default_decoder_cache
 from nengo.rc import rc
 
 from spikec import graph as g
@@ -65,18 +65,12 @@ def compilable(
             f"{file.name} records nothing: it has no probe",
             "add one, for example: nengo.Probe(a, synapse=0.01)",
         )
-    notes = []
-    if seed is not None:
-        file.network.seed = seed
-    elif file.network.seed is None:
-        file.network.seed = SEED
-        notes.append(
-            f"{file.name} has no seed, so {SEED} is taken; write seed=... in the file, or give --seed"
-        )
+    file.network.seed, notes = seeded(file.network, seed, file.name)
     with precise(precision) as bits:
         given = names(file)
+        kept = get_default_decoder_cache() if cache else NoDecoderCache()
         with running(file.path, text(file.path), f"{file.name} cannot be built"):
-            model = _built(file, dt, cache, jobs, solved)
+            model = built(file.network, file.model, dt, kept, jobs, solved)
             given |= probe_names(model, given)
             made = convert(model, file.network.seed + 1, file.model, given)
         made.graph.seed = file.network.seed  # of runs and saved states: all else has drawn its numbers
@@ -100,13 +94,31 @@ def precise(precision: str | None) -> Iterator[int]:
         rc.set("precision", "bits", str(before))
 
 
-def _built(file: NetworkFile, dt: float | None, cache: bool, jobs: int | None, solved: bool) -> Model:
-    """Nengo's model; its decoders are solved together at the end."""
-    kept = get_default_decoder_cache() if cache else NoDecoderCache()
+def seeded(
+    network: nengo.Network,
+    seed: int | None,
+    called: str,
+    remedy: str = "write seed=... in the file, or give --seed",
+) -> tuple[int, list[str]]:
+    """The seed that is taken: `seed`, that of the network, or `SEED`, which a note tells."""
+    taken = network.seed if seed is None else seed
+    return (SEED, [f"{called} has no seed, so {SEED} is taken; {remedy}"]) if taken is None else (taken, [])
+
+
+def built(
+    network: nengo.Network,
+    label: str,
+    dt: float | None,
+    cache: DecoderCache | None = None,
+    jobs: int | None = None,
+    solved: bool = True,
+) -> Model:
+    """Nengo's model, in steps of 1 ms where `dt` is None; its decoders are solved together at the end."""
     building = Building(jobs)
-    model = Model(dt=0.001 if dt is None else dt, label=file.model, decoder_cache=kept, builder=building)
+    step = 0.001 if dt is None else float(dt)
+    model = Model(dt=step, label=label, decoder_cache=cache, builder=building)
     with one_thread():  # the last bits of what solvers give depend on how many there are
-        model.build(file.network)
+        model.build(network)
     if solved:
         building.finish(model)
     return model

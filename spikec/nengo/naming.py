@@ -18,37 +18,39 @@ from spikec.nengo.names import counted, label
 
 # What is recorded where nothing else is asked for: the name of the object says enough.
 PLAIN = ("decoded_output", "output")
+OBJECTS = (NengoObject, nengo.Network)
 
 
 def names(file: NetworkFile) -> dict[Any, str]:
     """Objects by the variables of the file, then by the attributes of networks, that hold them."""
     found: dict[Any, str] = {}
-    own = {name: value for name, value in vars(file.module).items() if not name.startswith("_")}
-    _collect("", own, found)
+    _collect("", vars(file.module), found)
     _inside("", file.network, found)
     return found
 
 
 def _inside(prefix: str, network: nengo.Network, found: dict[Any, str]) -> None:
     """Names of what a network holds in attributes of its own."""
-    _collect(prefix, {name: v for name, v in vars(network).items() if not name.startswith("_")}, found)
+    _collect(prefix, vars(network), found)
     for part in network.networks:
         if part in found:
             _inside(f"{found[part]}.", part, found)
 
 
 def _collect(prefix: str, values: Mapping[str, Any], found: dict[Any, str]) -> None:
+    for name, obj in held(values):
+        found.setdefault(obj, f"{prefix}{name}")
+
+
+def held(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(name, object) of Nengo's objects in variables: by itself, or `name[k]` in a list of them."""
     for name, value in values.items():
-        for obj, index in _objects(value):
-            found.setdefault(obj, f"{prefix}{name}{index}")
-
-
-def _objects(value: Any) -> Iterator[tuple[Any, str]]:
-    """Nengo's objects in a variable: itself, or the elements of a list of them."""
-    if isinstance(value, (NengoObject, nengo.Network)):
-        yield value, ""
-    elif isinstance(value, (list, tuple)):
-        yield from ((v, f"[{k}]") for k, v in enumerate(value) if isinstance(v, NengoObject))
+        if name.startswith("_"):
+            continue
+        if isinstance(value, OBJECTS):
+            yield name, value
+        elif isinstance(value, (list, tuple)):
+            yield from ((f"{name}[{k}]", v) for k, v in enumerate(value) if isinstance(v, OBJECTS))
 
 
 def probe_names(model: Model, given: Mapping[Any, str]) -> dict[Any, str]:

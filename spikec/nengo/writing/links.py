@@ -64,6 +64,15 @@ def _target(scene: Scene, conn: nengo.Connection) -> str:
     return f"{scene.labels[post.ensemble]}.neurons{brackets}"
 
 
+def leading_twice(scene: Scene) -> str:
+    """A connection whose target names a component twice, in words; "" where there is none."""
+    for conn in scene.network.all_connections:
+        places = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
+        if len(np.unique(places)) < len(places):
+            return _what(scene, conn)
+    return ""
+
+
 def _what(scene: Scene, conn: nengo.Connection) -> str:
     ends = [getattr(end, "ensemble", end) for end in (conn.pre_obj, conn.post_obj)]
     names = [scene.labels[end] if not isinstance(end, nengo.Probe) else "a probe" for end in ends]
@@ -117,7 +126,7 @@ def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
     factor = _factor(conn)
     if conn.function is None:
         inner = "x"
-        if factor is None and conn.size_in == conn.pre_obj.size_out:
+        if factor is None and not words.part(conn.pre_slice, conn.pre_obj.size_out):
             return ""
     elif callable(conn.function):
         found = trace(conn.function, False, conn.size_in, conn.size_mid)

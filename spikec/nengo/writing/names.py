@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import nengo
@@ -11,6 +11,7 @@ import nengo
 from spikec.expressions import FUNCTIONS
 from spikec.language.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.language.parser_messages import STATEMENT_WORDS
+from spikec.nengo.naming import held
 
 # Names that mean something else in the language.
 TAKEN = frozenset(
@@ -21,7 +22,6 @@ TAKEN = frozenset(
 )
 # What is called by its kind: words that begin statements cannot be names.
 UNNAMED = {nengo.Ensemble: "ens", nengo.Node: "signal", nengo.Network: "part"}
-KINDS = (nengo.Network, nengo.Ensemble, nengo.Node, nengo.Connection, nengo.Probe)
 
 
 class Labels:
@@ -33,7 +33,7 @@ class Labels:
         self._recorded: set[str] = set()
         self._entered: set[nengo.Network] = set()
         self._names: dict[Any, str] = {}
-        self._given = {id(obj): name for name, obj in reversed(list(_found(given)))}
+        self._given = {id(obj): name for name, obj in reversed(list(held(given)))}
         self._enter(network, "")
 
     def __getitem__(self, obj: Any) -> str:
@@ -51,7 +51,7 @@ class Labels:
         if network in self._entered:
             return  # SPA holds some networks twice
         self._entered.add(network)
-        attributes = {id(obj): name for name, obj in _found(vars(network))}
+        attributes = {id(obj): name for name, obj in held(vars(network))}
         for obj in dict.fromkeys((*network.ensembles, *network.nodes, *network.networks)):
             name = prefix + self._own(obj, attributes)
             if isinstance(obj, nengo.Network):
@@ -93,17 +93,6 @@ class Labels:
             found = f"{name}_{count}"
         self._taken.add(found)
         return found
-
-
-def _found(names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(name, object) of all objects of Nengo that names lead to, directly or as items of a list."""
-    for name, value in names.items():
-        if name.startswith("_"):
-            continue
-        if isinstance(value, KINDS):
-            yield name, value
-        elif isinstance(value, (list, tuple)):
-            yield from ((f"{name}_{k}", item) for k, item in enumerate(value) if isinstance(item, KINDS))
 
 
 def _legal(text: str) -> str:

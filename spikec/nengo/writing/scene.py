@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import nengo
@@ -66,12 +66,13 @@ class Scene:
     sources: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, message: str, hint: str, function: Any = None) -> None:
-        """Note something that cannot be said, at the place of a Python function where there is one."""
+        """Note something that cannot be said, at the place of a Python function or object that is called."""
         self.mistakes.append(Diagnostic(message, self._place(function), hint))
 
     def _place(self, function: Any) -> Span | None:
-        code = getattr(function, "__code__", None)
-        if not isinstance(function, FunctionType) or code is None:
+        called = function if isinstance(function, (FunctionType, MethodType)) else type(function).__call__
+        code = getattr(called, "__code__", None)
+        if code is None:
             return None
         file, line = code.co_filename, code.co_firstlineno
         try:

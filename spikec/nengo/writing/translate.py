@@ -7,10 +7,7 @@ the arrays.  Before anything is written, the text is read back, and what both co
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +16,6 @@ from typing import Any
 
 import nengo
 import numpy as np
-from nengo.builder import Model
 from nengo.rc import rc
 
 from spikec import frontend
@@ -27,13 +23,13 @@ from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.frontend import collector_paused
 from spikec.language.format import format_text
 from spikec.nef.blas import one_thread
-from spikec.nengo.compiling import SEED
+from spikec.nengo.compiling import built, seeded
 from spikec.nengo.convert import convert
 from spikec.nengo.files import NetworkFile, running
 from spikec.nengo.files import text as file_text
-from spikec.nengo.solve import Building
 from spikec.nengo.writing import links, objects, probes, rules, words
 from spikec.nengo.writing.names import TAKEN, Labels
+from spikec.nengo.writing.replacing import refuse_existing, replace
 from spikec.nengo.writing.same import difference
 from spikec.nengo.writing.scene import Files, Scene
 from spikec.sessions import prepared
@@ -84,27 +80,24 @@ def translate(
     *,
     file: NetworkFile | None = None,
     names: Mapping[str, Any] | None = None,
-    dt: float = 0.001,
+    dt: float | None = None,
     seed: int | None = None,
     overwrite: bool = False,
 ) -> Translated:
     """Write a network to the file `path` (`.spk`), its arrays to a folder of the same name beside it.
 
     `file`: the Python file that made it, whose names the text takes; without it, `names`: what the program
-    calls the objects, such as `vars()`.  Else labels and attributes are taken.  `seed` replaces that of the
-    network (0 where neither is given); that of the simulator, for processes without one, is the next number,
-    as in Nengo.  What it gives is what `Simulator` gives in the precision that `nengo.rc` says, and `spikec
-    compile` for the Python file.  Raises `ModelError` with all that the language cannot say, and where
-    something is in the way; nothing is written then.
+    calls the objects, such as `vars()`.  Else labels and attributes are taken.  `dt`: 1 ms where it is None.
+    `seed` replaces that of the network (0 where neither is given); that of the simulator, for processes
+    without one, is the next number, as in Nengo.  What it gives is what `Simulator` gives in the precision
+    that `nengo.rc` says, and `spikec compile` for the Python file.  `overwrite`: replace the file, and the
+    arrays that it names.  Raises `ModelError` with all that the language cannot say, and where something is
+    in the way; nothing is written then.
     """
     path = Path(path)
-    _refuse_existing(path, overwrite)
-    notes = []
-    if seed is None and network.seed is None:
-        seed = SEED
-        notes.append(
-            f"the network has no seed, so {SEED} is taken; write seed=... in the file, or give --seed"
-        )
+    refuse_existing(path, overwrite)
+    called = (file.name,) if file else ("the network", "give seed=... to nengo.Network or to translate")
+    seed, notes = seeded(network, seed, *called)
     with _user_code(file):
         scene = _scene(network, path.stem, _names(file, names), dt, seed)
         text, recorded = _text(scene, path.stem, f"{file.path.name}:{file.name}" if file else "")
@@ -116,7 +109,7 @@ def translate(
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as made:
         _write(Path(made), path, formatted, scene)
         _check(Path(made) / path.name, scene, recorded)
-        _replace(Path(made), path)
+        replace(Path(made), path)
     folder = path.parent / path.stem
     return Translated(
         path,
@@ -147,15 +140,12 @@ def _user_code(file: NetworkFile | None) -> Iterator[None]:
 # ---------------------------------------------------------------------------------------------- making
 
 
-def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: float, seed: int | None) -> Scene:
-    own = network.seed
-    network.seed = own if seed is None else seed
+def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: float | None, seed: int) -> Scene:
+    own, network.seed = network.seed, seed
     try:
-        model = Model(dt=float(dt), label=stem, builder=Building())
-        model.build(network)
+        model = built(network, stem, dt)
     finally:
-        network.seed, seed = own, network.seed
-    model.builder.finish(model)
+        network.seed = own
     # As for a graph that is compiled, which records all probes itself.
     converted = convert(model, seed + 1, stem, {probe: f"probe.{k}" for k, probe in enumerate(model.probes)})
     scene = Scene(network, model, converted, Labels(network, names), Files(stem))
@@ -181,11 +171,8 @@ def _text(scene: Scene, stem: str, origin: str) -> tuple[str, list[tuple[str, st
     for obj in dict.fromkeys(scene.network.all_probes):
         statement, before = probes.probe(scene, obj)
         statements.append(before + statement)
-        if obj in scene.converted.probes:
+        if not scene.mistakes:
             recorded.append((scene.converted.probes[obj], scene.labels[obj]))
-        elif not scene.mistakes:
-            what = f"probe {scene.labels[obj]} records what runs in Python"
-            scene.refuse(what, "record what it depends on")
     if statements:
         parts.append("\n".join(statements))
     return "\n\n".join(parts) + "\n", recorded
@@ -249,22 +236,6 @@ def _plain() -> tuple[type, ...]:
 # --------------------------------------------------------------------------------------------- writing
 
 
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.suffix != ".spk":
-        raise model_error(f"{path} does not end in .spk", f"name a file such as {path.stem or 'model'}.spk")
-    folder = path.parent / path.stem
-    there = [p for p in (path, folder) if p.exists()]
-    if there and not overwrite:
-        listed = " and ".join(map(str, there))
-        raise model_error(
-            f"{listed} exist{'s' * (len(there) == 1)}", "name another file with -o, or add --overwrite"
-        )
-    others = [p.name for p in folder.iterdir() if p.suffix != ".npy"] if folder.is_dir() else []
-    if others:
-        hint = "move that away, or name another file with -o"
-        raise model_error(f"the folder {folder} also holds {', '.join(sorted(others)[:3])}", hint)
-
-
 def _write(home: Path, path: Path, text: str, scene: Scene) -> None:
     (home / path.name).write_text(text, encoding="utf-8")
     if scene.files.arrays:
@@ -280,20 +251,13 @@ def _check(path: Path, scene: Scene, recorded: list[tuple[str, str]]) -> None:
     except ModelError as error:
         told = [Diagnostic(f"in the language, {d.message}", None, d.hint) for d in error.diagnostics]
         raise ModelError(told) from None
-    with collector_paused(), one_thread(), warnings.catch_warnings():
+    with collector_paused(), one_thread():
         found = difference(prepared(scene.converted.graph), prepared(graph), recorded)
+    twice = links.leading_twice(scene) if found else ""
+    if twice:
+        raise model_error(f"{twice}: it leads to one component twice", "name each component once")
     if found:
         raise model_error(f"the text would not give the same results: {found}", "please report it")
-
-
-def _replace(home: Path, path: Path) -> None:
-    """Put what is in `home` where it belongs: the arrays first, then the text that names them."""
-    folder = path.parent / path.stem
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    if (home / path.stem).is_dir():
-        os.replace(home / path.stem, folder)
-    os.replace(home / path.name, path)
 
 
 __all__ = ["Translated", "translate"]

@@ -1,0 +1,161 @@
+"""What `spikec.nengo.translate` replaces and says: files that are there, names, and places of mistakes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from converted import nengo
+
+from spikec.errors import ModelError
+from spikec.nengo.writing.translate import translate
+
+
+def tiny(seed: int | None = 1) -> nengo.Network:
+    with nengo.Network(seed=seed) as net:
+        nengo.Probe(nengo.Ensemble(20, 1, label="a"))
+    return net
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that a folder holds."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refused(path: Path, match: str, overwrite: bool = True) -> None:
+    """A translation to `path` is refused, with a remedy, and changes nothing."""
+    before = files(path.parent)
+    with pytest.raises(ModelError, match=match) as raised:
+        translate(tiny(), path, overwrite=overwrite)
+    assert all(d.hint for d in raised.value.diagnostics)
+    assert files(path.parent) == before
+
+
+def test_what_is_there_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "model.spk"
+    with tiny() as larger:
+        nengo.Probe(nengo.Ensemble(30, 1, label="b"))
+    translate(larger, path)
+    refused(path, "exist", overwrite=False)
+    assert (tmp_path / "model" / "b.bias.npy").is_file()
+    translate(tiny(), path, overwrite=True)
+    assert not (tmp_path / "model" / "b.bias.npy").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "model.spk"]
+    refused(tmp_path / "model.py", r"does not end in \.spk")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "mine.npy"])
+def test_what_the_old_text_does_not_name_is_never_deleted(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "model.spk"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / name).write_bytes(b"mine")
+    refused(path, f"holds {name}, and there is no ")
+    path.write_text("model another\n", encoding="utf-8")
+    refused(path, f"holds {name}, which .*model.spk does not name")
+
+
+def test_only_plain_files_and_folders_are_replaced(tmp_path: Path) -> None:
+    path, folder = tmp_path / "model.spk", tmp_path / "model"
+    folder.write_text("a file")
+    refused(path, "model is in the way: it is no plain folder")
+    folder.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    for target in ("elsewhere", "nowhere"):
+        folder.symlink_to(tmp_path / target)
+        refused(path, "model is in the way: it is no plain folder")
+        folder.unlink()
+    path.mkdir()
+    refused(path, "model.spk is in the way: it is no plain file")
+    path.rmdir()
+    path.symlink_to(tmp_path / "elsewhere.spk")
+    refused(path, "model.spk is in the way: it is no plain file")
+
+
+@pytest.mark.parametrize("failing", range(4))
+@pytest.mark.parametrize("done", [False, True])
+def test_both_are_replaced_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, done: bool
+) -> None:
+    """Where one of the four moves fails, or where an interrupt follows it."""
+    path = tmp_path / "model.spk"
+    translate(tiny(), path)
+    before = files(tmp_path)
+    move, count = os.replace, 0
+
+    def fails(source: Path, target: Path) -> None:
+        nonlocal count
+        count += 1
+        if done or count != failing + 1:
+            move(source, target)
+        if count == failing + 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(KeyboardInterrupt):
+        translate(tiny(2), path, overwrite=True)
+    assert count > failing
+    assert files(tmp_path) == before
+    monkeypatch.undo()
+    translate(tiny(2), path, overwrite=True)
+    assert files(tmp_path) != before
+
+
+def test_a_seed_that_is_taken_is_told_in_words_of_the_program(tmp_path: Path) -> None:
+    made = translate(tiny(None), tmp_path / "model.spk")
+    (note,) = made.notes
+    assert note == "the network has no seed, so 0 is taken; give seed=... to nengo.Network or to translate"
+    assert translate(tiny(None), tmp_path / "other.spk", seed=3).notes == ()
+
+
+def test_networks_in_a_list_are_called_by_it(tmp_path: Path) -> None:
+    with tiny() as net:
+        parts = []
+        for _ in range(2):
+            with nengo.Network() as part:
+                nengo.Ensemble(20, 1, label="inner")
+            parts.append(part)
+    text = translate(net, tmp_path / "model.spk", names={"parts": parts}).path.read_text()
+    assert "ensemble parts_0_inner(" in text
+    assert "ensemble parts_1_inner(" in text
+
+
+class Counter:
+    """What is called, and has a state."""
+
+    def __init__(self) -> None:
+        self.count = 0.0
+
+    def __call__(self, t: float) -> float:
+        self.count += 1
+        return self.count + t
+
+    def method(self, t: float) -> float:
+        return self(t)
+
+
+@pytest.mark.parametrize("chosen", ["__call__", "method"])
+def test_objects_and_methods_are_told_with_their_place(tmp_path: Path, chosen: str) -> None:
+    counter: Any = Counter()
+    with tiny() as net:
+        nengo.Probe(nengo.Node(counter if chosen == "__call__" else counter.method))
+    with pytest.raises(ModelError) as raised:
+        translate(net, tmp_path / "model.spk")
+    span = raised.value.diagnostics[0].span
+    assert span is not None
+    assert span.file == __file__
+    assert span.line == getattr(Counter, chosen).__code__.co_firstlineno
+
+
+def test_a_component_that_is_led_to_twice_is_told(tmp_path: Path) -> None:
+    with nengo.Network(seed=1) as net:
+        u = nengo.Node([0.1, 0.2, 0.3])
+        a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(20, 2, label="b")
+        nengo.Connection(u[:2], a[[0, 0]])
+        nengo.Connection(u[:2], b)
+        nengo.Probe(a, "input")
+        nengo.Probe(b, "input")
+    with pytest.raises(ModelError, match="connection from signal to a: it leads to one component twice"):
+        translate(net, tmp_path / "model.spk")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,229 @@
+"""Small Nengo networks, one for each thing that `spikec.nengo.translate` writes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from converted import nengo
+from translated import Networks, enter, stimulus
+
+PARTS: Networks = {}
+network = partial(enter, PARTS)
+
+
+@network
+def channel() -> None:
+    """A function of time, two ensembles, a radius, a function, transforms, parts."""
+    stim = stimulus(2)
+    a = nengo.Ensemble(40, 2, label="a", radius=1.5)
+    b = nengo.Ensemble(30, 1, label="b")
+    nengo.Connection(stim, a)
+    nengo.Connection(stim[0], b, transform=0.5, synapse=0.01)
+    nengo.Connection(a, b, function=lambda x: x[0] * x[1], transform=0.3)
+    nengo.Connection(b, a[1], synapse=0.1)
+    nengo.Probe(a)
+    nengo.Probe(b, synapse=0.03)
+    nengo.Probe(stim)
+
+
+@network
+def large() -> None:
+    """More neurons than one atom holds."""
+    stim, a = stimulus(), nengo.Ensemble(600, 1, label="a", n_eval_points=700)
+    nengo.Connection(stim, a)
+    nengo.Connection(a, a, synapse=0.1)
+    nengo.Probe(a, synapse=0.01)
+
+
+@network
+def transforms() -> None:
+    """Numbers, vectors, matrices, those that shrink and those that grow; with and without synapses."""
+    stim = stimulus(3)
+    a = nengo.Ensemble(40, 2, label="a")
+    b = nengo.Ensemble(50, 3, label="b")
+    nengo.Connection(stim, b, transform=[0.5, -1, 2])
+    nengo.Connection(stim, a, transform=[[1, 0, 0.3], [0, 0.7, 0]])
+    nengo.Connection(a, b, transform=[[1, 0], [0.2, 0.4], [0, 1]])
+    nengo.Connection(b, a, transform=[[1, 0, 2], [0.2, 0.4, 0]], function=lambda x: x * 0.5)
+    nengo.Connection(stim, b, transform=[[0.1] * 3] * 3, synapse=None)
+    nengo.Connection(stim[[2, 0]], a, synapse=nengo.Alpha(0.02))
+    nengo.Probe(a, synapse=0.01)
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
+def many_terms() -> None:
+    """Sums of many terms, of which some are filtered alike elsewhere."""
+    stim = stimulus(2)
+    ensembles = [nengo.Ensemble(20, 2, label=f"e{k}") for k in range(5)]
+    nengo.Connection(stim, ensembles[4])
+    for j in range(5):
+        for k in range(5):
+            nengo.Connection(
+                ensembles[(j * 2 + k) % 5], ensembles[k], transform=0.2, synapse=0.005 + 0.001 * (j % 2)
+            )
+    nengo.Connection(stim, ensembles[0])
+    nengo.Connection(stim, ensembles[1], transform=0.3)
+    for ens in ensembles:
+        nengo.Probe(ens, synapse=0.01)
+
+
+@network
+def neuron_types() -> None:
+    """Every type of neurons that has a spelling, with parameters, their activity and state."""
+    stim = stimulus()
+    types = [
+        nengo.LIF(tau_rc=0.03, tau_ref=0.001, min_voltage=-0.5, amplitude=0.2),
+        nengo.LIFRate(amplitude=0.5),
+        nengo.AdaptiveLIF(tau_n=0.05, inc_n=0.01, initial_state={"adaptation": nengo.dists.Uniform(0, 0.2)}),
+        nengo.AdaptiveLIFRate(tau_n=0.05, inc_n=0.01),
+        nengo.RectifiedLinear(amplitude=0.3),
+        nengo.SpikingRectifiedLinear(),
+        nengo.Sigmoid(),
+        nengo.Tanh(),
+        nengo.Izhikevich(reset_recovery=2.0),
+        nengo.LIF(initial_state={"refractory_time": nengo.dists.Uniform(0, 0.004)}),
+    ]
+    for kind in types:
+        rates = (
+            nengo.dists.Uniform(240, 300) if isinstance(kind, nengo.Sigmoid) else nengo.dists.Uniform(80, 120)
+        )
+        ens = nengo.Ensemble(20, 1, neuron_type=kind, max_rates=rates, label=type(kind).__name__)
+        nengo.Connection(stim, ens)
+        nengo.Probe(ens, synapse=0.01)
+        nengo.Probe(ens.neurons)
+        nengo.Probe(ens.neurons[2:10:3], synapse=0.02)
+        for state in kind.state:
+            nengo.Probe(ens.neurons, state, sample_every=0.002)
+
+
+@network
+def synapses() -> None:
+    """Every synapse, of a node and of neurons."""
+    stim, a = stimulus(), nengo.Ensemble(30, 1, label="a")
+    nengo.Connection(stim, a)
+    every = [
+        nengo.Alpha(0.02), nengo.Lowpass(0.0001), nengo.Lowpass(0.0), nengo.synapses.Triangle(0.006),
+        nengo.LinearFilter([0.02, 1], [0.0004, 0.04, 1]), nengo.LinearFilter([1], [0.02, 1], method="euler"),
+        nengo.LinearFilter([1], [0.03, 1], method="bilinear"),
+        nengo.LinearFilter([0.2], [1, -0.8], analog=False),
+        nengo.LinearFilter([0.5, 0.1], [1, -0.4], analog=False),
+    ]  # fmt: skip
+    for synapse in every:
+        nengo.Probe(stim, synapse=synapse)
+        nengo.Probe(a, synapse=synapse)
+
+
+@network
+def nodes() -> None:
+    """Constants, relays, functions of the input and of time."""
+    held = nengo.Node([0.5, -0.3, 0.8], label="held")
+    one = nengo.Node(0.5)
+    stim = stimulus(2)
+    product = nengo.Node(lambda t, x: x[0] * x[1] * np.exp(-t), size_in=2, label="product")
+    scalar = nengo.Node(lambda t, x: np.where(x > 0, x, 0.1 * t), size_in=1)
+    relay = nengo.Node(size_in=8, label="relay")
+    nengo.Connection(stim, product, synapse=None)
+    nengo.Connection(product, scalar)
+    nengo.Connection(one, scalar, synapse=None)
+    nengo.Connection(held[[0, 0, 2]], relay[2:8:2], synapse=None)
+    nengo.Connection(stim[1], relay[0], function=lambda x: x**2, synapse=0.01)
+    nengo.Connection(held[[2, 1]], relay[1], function=lambda x: x[0] - 2 * x[1], synapse=0.01)
+    nengo.Connection(stim, relay[[5, 5]], synapse=None)
+    for probed in (held, product, scalar, relay, relay[::3]):
+        nengo.Probe(probed)
+    nengo.Probe(relay[[1, 0]], synapse=0.02)
+
+
+@network
+def processes() -> None:
+    """Signals of time alone."""
+    signal = nengo.Node(nengo.processes.WhiteSignal(0.05, high=50, seed=4), size_out=2, label="signal")
+    unseeded = nengo.Node(nengo.processes.WhiteSignal(0.05, high=60), size_out=1)
+    shown = nengo.Node(nengo.processes.PresentInput([[1.0, 0.5], [0.2, -1.0]], 0.02))
+    pieces = nengo.Node(nengo.processes.Piecewise({0.01: 0.4, 0.05: [-1.0], 0.08: 0.2}))
+    times = {0.0: 0.4, 0.05: -1.0, 0.08: 0.2, 0.1: 0.3}
+    for kind in ("linear", "nearest", "cubic"):
+        nengo.Probe(nengo.Node(nengo.processes.Piecewise(times, interpolation=kind), label=kind))
+    many = nengo.Node(nengo.processes.Piecewise({0.004 * k: [k, -k] for k in range(1, 25)}))
+    for node in (signal, unseeded, shown, pieces, many):
+        nengo.Probe(node)
+        nengo.Probe(node, synapse=0.01)
+
+
+@network
+def to_neurons() -> None:
+    """Currents into neurons, several of them, from nodes and from neurons."""
+    stim = stimulus(2)
+    a = nengo.Ensemble(20, 2, label="a", radius=1.3)
+    b = nengo.Ensemble(30, 1, label="b")
+    rng = np.random.RandomState(0)
+    nengo.Connection(stim, a)
+    nengo.Connection(stim[0], b.neurons, transform=rng.randn(30, 1) * 0.2, synapse=None)
+    nengo.Connection(a.neurons, b.neurons, transform=rng.randn(30, 20) * 1e-3)
+    nengo.Connection(b.neurons, a.neurons, transform=rng.randn(20, 30) * 1e-3, synapse=0.01)
+    nengo.Connection(a.neurons[:10], b.neurons[5:15], transform=0.0005)
+    nengo.Connection(a.neurons[::2], b.neurons[20:], transform=rng.randn(10, 10) * 1e-3)
+    nengo.Connection(a.neurons, b, transform=rng.randn(1, 20) * 1e-3)
+    nengo.Connection(a, b.neurons[3:6], transform=rng.randn(3, 2))
+    nengo.Probe(a, synapse=0.01)
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
+def weights() -> None:
+    """Solvers that give weights between all neurons, and others."""
+    stim = stimulus()
+    a, b = nengo.Ensemble(30, 1, label="a"), nengo.Ensemble(40, 2, label="b")
+    nengo.Connection(stim, a)
+    nengo.Connection(a, b, function=lambda x: [x, x**2], solver=nengo.solvers.LstsqL2(weights=True))
+    nengo.Connection(b[1], a, solver=nengo.solvers.NnlsL2(weights=True), transform=1.0)
+    nengo.Connection(b, a, solver=nengo.solvers.LstsqDrop(weights=True), transform=[[0.2, 0.1]])
+    nengo.Connection(b, a, solver=nengo.solvers.NoSolver(np.full((40, 1), 0.001)), function=lambda x: x[0])
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
+def tables() -> None:
+    """A function that cannot be written, and one that is given by points."""
+    stim, a, b = stimulus(), nengo.Ensemble(30, 2, label="a"), nengo.Ensemble(30, 1, label="b")
+    points = np.random.RandomState(1).uniform(-1, 1, (80, 2))
+    nengo.Connection(stim, a[0])
+    nengo.Connection(a, b, function=lambda x: float(f"{x[0]:.1f}"), transform=2.0)
+    nengo.Connection(a, b, function=points[:, :1] ** 2, eval_points=points)
+    nengo.Connection(a, b, transform=nengo.dists.Uniform(-0.5, 0.5))
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
+def sparse() -> None:
+    """Sparse matrices and convolutions."""
+    stim, relay, back = stimulus(16), nengo.Node(size_in=18), nengo.Node(size_in=16)
+    rng = np.random.RandomState(3)
+    conv = nengo.Convolution(2, (4, 4, 1), kernel_size=(2, 2), init=rng.standard_normal((2, 2, 1, 2)))
+    other = nengo.ConvolutionTranspose(
+        1, (3, 3, 2), kernel_size=(2, 2), init=rng.standard_normal((2, 2, 2, 1)), strides=(1, 1)
+    )
+    nengo.Connection(stim, relay, transform=conv)
+    nengo.Connection(relay, back, transform=other)
+    entries = nengo.transforms.Sparse((16, 16), indices=[[0, 1], [3, 4], [15, 0]], init=[1.0, 2.0, -0.5])
+    nengo.Connection(stim, back, transform=entries, synapse=None)
+    held, constant = nengo.Node(np.cos(np.arange(16))), nengo.Node(size_in=18)
+    nengo.Connection(held, constant, transform=conv)
+    nengo.Probe(back)
+    nengo.Probe(constant)
+
+
+@network
+def direct() -> None:
+    """Ensembles in direct mode."""
+    stim = stimulus(2)
+    a = nengo.Ensemble(1, 2, neuron_type=nengo.Direct(), label="a")
+    b = nengo.Ensemble(20, 1, label="b")
+    nengo.Connection(stim, a)
+    nengo.Connection(a, b, function=lambda x: x[0] * x[1])
+    nengo.Connection(a[1], a[0], synapse=0.1)
+    nengo.Probe(a)
+    nengo.Probe(a, synapse=0.01)
+    nengo.Probe(b, synapse=0.01)
