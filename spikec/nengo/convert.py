@@ -17,7 +17,6 @@ from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
 from spikec import graph as g
-from spikec.errors import ModelError, model_error
 from spikec.nengo import hosts, weights
 from spikec.nengo.calls import Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms, picks
@@ -98,8 +97,9 @@ def convert(
     `names`: what the user calls objects, those of probes without repetition, where the graph is to be
     compiled: then it records all probes itself.
 
-    Raises Nengo's `BuildError` where operators depend on each other in a circle; `ModelError` where a graph
-    cannot record a probe.
+    There a probe takes every so many steps: see `uneven`.
+
+    Raises Nengo's `BuildError` where operators depend on each other in a circle.
     """
     after = operator_dependency_graph(model.operators)
     order = [op for op in toposort(after) if hasattr(op, "make_step")]
@@ -165,8 +165,6 @@ class _Conversion:
         """
         watches, extra = [], []
         for probe in self.model.probes:
-            if self.names is not None and not _about_whole(self._period(probe)):
-                raise _uneven(self.names[probe], probe, self.model.dt)
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
             updated = [] if uses is None else uses.updates
@@ -299,17 +297,19 @@ class _Conversion:
                 yield key[0], self.graph.op(node)
 
 
-def _uneven(name: str, probe: Any, dt: float) -> ModelError:
-    asked, every = probe.sample_every, max(1, round(probe.sample_every / dt)) * dt
-    return model_error(
+def uneven(name: str, probe: Any, dt: float) -> tuple[str, str] | None:
+    """What to say of a probe (message, remedy) whose samples are not so many steps apart.
+
+    What is whole but for rounding, as 3 * 0.1 is, is meant so; less than a step is every step, as in Nengo.
+    """
+    period = 1.0 if probe.sample_every is None else float(probe.sample_every) / dt
+    if period <= 1.0 or abs(period - round(period)) < 1e-6:
+        return None
+    asked, every = probe.sample_every, round(period) * dt
+    return (
         f"the probe {name} has sample_every={asked:g}, which is no whole number of steps of {dt:g} s",
         f"give a multiple of the step, for example sample_every={every:g}",
     )
-
-
-def _about_whole(period: float) -> bool:
-    """Whether a period in steps is whole but for rounding, as in 3 * 0.1: so many steps are meant."""
-    return abs(period - round(period)) < 1e-6
 
 
 def _whole_number(period: float) -> bool:

@@ -12,6 +12,7 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
+from spikec.nengo.neurons import TYPES
 from spikec.nengo.populations import described
 from spikec.nengo.writing import words
 from spikec.nengo.writing.scene import Scene
@@ -34,6 +35,13 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
     op = next(op for op in scene.writers(scene.model.sig[obj.neurons]["out"]) if isinstance(op, SimNeurons))
     kind = scene.form(op)
     if not isinstance(kind, NeuronType):
+        read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
+        if type(obj.neuron_type) in TYPES and any(p.synapse is not None for p in read):
+            scene.refuse(
+                f"ensemble {name}: a synapse filters the state of its neurons, so they run in Python",
+                "record the state itself: synapse=None",
+            )
+            return ""
         scene.refuse(
             f"ensemble {name}: neurons of type {type(obj.neuron_type).__name__} run in Python here",
             "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, or the rates of these",

@@ -9,6 +9,7 @@ import numpy as np
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
+from spikec.nengo.convert import uneven
 from spikec.nengo.neurons import TYPES
 from spikec.nengo.writing import words
 from spikec.nengo.writing.links import decoded, is_neural
@@ -29,13 +30,10 @@ def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
     name = scene.labels.get(obj, otherwise)
     before, what, clauses = _probed(scene, obj, name)
     if obj.sample_every is not None:
-        steps = float(obj.sample_every) / scene.model.dt
-        if steps > 1 and abs(steps - round(steps)) > 1e-6:
-            scene.refuse(
-                f"probe {name}: its interval is no multiple of the step of {words.time(scene.model.dt)}",
-                f"write sample_every={round(steps) * scene.model.dt:g}",
-            )
-        elif steps > 1:
+        mistake = uneven(name, obj, scene.model.dt)
+        if mistake is not None:
+            scene.refuse(*mistake)
+        elif float(obj.sample_every) / scene.model.dt > 1:
             clauses += f" every {words.time(float(obj.sample_every))}"
     state = f".{obj.attr}" if obj.attr in STATES else ""
     plain = "" if before or "[" in what else what + state
