@@ -188,6 +188,26 @@ def test_encoders_that_learn_are_compiled(folder: Path) -> None:
     assert_same(compiled.run(TIME, folder / "run"), simulated("voja.py"))
 
 
+LISTED = """
+import nengo
+
+with nengo.Network(seed=1) as net:
+    parts = []
+    for _ in range(2):
+        with nengo.Network() as part:
+            part.inner = nengo.Ensemble(20, 1)
+        parts.append(part)
+        nengo.Probe(part.inner)
+del part
+"""
+
+
+def test_what_networks_in_a_list_hold_is_called_by_it(folder: Path) -> None:
+    (folder / "listed.py").write_text(LISTED, encoding="utf-8")
+    compiled = spikec.compile("listed.py", 1, folder / "out")
+    assert [p.name for p in compiled.manifest.probes] == ["parts[0].inner", "parts[1].inner"]
+
+
 def test_spike_is_a_library_also_for_models_beside_its_sources(folder: Path) -> None:
     """Only modules of the user's own go into the pickle with their code."""
     root = Path(spikec.__file__).resolve().parent.parent
