@@ -6,6 +6,7 @@ code, found by the manifest and checked against its SHA-256 before it is loaded,
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import traceback
 from collections.abc import Mapping, Sequence
@@ -29,12 +30,19 @@ class Recipe(Protocol):
 def functions(manifest: Manifest, folder: Path, python: Python) -> Sequence[Call]:
     """The functions that programs call, by number.
 
-    Raises `ManifestError` where they need a module that is not installed, or cannot be made.
+    Raises `ManifestError` where they have changed, need a module that is not installed, or cannot be made.
     """
     try:
-        with (folder / python.file).open("rb") as file:
-            recipe: Recipe = pickle.load(file)
+        data = (folder / python.file).read_bytes()
+        if hashlib.sha256(data).hexdigest() != python.sha256:  # of what is loaded, not of what was there
+            path = folder / python.file
+            raise ManifestError(
+                f"{path} was changed after it was compiled (checksum); compile the model again"
+            )
+        recipe: Recipe = pickle.loads(data)
         made = recipe.functions()
+    except ManifestError:
+        raise
     except ImportError as error:
         raise ManifestError(
             f"the model calls Python that needs what is not installed here: {error}"

@@ -29,7 +29,7 @@ def errors() -> Iterator[None]:
         _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)
     except MemoryError:
         _fail("error: out of memory; make the model smaller, or use float32", 1)
-    except Exception as error:
+    except Exception as error:  # `spikec` is imported only where something is wrong: commands start faster
         from spikec.errors import SpikeError
 
         if not isinstance(error, SpikeError):

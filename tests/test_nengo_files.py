@@ -175,8 +175,9 @@ def test_each_mistake_is_told_with_a_remedy(write: Write, target: str) -> None:
 
 def test_without_nengo_it_is_said_how_to_get_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(ONE)
-    monkeypatch.setitem(sys.modules, "spikec.nengo.files", None)
+    monkeypatch.delitem(sys.modules, "spikec.nengo.files", raising=False)
+    monkeypatch.setitem(sys.modules, "nengo", None)
     assert mistake("model.py:net") == (
-        "error: model.py:net is a Nengo network, and Nengo is not installed\n"
+        "error: model.py:net is a Nengo network, and nengo is not installed\n"
         "  help: pip install 'spike-compiler[nengo]'"
     )

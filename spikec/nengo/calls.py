@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -142,7 +143,7 @@ class Recipe:
     """All that the calls of a compiled model need.
 
     `order`, `host`, `clock`, `seed`: see `begun`.  `bits`: the precision of Nengo.  `folder`: that of the
-    model's file, from which functions may import when they are called.
+    model's file.  `modules`: those of the folder that functions import when they are called.
     """
 
     calls: tuple[Call, ...]
@@ -152,11 +153,14 @@ class Recipe:
     seed: int
     bits: int
     folder: str
+    modules: Mapping[str, ModuleType] = field(default_factory=dict)
 
     def functions(self) -> dict[str, HostFunction]:
         """The functions, by their names; they begin at the first step."""
+        for name, module in self.modules.items():
+            sys.modules.setdefault(name, module)
         if self.folder not in sys.path:
-            sys.path.insert(0, self.folder)
+            sys.path.append(self.folder)  # last: what is kept, and what is installed, comes first
         rc.set("precision", "bits", str(self.bits))
         signals = SignalDict()
         for op in self.host:
@@ -166,6 +170,11 @@ class Recipe:
             if signal not in signals:
                 signals.init(signal)
         return begun(self.calls, self.order, frozenset(self.host), self.clock, signals, self.seed)
+
+
+def itself(module: ModuleType) -> ModuleType:
+    """A module, to be filled with what it holds."""
+    return module
 
 
 def _slices(arrays: Sequence[NDArray[Any]]) -> list[tuple[NDArray[Any], int, int]]:

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import tokenize
 import traceback
 from collections.abc import Iterator, Mapping
@@ -49,18 +50,29 @@ def read_network(file: str, name: str = "") -> NetworkFile:
     such file or name, not a network, or what the file raised, with its traceback.
     """
     path = Path(file)
-    module = _executed(path, text(path))
+    source = text(path)
+    module = _executed(path, source)
     if not name:
         name = _only(path, module)
     found: Any = module
     for k, part in enumerate(name.split(".")):
-        if not hasattr(found, part):
-            raise _unknown(path, module, found, name.split(".")[: k + 1])
-        found = getattr(found, part)
+        with running(path, source):  # properties are code of the user
+            try:
+                found = getattr(found, part)
+            except AttributeError:
+                raise _unknown(path, module, found, name.split(".")[: k + 1]) from None
     return NetworkFile(path, name, _network(path, name, found), module)
 
 
 # ------------------------------------------------------------------------------------------- executing
+
+# Where a model lies beside the sources of these, they are libraries all the same.
+LIBRARIES = ("spikec", "spike_runtime", "nengo")
+INSTALLED = {
+    Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+}
+# The last file, and what it brought with it of its folder, by name.
+_brought: dict[str, ModuleType] = {}
 
 
 def text(path: Path) -> str:
@@ -78,19 +90,27 @@ def text(path: Path) -> str:
 
 
 def _executed(path: Path, source: str) -> ModuleType:
-    """The file as a module, under its own name where no other module has that."""
+    """The file as a module, under its own name where no other module has that.
+
+    What the file before brought with it is forgotten: the next may have another module of that name.
+    """
     try:
         code = compile(source, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise _not_python(path, source, error) from None
+    for name, earlier in _brought.items():
+        if sys.modules.get(name) is earlier:
+            del sys.modules[name]
+    _brought.clear()
+    importlib.invalidate_caches()
     name = path.stem if path.stem not in sys.modules else f"model {path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # stays: functions may import when they are called
-    sys.modules[name] = module
+    folder = path.resolve().parent
+    # Stays: functions may import when they are called.
+    sys.path[:] = [str(folder), *(entry for entry in sys.path if entry != str(folder))]
+    sys.modules[name] = _brought[name] = module
     try:
         with running(path, source):
             exec(code, module.__dict__)
@@ -106,6 +126,7 @@ def running(path: Path, source: str, so: str = "there is no network to compile")
     `ModelError` that says what follows from that.
     """
     arguments, sys.argv = sys.argv, [str(path)]
+    before = set(sys.modules)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -115,11 +136,26 @@ def running(path: Path, source: str, so: str = "there is no network to compile")
         raise _raised(path, source, error, so) from error
     finally:
         sys.argv = arguments
+        new = {name: module for name, module in list(sys.modules.items()) if name not in before}
+        _brought.update((name, it) for name, it in new.items() if is_of_folder(vars(it), path))
+
+
+def is_of_folder(names: Mapping[str, Any], path: Path) -> bool:
+    """Whether a module with these global names is of the folder of a file, and not installed there."""
+    file = names.get("__file__")
+    if not isinstance(file, str) or names["__name__"].partition(".")[0] in LIBRARIES:
+        return False
+    folder = path.resolve().parent
+    inside = Path(file).resolve()
+    if folder not in inside.parents or {"site-packages", "dist-packages"} & set(inside.parts):
+        return False
+    # A folder that holds Python itself, such as a home, has its libraries in it.
+    return not any(root in inside.parents and root not in (folder, *folder.parents) for root in INSTALLED)
 
 
 def _not_python(path: Path, source: str, error: SyntaxError | ValueError) -> ModelError:
     if not isinstance(error, SyntaxError) or not error.lineno:
-        return model_error(f"{path} is not Python: {error}")
+        return model_error(f"{path} is not Python: {error}", "save it as text, in UTF-8")
     column = error.offset or 1
     span = Span(str(path), error.lineno, column, error.end_lineno or error.lineno, error.end_offset or column)
     return ModelError([Diagnostic(f"{path.name} is not Python: {error.msg}", span)], {str(path): source})
@@ -133,7 +169,7 @@ def _raised(path: Path, source: str, error: BaseException, so: str) -> ModelErro
     frames = traceback.extract_tb(error.__traceback__)
     own = [k for k, frame in enumerate(frames) if frame.filename == str(path)]
     if not own and isinstance(error, NengoException):
-        return model_error(f"{path.name}: {so}: {error}")
+        return model_error(f"{path.name}: {so}: {error}", "change the network where Nengo says what is wrong")
     theirs = [k for k, frame in enumerate(frames) if not _is_ours(frame)]
     shown = traceback.TracebackException.from_exception(error)
     shown.stack = traceback.StackSummary.from_list(frames[min([*own, *theirs[:1]], default=0) :])
@@ -215,7 +251,9 @@ def _unknown(path: Path, module: ModuleType, inside: Any, parts: list[str]) -> M
     names = [name for name in dir(inside) if not name.startswith("_")]
     near = get_close_matches(parts[-1], names, n=1)
     networks = list(_networks(vars(module)))
-    hint = "networks there: " + ", ".join(networks) if networks else ""
+    hint = "name a network, or a function without arguments that returns one"
+    if networks:
+        hint = "networks there: " + ", ".join(networks)
     if near:
         hint = f"did you mean {'.'.join([*parts[:-1], near[0]])}?"
     return model_error(f"{where} has no {parts[-1]!r}", hint)
