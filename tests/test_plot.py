@@ -180,10 +180,10 @@ def test_voltages_are_traces_of_some_neurons(tiny, tmp_path: Path, figures: list
 # A run that is not on disk: `Run` with arrays in memory.
 
 
-def memory_run(attribute: str = "value", **probes: object) -> Run:
+def memory_run(attribute: str = "value", start: int = 0, **probes: object) -> Run:
     import xarray as xr
 
-    t = np.arange(1, 400_001) * 0.005
+    t = np.arange(start + 1, start + 400_001) * 0.005
 
     def probe(values: np.ndarray, ideal: list[str]) -> xr.DataArray:
         attributes = {"attribute": attribute, "units": "", "ideal": ideal, "size": values.shape[1]}
@@ -196,7 +196,9 @@ def memory_run(attribute: str = "value", **probes: object) -> Run:
             given = probes[name]
             return probe(*given) if isinstance(given, tuple) else probe(given, [])
 
-    about = RunFile("m", "", "", 0, 0.005, 400, "ring", tuple(probes), 0, "complete", recorded=400)
+    about = RunFile(
+        "m", "", "", 0, 0.005, 400, "ring", tuple(probes), 0, "complete", recorded=400, start=start
+    )
     return InMemory(Path("memory"), about)
 
 
@@ -209,6 +211,13 @@ def test_many_dimensions_are_an_image(tmp_path: Path, figures: list[Figure]) -> 
     assert image.get_clim()[0] == -image.get_clim()[1]
     rmse = np.sqrt(np.mean(values[40:] ** 2))
     assert axes.get_title(loc="right") == f"64 dimensions, RMSE {rmse:.3g} after 0.2 s"
+
+
+def test_one_sample_of_many_dimensions_is_where_the_run_is(tmp_path: Path, figures: list[Figure]) -> None:
+    run = memory_run(start=100, one=np.random.default_rng(1).normal(size=(1, 64)))
+    plot.plot_run(run, tmp_path / "one.png")
+    (image,) = panels(figures[0])["one"].get_images()
+    assert image.get_extent()[:2] == pytest.approx((0.5, 0.505))
 
 
 def test_a_recorded_ideal_is_drawn_with_its_probe(tmp_path: Path, figures: list[Figure]) -> None:

@@ -180,6 +180,23 @@ def test_a_partition_that_is_far_ahead_says_why_it_fails() -> None:
             supervisor._serve(lambda: False)
 
 
+def test_a_worker_that_takes_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too large for the socket is given up; it then hears no half of a message, but its end."""
+    monkeypatch.setattr(crew, "_SEND_WITHIN", 0.2)
+    here, there = socket.socketpair()
+    with here, there, tempfile.TemporaryFile() as log:
+        worker = Worker((0,), Stopped(), here, np.zeros(0, np.int64), log, "")
+        worker.tell("array", bytes(8 << 20))
+        worker.tell("state")
+        assert not here.getblocking()
+        there.settimeout(5.0)
+        heard = bytearray()
+        while piece := there.recv(1 << 20):
+            heard += piece
+    assert 0 < len(heard) < 8 << 20
+    assert b'"state"' not in heard
+
+
 class Stopped:
     """A process that is not looked at."""
 
