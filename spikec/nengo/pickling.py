@@ -73,7 +73,8 @@ class _Pickler(pickle._Pickler):
     """cloudpickle's, with three things of its own: sets have an order; a class gets no mark by which other
     pickles would find it; and a module that goes by value is one, with its functions and as an object.
 
-    It derives from the pickler in Python, for that in C does not ask about sets.
+    It derives from the pickler in Python, for that in C does not ask about sets.  What it takes of
+    cloudpickle is not public there, so pyproject.toml bounds its version.
     """
 
     dispatch_table = cloudpickle.Pickler.dispatch_table
