@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from spikec import edges
+from spikec.edges import Edges, Names, Place
 from spikec.errors import InvalidGraph, Span
 from spikec.records import dataclass
 
@@ -35,23 +37,16 @@ class Signal:
     dtype: str = "float"
 
 
-# Where an edge comes among those into a node: several that stand for the one at 3 are at (3, 0), (3, 1).
-Place: TypeAlias = int | tuple[int, ...]
+class _Node:
+    """An operator and its edges, of the graph with that token: copies of it share the node until one changes.
 
+    There are some six for an ensemble of a model, so that what one takes counts.
+    """
 
-def _order(edge: tuple[Place, str, str]) -> tuple[int, ...]:
-    place = edge[0]
-    return place if isinstance(place, tuple) else (place,)
+    __slots__ = ("into", "op", "readers", "token")
 
-
-class _Links(dict[str, Any]):
-    """Neighbours of a node, of the graph with that token: copies of a graph share them until one changes."""
-
-    __slots__ = ("token",)
-
-    def __init__(self, token: object, *known: dict[str, Any]) -> None:
-        super().__init__(*known)
-        self.token = token
+    def __init__(self, op: Operator, into: Edges, readers: Names, token: object) -> None:
+        self.op, self.into, self.readers, self.token = op, into, readers, token
 
 
 class Graph:
@@ -70,12 +65,9 @@ class Graph:
         """
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory = sources or {}, memory
-        self._ops: dict[str, Operator] = {}
-        # {reader: {source: (place, port, place, port, ...)}}, two for each edge, and {source: {reader: None}}
-        self._into: dict[str, _Links] = {}
-        self._from: dict[str, _Links] = {}
+        self._nodes: dict[str, _Node] = {}
         self._token = object()
-        # What `input_ports` answered, until the inputs change: every pass asks several times.
+        # What `input_ports` answered for nodes with many inputs, until these change.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
         self._edges = 0
         # What `order` found, until edges or nodes change.
@@ -90,37 +82,41 @@ class Graph:
         import networkx
 
         made = networkx.MultiDiGraph(name=self.name)
-        made.add_nodes_from((name, {"op": op}) for name, op in self._ops.items())
-        for name in self._ops:
+        made.add_nodes_from((name, {"op": op}) for name, op in self.nodes())
+        for name in self:
             for source, port in self.input_ports(name):
                 op = self.op(source)
                 made.add_edge(source, name, port=port, signal=Signal(source, op.size, op.delay))
         return made
 
     def __contains__(self, name: str) -> bool:
-        return name in self._ops
+        return name in self._nodes
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ops)
+        return iter(self._nodes)
 
     def __len__(self) -> int:
-        return len(self._ops)
+        return len(self._nodes)
 
     def add(self, name: str, op: Operator) -> str:
-        if name in self._ops:
+        if name in self._nodes:
             raise InvalidGraph(f"two operators are named {name!r}")
-        self._ops[name] = op
-        self._into[name], self._from[name] = _Links(self._token), _Links(self._token)
+        self._nodes[name] = _Node(op, (), (), self._token)
         self._order = None
         self.changed.add(name)
         return name
 
-    def _links(self, table: dict[str, _Links], name: str) -> _Links:
-        """The neighbours of a node in a table, to be changed."""
-        links = table[name]
-        if links.token is not self._token:
-            links = table[name] = _Links(self._token, links)
-        return links
+    def _own(self, name: str) -> _Node:
+        """A node, to be changed."""
+        node = self._nodes[name]
+        if node.token is not self._token:
+            node = self._nodes[name] = _Node(
+                node.op,
+                node.into.copy() if isinstance(node.into, dict) else node.into,
+                node.readers.copy() if isinstance(node.readers, dict) else node.readers,
+                self._token,
+            )
+        return node
 
     def connect(self, source: str, target: str, port: str = "x", place: Place | None = None) -> None:
         """Connect two nodes.  `place`: that of an edge which this one stands for; else after all others.
@@ -129,15 +125,16 @@ class Graph:
         something else is rounded as that would have been.
         """
         self._edges += 1
-        into = self._links(self._into, target)
-        into[source] = (*into.get(source, ()), self._edges if place is None else place, port)
-        self._links(self._from, source)[target] = None
+        into, out = self._own(target), self._own(source)
+        into.into = edges.joined(into.into, source, self._edges if place is None else place, port)
+        out.readers = edges.including(out.readers, target)
         self.rewired = True
         self._inputs_changed(target)
 
     def disconnect(self, source: str, target: str) -> None:
         """Remove all edges from `source` to `target`."""
-        del self._links(self._into, target)[source], self._links(self._from, source)[target]
+        into, out = self._own(target), self._own(source)
+        into.into, out.readers = edges.cut(into.into, source), edges.excluding(out.readers, target)
         self._inputs_changed(target)
 
     def _inputs_changed(self, name: str) -> None:
@@ -147,40 +144,43 @@ class Graph:
 
     def op(self, name: str) -> Any:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
-        return self._ops[name]
+        return self._nodes[name].op
 
     def replace(self, name: str, op: Operator) -> None:
         """Give node `name` another operator; raises `InvalidGraph` where its signal has another size or delay
         than its readers know.
         """
         old = self.op(name)
-        if (op.size, op.delay) != (old.size, old.delay) and self._from[name]:
+        if (op.size, op.delay) != (old.size, old.delay) and self._nodes[name].readers:
             new = f"{op.size} after {op.delay} steps"
             raise InvalidGraph(
                 f"{name} sets {old.size} numbers after {old.delay} steps, what replaces it {new}"
             )
         if op.delay != old.delay:
             self._order = None
-        self._ops[name] = op
+        self._own(name).op = op
         self.changed.add(name)
 
     def remove(self, name: str) -> None:
-        for source in self._into.pop(name):
-            del self._links(self._from, source)[name]
-        for target in self._from.pop(name):
+        node = self._nodes.pop(name)
+        for source in edges.sources(node.into):
+            if source != name:
+                out = self._own(source)
+                out.readers = edges.excluding(out.readers, name)
+        for target in edges.each(node.readers):
             if target != name:
-                del self._links(self._into, target)[name]
+                reader = self._own(target)
+                reader.into = edges.cut(reader.into, name)
                 self._inputs_changed(target)
         self.changed.discard(name)
         self._ports.pop(name, None)
         self._order = None
-        del self._ops[name]
 
     def nodes(
         self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
     ) -> Iterator[tuple[str, Any]]:
         """(name, operator) of every node of a kind, in the order in which they were added."""
-        return ((name, op) for name, op in self._ops.items() if isinstance(op, kind))
+        return ((name, node.op) for name, node in self._nodes.items() if isinstance(node.op, kind))
 
     def inputs(self, name: str, port: str | None = None) -> list[str]:
         """Sources of the edges into `name` (on `port`), in the order of their places."""
@@ -188,30 +188,32 @@ class Graph:
 
     def input_ports(self, name: str) -> tuple[tuple[str, str], ...]:
         """(source, port) of every edge into `name`, in the order of their places."""
+        into = self._nodes[name].into
+        if isinstance(into, tuple):
+            return ((into[0], into[2]),) if len(into) == 3 else tuple(zip(into[::3], into[2::3], strict=True))
         known = self._ports.get(name)
         if known is None:
-            into = self._into[name].items()
-            found = [(place, source, port) for source, edges in into for place, port in _pairs(edges)]
-            if len(found) > 1:
-                found.sort(key=_order)
-            known = tuple([(source, port) for _, source, port in found])
-            self._ports[name] = known
+            listed = edges.listed(into)
+            known = self._ports[name] = tuple(zip(listed[::3], listed[2::3], strict=True))
         return known
 
     def readers(self, name: str) -> list[tuple[str, str]]:
         """(reader, port) of every edge out of `name`."""
-        return [(target, port) for target in self._from[name] for port in self._into[target][name][1::2]]
+        return [(target, port) for target, port, _ in self.ends(name)]
 
     def ends(self, name: str) -> list[tuple[str, str, Place]]:
         """(reader, port, place) of every edge out of `name`: `connect` puts another node in its place."""
-        out = self._from[name]
-        return [(target, port, place) for target in out for place, port in _pairs(self._into[target][name])]
+        nodes = self._nodes
+        return [
+            (target, port, place)
+            for target in edges.each(nodes[name].readers)
+            for place, port in edges.edges_from(nodes[target].into, name)
+        ]
 
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
-        made._ops, made._into, made._from = self._ops.copy(), self._into.copy(), self._from.copy()
-        made._ports, made.changed = self._ports.copy(), self.changed.copy()
+        made._nodes, made._ports, made.changed = self._nodes.copy(), self._ports.copy(), self.changed.copy()
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
         self._token = object()  # neither may change what both have now
         return made
@@ -234,17 +236,20 @@ class Graph:
 
     def _sorted(self) -> list[str]:
         """Names in order; those in and after a cycle without delay are left out."""
-        names = list(self._ops)
+        names = list(self._nodes)
         place = {name: k for k, name in enumerate(names)}
-        delayed = {name for name, op in self._ops.items() if op.delay}
-        waiting = {name: sum(s not in delayed for s in into) for name, into in self._into.items()}
+        delayed = {name for name, op in self.nodes() if op.delay}
+        waiting = {
+            name: sum(source not in delayed for source in edges.sources(node.into))
+            for name, node in self._nodes.items()
+        }
         heap = [place[name] for name, count in waiting.items() if not count]
         heapify(heap)
         made = []
         while heap:
             name = names[heappop(heap)]
             made.append(name)
-            for reader in () if name in delayed else self._from[name]:
+            for reader in () if name in delayed else edges.each(self._nodes[name].readers):
                 waiting[reader] -= 1
                 if not waiting[reader]:
                     heappush(heap, place[reader])
@@ -255,11 +260,11 @@ class Graph:
         import networkx
 
         view = networkx.DiGraph()
-        view.add_nodes_from(self._ops)
-        view.add_edges_from((s, t) for s, op in self._ops.items() if not op.delay for t in self._from[s])
+        view.add_nodes_from(self._nodes)
+        view.add_edges_from(
+            (name, reader)
+            for name, node in self._nodes.items()
+            if not node.op.delay
+            for reader in edges.each(node.readers)
+        )
         return view
-
-
-def _pairs(edges: tuple[Any, ...]) -> Iterator[tuple[Place, str]]:
-    """(place, port) of every edge between two nodes."""
-    return zip(edges[::2], edges[1::2], strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spikec import graph as g
+from spikec.edges import FEW
 from spikec.errors import InvalidGraph
 from spikec.verify import verify
 
@@ -94,3 +95,47 @@ def test_the_order_follows_changes() -> None:
     graph.remove("after")
     assert graph.is_acyclic()
     assert graph.order() == ["a", "b", "c", "sum", "loop"]
+
+
+def test_many_edges_are_kept_as_a_few_are() -> None:
+    """Beyond `edges.FEW` a node keeps its edges in a dictionary: order, places and copies are the same."""
+    graph, many = g.Graph("test", 1e-3, 0), [f"s{k}" for k in range(3 * FEW)]
+    for name in (*many, "late"):
+        graph.add(name, g.Constant(size=1, value=(1.0,)))
+    graph.add("sum", g.Sum(size=1))
+    for name in (*many, many[0]):
+        graph.connect(name, "sum")
+    assert graph.inputs("sum") == [*many, many[0]]
+    assert graph.ends(many[0]) == [("sum", "x", 1), ("sum", "x", 3 * FEW + 1)]
+    copied = graph.copy()
+    ((_, port, place),) = copied.ends(many[2])
+    copied.connect("late", "sum", port, place)
+    copied.remove(many[2])
+    copied.disconnect(many[0], "sum")
+    assert copied.inputs("sum") == [many[1], "late", *many[3:]]
+    assert graph.inputs("sum") == [*many, many[0]]
+    assert verify(copied).order() == [many[0], many[1], *many[3:], "late", "sum"]
+
+
+def test_many_readers_are_kept_as_a_few_are() -> None:
+    graph, many = g.Graph("test", 1e-3, 0), [f"r{k}" for k in range(3 * FEW)]
+    graph.add("source", g.Constant(size=1, value=(1.0,)))
+    for name in many:
+        graph.add(name, g.Sum(size=1))
+        graph.connect("source", name)
+    copied = graph.copy()
+    copied.remove(many[1])
+    copied.disconnect("source", many[0])
+    copied.connect("source", many[0])
+    assert [name for name, _ in copied.readers("source")] == [*many[2:], many[0]]
+    assert [name for name, _ in graph.readers("source")] == many
+    copied.remove("source")
+    assert all(copied.inputs(name) == [] for name in copied)
+
+
+def test_a_place_between_others_is_taken() -> None:
+    graph = _model()
+    graph.connect("c", "sum", place=(2, 1))
+    graph.connect("c", "sum", place=(2, 0))
+    assert graph.inputs("sum") == ["b", "a", "c", "c", "b", "loop"]
+    assert sorted(graph.ends("c")) == [("sum", "x", (2, 0)), ("sum", "x", (2, 1))]
