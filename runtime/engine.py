@@ -21,10 +21,11 @@ from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
 from spike_runtime.eager import loop
+from spike_runtime.kept import PYTHON
 from spike_runtime.loop import loop_of
 from spike_runtime.manifest import Manifest, Partition, check_files
 from spike_runtime.ops.record import event_capacity, events_of
-from spike_runtime.python import explained, functions
+from spike_runtime.python import Loaded, explained
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import COLUMNS, PROGRESS
@@ -84,7 +85,8 @@ class Engine:
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
         self._program = folder / part.program
-        self._loaded = Calls(functions(manifest, folder, part.python)) if part.python and not calls else None
+        self._python = Loaded(manifest, folder, part.python) if part.python and not calls else None
+        self._loaded = Calls(self._python.functions) if self._python else None
         calls = calls or self._loaded
         if calls and calls.bind(self.constants, self.state):
             self.constants["callback"] = calls.address
@@ -214,7 +216,7 @@ class Engine:
         program, which workers do not have.
         """
         if self._loaded:
-            self._loaded.functions = ()
+            self._loaded.functions, self._python = (), None
             gc.collect()
 
     @property
@@ -239,11 +241,23 @@ class Engine:
         assert self._past is not None
         return self._kept or kept.portable(self.constants, self.state, self._past, self._last)
 
-    def adopt(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
-        """Go on after `step` from a state as `portable` gives it.
+    def python(self) -> bytes:
+        """The state of the Python functions that the program calls, none where it calls none.
 
-        All partitions must have done so before one begins.
+        Raises `spike_runtime.python.UnsavedError` where it cannot be kept.
         """
+        return self._python.state() if self._python else b""
+
+    def adopt(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Go on after `step` from a state as `portable` gives it, with that of `python` as bytes.
+
+        All partitions must have done so before one begins.  Raises `ManifestError` where the state of Python
+        cannot be loaded.
+        """
+        arrays = dict(arrays)
+        if (python := arrays.pop(PYTHON, None)) is not None and self._python and self._loaded:
+            self._python.restore(python.tobytes())
+            self._loaded.functions = self._python.functions
         kept.adopt(self.constants, self.state, arrays, step)
         past = arrays.get("sums", self.state["sums"][None])
         kept.send_again(self.segment, self.constants, self.state, past, step)

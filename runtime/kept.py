@@ -24,6 +24,11 @@ Words = NDArray[np.int64]
 _LEFT_OUT = ("status", "own", "synapses_arriving", "sums")
 
 
+# What was recorded, and what a call of Python takes and gives in one step.
+_BUFFERS = ("record_", "events_", "host_")
+# Beside the arrays of a partition, the state of the Python functions that it calls, as bytes.
+PYTHON = "python"
+
 # A NaN for numbers that are not known. Arithmetic makes NaN of other bits: these are values like others.
 _UNKNOWN: dict[str, np.unsignedinteger[Any]] = {
     "float32": np.uint32(0x7FC5504B),
@@ -48,7 +53,7 @@ def portable(constants: Arrays, state: Arrays, past: Sequence[Words], step: int)
     kept = {
         name: array[orders[name]] if name in orders else array.copy()
         for name, array in state.items()
-        if name not in _LEFT_OUT and not name.startswith(("record_", "events_"))
+        if name not in _LEFT_OUT and not name.startswith(_BUFFERS)
     }
     if "sums" in state:
         kept["sums"] = np.array(past)

@@ -110,8 +110,8 @@ def run(
     saved = Path(save_state) if save_state is not None else None
     if saved:
         statefile.check_place(saved, overwrite)
-    whole = saved is not None or load_state is not None
-    places = statemap.load(model, path.parent, whole) if whole or load_weights is not None else None
+    needed = saved is not None or load_state is not None or load_weights is not None
+    places = statemap.load(model, path.parent) if needed else None
     first = statefile.begin(places, load_state, load_weights) if places else Begin()
     seed = first.noise if seed is None else seed
     plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, places)
@@ -152,6 +152,9 @@ def _save_state(plan: Plan, supervisor: Supervisor, record: RunFile, path: Path)
     assert plan.places
     if any(worker.state != "done" for worker in supervisor.workers):
         cause = f"the run was interrupted when it was complete; its state was not saved to {path}"
+        raise RunFailedError(cause, None, open_run(plan.folder))
+    if supervisor.unsaved:
+        cause = f"the run is complete, but its state could not be saved to {path}: {supervisor.unsaved}"
         raise RunFailedError(cause, None, open_run(plan.folder))
     parts = [supervisor.arrays.of[p.index] for p in plan.manifest.partitions]
     try:

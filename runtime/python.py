@@ -1,17 +1,20 @@
 """Python of a model that programs call in a run: kept beside them in a pickle, loaded where it is called.
 
 The compiler writes the pickle where a Nengo model holds Python that cannot be compiled.  It is the user's own
-code, found by the manifest and checked against its SHA-256 before it is loaded, like every program.
+code, found by the manifest and checked against its SHA-256 before it is loaded, like every program.  A saved
+state of such a model holds a pickle too, of the functions as they were then.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spike_runtime.calls import Call
 from spike_runtime.manifest import Manifest, ManifestError, Python
@@ -20,37 +23,94 @@ from spike_runtime.manifest import Manifest, ManifestError, Python
 OWN_FRAMES = 2
 
 
+class UnsavedError(Exception):
+    """The state of Python cannot be saved; the message says of what, and why."""
+
+
+class Begun(Protocol):
+    """Functions on memory of their own."""
+
+    def functions(self) -> Mapping[str, Call]:
+        """The functions, by the names in `Manifest.calls`, as they are now."""
+
+    def state(self) -> bytes:
+        """All that they need to go on from here; raises `UnsavedError`."""
+
+    def restore(self, data: bytes) -> None:
+        """Go on from there; raises `ValueError` where the state is of other functions."""
+
+
 class Recipe(Protocol):
     """What the pickle holds."""
 
-    def functions(self) -> Mapping[str, Call]:
-        """Functions that begin anew, by the names in `Manifest.calls`."""
+    def begin(self) -> Begun:
+        """Functions that begin anew."""
 
 
-def functions(manifest: Manifest, folder: Path, python: Python) -> Sequence[Call]:
-    """The functions that programs call, by number.
+class Loaded:
+    """The functions that programs call."""
 
-    Raises `ManifestError` where they have changed, need a module that is not installed, or cannot be made.
-    """
-    try:
+    def __init__(self, manifest: Manifest, folder: Path, python: Python) -> None:
+        """Raises `ManifestError` where they have changed, need a module that is not installed, or cannot be
+        made.
+        """
         data = (folder / python.file).read_bytes()
         if hashlib.sha256(data).hexdigest() != python.sha256:  # of what is loaded, not of what was there
             path = folder / python.file
             raise ManifestError(
                 f"{path} was changed after it was compiled (checksum); compile the model again"
             )
-        recipe: Recipe = pickle.loads(data)
-        made = recipe.functions()
-    except ManifestError:
-        raise
+        self._names = manifest.calls
+        with _running("the Python that the model calls cannot be loaded"):
+            recipe: Recipe = loads(data)
+            self._begun = recipe.begin()
+            self._made = self._begun.functions()
+
+    @property
+    def functions(self) -> Sequence[Call]:
+        """The functions by number."""
+        return [self._made[name] for name in self._names]
+
+    def state(self) -> bytes:
+        """What they need to go on from here; raises `UnsavedError`."""
+        return self._begun.state()
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a state.  Raises `ManifestError` where that cannot be."""
+        with _running("the saved state of what the model runs in Python cannot be loaded"):
+            self._begun.restore(data)
+            self._made = self._begun.functions()
+
+
+def loads(data: bytes, memory: Sequence[Any] = ()) -> Any:
+    """What `data` is the pickle of; `memory`: what it holds by number (see `spikec.keeping`).
+
+    It is code of the user, so whoever calls this knows where it comes from.  Raises whatever that raises.
+    """
+    return _Unpickler(io.BytesIO(data), memory).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, memory: Sequence[Any]) -> None:
+        super().__init__(file)
+        self._memory = memory
+
+    def persistent_load(self, number: int) -> Any:
+        return self._memory[number]
+
+
+@contextmanager
+def _running(what: str) -> Iterator[None]:
+    """Reading a pickle runs code of the user, which may raise anything."""
+    try:
+        yield
     except ImportError as error:
         raise ManifestError(
             f"the model calls Python that needs what is not installed here: {error}"
         ) from None
-    except Exception as error:  # reading a pickle runs code of the user, which may raise anything
+    except Exception as error:
         text = "".join(traceback.format_exception(error))
-        raise ManifestError(f"the Python that the model calls cannot be loaded:\n{text}") from None
-    return [made[name] for name in manifest.calls]
+        raise ManifestError(f"{what}:\n{text}") from None
 
 
 def explained(error: BaseException | None, step: int, dt: float) -> str:

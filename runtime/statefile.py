@@ -1,7 +1,8 @@
 """Files that hold the state of a model, so that another run goes on from it: NumPy's `.npz`.
 
 The arrays are those of `statemap`, by their keys, such as "weights/a->b.weights"; numpy.load opens them.
-Beside them lies `about`: JSON that says of which model they are, after how many steps, and their shapes.
+Beside them lies `about`: JSON that says of which model they are, after how many steps, and their shapes; and
+`python`, a pickle, where the model calls Python functions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime.kept import is_unknown, unknown
+from spike_runtime.kept import PYTHON, is_unknown, unknown
+from spike_runtime.manifest import Manifest
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
@@ -31,7 +33,11 @@ _LISTED = 5  # differences that are told one by one
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """The state of a model after `step`.  `noise`: the seed of its noise, which `seed` is not always."""
+    """The state of a model after `step`.
+
+    noise: the seed of its noise, which `seed` is not always.  python: SHA-256 of the Python that its programs
+    call (see `spike_runtime.python`), "" where they call none; pickled: the state of that.
+    """
 
     model: str
     seed: int
@@ -41,6 +47,8 @@ class Saved:
     step: int
     shapes: dict[str, tuple[int, ...]]
     arrays: Arrays = field(repr=False)
+    python: str = ""
+    pickled: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +72,12 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
     if state:
         saved = load(Path(state))
         _check(saved, places, places.entries, Path(state))
-        return Begin(saved.step, places.scatter(saved.arrays, saved.step), saved.noise)
+        _check_python(saved, places.manifest, Path(state))
+        parts = places.scatter(saved.arrays, saved.step)
+        for arrays, partition in zip(parts, places.manifest.partitions, strict=True):
+            if partition.python:
+                arrays[PYTHON] = np.frombuffer(saved.pickled, np.uint8)
+        return Begin(saved.step, parts, saved.noise)
     if weights:
         saved = load(Path(weights))
         learned = [entry for entry in places.entries if entry.kind in ("weights", "inverse")]
@@ -103,19 +116,31 @@ def of(places: StateMap, parts: list[Arrays], noise: int, step: int) -> Saved:
     about = places.manifest
     shapes = {entry.key: entry.shape for entry in places.entries}
     arrays = places.gather(parts)
-    return Saved(about.model, about.seed, noise, about.dt, about.precision, step, shapes, arrays)
+    pickled = b"".join(part[PYTHON].tobytes() for part in parts if PYTHON in part)
+    return Saved(
+        about.model, about.seed, noise, about.dt, about.precision, step, shapes, arrays,
+        python_of(about), pickled,
+    )  # fmt: skip
+
+
+def python_of(manifest: Manifest) -> str:
+    """SHA-256 of the Python that a compiled model calls, "" where it calls none."""
+    return next((part.python.sha256 for part in manifest.partitions if part.python), "")
 
 
 def save(path: Path, saved: Saved) -> None:
     """Write the file, which appears when it is whole.  Raises `OSError`."""
-    about = {f.name: getattr(saved, f.name) for f in fields(saved) if f.name != "arrays"} | {"format": FORMAT}
+    apart = ("arrays", "pickled")
+    about = {f.name: getattr(saved, f.name) for f in fields(saved) if f.name not in apart}
+    about |= {"format": FORMAT}
+    others = {PYTHON: np.frombuffer(saved.pickled, np.uint8)} if saved.python else {}
     path = path.absolute()
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             # Names come with "file" and the like as they may: not as keyword arguments.
             with zipfile.ZipFile(file, "w") as archive:
-                for name, array in {ABOUT: np.array(json.dumps(about)), **saved.arrays}.items():
+                for name, array in {ABOUT: np.array(json.dumps(about)), **others, **saved.arrays}.items():
                     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
             file.flush()
@@ -149,7 +174,8 @@ def load(path: Path) -> Saved:
         if about.pop("format") != FORMAT:
             raise RunError(f"{path} was written by another version of Spike; save the state again")
         about["shapes"] = {key: tuple(shape) for key, shape in about["shapes"].items()}
-        saved = Saved(**about, arrays=arrays)
+        pickled = arrays.pop(PYTHON).tobytes() if about.get("python") else b""
+        saved = Saved(**about, arrays=arrays, pickled=pickled)
         _check_arrays(saved)
     except MemoryError:
         raise RunError(f"{path} does not fit the memory that is free") from None
@@ -209,6 +235,22 @@ def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) 
         remedy = "compile the model that it is of, or take what was learned alone with --load-weights"
         lines = [f"{path} is not of this model; {remedy}", *different[:_LISTED], *more]
         raise RunError("\n  ".join(lines))
+
+
+def _check_python(saved: Saved, model: Manifest, path: Path) -> None:
+    """Raises `RunError` where the functions that a model calls are not those that its state is of."""
+    here = python_of(model)
+    if saved.python == here:
+        return
+    if not saved.python or not here:
+        which = "the file" if saved.python else "the model"
+        what = f"only {which} has functions, processes or neurons that run in Python"
+    else:
+        what = "the Python that the model calls was another when it was saved"
+    raise RunError(
+        f"{path} is not of this model: {what}; compile the model as it was, or take what was learned alone "
+        "with --load-weights"
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -30,19 +30,20 @@ from numpy.typing import NDArray
 from spike_runtime import manifest as mf
 from spike_runtime.kept import unknown
 from spike_runtime.manifest import Manifest, ManifestError
-from spike_runtime.runfile import RunError
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An array of the model.  `exponent`: of an exact sum, its numbers are multiples of 2 ** -exponent."""
+    """An array of the model.  `exponent`: of an exact sum, its numbers are multiples of 2 ** -exponent, or
+    those whose `BITS` it holds.
+    """
 
     kind: str
     name: str
     shape: tuple[int, ...]
-    exponent: int | None = None
+    exponent: int | str | None = None
 
     @property
     def key(self) -> str:
@@ -115,7 +116,8 @@ class StateMap:
         """As `spike_runtime.ops.signals.Decode` does."""
         exponent = self.entries[entry].exponent
         assert exponent is not None
-        return (total * 2.0**-exponent).astype(self.manifest.precision)
+        numbers = total.view(np.float64) if isinstance(exponent, str) else total * 2.0**-exponent
+        return numbers.astype(self.manifest.precision)
 
     def _spikes(self, number: int, parts: Sequence[Arrays]) -> NDArray[np.int64]:
         """All spikes of a list: each partition knows those of its own neurons."""
@@ -220,23 +222,16 @@ def _collect(flat: dict[int, NDArray[Any]], share: Share, arrays: Arrays) -> Non
             flat[refractory][there : there + count] = np.maximum(-membrane, 0)
 
 
-def _whole(values: NDArray[Any], exponent: int) -> NDArray[np.int64]:
-    """The whole numbers that are decoded to `values`; 0 where these are NaN."""
+def _whole(values: NDArray[Any], exponent: int | str) -> NDArray[np.int64]:
+    """The whole numbers that are decoded to `values`; 0 where these are NaN, and are no bits."""
+    if isinstance(exponent, str):
+        return values.astype(np.float64).view(np.int64)
     return np.rint(np.ldexp(np.nan_to_num(values.astype(np.float64)), exponent)).astype(np.int64)
 
 
-def load(manifest: Manifest, folder: Path, whole: bool = True) -> StateMap:
-    """The map of a compiled model.
-
-    Raises `RunError` where its state cannot be saved, `ManifestError` where the map is damaged.  Not `whole`:
-    the learned weights alone are asked for.
-    """
+def load(manifest: Manifest, folder: Path) -> StateMap:
+    """The map of a compiled model.  Raises `ManifestError` where it is damaged."""
     path = folder / mf.STATE
-    if whole and manifest.calls:
-        raise RunError(
-            "the model calls Python functions, whose state cannot be saved or loaded (spikec inspect lists "
-            "them); --load-weights takes learned weights alone, from a state of a model without them"
-        )
     if not path.is_file():
         raise ManifestError(f"{path} is missing; compile the model again")
     if mf.sha256(path) != manifest.state:

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def portable(self) -> dict[str, NDArray[Any]]:
         """The state after the last step (see `kept`)."""
 
+    def python(self) -> bytes:
+        """The state of the Python functions that it calls, if any."""
+
     def adopt(self, arrays: dict[str, NDArray[Any]], step: int) -> None:
         """Go on after `step`, from a state."""
 

@@ -115,6 +115,7 @@ class Supervisor:
     recorder: Recorder | None = None
     times: dict[int, Times] = field(default_factory=dict)
     arrays: frames.Arrays = field(default_factory=frames.Arrays)  # of the state, at the end
+    unsaved: str = ""  # why there is none
     _kills: int = field(default_factory=crew.kernel_kills)
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
@@ -276,6 +277,8 @@ class Supervisor:
             self.times |= dict(zip(worker.partitions, found, strict=True))
         elif frame.kind == "array":
             self.arrays.take(frame)
+        elif frame.kind == "unsaved":
+            self.unsaved = values["cause"]
         elif frame.kind == "failed":
             self._refuse(worker, values["reason"], values["cause"], values["partition"])
         else:

@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import frames, manifest
 from spike_runtime.job import Job
+from spike_runtime.kept import PYTHON
 from spike_runtime.outbox import Outbox
+from spike_runtime.python import UnsavedError
 from spike_runtime.steps import Engine, Steps
 from spike_runtime.wires import segment as shared
 from spike_runtime.wires.layout import SegmentLayout, segment_layout
@@ -167,8 +169,18 @@ class _Worker:
                 raise pump.failure
         if job.save and steps.done >= job.steps:
             for partition, engine in zip(job.partitions, engines, strict=True):
-                for name, array in engine.portable().items():
-                    frames.send_array(partial(frames.send, self._channel), partition, name, array)
+                self._save(partition, engine)
+
+    def _save(self, partition: int, engine: Engine) -> None:
+        """Hand over the state of a partition."""
+        arrays = engine.portable()
+        try:
+            if python := engine.python():
+                arrays[PYTHON] = np.frombuffer(python, np.uint8)
+        except UnsavedError as error:
+            frames.send(self._channel, "unsaved", cause=str(error))
+        for name, array in arrays.items():
+            frames.send_array(partial(frames.send, self._channel), partition, name, array)
 
     def _expect(self, kind: str) -> frames.Frame:
         """Wait for the supervisor's next order, which must be `kind`."""

@@ -37,7 +37,7 @@ LAYERS = {
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state program.emit dump",
-    "whole": "pipeline sessions",
+    "whole": "pipeline keeping sessions",
     "Nengo": "nengo.*",
     "networks": "network.*",
     "people": "models views.* api console cli",
@@ -56,7 +56,7 @@ ONLY_IN = {
     "pytensor": "spike_runtime.loop spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
     "spike_runtime.eager",
     "nengo": "spikec.nengo spikec.nengo.*",
-    "cloudpickle": "spikec.nengo.pickling",
+    "cloudpickle": "spikec.keeping",
 }
 # The compiler knows the manifest; its thin layers for people also know runs.
 EDGES = {
@@ -64,6 +64,7 @@ EDGES = {
     "spike_runtime.hosts": "spikec.planning.sites",
     "spike_runtime.session": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
+    "spike_runtime.python": "spikec.nengo.calls",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
@@ -79,7 +80,7 @@ MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join spi
 # Python of the user's own model, whose checksum was compared.
 MAY_UNPICKLE = "spike_runtime.python"
 # Writes that pickle, and loads none: all that it may name of the module `pickle` is the class that writes.
-MAY_PICKLE = "spikec.nengo.pickling"
+MAY_PICKLE = "spikec.keeping"
 PROGRAMS_IMPORT = ("import numpy as np", "import pytensor.tensor as pt", "from spike_runtime.ops import ")
 MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 60
 

@@ -11,7 +11,6 @@ import pytest
 from compiled_nengo import MODEL, NAMES, TIME, assert_same, command, model_folder, refusal, simulated
 from spike_runtime import cli as run_cli
 from spike_runtime.launch import RunFailedError
-from spike_runtime.runfile import RunError
 
 import spikec
 
@@ -102,12 +101,6 @@ def test_changed_python_is_refused(folder: Path) -> None:
     result = command(run_cli.main, compiled.folder, "--time", "10ms", "-q")
     assert result.exit_code == 2
     assert "calls.pickle was changed after it was compiled (checksum)" in result.stderr
-
-
-def test_state_of_python_cannot_be_saved(folder: Path) -> None:
-    compiled = spikec.compile("model.py", 1, folder / "out")
-    with pytest.raises(RunError, match="calls Python functions, whose state cannot be saved"):
-        compiled.run("10ms", save_state="state")
 
 
 def test_without_nengo_a_run_says_so(folder: Path, commands: dict[str, str]) -> None:

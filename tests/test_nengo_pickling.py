@@ -85,7 +85,7 @@ def test_classes_of_one_factory_stay_apart() -> None:
 def test_classes_of_two_models_with_one_name_stay_apart() -> None:
     write(FACTORY)
     write(FACTORY.replace("k *", "10 * k *"), "other/model.py")
-    both = [pickle.loads(kept(f"{of}model.py:net", f"{of}out")).functions() for of in ("", "other/")]
+    both = [pickle.loads(kept(f"{of}model.py:net", f"{of}out")).begin().functions() for of in ("", "other/")]
     assert [made["host.0"](1, np.zeros(0)).tolist() for made in both] == [[1.0, 2.0], [10.0, 20.0]]
 
 
@@ -201,10 +201,10 @@ def test_what_is_loaded_is_what_was_checked() -> None:
     (part,) = [part for part in loaded.partitions if part.python]
     assert part.python is not None
     path = compiled.folder / part.python.file
-    assert len(python.functions(loaded, compiled.folder, part.python)) == 1
+    assert len(python.Loaded(loaded, compiled.folder, part.python).functions) == 1
     path.write_bytes(path.read_bytes() + b".")
     with pytest.raises(ManifestError, match="was changed after it was compiled"):
-        python.functions(loaded, compiled.folder, part.python)
+        python.Loaded(loaded, compiled.folder, part.python)
 
 
 LAB = "class Lab:\n    @property\n    def net(self):\n        raise ValueError('no')\nlab = Lab()\n"

@@ -129,26 +129,6 @@ def test_noise_goes_on_with_the_seed_that_it_had(tmp_path: Path) -> None:
         compiled.run("25ms", tmp_path / "more", load_state=state)
 
 
-PYTHON = """
-import nengo
-
-seen = []
-with nengo.Network(seed=3) as net:
-    count = nengo.Node(lambda t: seen.append(t) or len(seen))
-    a = nengo.Ensemble(30, dimensions=1)
-    nengo.Connection(count, a)
-    nengo.Probe(a)
-"""
-
-
-@pytest.mark.usefixtures("reference_host")
-def test_the_state_of_python_cannot_be_saved(tmp_path: Path) -> None:
-    (tmp_path / "model.py").write_text(PYTHON)
-    compiled = spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out")
-    message = "the model calls Python functions, whose state cannot be saved or loaded"
-    assert refused(compiled, tmp_path, save_state=tmp_path / "state.npz").startswith(message)
-
-
 NENGO_LEARNER = """
 import nengo
 

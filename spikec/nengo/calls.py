@@ -1,14 +1,17 @@
 """Host calls: Nengo's operators that run as Nengo made them, on Nengo's own memory, once in every step.
 
 A session runs them in its own process; in a compiled model they are kept as a `Recipe`, in a pickle.  Whoever
-loads that needs this file and Nengo, and nothing else of the compiler.
+loads that needs this file, `keeping` and Nengo, and nothing else of the compiler.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -18,6 +21,9 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.rc import rc
 from numpy.typing import NDArray
+from spike_runtime.python import UnsavedError, loads
+
+from spikec.keeping import Own, bytes_of, is_of_folder
 
 Array: TypeAlias = NDArray[np.float64]
 Step: TypeAlias = Callable[[], None]
@@ -112,6 +118,82 @@ class Clock:
     dt: float
 
 
+@dataclass(eq=False)
+class Begun:
+    """Calls on memory of their own: the functions of a run.
+
+    host: the operators that they run, in the order of Nengo's steps; steps: what runs each; said: each in
+    words; own: whose code is the user's; modules: whether what their modules hold is part of the state.
+    """
+
+    calls: Sequence[Call]
+    host: Sequence[Operator]
+    clock: Clock
+    signals: SignalDict
+    steps: dict[Operator, Step]
+    said: Callable[[Operator], str]
+    own: Own
+    modules: bool
+
+    def functions(self) -> dict[str, HostFunction]:
+        """The functions of all calls, by their names in the graph."""
+        made = (call.function(self.clock, self.signals, self.steps) for call in self.calls)
+        return {f"host.{k}": function for k, function in enumerate(made)}
+
+    def state(self) -> bytes:
+        """What the functions need to go on as they would from here: all that they hold, with their code.
+
+        Raises `UnsavedError` that names what cannot be kept.
+        """
+        memory = self._memory()
+        values = [array.copy() if _changes(array) else None for array in memory]
+        modules = {name: m for name, m in list(sys.modules.items()) if self.modules and self.own(vars(m))}
+        everything = values, [self.steps[op] for op in self.host], modules
+        try:
+            return self._kind() + bytes_of(everything, self.own, memory, self.modules)
+        except Exception as error:  # whatever an object raises when it is asked for its state
+            raise UnsavedError(self._refused(memory, error)) from error
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a state: its objects take the place of those that are; memory stays where it is.
+
+        Raises `ValueError` where it is of other operators.
+        """
+        kind = self._kind()
+        if data[: len(kind)] != kind:
+            raise ValueError("it is of other functions, processes or neurons")
+        memory = self._memory()
+        values, steps, modules = loads(data[len(kind) :], memory)
+        for array, value in zip(memory, values, strict=True):
+            if value is not None:
+                array[...] = value
+        self.steps |= dict(zip(self.host, steps, strict=True))
+        sys.modules.update(modules)
+
+    def _memory(self) -> list[Any]:
+        """What operators share: of every signal that they use, in a fixed order."""
+        bases = dict.fromkeys(s.base for op in self.host for s in op.all_signals)
+        return [self.signals[s] for s in (self.clock.step, self.clock.time, *bases)]
+
+    def _kind(self) -> bytes:
+        """What tells these operators from others."""
+        kinds = [(type(op).__qualname__, [s.shape for s in op.all_signals]) for op in self.host]
+        return hashlib.sha256(repr(kinds).encode()).digest()
+
+    def _refused(self, memory: Sequence[Any], error: Exception) -> str:
+        for op in self.host:
+            try:
+                bytes_of(self.steps[op], self.own, memory, self.modules)
+            except Exception as found:  # as above
+                return f"{self.said(op)} cannot be kept: {found}"
+        return f"what the model runs in Python cannot be kept: {error}"
+
+
+def _changes(array: Any) -> bool:
+    """Whether something of Nengo's memory changes from step to step."""
+    return isinstance(array, np.ndarray) and array.flags.writeable
+
+
 def begun(
     calls: Sequence[Call],
     order: Sequence[Operator],
@@ -119,12 +201,15 @@ def begun(
     clock: Clock,
     signals: SignalDict,
     seed: int,
-) -> dict[str, HostFunction]:
-    """The functions of all calls, by their names in the graph, on memory as it is at first.
+    said: Callable[[Operator], str],
+    own: Own,
+    modules: bool,
+) -> Begun:
+    """The calls on memory as it is at first.
 
     order: the operators of `host` in the order of Nengo's steps, and all processes.  Step functions are made
     in this order, and each process draws its seed from random numbers by `seed`, as in Nengo's simulator
-    (without its optimizer, which changes that order).
+    (without its optimizer, which changes that order).  For the rest see `Begun`.
     """
     for signal in signals:
         signals.reset(signal)
@@ -135,28 +220,30 @@ def begun(
             steps[op] = op.make_step(signals, clock.dt, rng)
         elif isinstance(op, SimProcess):
             op.process.get_rng(rng)
-    return {f"host.{k}": call.function(clock, signals, steps) for k, call in enumerate(calls)}
+    return Begun(calls, tuple(steps), clock, signals, steps, said, own, modules)
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """All that the calls of a compiled model need.
 
-    `order`, `host`, `clock`, `seed`: see `begun`.  `bits`: the precision of Nengo.  `folder`: that of the
-    model's file.  `modules`: those of the folder that functions import when they are called.
+    `order`, `host`, `clock`, `seed`: see `begun`.  `said`: those of `host` in words.  `bits`: the precision
+    of Nengo.  `folder`: that of the model's file.  `modules`: those of the folder that functions import when
+    they are called.
     """
 
     calls: tuple[Call, ...]
     order: tuple[Operator, ...]
     host: tuple[Operator, ...]
+    said: tuple[str, ...]
     clock: Clock
     seed: int
     bits: int
     folder: str
     modules: Mapping[str, ModuleType] = field(default_factory=dict)
 
-    def functions(self) -> dict[str, HostFunction]:
-        """The functions, by their names; they begin at the first step."""
+    def begin(self) -> Begun:
+        """The calls, before the first step."""
         for name, module in self.modules.items():
             sys.modules.setdefault(name, module)
         if self.folder not in sys.path:
@@ -169,12 +256,10 @@ class Recipe:
         for signal in (self.clock.step, self.clock.time, *used):
             if signal not in signals:
                 signals.init(signal)
-        return begun(self.calls, self.order, frozenset(self.host), self.clock, signals, self.seed)
-
-
-def itself(module: ModuleType) -> ModuleType:
-    """A module, to be filled with what it holds."""
-    return module
+        said = dict(zip(self.host, self.said, strict=True)).__getitem__
+        own = partial(is_of_folder, folder=Path(self.folder))
+        host = frozenset(self.host)
+        return begun(self.calls, self.order, host, self.clock, signals, self.seed, said, own, modules=True)
 
 
 def _slices(arrays: Sequence[NDArray[Any]]) -> list[tuple[NDArray[Any], int, int]]:

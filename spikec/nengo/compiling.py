@@ -79,7 +79,7 @@ def compilable(
         calls = tuple(words.of_call(call) for call in made.host_calls)
         python = None
         if made.host_calls and solved:
-            python = Python(pickled(_recipe(file, made, bits), file, words), calls)
+            python = Python(pickled(_recipe(file, made, words, bits), file, words), calls)
     return Compilable(made.graph, "float64" if bits == 64 else "float32", python, calls, tuple(notes))
 
 
@@ -132,18 +132,19 @@ def _check_intervals(model: Model, given: Mapping[Any, str]) -> None:
         raise ModelError(mistakes)
 
 
-def _recipe(file: NetworkFile, made: Converted, bits: int) -> Recipe:
+def _recipe(file: NetworkFile, made: Converted, words: Words, bits: int) -> Recipe:
     """What host calls run: all processes are in it, for each draws a seed before the next is made."""
     order = tuple(op for op in made.order if op in made.host or _draws(op))
-    folder = str(file.path.resolve().parent)
+    folder = str(file.folder)
     seed = file.network.seed + 1
+    host = tuple(op for op in order if op in made.host)
+    said = tuple(words.of(op) for op in host)
     # Names that Nengo gives hold addresses, which are others in every process.
     for op in order:
         op.tag = None
         for signal in op.all_signals:
             signal._name = signal.base._name = ""
-    host = tuple(op for op in order if op in made.host)
-    return Recipe(made.host_calls, order, host, made.clock, seed, bits, folder)
+    return Recipe(made.host_calls, order, host, said, made.clock, seed, bits, folder)
 
 
 def _draws(op: Any) -> bool:

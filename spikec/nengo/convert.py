@@ -17,8 +17,9 @@ from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
 from spikec import graph as g
+from spikec.keeping import is_of_user
 from spikec.nengo import hosts, weights
-from spikec.nengo.calls import Call, Clock, HostFunction, Watch, begun
+from spikec.nengo.calls import Begun, Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms, picks
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
@@ -27,6 +28,7 @@ from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
 from spikec.nengo.values import Values
+from spikec.nengo.words import Words
 from spikec.tracing.functions import Traced
 from spikec.tracing.purity import Captured
 from spikec.verify import circles
@@ -45,7 +47,7 @@ class Converted:
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
     do something, in the order of Nengo's steps.  sides: what each is in the graph.  seeded: whether the graph
     holds random numbers drawn with the simulator's seed.  host_calls, host: the calls, and all operators that
-    they run.
+    they run.  begun: the calls as they run now, once there was a `start`.
     """
 
     graph: g.Graph
@@ -65,6 +67,7 @@ class Converted:
     host: frozenset[Operator] = field(repr=False)
     _model: Model = field(repr=False)
     _captured: tuple[Captured, ...] = field(repr=False)
+    begun: Begun | None = field(default=None, repr=False)
 
     @property
     def clock(self) -> Clock:
@@ -84,7 +87,11 @@ class Converted:
 
     def start(self, seed: int) -> None:
         """Begin again: memory as it was at first, new step functions, with random numbers by `seed`."""
-        self.calls |= begun(self.host_calls, self.order, self.host, self.clock, self.signals, seed)
+        said = lambda op: Words(self._model, {}).of(op)  # noqa: E731
+        self.begun = begun(
+            self.host_calls, self.order, self.host, self.clock, self.signals, seed, said, is_of_user, False
+        )
+        self.calls |= self.begun.functions()
         for kept in self.recorded.values():
             kept.clear()
 

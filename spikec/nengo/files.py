@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import inspect
 import sys
-import sysconfig
 import tokenize
 import traceback
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ import nengo
 from nengo.exceptions import NengoException
 
 from spikec.errors import Diagnostic, ModelError, Span, model_error
+from spikec.keeping import is_of_folder
 from spikec.records import dataclass
 
 
@@ -40,6 +40,11 @@ class NetworkFile:
     def model(self) -> str:
         """The name of the file, without its suffix."""
         return self.path.stem
+
+    @property
+    def folder(self) -> Path:
+        """That of the file."""
+        return self.path.resolve().parent
 
 
 def read_network(file: str, name: str = "") -> NetworkFile:
@@ -66,11 +71,6 @@ def read_network(file: str, name: str = "") -> NetworkFile:
 
 # ------------------------------------------------------------------------------------------- executing
 
-# Where a model lies beside the sources of these, they are libraries all the same.
-LIBRARIES = ("spikec", "spike_runtime", "nengo")
-INSTALLED = {
-    Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-}
 # The last file, and what it brought with it of its folder, by name.
 _brought: dict[str, ModuleType] = {}
 
@@ -137,20 +137,8 @@ def running(path: Path, source: str, so: str = "there is no network to compile")
     finally:
         sys.argv = arguments
         new = {name: module for name, module in list(sys.modules.items()) if name not in before}
-        _brought.update((name, it) for name, it in new.items() if is_of_folder(vars(it), path))
-
-
-def is_of_folder(names: Mapping[str, Any], path: Path) -> bool:
-    """Whether a module with these global names is of the folder of a file, and not installed there."""
-    file = names.get("__file__")
-    if not isinstance(file, str) or names["__name__"].partition(".")[0] in LIBRARIES:
-        return False
-    folder = path.resolve().parent
-    inside = Path(file).resolve()
-    if folder not in inside.parents or {"site-packages", "dist-packages"} & set(inside.parts):
-        return False
-    # A folder that holds Python itself, such as a home, has its libraries in it.
-    return not any(root in inside.parents and root not in (folder, *folder.parents) for root in INSTALLED)
+        folder = path.resolve().parent
+        _brought.update((name, it) for name, it in new.items() if is_of_folder(vars(it), folder))
 
 
 def _not_python(path: Path, source: str, error: SyntaxError | ValueError) -> ModelError:

@@ -20,6 +20,8 @@ from spikec.program import layout as la
 from spikec.program.membranes import APART, MEMBRANE
 from spikec.program.stages import Ints
 
+# In place of the exponent of a sum whose whole numbers are the bits of float64 numbers.
+BITS = "bits"
 # Of an array: what it is the state of, and the name of that.
 Key = tuple[str, str]
 
@@ -59,8 +61,8 @@ class _Found:
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
-        # Shape and, of exact sums, exponent.
-        self.arrays: dict[Key, tuple[list[int], int | None]] = {}
+        # Shape and, of exact sums, exponent, or `BITS`.
+        self.arrays: dict[Key, tuple[list[int], int | str | None]] = {}
         # By partition and array of it: (key, first of the model's array, first here, how many).
         self.runs: list[dict[str, list[tuple[Any, ...]]]] = []
         # Of numbers that stand for several variables: (keys, (first of each, first here, how many)).
@@ -86,6 +88,10 @@ class _Found:
                 self._lists(stage)
             elif isinstance(stage, la.Learning):
                 self._learned(layout, stage)
+            elif isinstance(stage, la.HostCalls):
+                for name in layout.sum_rows:
+                    if isinstance(self.graph.op(name), g.HostValue):
+                        self._sum(layout, name)
         self._vector("carried", "signal", layout.held.carried)
 
     def _put(self, array: str, key: Key, shape: Sequence[int], first: int, places: Ints) -> None:
@@ -100,7 +106,7 @@ class _Found:
         key: Key,
         shape: Sequence[int],
         run: tuple[int, int, int],
-        exponent: int | None = None,
+        exponent: int | str | None = None,
     ) -> None:
         """As `_put`, for numbers that stand in one piece in both: first there, first here, how many."""
         self.arrays[key] = (list(shape), exponent)
@@ -177,7 +183,8 @@ class _Found:
         self.sums.add(name)
         if any(pl.reads_after(self.graph, reader) for reader, _ in self.graph.readers(name)):
             op, first = self.graph.op(name), layout.sum_rows[name]
-            self._put_run("sums", ("signal", name), (op.size,), (0, first, op.size), op.exponent)
+            exponent = BITS if isinstance(op, g.HostValue) else op.exponent
+            self._put_run("sums", ("signal", name), (op.size,), (0, first, op.size), exponent)
 
     def _spikes(self, name: str, atom: g.Atom, layout: la.Layout) -> None:
         lists = next(stage for stage in layout.cells if isinstance(stage, la.SpikeLists))

@@ -37,6 +37,7 @@ def contents(path: Path) -> dict[str, Any]:
         "precision": saved.precision,
         "seed": saved.seed,
         "seed_of_noise": saved.noise,
+        "python_bytes": len(saved.pickled),
         "arrays": [_array(saved, key) for key in sorted(saved.arrays, key=_order)],
     }
 
@@ -84,6 +85,9 @@ def as_text(path: Path) -> str:
     console.print(table, markup=False)
     if len(found["arrays"]) > MOST_ROWS:
         console.print(f"... and {len(found['arrays']) - MOST_ROWS} more; --json lists all of them")
+    if found["python_bytes"]:
+        size = f"{found['python_bytes']:,} bytes"
+        console.print(f"... and the Python that the model runs, with its state: {size} of code", markup=False)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
