@@ -46,12 +46,13 @@ def programs_text(plan: Plan) -> str:
 
 
 def _parameters(op: g.Operator) -> Iterator[str]:
-    for field in fields(op):
-        value = getattr(op, field.name)
+    atom = isinstance(op, g.Atom)
+    for name in ("start", "targets", "decoders") if atom else [field.name for field in fields(op)]:
+        value = getattr(op, name)
         given = value is not None and not (isinstance(value, tuple) and not value)
-        given &= field.name != "ahead" or value  # few probes are
-        if given and field.name not in ("size", "span", "neurons", "points"):
-            yield f"{field.name}={_text(value)}"
+        given &= name != "ahead" or value  # few probes are
+        if given and name not in ("size", "span", "neurons", "points"):
+            yield f"{name}={_text(value)}"
 
 
 def _text(value: Any) -> str:

@@ -120,7 +120,7 @@ def _compile(
     graph = verify(model)
     if not look("lower", graph):
         return None
-    for stage, apply in passes(options, progress):
+    for stage, apply in passes(options, progress, options.precision):
         graph = verify(apply(graph))
         if not look(stage, graph):
             return None
@@ -142,8 +142,13 @@ def _compile(
     )
 
 
-def passes(options: Options, progress: Progress | None = None) -> list[tuple[str, Callable[[Graph], Graph]]]:
-    """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`."""
+def passes(
+    options: Options, progress: Progress | None = None, dtype: str = "float64"
+) -> list[tuple[str, Callable[[Graph], Graph]]]:
+    """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`.
+
+    dtype: the precision of what atoms hold, that of their programs or a higher one.
+    """
     decoders = Cache() if options.cache else None
     return [
         ("drop", drop),
@@ -155,5 +160,5 @@ def passes(options: Options, progress: Progress | None = None) -> list[tuple[str
         ("build", lambda graph: build(graph, decoders, options.jobs, progress)),
         ("narrow", narrow),
         # What a probe then records of atoms itself, nothing has to compute.
-        ("split", lambda graph: drop(select(split(graph)))),
+        ("split", lambda graph: drop(select(split(graph, dtype)))),
     ]

@@ -133,10 +133,11 @@ def test_more_dimensions_neurons_and_precision_cost_more() -> None:
 def test_gathered_decoders_cost_by_the_spikes_at_rest() -> None:
     graph = populations(count=1, neurons=200, dims=16)
     atom = graph.op("e0#0")
-    quiet = g.Neurons(**{**vars(atom.neurons), "bias": np.full(200, -1.0)})
-    silent = g.Atom(**{**vars(atom), "neurons": quiet})
+    numbers = atom.numbers.copy()
+    numbers[16] = -1.0  # the bias, after the encoders
+    silent = g.Atom(**{**vars(atom), "numbers": numbers})
     c = REFERENCE.kernels["float32"].neurons["lif"]
-    spikes = atom.neurons.neuron.rates(atom.neurons.bias).sum() * graph.dt
+    spikes = atom.neurons.neuron.rates(atom.bias).sum() * graph.dt
     difference = cost.atom_cost(atom, graph, REFERENCE, "float32") - cost.atom_cost(
         silent, graph, REFERENCE, "float32"
     )

@@ -179,7 +179,7 @@ def test_the_initial_state_is_cast_before_it_is_compared_with_a_step() -> None:
         bias=np.zeros(2), points=lambda: np.zeros((0, 1)), seed=0,
         initial_state={"voltage": np.array([0.3, 0.0]), "refractory_time": np.array([DT, 1.5 * DT])},
     )  # fmt: skip
-    atom = g.Atom(size=2, neurons=neurons, start=0, targets=(), decoders=())
+    atom = g.Atom(size=2, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2)))
     for dtype in REALS:
         state = membranes.initial(atom, (membranes.MEMBRANE,), DT, dtype)
         np.testing.assert_array_equal(state, np.array([[0.3, -1.5 * DT]], dtype))

@@ -20,6 +20,7 @@ from spikec.passes.share import share
 from spikec.passes.split import split
 from spikec.verify import verify
 
+REALS = ("float64", "float32")
 LOWPASS = {"num": (1.0,), "den": (0.005, 1.0)}
 
 
@@ -323,16 +324,39 @@ def test_split_cuts_at_fixed_borders(neurons: int, sizes: list[int]) -> None:
     atoms = [op for _, op in cut.nodes(g.Atom)]
     assert [op.size for op in atoms] == sizes
     whole = next(op for _, op in build(graph).nodes(g.Decoders)).matrix
-    np.testing.assert_array_equal(np.concatenate([op.decoders[0] for op in atoms], axis=1), whole)
+    (total,) = [op for _, op in cut.nodes(g.ExactSum)]
+    in_units = whole * (1 / graph.dt * 2.0**total.exponent)
+    np.testing.assert_array_equal(np.concatenate([op.decoders[0] for op in atoms], axis=1), in_units)
+
+
+def test_atoms_hold_what_programs_hold() -> None:
+    """Scaled encoders, bias and decoders, in the precision of the program; nothing of float64 stays."""
+    graph = build(frontend.loads("model m\nensemble a(300, dims=2, radius=2)\nconnect a -> a\nprobe a\n"))
+    (neurons,) = [op for _, op in graph.nodes(g.Neurons)]
+    exact, rounded = ([op for _, op in split(graph, dtype).nodes(g.Atom)] for dtype in REALS)
+    scaled = np.concatenate([neurons.scaled_encoders.T, neurons.bias[None]])
+    np.testing.assert_array_equal(np.hstack([op.numbers[:3] for op in exact]), scaled)
+    for one, other in zip(exact, rounded, strict=True):
+        assert not isinstance(other.neurons, g.Neurons)
+        assert other.numbers.dtype == np.float32
+        np.testing.assert_array_equal(one.numbers.astype(np.float32), other.numbers)
+        np.testing.assert_array_equal(np.vstack([one.encoders, one.bias, *one.decoders]), one.numbers)
+
+
+def test_atoms_without_an_input_hold_no_encoders() -> None:
+    graph = build(frontend.loads("model m\nensemble a(20)\nprobe a\n"))
+    graph.disconnect("a.in", "a")
+    (atom,) = [op for _, op in split(graph).nodes(g.Atom)]
+    assert atom.encoders.shape == (0, 20)
+    assert atom.numbers.shape == (2, 20)
 
 
 def test_split_leaves_room_for_every_spike() -> None:
     """The largest sum, all neurons spiking at once in the worst direction, stays far below 63 bits."""
     graph = frontend.loads("model m\nensemble a(600, dims=2)\nprobe a\n")
     cut = split(build(graph))
-    (total,) = [op for _, op in cut.nodes(g.ExactSum)]
-    worst = sum(np.abs(op.decoders[0]).sum(axis=1) for _, op in cut.nodes(g.Atom)).max() / graph.dt
-    assert 2.0**49 < worst * 2.0**total.exponent <= 2.0**50
+    worst = sum(np.abs(op.decoders[0]).sum(axis=1) for _, op in cut.nodes(g.Atom)).max()
+    assert 2.0**49 < worst <= 2.0**50
 
 
 def test_split_records_spikes_and_activity_from_one_sum() -> None:
@@ -343,3 +367,4 @@ def test_split_records_spikes_and_activity_from_one_sum() -> None:
     cut = verify(split(build(share(graph))))
     atom = next(op for _, op in cut.nodes(g.Atom) if op.neurons.path == "a")
     assert sum(matrix is None for matrix in atom.decoders) == 1
+    assert [count for count in atom.rows if count is not None] == [1] * (len(atom.rows) - 1)

@@ -71,6 +71,11 @@ class NeuronType(ABC):
         """Bound of |activity| in one step of dt seconds, in Hz, for input currents up to J_max."""
 
 
+def unit(neuron: NeuronType, dt: float) -> float:
+    """Activity in Hz of one unit of the kernel's activity: amplitude / dt per spike, 1 for rates."""
+    return neuron.amplitude / dt if neuron.spiking else 1.0  # type: ignore[attr-defined]
+
+
 class TuningError(ValueError):
     """Gains and biases that cannot be; `hint` says what to change.  The builder adds the place."""
 

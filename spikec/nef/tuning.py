@@ -79,6 +79,8 @@ def _initial_states(ops: Sequence[Ensemble]) -> list[dict[str, Array]]:
 
     Raises `DistributionError` for a voltage that is beyond the threshold already.
     """
+    if not ops[0].initial_state:
+        return [{}] * len(ops)
     neuron, states = ops[0].neuron, [dict[str, Array]() for _ in ops]
     for variable, distribution in ops[0].initial_state:
         values = _draw(ops, distribution, ops[0].size, None, f"initial_{variable}")

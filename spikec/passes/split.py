@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec import projections as pj
+from spikec.nef.neurons import unit
 
 ATOM = 256
 # The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest
@@ -21,9 +24,11 @@ ATOM = 256
 BITS_BOUNDED, BITS_UNBOUNDED = 50, 40
 
 
-def split(graph: g.Graph) -> g.Graph:
+def split(graph: g.Graph, dtype: str = "float64") -> g.Graph:
     """`Neurons` and `Decoders` to `Atom` and `ExactSum`; spikes are recorded from an exact sum of the
     activity.
+
+    dtype: the precision of what atoms hold, that of their programs or a higher one.
     """
     result = graph.copy()
     for name, neurons in list(result.nodes(g.Neurons)):
@@ -37,7 +42,7 @@ def split(graph: g.Graph) -> g.Graph:
         else:
             spikes = _activity(result, name) if recorded else None
         _read_from(result, name, spikes, recorded, "x")
-        _split_one(result, name, neurons, spikes if cells else None)
+        _split_one(result, name, neurons, spikes if cells else None, dtype)
     for name, call in list(result.nodes(g.HostCall)):
         _place(result, name, call)
     return result
@@ -87,27 +92,32 @@ def _activity(graph: g.Graph, name: str) -> str:
     return activity
 
 
-def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None) -> None:
+def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None, dtype: str) -> None:
     decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
     probes = [r for r, port in graph.readers(name) if port == "neurons"]
     inputs = graph.input_ports(name)
     bound = activity_bound(neurons, graph.dt)
     graph.remove(name)
-    for target, op in decoders:
-        graph.replace(
-            target, g.ExactSum(size=op.size, span=op.span, exponent=_exponent(neurons, op.matrix, bound))
-        )
+    exponents = [_exponent(neurons, op.matrix, bound) for _, op in decoders]
+    for (target, op), exponent in zip(decoders, exponents, strict=True):
+        graph.replace(target, g.ExactSum(size=op.size, span=op.span, exponent=exponent))
+    shared: dict[str, Any] = {
+        "neurons": _population(neurons),
+        "span": neurons.span,
+        "targets": tuple(target for target, _ in decoders),
+        "rows": tuple(None if op.matrix is None else len(op.matrix) for _, op in decoders),
+    }
+    factor = unit(neurons.neuron, graph.dt)
+    blocks = [
+        (op.matrix, factor * 2.0**exponent)
+        for (_, op), exponent in zip(decoders, exponents, strict=True)
+        if op.matrix is not None
+    ]
+    driven = any(port == "x" for _, port in inputs)
     for k, start in enumerate(range(0, neurons.size, ATOM)):
         stop = min(neurons.size, start + ATOM)
-        atom = g.Atom(
-            size=stop - start,
-            span=neurons.span,
-            neurons=neurons,
-            start=start,
-            targets=tuple(target for target, _ in decoders),
-            decoders=tuple(None if op.matrix is None else op.matrix[:, start:stop] for _, op in decoders),
-        )
-        path = graph.add(f"{name}#{k}", atom)
+        numbers = _numbers(neurons, start, stop, driven, blocks, dtype)
+        path = graph.add(f"{name}#{k}", g.Atom(size=stop - start, start=start, numbers=numbers, **shared))
         for source, port in inputs:
             graph.connect(source, path, port)
         for target, _ in decoders:
@@ -116,6 +126,37 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None
             graph.connect(path, spikes, "activity")
         for probe in probes:
             graph.connect(path, probe, "neurons")
+
+
+def _population(neurons: g.Neurons) -> g.Population:
+    """What atoms need to know of their population: not its arrays."""
+    if isinstance(neurons, pj.Cells):
+        return neurons
+    return g.Population(
+        size=neurons.size,
+        span=neurons.span,
+        path=neurons.path,
+        dims=neurons.dims,
+        neuron=neurons.neuron,
+        seed=neurons.seed,
+        initial_state=neurons.initial_state,
+    )
+
+
+def _numbers(
+    neurons: g.Neurons, start: int, stop: int, driven: bool, blocks: list[tuple[g.Array, float]], dtype: str
+) -> NDArray[np.floating]:
+    """Scaled encoders, where there is an input, bias, and decoders of some neurons: rows x neurons.
+
+    blocks: decoders with what they are multiplied by, to be in units of their sums.
+    """
+    if isinstance(neurons, pj.Cells):
+        return np.zeros((0, stop - start), dtype)
+    rows = [neurons.bias[None, start:stop], *(matrix[:, start:stop] * factor for matrix, factor in blocks)]
+    if driven:
+        gains = neurons.gain[start:stop] / neurons.radius
+        rows.insert(0, (neurons.encoders[start:stop] * gains[:, None]).T)
+    return np.concatenate(rows, dtype=dtype, casting="unsafe")
 
 
 def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:

@@ -52,9 +52,9 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     """ns per step of one atom, while its arrays are in the cache."""
     neuron = atom.neurons.neuron
     kind = f"{neuron.kind}_exact" if needs_library(neuron, graph.dt) else neuron.kind
-    rows = sum(len(m) for m in atom.decoders if m is not None)
+    rows = atom.decoded
     gather = rows >= GATHER_ROWS and neuron.spiking
-    activity = any(m is None for m in atom.decoders)
+    activity = None in atom.rows
     table = np.array([[atom.size, atom.neurons.dims, rows, gather, activity]])
     spikes = np.zeros(1)
     if gather:
@@ -64,7 +64,7 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
 
 def expected_spikes(atom: g.Atom, dt: float) -> float:
     """Spikes per step of the neurons of an atom, while their ensemble represents 0."""
-    neuron, bias = atom.neurons.neuron, atom.neurons.bias[atom.start : atom.start + atom.size]
+    neuron, bias = atom.neurons.neuron, atom.bias.astype(np.float64)
     return float(_spikes(neuron.kind, bias, np.array(parameters(neuron, dt))[None]).sum())
 
 

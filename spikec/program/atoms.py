@@ -53,11 +53,6 @@ def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
     raise InvalidGraph(f"no kernel for neurons of type {type(neuron).__name__}")
 
 
-def unit(neuron: nt.NeuronType, dt: float) -> float:
-    """Activity in Hz of one unit of the kernel's activity: amplitude / dt per spike, 1 for rates."""
-    return neuron.amplitude / dt if neuron.spiking else 1.0  # type: ignore[attr-defined]
-
-
 def neuron_group(
     name: str,
     kept: Kept,
@@ -73,22 +68,19 @@ def neuron_group(
     n = e = d = 0
     for path, atom in atoms:
         ports = {port: source for source, port in graph.input_ports(path)}
-        block, count, gather = _decoders(atom, graph)
+        count, dims = atom.decoded, len(atom.encoders)
+        gather = count >= GATHER_ROWS and atom.neurons.neuron.spiking
         x = int(places(ports["x"])[0]) if "x" in ports else 0
         current = int(places(ports["J"])[atom.start]) if "J" in ports else -1
-        dense = [t for t, matrix in zip(atom.targets, atom.decoders, strict=True) if matrix is not None]
+        dense = [t for t, decoded in zip(atom.targets, atom.rows, strict=True) if decoded is not None]
         activity, scale = _activity(atom, graph, sum_rows)
         first = sum_rows[dense[0]] if dense else 0
-        dims = atom.neurons.dims if "x" in ports else 0
         rows.append((n, atom.size, dims, x, e, count, d, first, gather, current, activity))
         scales.append((scale, *parameters(atom.neurons.neuron, graph.dt)))
-        stop = atom.start + atom.size
-        if dims:
-            gains = atom.neurons.gain[atom.start : stop] / atom.neurons.radius
-            encoders.append((atom.neurons.encoders[atom.start : stop] * gains[:, None]).T)
-        bias.append(atom.neurons.bias[atom.start : stop])
-        decoders.append(block)
-        n, e, d = n + atom.size, e + atom.size * dims, d + block.size
+        encoders.append(atom.encoders)
+        bias.append(atom.bias)
+        decoders.append(atom.block.T if gather else atom.block)
+        n, e, d = n + atom.size, e + atom.size * dims, d + atom.size * count
     neuron = atoms[0][1].neurons.neuron
     arrays = {
         "atoms": ints(rows),
@@ -102,8 +94,9 @@ def neuron_group(
     state = np.zeros((len(kept.rows), n), dtype)
     members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
     for path, atom in atoms:
-        first = members[path]
-        state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
+        if atom.neurons.initial_state:
+            first = members[path]
+            state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
     exact = needs_library(neuron, graph.dt)
     return la.NeuronGroup(name, arrays, {"neurons": state}, len(atoms), kept.kind, exact, kept.rows, members)
 
@@ -115,30 +108,12 @@ def _key(atom: g.Atom) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def _decoders(atom: g.Atom, graph: g.Graph) -> tuple[np.ndarray, int, bool]:
-    """Decoders of an atom in units of their sums, how many rows they are, and whether they are stored for
-    gathering.
-    """
-    factor = unit(atom.neurons.neuron, graph.dt)
-    blocks = [
-        matrix * (factor * 2.0 ** graph.op(target).exponent)
-        for target, matrix in zip(atom.targets, atom.decoders, strict=True)
-        if matrix is not None
-    ]
-    if not blocks:
-        return np.zeros((0, atom.size)), 0, False
-    block = np.concatenate(blocks)
-    gather = len(block) >= GATHER_ROWS and atom.neurons.neuron.spiking
-    return (block.T if gather else block), len(block), gather
-
-
 def _activity(atom: g.Atom, graph: g.Graph, sum_rows: dict[str, int]) -> tuple[int, float]:
     """Row of the sum that takes this atom's activity itself (-1: none), and its units of activity."""
-    targets = [t for t, matrix in zip(atom.targets, atom.decoders, strict=True) if matrix is None]
+    targets = [t for t, count in zip(atom.targets, atom.rows, strict=True) if count is None]
     if not targets:
         return -1, 0.0
     if len(targets) > 1:
         raise InvalidGraph(f"the activity of {atom.neurons.path} is summed twice: {targets}")
-    return sum_rows[targets[0]] + atom.start, unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(
-        targets[0]
-    ).exponent
+    per_unit = nt.unit(atom.neurons.neuron, graph.dt)
+    return sum_rows[targets[0]] + atom.start, per_unit * 2.0 ** graph.op(targets[0]).exponent

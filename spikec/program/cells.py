@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec import projections as pj
-from spikec.nef.neurons import DeltaLIF
+from spikec.nef.neurons import DeltaLIF, unit
 from spikec.program import layout as la
-from spikec.program.atoms import unit
 from spikec.program.stages import Ints, ints, joined
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 
 from spikec import graph as g
 from spikec import projections as pj
+from spikec.nef.neurons import unit
 from spikec.program import layout as la
-from spikec.program.atoms import unit
 from spikec.program.stages import Ints, ints
 
 

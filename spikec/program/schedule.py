@@ -103,7 +103,7 @@ class _Partition:
     def _is_activity(self, target: str) -> bool:
         """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
         atom = self.op(self.graph.inputs(target, "activity")[0])
-        return not isinstance(atom, g.HostCall) and atom.decoders[atom.targets.index(target)] is None
+        return not isinstance(atom, g.HostCall) and atom.rows[atom.targets.index(target)] is None
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""

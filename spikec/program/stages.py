@@ -28,7 +28,9 @@ def ints(values: Sequence[Any]) -> Ints:
 
 def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     """One vector of all `parts`; empty where there are none."""
-    return np.concatenate([np.ravel(p) for p in parts]).astype(dtype) if parts else np.zeros(0, dtype)
+    if not parts:
+        return np.zeros(0, dtype)
+    return np.concatenate([np.ravel(p) for p in parts], dtype=dtype, casting="unsafe")
 
 
 def lowpass(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.Lowpass:

@@ -173,12 +173,11 @@ def _unlike_sums(both: tuple[_Side, _Side], a: str, b: str) -> str:
 
 def _unlike_atoms(one: g.Atom, other: g.Atom) -> str:
     ours, theirs = one.neurons, other.neurons
-    rows = [sum(len(m) for m in atom.decoders if m is not None) for atom in (one, other)]
     if (one.start, ours.neuron) != (other.start, theirs.neuron):
         return "other neurons"
-    if rows[0] != rows[1]:
-        return f"{rows[1]} decoded rows for {rows[0]}"
-    if not _equal(ours.scaled_encoders, theirs.scaled_encoders) or not _equal(ours.bias, theirs.bias):
+    if one.decoded != other.decoded:
+        return f"{other.decoded} decoded rows for {one.decoded}"
+    if not _equal(one.encoders, other.encoders) or not _equal(one.bias, other.bias):
         return "other encoders or biases"
     for variable in ours.neuron.state:
         zero = np.zeros(ours.size)
