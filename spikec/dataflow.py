@@ -218,6 +218,12 @@ class Graph:
         self._token = object()  # neither may change what both have now
         return made
 
+    def moved(self) -> Graph:
+        """A copy for who needs this graph no more: it is empty then, so that what is dropped goes."""
+        made = self.copy()
+        self._nodes, self._ports, self.changed, self._order = {}, {}, set(), None
+        return made
+
     def order(self) -> list[str]:
         """Names in an order that puts undelayed inputs before their readers; of several that may come next,
         the one added first.  Raises `InvalidGraph` where there is a cycle without delay.

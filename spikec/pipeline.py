@@ -147,7 +147,8 @@ def passes(
 ) -> list[tuple[str, Callable[[Graph], Graph]]]:
     """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`.
 
-    dtype: the precision of what atoms hold, that of their programs or a higher one.
+    dtype: the precision of what atoms hold, that of their programs or a higher one.  The last takes its graph
+    to pieces.
     """
     decoders = Cache() if options.cache else None
     return [
@@ -160,5 +161,5 @@ def passes(
         ("build", lambda graph: build(graph, decoders, options.jobs, progress)),
         ("narrow", narrow),
         # What a probe then records of atoms itself, nothing has to compute.
-        ("split", lambda graph: drop(select(split(graph, dtype)))),
+        ("split", lambda graph: drop(select(split(graph, dtype, keep=False)))),
     ]

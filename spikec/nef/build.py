@@ -25,6 +25,7 @@ from spikec.nef.weights import build_weights
 
 Progress = Callable[[str, int, int], None]
 
+_RUN_NEURONS = 8000  # times dimensions, of ensembles that are tuned together
 _BUNDLE_NEURONS = 4000  # of small ensembles that share one entry of the cache
 
 
@@ -104,12 +105,9 @@ def _weighted(task: Task, populations: dict[str, Neurons], describer: Describer)
 
 def tune_all(tasks: Sequence[Task]) -> tuple[dict[str, Neurons], dict[str, list[Diagnostic]]]:
     """Populations by the name of their task, and mistakes of those that cannot be."""
-    kinds: dict[bytes, list[Task]] = {}
-    for task in tasks:
-        kinds.setdefault(task.description, []).append(task)
     tuned: dict[str, Neurons] = {}
     mistakes: dict[str, list[Diagnostic]] = {}
-    for members in kinds.values():
+    for members in _alike(tasks):
         try:
             tuned |= zip((t.name for t in members), tune([t.op for t in members]), strict=True)
         except (TuningError, DistributionError):
@@ -120,6 +118,16 @@ def tune_all(tasks: Sequence[Task]) -> tuple[dict[str, Neurons], dict[str, list[
                     text = f"ensemble {task.name}: {error}"
                     mistakes[task.name] = [Diagnostic(text, task.op.span, error.hint)]
     return tuned, mistakes
+
+
+def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Tasks of one description, in runs: their arrays are one, and go when the last of them is cut up."""
+    kinds: dict[bytes, list[Task]] = {}
+    for task in tasks:
+        kinds.setdefault(task.description, []).append(task)
+    for members in kinds.values():
+        run = max(1, _RUN_NEURONS // max(1, members[0].op.size * members[0].op.dims))
+        yield from (members[first : first + run] for first in range(0, len(members), run))
 
 
 def _outcomes(

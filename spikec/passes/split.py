@@ -24,14 +24,17 @@ ATOM = 256
 BITS_BOUNDED, BITS_UNBOUNDED = 50, 40
 
 
-def split(graph: g.Graph, dtype: str = "float64") -> g.Graph:
+def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
     """`Neurons` and `Decoders` to `Atom` and `ExactSum`; spikes are recorded from an exact sum of the
     activity.
 
     dtype: the precision of what atoms hold, that of their programs or a higher one.
+    keep: whether `graph` is needed afterwards; else it is empty then, and every population goes with its
+    arrays as soon as its atoms are made.
     """
-    result = graph.copy()
-    for name, neurons in list(result.nodes(g.Neurons)):
+    result = graph.copy() if keep else graph.moved()
+    for name in [name for name, _ in result.nodes(g.Neurons)]:
+        neurons = result.op(name)
         cells = isinstance(neurons, pj.Cells)
         recorded = [r for r, port in result.readers(name) if port == "neurons"]
         recorded = [r for r in recorded if result.op(r).attribute == "spikes"]
