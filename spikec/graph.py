@@ -17,9 +17,6 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import field
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -29,12 +26,17 @@ from spikec.dataflow import Graph as Graph
 from spikec.dataflow import Operator as Operator
 from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
+from spikec.populations import Array as Array
+from spikec.populations import Atom as Atom
+from spikec.populations import Decoders as Decoders
+from spikec.populations import ExactSum as ExactSum
+from spikec.populations import Neurons as Neurons
+from spikec.populations import Population as Population
 from spikec.records import dataclass
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-Array = NDArray[np.float64]
 # SciPy's sparse matrices take longer to import than NumPy: only models that have one do it.
 Matrix: TypeAlias = "Array | sp.csr_array"
 
@@ -228,123 +230,6 @@ class Decoding(Operator):
     @property
     def solved(self) -> bool:
         return bool(self.expressions) or self.targets is not None
-
-
-# ----------------------------------------------------------------------------------------- neurons, built
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Population(Operator):
-    """What all atoms of a population share: its type of neuron, and what keys its random numbers.
-
-    State is 0 before step 1, but for the variables that `initial_state` gives (one value per neuron each).
-    """
-
-    path: str
-    dims: int
-    neuron: NeuronType
-    seed: int
-    initial_state: Mapping[str, Array] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Neurons(Population):
-    """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
-
-    scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count
-    of spikes in the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
-    """
-
-    radius: float
-    encoders: Array
-    gain: Array
-    bias: Array
-    points: Callable[[], Array]
-
-    @property
-    def eval_points(self) -> Array:
-        """Evaluation points (points x dims), drawn again: they are most of what a population is solved from,
-        and nothing needs them after that.
-        """
-        return self.points()
-
-    @property
-    def scaled_encoders(self) -> Array:
-        return self.encoders * (self.gain / self.radius)[:, None]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Decoders(Operator):
-    """y = matrix a, matrix of size x neurons, in units of the represented value per Hz.
-
-    `matrix` None: y is the activity itself (connections from neurons), size = neurons.
-    `rmse` is the root mean square error over the evaluation points, in units of y.
-    """
-
-    matrix: Array | None
-    rmse: float = 0.0
-
-
-# ----------------------------------------------------------------------------------------- neurons, split
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Atom(Operator):
-    """Neurons start .. start + size of one population, with the rows it contributes to every sum it feeds.
-
-    Out-edges lead to `ExactSum` nodes; it adds `rows[i]` decoded rows, or None for the activity itself, to
-    the sum named `targets[i]`.
-
-    `numbers` (rows x size) are those of a program, in its precision or in float64: scaled encoders, a row for
-    each dimension, where there is an input on port "x"; the bias; decoders in units of their sums, target
-    after target.  Atoms of `Cells` have none.
-    """
-
-    neurons: Population
-    start: int
-    targets: tuple[str, ...]
-    rows: tuple[int | None, ...]
-    numbers: NDArray[np.floating]
-
-    @property
-    def decoded(self) -> int:
-        """Rows that are decoded, of all targets together."""
-        return sum(count or 0 for count in self.rows)
-
-    @property
-    def encoders(self) -> NDArray[np.floating]:
-        """dims x size, 0 x size where it has no input."""
-        return self.numbers[: max(0, len(self.numbers) - 1 - self.decoded)]
-
-    @property
-    def bias(self) -> NDArray[np.floating]:
-        row: NDArray[np.floating] = self.numbers[len(self.encoders)]
-        return row
-
-    @property
-    def block(self) -> NDArray[np.floating]:
-        """Decoders of all targets, `decoded` x size."""
-        return self.numbers[len(self.numbers) - self.decoded :]
-
-    @property
-    def decoders(self) -> tuple[NDArray[np.floating] | None, ...]:
-        """Decoders of every target, None for the activity."""
-        ends = accumulate((count or 0 for count in self.rows), initial=0)
-        return tuple(
-            None if count is None else self.block[first : first + count]
-            for count, first in zip(self.rows, ends, strict=False)
-        )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ExactSum(Operator):
-    """y = sum over atoms of their partial vectors, each rounded once to an integer multiple of 2 **
-    -exponent.
-
-    Integers are exact in any order, so the sum does not depend on which partition holds which atom.
-    """
-
-    exponent: int
 
 
 # ------------------------------------------------------------------------------------------------- Python
