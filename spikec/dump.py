@@ -12,6 +12,15 @@ from spikec import graph as g
 from spikec.expressions import Expression, to_text
 from spikec.planning.plan import Plan
 from spikec.program.codegen import program
+from spikec.projections import Cells
+
+_NEURONS = ("path", "dims", "neuron", "radius", "encoders", "gain", "bias", "seed", "initial_state")
+# What is shown of operators whose fields are not what they say.
+_SHOWN: dict[type[g.Operator], tuple[str, ...]] = {
+    g.Neurons: _NEURONS,
+    Cells: (*_NEURONS, "drive"),
+    g.Atom: ("start", "targets", "decoders"),
+}
 
 
 def dump(stage: str, made: Any) -> str:
@@ -46,12 +55,11 @@ def programs_text(plan: Plan) -> str:
 
 
 def _parameters(op: g.Operator) -> Iterator[str]:
-    atom = isinstance(op, g.Atom)
-    for name in ("start", "targets", "decoders") if atom else [field.name for field in fields(op)]:
+    for name in _SHOWN.get(type(op)) or [field.name for field in fields(op)]:
         value = getattr(op, name)
         given = value is not None and not (isinstance(value, tuple) and not value)
         given &= name != "ahead" or value  # few probes are
-        if given and name not in ("size", "span", "neurons", "points"):
+        if given and name not in ("size", "span"):
             yield f"{name}={_text(value)}"
 
 

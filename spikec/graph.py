@@ -32,6 +32,7 @@ from spikec.populations import Decoders as Decoders
 from spikec.populations import ExactSum as ExactSum
 from spikec.populations import Neurons as Neurons
 from spikec.populations import Population as Population
+from spikec.populations import Tuned as Tuned
 from spikec.records import dataclass
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from itertools import accumulate
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,32 @@ class Population(Operator):
     initial_state: Mapping[str, Array] = field(default_factory=dict)
 
 
+class Tuning(Protocol):
+    """Encoders (neurons x dims), gains and biases of a population, and its evaluation points."""
+
+    @property
+    def encoders(self) -> Array: ...
+
+    @property
+    def gain(self) -> Array: ...
+
+    @property
+    def bias(self) -> Array: ...
+
+    @property
+    def points(self) -> Callable[[], Array]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A tuning that is there.  `nef.tuning` has one that is drawn when it is asked for."""
+
+    encoders: Array
+    gain: Array
+    bias: Array
+    points: Callable[[], Array]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Neurons(Population):
     """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
@@ -42,17 +69,26 @@ class Neurons(Population):
     """
 
     radius: float
-    encoders: Array
-    gain: Array
-    bias: Array
-    points: Callable[[], Array]
+    tuning: Tuning
+
+    @property
+    def encoders(self) -> Array:
+        return self.tuning.encoders
+
+    @property
+    def gain(self) -> Array:
+        return self.tuning.gain
+
+    @property
+    def bias(self) -> Array:
+        return self.tuning.bias
 
     @property
     def eval_points(self) -> Array:
         """Evaluation points (points x dims), drawn again: they are most of what a population is solved from,
         and nothing needs them after that.
         """
-        return self.points()
+        return self.tuning.points()
 
     @property
     def scaled_encoders(self) -> Array:

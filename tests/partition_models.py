@@ -56,8 +56,8 @@ def _neurons(path: str, size: int, dims: int, random: np.random.Generator) -> g.
     encoders /= np.linalg.norm(encoders, axis=1)[:, None]
     gain, bias = LIF().gain_bias(random.uniform(200, 400, size), random.uniform(-1, 0.9, size))
     return g.Neurons(
-        size=size, path=path, dims=dims, neuron=LIF(), radius=1.0, encoders=encoders, gain=gain, bias=bias,
-        points=lambda: np.zeros((1, dims)), seed=1,
+        size=size, path=path, dims=dims, neuron=LIF(), radius=1.0,
+        tuning=g.Tuned(encoders, gain, bias, lambda: np.zeros((1, dims))), seed=1,
     )  # fmt: skip
 
 

@@ -175,8 +175,8 @@ def test_a_probe_of_the_voltage_changes_no_spike(neuron: str, dtype: str) -> Non
 def test_the_initial_state_is_cast_before_it_is_compared_with_a_step() -> None:
     """0.001 s in float32 is a little more than in float64, and not more than dt in either."""
     neurons = g.Neurons(
-        size=2, path="a", dims=1, neuron=LIF(), radius=1.0, encoders=np.ones((2, 1)), gain=np.ones(2),
-        bias=np.zeros(2), points=lambda: np.zeros((0, 1)), seed=0,
+        size=2, path="a", dims=1, neuron=LIF(), radius=1.0,
+        tuning=g.Tuned(np.ones((2, 1)), np.ones(2), np.zeros(2), lambda: np.zeros((0, 1))), seed=0,
         initial_state={"voltage": np.array([0.3, 0.0]), "refractory_time": np.array([DT, 1.5 * DT])},
     )  # fmt: skip
     atom = g.Atom(size=2, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2)))

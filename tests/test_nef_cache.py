@@ -17,9 +17,10 @@ from spikec.errors import Span
 from spikec.expressions import Call, Component, identity
 from spikec.graph import Decoders, Decoding, Distribution, Ensemble, Graph, Neurons, Solver
 from spikec.nef import blas, pool, tasks
-from spikec.nef.build import build, tune_all
+from spikec.nef.build import build
 from spikec.nef.neurons import LIF
-from spikec.nef.tasks import Describer
+from spikec.nef.system import Workspace
+from spikec.nef.tasks import Describer, run
 
 KEY = "ab" * 32
 
@@ -48,9 +49,9 @@ def _count_solves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     solved: list[int] = []
     run_all = pool.run_all
 
-    def counting(tasks, neurons, jobs, report):  # type: ignore[no-untyped-def]
+    def counting(tasks, jobs, report):  # type: ignore[no-untyped-def]
         solved.append(len(tasks))
-        return run_all(tasks, neurons, jobs, report)
+        return run_all(tasks, jobs, report)
 
     monkeypatch.setattr("spikec.nef.build.run_all", counting)
     return solved
@@ -125,8 +126,8 @@ def test_every_part_of_a_description_is_in_the_key() -> None:
 
 def test_mistakes_are_not_remembered(tmp_path: Path) -> None:
     op = Ensemble(size=5, path="e", dims=1, neuron=LIF(), seed=1, max_rates=Distribution("samples", (900.0,)))
-    _, mistakes = tune_all([Describer().task("e", op, [])])
-    assert len(mistakes["e"]) == 1
+    (outcome,) = run([Describer().task("e", op, [])], Workspace())
+    assert len(outcome.diagnostics) == 1
     graph = Graph("model", 0.001, 1)
     graph.add("e", op)
     cache = Cache(tmp_path)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikec.graph import Distribution, Ensemble, Neurons, Solver
+from spikec.graph import Distribution, Ensemble, Neurons, Solver, Tuned
 from spikec.nef import iterative, lapack, refined, solvers
 from spikec.nef.neurons import LIF, NeuronType, RectifiedLinear, Tanh
 from spikec.nef.polynomials import polynomials
@@ -146,7 +146,8 @@ def test_zero_regularisation_is_the_minimum_norm_solution() -> None:
 
 
 def _with_bias(neurons: Neurons, bias: np.ndarray) -> Neurons:
-    return replace(neurons, bias=bias)
+    given = Tuned(neurons.encoders, neurons.gain, bias, neurons.tuning.points)
+    return replace(neurons, tuning=given)
 
 
 @pytest.mark.parametrize("n", [50, 1000])

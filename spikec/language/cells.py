@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from spikec.errors import Span
+from spikec.graph import Tuned
 from spikec.language import elements as e
 from spikec.language import syntax as s
 from spikec.language.evaluate import arguments, evaluate
@@ -65,8 +66,8 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> e
     frame.context.plan(float(NEURON_BYTES) * size, statement.span)
     ones, nothing = np.ones(size), np.zeros((size, 0))
     op = Cells(
-        size=size, span=statement.span, path=path, dims=0, neuron=neuron, radius=1.0, encoders=nothing,
-        gain=ones, bias=np.full(size, current), points=lambda: nothing, seed=seed, drive=drive,
+        size=size, span=statement.span, path=path, dims=0, neuron=neuron, radius=1.0,
+        tuning=Tuned(nothing, ones, np.full(size, current), lambda: nothing), seed=seed, drive=drive,
     )  # fmt: skip
     return e.Cells(path, size, statement.span, op)
 

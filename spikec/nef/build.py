@@ -15,12 +15,12 @@ import numpy as np
 
 from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, Span
-from spikec.graph import Decoders, Decoding, Ensemble, Graph, Neurons, Product
+from spikec.graph import Array, Decoders, Decoding, Ensemble, Graph, Neurons, Product
 from spikec.nef.distributions import DistributionError
 from spikec.nef.neurons import TuningError
 from spikec.nef.pool import run_all
 from spikec.nef.tasks import Describer, Solved, Task, decoders, flat_size, flatten, unflatten
-from spikec.nef.tuning import tune
+from spikec.nef.tuning import populations, tune
 from spikec.nef.weights import build_weights
 
 Progress = Callable[[str, int, int], None]
@@ -39,15 +39,15 @@ def build(
     """
     describer = Describer()
     tasks = [_task(graph, name, op, describer) for name, op in graph.nodes(Ensemble)]
-    populations, untuned = tune_all(tasks)
-    tasks = [_weighted(task, populations, describer) for task in tasks]
-    possible = [task for task in tasks if task.name in populations]
-    outcomes = _outcomes(possible, populations, cache, jobs, progress)
-    _raise_mistakes([d for task in tasks for d in untuned.get(task.name) or outcomes[task.name].diagnostics])
+    tasks = [_weighted(task, graph, describer) for task in tasks]
+    outcomes = _outcomes(tasks, cache, jobs, progress)
+    _raise_mistakes([d for task in tasks for d in outcomes[task.name].diagnostics])
     built = graph.copy()
+    for members in _alike(tasks, describer):
+        for task, neurons in zip(members, populations([task.op for task in members]), strict=True):
+            built.replace(task.name, neurons)
     for task in tasks:
-        built.replace(task.name, populations[task.name])
-        for (name, decoding), solution in zip(task.decodings, outcomes[task.name].solutions, strict=True):
+        for (name, decoding), solution in zip(task.decodings, outcomes.pop(task.name).solutions, strict=True):
             built.replace(name, decoders(decoding, solution))
     for name, decoding in graph.nodes(Decoding):
         if not decoding.solved:
@@ -89,42 +89,33 @@ def _task(graph: Graph, name: str, op: Ensemble, describer: Describer) -> Task:
     )
 
 
-def _weighted(task: Task, populations: dict[str, Neurons], describer: Describer) -> Task:
+def _weighted(task: Task, graph: Graph, describer: Describer) -> Task:
     """A task in which solving for weights is solving for many outputs: E T f(x) instead of T f(x)."""
     if not any(decoding.onto for _, decoding in task.decodings):
         return task
     made = []
     for name, decoding in task.decodings:
-        if decoding.onto in populations:
-            matrix = populations[decoding.onto].scaled_encoders
+        matrix = _encoders(graph.op(decoding.onto)) if decoding.onto else None
+        if matrix is not None:
             matrix = matrix if decoding.transform is None else matrix @ decoding.transform
             decoding = replace(decoding, transform=matrix)
         made.append((name, decoding))
     return describer.task(task.name, task.op, made)
 
 
-def tune_all(tasks: Sequence[Task]) -> tuple[dict[str, Neurons], dict[str, list[Diagnostic]]]:
-    """Populations by the name of their task, and mistakes of those that cannot be."""
-    tuned: dict[str, Neurons] = {}
-    mistakes: dict[str, list[Diagnostic]] = {}
-    for members in _alike(tasks):
-        try:
-            tuned |= zip((t.name for t in members), tune([t.op for t in members]), strict=True)
-        except (TuningError, DistributionError):
-            for task in members:  # one by one, so that each is told its own
-                try:
-                    tuned[task.name] = tune([task.op])[0]
-                except (TuningError, DistributionError) as error:
-                    text = f"ensemble {task.name}: {error}"
-                    mistakes[task.name] = [Diagnostic(text, task.op.span, error.hint)]
-    return tuned, mistakes
+def _encoders(op: Ensemble) -> Array | None:
+    """Scaled encoders of an ensemble; None where it cannot be, which solving for it tells."""
+    try:
+        return tune([op])[0].scaled_encoders
+    except (TuningError, DistributionError):
+        return None
 
 
-def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Tasks of one description, in runs: their arrays are one, and go when the last of them is cut up."""
+def _alike(tasks: Sequence[Task], describer: Describer) -> Iterator[list[Task]]:
+    """Tasks with ensembles of one description, in runs that are tuned together."""
     kinds: dict[bytes, list[Task]] = {}
     for task in tasks:
-        kinds.setdefault(task.description, []).append(task)
+        kinds.setdefault(describer.described(task.op), []).append(task)
     for members in kinds.values():
         run = max(1, _RUN_NEURONS // max(1, members[0].op.size * members[0].op.dims))
         yield from (members[first : first + run] for first in range(0, len(members), run))
@@ -132,7 +123,6 @@ def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
 
 def _outcomes(
     tasks: Sequence[Task],
-    neurons: dict[str, Neurons],
     cache: Cache | None,
     jobs: int | None,
     progress: Progress | None,
@@ -153,7 +143,7 @@ def _outcomes(
 
     report(0)
     new = [task for _, members in missing for task in members]
-    solved = run_all(new, [neurons[task.name] for task in new], jobs, report)
+    solved = run_all(new, jobs, report)
     outcomes.update(zip((task.name for task in new), solved, strict=True))
     if cache:
         for key, members in missing:

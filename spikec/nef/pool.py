@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikec.graph import Array, Neurons
+from spikec.graph import Array
 from spikec.nef.blas import one_thread
 from spikec.nef.solvers import memory
 from spikec.nef.system import Workspace
@@ -30,16 +30,14 @@ from spikec.nef.tuning import point_count
 
 _WORTH_A_PROCESS = 5e8  # operations; some 10 ms, which is what starting a process costs
 _CHUNKS_PER_PROCESS = 8  # so that processes finish together, and progress shows
-_MOST_POINTS = 4_000_000  # numbers in the evaluation points of a chunk
+_MOST_POINTS = 250_000  # numbers in the evaluation points of a chunk
 _NUMBER = struct.Struct("=i")  # of a chunk, in a pipe
 _MOST_CHUNKS = 8192  # whose numbers a pipe holds
 
 Report = Callable[[int], None]
 
 
-def run_all(
-    tasks: Sequence[Task], neurons: Sequence[Neurons], jobs: int | None, report: Report
-) -> list[Solved]:
+def run_all(tasks: Sequence[Task], jobs: int | None, report: Report) -> list[Solved]:
     """Outcomes of the tasks in their order; `report(done)` is called as they come."""
     if not tasks:
         return []
@@ -48,7 +46,7 @@ def run_all(
     outcomes: list[Solved | None] = [None] * len(tasks)
     done = 0
     with one_thread():
-        for chunk, solved in _spread(tasks, neurons, chunks, processes):
+        for chunk, solved in _spread(tasks, chunks, processes):
             for k, outcome in zip(chunk, solved, strict=True):
                 outcomes[k] = outcome
                 done += 1
@@ -76,10 +74,10 @@ def _chunks(tasks: Sequence[Task], processes: int) -> list[Chunk]:
 
 
 def _spread(
-    tasks: Sequence[Task], neurons: Sequence[Neurons], chunks: Sequence[Chunk], processes: int
+    tasks: Sequence[Task], chunks: Sequence[Chunk], processes: int
 ) -> Iterator[tuple[Chunk, list[Solved]]]:
     """Every chunk with its outcomes; this process works too, and on what no other has finished."""
-    pool = _Pool(tasks, neurons, chunks)
+    pool = _Pool(tasks, chunks)
     try:
         pool.start(processes - 1)
         while (k := pool.next()) is not None:
@@ -98,7 +96,6 @@ class _Pool:
     """Processes that take the numbers of chunks from one pipe and put those that they solved into another."""
 
     tasks: Sequence[Task]
-    neurons: Sequence[Neurons]
     chunks: Sequence[Chunk]
 
     def __post_init__(self) -> None:
@@ -140,7 +137,7 @@ class _Pool:
     def solve(self, k: int, share: bool = False) -> list[Solved]:
         """Outcomes of a chunk; with `share` they are put where the other processes see them."""
         chunk = self.chunks[k]
-        solved = run([self.tasks[i] for i in chunk], [self.neurons[i] for i in chunk], self.workspace)
+        solved = run([self.tasks[i] for i in chunk], self.workspace)
         self.missing.discard(k)
         if share:
             for i, outcome in zip(chunk, solved, strict=True):

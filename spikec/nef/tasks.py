@@ -16,9 +16,10 @@ from spikec.expressions import evaluate_all
 from spikec.graph import Array, Decoders, Decoding, Ensemble, Neurons
 from spikec.nef.blas import arithmetic
 from spikec.nef.distributions import DistributionError
+from spikec.nef.neurons import TuningError
 from spikec.nef.solvers import memory, solve
 from spikec.nef.system import SilentError, Solution, System, Workspace
-from spikec.nef.tuning import eval_points
+from spikec.nef.tuning import eval_points, tune
 from spikec.records import dataclass
 
 VERSION = "8"
@@ -51,10 +52,11 @@ class Describer:
         self._start = hashlib.sha256(f"{VERSION} {arithmetic()}".encode()).digest()
 
     def task(self, name: str, op: Ensemble, decodings: Sequence[tuple[str, Decoding]]) -> Task:
-        pieces = [self._start, self._fields(op), *(self._fields(decoding) for _, decoding in decodings)]
+        pieces = [self._start, self.described(op), *(self.described(decoding) for _, decoding in decodings)]
         return Task(name, op, tuple(decodings), hashlib.sha256(b"".join(pieces)).digest())
 
-    def _fields(self, op: Ensemble | Decoding) -> bytes:
+    def described(self, op: Ensemble | Decoding) -> bytes:
+        """SHA-256 over all of an operator but the seed and path that key its random numbers."""
         values = _DESCRIBED[type(op)](op)
         key = tuple(map(id, values))
         known = self._known.get(key)
@@ -92,10 +94,17 @@ class DecodingError(Exception):
         self.diagnostic = diagnostic
 
 
-def run(tasks: Sequence[Task], neurons: Sequence[Neurons], workspace: Workspace) -> list[Solved]:
+def run(tasks: Sequence[Task], workspace: Workspace) -> list[Solved]:
     """Solve for the decoders of populations of one description; mistakes of the user come back as
     diagnostics.
     """
+    try:
+        neurons = tune([task.op for task in tasks])
+    except (TuningError, DistributionError) as error:
+        if len(tasks) > 1:  # each is told its own
+            return [run([task], workspace)[0] for task in tasks]
+        message = f"ensemble {tasks[0].name}: {error}"
+        return [Solved(diagnostics=(Diagnostic(message, tasks[0].op.span, error.hint),))]
     solutions: list[dict[int, Solution]] = [{} for _ in tasks]
     mistakes = []
     for members in _groups(tasks[0]):
@@ -103,8 +112,8 @@ def run(tasks: Sequence[Task], neurons: Sequence[Neurons], workspace: Workspace)
             _solve_group(tasks, neurons, members, workspace, solutions)
         except DecodingError as error:
             mistakes.append(error.diagnostic)
-    if mistakes and len(tasks) > 1:  # each is told its own
-        return [run([task], [n], workspace)[0] for task, n in zip(tasks, neurons, strict=True)]
+    if mistakes and len(tasks) > 1:  # here too
+        return [run([task], workspace)[0] for task in tasks]
     if mistakes:
         return [Solved(diagnostics=tuple(mistakes))]
     return [Solved(tuple(found[k] for k in sorted(found))) for found in solutions]

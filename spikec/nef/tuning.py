@@ -6,8 +6,8 @@ nothing but those are tuned together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +25,14 @@ def tune(ops: Sequence[Ensemble]) -> list[Neurons]:
 
     Raises `TuningError` or `DistributionError` where one of them cannot exist.
     """
-    gains, biases = _gain_bias(ops)
+    made = populations(ops)
+    _ = made[0].encoders, made[0].gain
+    return made
+
+
+def populations(ops: Sequence[Ensemble]) -> list[Neurons]:
+    """As `tune`, for ensembles that are known to exist: their arrays are drawn when one is asked for."""
+    run = _Run(ops)
     return [
         Neurons(
             size=op.size,
@@ -34,17 +41,60 @@ def tune(ops: Sequence[Ensemble]) -> list[Neurons]:
             dims=op.dims,
             neuron=op.neuron,
             radius=op.radius,
-            encoders=encoders,
-            gain=gain,
-            bias=bias,
-            points=partial(_points, op),
+            tuning=_Member(run, place),
             seed=op.seed,
             initial_state=state,
         )
-        for op, encoders, gain, bias, state in zip(
-            ops, _encoders(ops), gains, biases, _initial_states(ops), strict=True
-        )
+        for place, (op, state) in enumerate(zip(ops, _initial_states(ops), strict=True))
     ]
+
+
+class _Run:
+    """Ensembles that are drawn together: twenty cost little more than one.
+
+    Arrays stay until the last of the populations is gone, so that nothing is drawn more than once.
+    """
+
+    def __init__(self, ops: Sequence[Ensemble]) -> None:
+        self.ops = tuple(ops)
+
+    @cached_property
+    def encoders(self) -> Array:
+        return _encoders(self.ops)
+
+    @cached_property
+    def gain_bias(self) -> tuple[Array, Array]:
+        return _gain_bias(self.ops)
+
+
+class _Member:
+    """The tuning of one of a run."""
+
+    __slots__ = ("_place", "_run")
+
+    def __init__(self, run: _Run, place: int) -> None:
+        self._run, self._place = run, place
+
+    @property
+    def encoders(self) -> Array:
+        return np.asarray(self._run.encoders[self._place])
+
+    @property
+    def gain(self) -> Array:
+        return np.asarray(self._run.gain_bias[0][self._place])
+
+    @property
+    def bias(self) -> Array:
+        return np.asarray(self._run.gain_bias[1][self._place])
+
+    @property
+    def points(self) -> Callable[[], Array]:
+        return self._points
+
+    def _points(self) -> Array:
+        op = self._run.ops[self._place]
+        (points,) = eval_points([op], op.eval_points, "eval_points")
+        return np.asarray(points)
 
 
 def default_point_count(neurons: int, dims: int) -> int:
@@ -66,12 +116,6 @@ def eval_points(ops: Sequence[Ensemble], distribution: Distribution, purpose: st
     """
     op = ops[0]
     return op.radius * _draw(ops, distribution, point_count(op, distribution), op.dims, purpose)
-
-
-def _points(op: Ensemble) -> Array:
-    """The evaluation points of one ensemble (points x dims)."""
-    (points,) = eval_points([op], op.eval_points, "eval_points")
-    return np.asarray(points)
 
 
 def _initial_states(ops: Sequence[Ensemble]) -> list[dict[str, Array]]:

@@ -49,10 +49,7 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
         dims=encoders.shape[1],
         neuron=values.sides.native[op],  # type: ignore[arg-type]
         radius=radius,
-        encoders=encoders,
-        gain=gain,
-        bias=bias,
-        points=lambda: np.zeros((0, encoders.shape[1])),
+        tuning=g.Tuned(encoders, gain, bias, lambda: np.zeros((0, encoders.shape[1]))),
         seed=0,
         initial_state={name: np.array(signal.initial_value, np.float64) for name, signal in op.state.items()},
     )

@@ -168,7 +168,7 @@ def _solve(group: Group) -> list[tuple[g.Array, g.Array]]:
         size, dims = group.encoders.shape
         neurons = g.Neurons(
             size=size, path="", dims=dims, neuron=make(group.neuron), radius=group.radius,
-            encoders=group.encoders, gain=group.gain, bias=group.bias, points=lambda: group.points, seed=0,
+            tuning=g.Tuned(group.encoders, group.gain, group.bias, lambda: group.points), seed=0,
         )  # fmt: skip
         solutions = solve(
             System(neurons, group.points), targets, g.Solver("lstsq_l2", group.regularisation), Workspace()
