@@ -123,9 +123,41 @@ class Learned(g.Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Encoding(g.Operator):
-    """y = E x, E the scaled encoders (neurons x dims) of the ensemble on port "encoders": becomes a
-    `Product`.
+    """y = E x, E the scaled encoders (neurons x dims) of the ensemble on port "encoders", of neurons `rows`
+    (None: of all): becomes a `Product`.
+
+    by "gain": y = gain * x, by "bias": y = bias, which becomes a `Constant`.
     """
+
+    rows: tuple[int, ...] | None = None
+    by: str = "encoders"
+
+
+def add_current(graph: g.Graph, neurons: str, total: str) -> None:
+    """Let a sum be the current of all neurons of a population that has its inputs: bias + E x + gain J, with
+    J what is connected to its neurons, and what is added as it is.
+    """
+    size, span = graph.op(total).size, graph.op(total).span
+
+    def add(by: str, given: str = "") -> None:
+        made = graph.add(f"{total}.{by}", Encoding(size=size, span=span, by=by))
+        graph.connect(neurons, made, "encoders")
+        if given:
+            graph.connect(given, made)
+        graph.connect(made, total)
+
+    add("bias")
+    for port, by in (("x", "encoders"), ("J", "gain")):
+        for given in graph.inputs(neurons, port):
+            add(by, given)
+    encoded = graph.inputs(neurons, "encoded")
+    if len(encoded) > 1:
+        added = graph.add(f"{total}.encoded", g.Sum(size=size, span=span))
+        for given in encoded:
+            graph.connect(given, added)
+        encoded = [added]
+    for given in encoded:
+        graph.connect(given, total)
 
 
 def ports(op: Weights) -> Iterator[tuple[str, str, bool]]:

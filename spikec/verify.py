@@ -34,7 +34,7 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.HostValue: {"activity": (1, 1)},
     g.Probe: {"x": (0, MANY), "neurons": (0, MANY), "weights": (0, 1)},
     pl.Learned: {"weights": (1, 1), "x": (1, 1)},
-    pl.Encoding: {"encoders": (1, 1), "x": (1, 1)},
+    pl.Encoding: {"encoders": (1, 1), "x": (0, 1)},
 }
 _NONE: dict[str, tuple[int, int]] = {}
 

@@ -99,6 +99,27 @@ CASES = {
         "must be a time, not the plain number 0.005",
         "write 5ms or 0.005s",
     ),
+    "missing unit of a relay": (
+        "relay r[2] synapse 5",
+        1,
+        20,
+        "must be a time, not the plain number 5",
+        "write 5ms",
+    ),
+    "no bound of an amplitude": (
+        "ensemble a(9, neuron=lif(amplitude=none))",
+        1,
+        36,
+        "amplitude of lif must be a number",
+        "a plain number",
+    ),
+    "input of a part of a connection": (
+        A + "probe a.neurons.inputs",
+        2,
+        16,
+        "'a.neurons' has no part 'inputs'",
+        "did you mean 'input'?",
+    ),
     "missing unit of a rate": (
         "ensemble a(9, max_rates=uniform(200, 400Hz))",
         1,

@@ -41,12 +41,12 @@ def test_the_standard_library_is_formatted() -> None:
 def test_spaces_brackets_and_lines() -> None:
     text = (
         "model   m\n\n\n\nparam a=(1+2)*3-(4-5)-((6))\n"
-        "let b=-(a^2)^-2  # why\nensemble x( 9,dims = 2 ) ; relay r [2]\n"
+        "let b=-(a^2)^-2  # why\nensemble x( 9,dims = 2 ) ; relay r [2]  synapse   5ms\n"
         "for i in 0..2{connect x[i]->r[ i : ]}\n"
     )
     assert format_text(text, "m.spk") == (
         "model m\n\nparam a = (1 + 2) * 3 - (4 - 5) - 6\nlet b = -(a^2)^-2  # why\n"
-        "ensemble x(9, dims=2)\nrelay r[2]\nfor i in 0..2 {\n  connect x[i] -> r[i:]\n}\n"
+        "ensemble x(9, dims=2)\nrelay r[2] synapse 5ms\nfor i in 0..2 {\n  connect x[i] -> r[i:]\n}\n"
     )
 
 

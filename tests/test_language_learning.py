@@ -136,14 +136,14 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
         (
             "relay r\nconnect a -> r via x[0] learning voja",
             (5, 34, "voja changes the encoders of an ensemble; 'r' has none",
-             "connect to one whole ensemble with neurons"),
+             "connect to one ensemble with neurons"),
         ),
         (N + "rls", (4, 64, "rls cannot learn weights to 'b.neurons'", "connect to the ensemble itself")),
         (C + "pes as c\nconnect b -> c", (5, 14, "'c' is a connection",
                      "name a part of it: c.pes or c.weights")),
         (
-            C + "pes as c\nconnect c.pes -> b",
-            (5, 10, "'c.pes' is a learning rule and has no value", "record what it learned: probe c.weights"),
+            N + "oja as c\nconnect c.oja -> b",
+            (5, 10, "'c.oja' is told nothing", "record what it learned: probe c.weights"),
         ),
         (
             C + "pes as c\nconnect b -> c.weights",
@@ -154,7 +154,7 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
             C + "pes as c\nprobe c.weights synapse 5ms",
             (5, 17, "weights are recorded as they are", "write synapse none"),
         ),
-        (N + "bcm as c\nconnect b -> c.bcm", (5, 15, "'c.bcm' takes no input",
+        (N + "bcm as c\nconnect b -> c.bcm", (5, 15, "'c.bcm' is told nothing",
                                                "bcm follows activities only")),
         (
             "connect a -> b via x[0] as c",

@@ -144,6 +144,8 @@ def test_matrices_from_files(tmp_path: Path) -> None:
     [
         ("lif(tau_rc=30ms, tau_ref=1ms, min_voltage=-1, amplitude=2)", LIF(0.03, 0.001, 2.0, -1.0)),
         ("lif", LIF()),
+        ("lif(tau_rc=none, min_voltage=none)", LIF(tau_rc=np.inf, min_voltage=-np.inf)),
+        ("adaptive_lif(tau_n=none)", AdaptiveLIF(tau_n=np.inf)),
         ("lif_rate(amplitude=0.5)", LIFRate(amplitude=0.5)),
         ("adaptive_lif(tau_n=0.5s, inc_n=0.02)", AdaptiveLIF(tau_n=0.5, inc_n=0.02)),
         ("rectified_linear", RectifiedLinear()),

@@ -22,7 +22,7 @@ LAYERS = {
     "graph": "dataflow edges populations graph plasticity",
     "tracing": "tracing.*",
     "neural engineering": "nef.*",
-    "synapse level": "projections",
+    "synapse level": "projections program.synapses",
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.settings language.builtins language.evaluate language.vocabulary "
@@ -32,7 +32,7 @@ LAYERS = {
     "language.imports language.probes language.expand language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
-    "layout": "program.layout program.synapses program.forms program.demand program.stages program.atoms "
+    "layout": "program.layout program.forms program.demand program.stages program.atoms "
     "program.places program.membranes program.calls program.cells program.learned program.rates "
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",

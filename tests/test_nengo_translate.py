@@ -15,6 +15,7 @@ from converted import nengo
 from translated import simulated, translated
 from translated_networks import WHOLE
 from translated_parts import PARTS
+from translated_signals import SIGNALS
 
 import spikec
 from spikec import cli, frontend
@@ -29,7 +30,7 @@ from spikec.nengo.writing.translate import translate
 from spikec.sessions import prepared, session
 
 STEPS = 40
-NETWORKS = PARTS | WHOLE
+NETWORKS = PARTS | WHOLE | SIGNALS
 
 
 @pytest.fixture(params=[64, 32])
@@ -157,7 +158,7 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
         nengo.Connection(node, own, function=lambda x: float(str(x[0])))
         nengo.Connection(noise, noisy)
         nengo.Probe(own, synapse=0.01)
-        nengo.Probe(noisy.neurons, "input")
+        nengo.Probe(own.neurons, "voltage", synapse=0.01)
     with pytest.raises(ModelError) as raised:
         translate(net, tmp_path / "model.spk")
     messages = [d.message for d in raised.value.diagnostics]
@@ -167,7 +168,7 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
         "ensemble own: neurons of type Own run in Python here",
         "ensemble noisy: its noise draws from random numbers of NumPy",
         "connection from memory to own: its function cannot be written as expressions",
-        "probe noisy_neurons: the input of neurons cannot be recorded in the language",
+        "probe own_voltage: the voltage of neurons cannot be recorded through a synapse in the language",
     ]
     assert all(d.hint for d in raised.value.diagnostics)
     first = raised.value.diagnostics[0].span

@@ -75,6 +75,9 @@ def model() -> oracle.Model:
         lines.append(f"probe wave synapse {text} as wave_{name}")
         lines.append(f"probe rate via x[0] * x[1] synapse {text} as rate_{name}")
         lines.append(f"probe spiking synapse {text} as spiking_{name}")
+        lines.append(f"relay relayed_{name}[2] synapse {text}")
+        lines.append(f"connect wave -> relayed_{name} synapse none")
+        lines.append(f"probe relayed_{name}")
     for name, steps in DELAYS.items():
         lines.append(f"relay late_{name}[2]")
         lines.append(f"connect spiking -> late_{name} synapse lowpass(12ms) delay {steps}ms transform 2")
@@ -105,10 +108,13 @@ def nengos() -> dict[str, oracle.Array]:
             nengo.Connection(spiking, value, solver=solver, synapse=synapse)
             nengo.Probe(product, label=f"rate_{name}")
             nengo.Probe(value, label=f"spiking_{name}")
+            node = nengo.Node(synapse, size_in=2, size_out=2 if synapse else None)
+            nengo.Connection(wave, node, synapse=None)
+            nengo.Probe(node, label=f"relayed_{name}")
     return oracle.simulate(network, STEPS)
 
 
-@pytest.mark.parametrize("source", ["wave", "rate", "spiking"])
+@pytest.mark.parametrize("source", ["wave", "rate", "spiking", "relayed"])
 @pytest.mark.parametrize("name", SYNAPSES)
 def test_synapses_are_the_same(name: str, source: str) -> None:
     oracle.assert_equal(ours()[f"{source}_{name}"], nengos()[f"{source}_{name}"])

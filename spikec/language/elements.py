@@ -164,7 +164,9 @@ class FunctionNode(Element):
 
 @dataclass(frozen=True, eq=False)
 class Relay(Element):
-    """Passes its input on: y = x."""
+    """Passes its input on: y = x, or x through a synapse that includes the x of the same step."""
+
+    synapse: Synapse | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -204,7 +204,8 @@ def _object_text(statement: s.Statement, indent: str) -> str:
             return _assigned(f"node {declared(statement.name)}({sizes}) = ", statement.value, indent)
         case s.Relay():
             size = "" if statement.size is None else f"[{flat(statement.size)}]"
-            return f"{statement.kind} {declared(statement.name)}{size}"
+            through = "" if statement.synapse is None else f" synapse {flat(statement.synapse)}"
+            return f"{statement.kind} {declared(statement.name)}{size}{through}"
         case s.Use():
             return _called(
                 f"use {statement.module}", statement.arguments, f" as {declared(statement.name)}", indent

@@ -110,11 +110,15 @@ def _whole_population(view: e.View) -> bool:
     return not others and piece.whole and e.neuron_of(piece.element) is not None
 
 
+def _of_one_population(view: e.View) -> bool:
+    """Whether a view is of one ensemble, or of its neurons: all or a part."""
+    return len(view.pieces) == 1 and e.neuron_of(view.pieces[0].element) is not None
+
+
 def _learns_weights(kind: str, ends: Ends, span: Span) -> None:
-    """From all neurons of one population.  Raises `Mistake`."""
+    """From neurons of one population.  Raises `Mistake`."""
     neurons = ends.source.attribute == "neurons"
-    one = len(ends.source.pieces) == 1 and e.neuron_of(ends.source.pieces[0].element) is not None
-    if not one or (neurons and not _whole_population(ends.source)):
+    if not _of_one_population(ends.source):
         raise Mistake(
             f"{kind} learns from the neurons of one ensemble; {ends.source.name!r} is not one",
             span,
@@ -135,11 +139,11 @@ def _error(kind: str, ends: Ends, span: Span) -> None:
     if ends.target.attribute != "neurons":
         return
     encoded = isinstance(ends.target.pieces[0].element, e.Population)
-    if kind == "rls" or not encoded or not _whole_population(ends.target):
+    if kind == "rls" or not encoded or not _of_one_population(ends.target):
         raise Mistake(
             f"{kind} cannot learn weights to {ends.target.name!r}",
             span,
-            "connect to the ensemble itself" if kind == "rls" else "connect to all neurons of one ensemble",
+            "connect to the ensemble itself" if kind == "rls" else "connect to neurons of one ensemble",
         )
 
 
@@ -152,11 +156,11 @@ def _neural(kind: str, ends: Ends, span: Span) -> None:
 
 
 def _encoders(kind: str, ends: Ends, span: Span) -> None:
-    if ends.target.attribute != "value" or not _whole_population(ends.target):
+    if ends.target.attribute != "value" or not _of_one_population(ends.target):
         raise Mistake(
             f"{kind} changes the encoders of an ensemble; {ends.target.name!r} has none",
             span,
-            "connect to one whole ensemble with neurons",
+            "connect to one ensemble with neurons",
         )
 
 
@@ -171,7 +175,7 @@ _CHECKS: dict[str, Callable[[str, Ends, Span], None]] = {
 
 
 def part_of(link: e.Connection, path: str, part: s.Attribute, as_target: bool, span: Span) -> e.View:
-    """`learned.pes` as a target, `learned.weights` to be recorded.  Raises `Mistake`."""
+    """`learned.pes`, what a rule is told; `learned.weights` to be recorded.  Raises `Mistake`."""
     rule = next((r for r in link.learning if r.name == part.name), None)
     matrices = {w.kind: w for w in link.weights}
     if rule is None and part.name not in matrices:
@@ -183,10 +187,9 @@ def part_of(link: e.Connection, path: str, part: s.Attribute, as_target: bool, s
         if as_target:
             raise Mistake(f"{name!r} cannot be connected to", part.span, record)
         return e.View(name, (_all(matrices[part.name]),), "weights", span)
-    if not as_target:
-        raise Mistake(f"{name!r} is a learning rule and has no value", part.span, record)
     if rule.input is None:
-        raise Mistake(f"{name!r} takes no input", part.span, f"{rule.rule.kind} follows activities only")
+        hint = f"{rule.rule.kind} follows activities only" if as_target else record
+        raise Mistake(f"{name!r} is told nothing", part.span, hint)
     return e.View(name, (_all(rule.input),), "value", span)
 
 
@@ -199,9 +202,10 @@ def matrices(link_name: str, ends: Ends, found: Sequence[e.LearningRule]) -> tup
     made = []
     span = ends.source.span
     if any(not isinstance(r.rule, pl.Voja) for r in found):
-        columns = ends.source.pieces[0].element
+        neurons = ends.source.attribute == "neurons"
+        columns = ends.source.size if neurons else e.neurons_of(ends.source.pieces[0].element)
         rows = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
-        made.append(e.LearnedWeights(f"{link_name}.weights", rows * e.neurons_of(columns), span, "weights"))
+        made.append(e.LearnedWeights(f"{link_name}.weights", rows * columns, span, "weights"))
     if any(isinstance(r.rule, pl.Voja) for r in found):
         element = ends.target.pieces[0].element
         path = f"{element.path}.encoders"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
+from spikec.language.lower_elements import add_element, current, encoded, passes_on
 from spikec.language.lower_learning import learned_encoders, learned_product, rows
 from spikec.language.lower_matrices import Part, dense, gather, route
-from spikec.language.lower_sources import add_noise, source
 from spikec.language.solving import placed
 from spikec.language.transforms import Convolution, Sparse
 from spikec.language.values import Mistake
@@ -38,7 +39,7 @@ def lower(model: e.CheckedModel) -> Lowering:
     """The graph of a checked model, and the connection behind each of its edges."""
     lowering = Lowering(g.Graph(model.name, model.dt, model.seed))
     for element in model.elements:
-        _element(element, lowering.graph)
+        add_element(element, lowering.graph)
     for link in model.connections:
         _connection(link, lowering)
     for projected in model.projections:
@@ -49,54 +50,6 @@ def lower(model: e.CheckedModel) -> Lowering:
 
 
 # --------------------------------------------------------------------------------------------- elements
-
-
-def _element(element: e.Element, graph: g.Graph) -> None:
-    path = element.path
-    match element:
-        case e.Input() if isinstance(element.source, e.WhiteNoise):
-            add_noise(element.source, path, element.size, element.span, graph)
-        case e.Input():
-            graph.add(path, source(element, graph.dt))
-        case e.Population():
-            graph.add(f"{path}.in", g.Sum(size=element.size, span=element.span))
-            if element.ensemble is not None:
-                graph.add(path, element.ensemble)
-                graph.connect(f"{path}.in", path)
-                _noise(element, graph)
-        case e.Cells():
-            graph.add(path, element.op)
-        case e.FunctionNode():
-            op = g.Function(
-                size=element.size,
-                span=element.span,
-                expressions=element.expressions,
-                arguments=element.arguments,
-            )
-            if element.arguments:
-                graph.add(f"{path}.in", g.Sum(size=element.arguments, span=element.span))
-            graph.add(path, op)
-            if element.arguments:
-                graph.connect(f"{path}.in", path)
-        case e.Relay() | e.RuleInput():
-            graph.add(path, g.Sum(size=element.size, span=element.span))
-
-
-def _noise(element: e.Population, graph: g.Graph) -> None:
-    """Noise is added to J of every neuron: a gain does not change it, as in Nengo."""
-    if element.noise is not None:
-        name = f"{element.path}.noise"
-        add_noise(element.noise, name, element.neurons, element.span, graph)
-        graph.connect(name, _encoded(element, graph))
-
-
-def _encoded(element: e.Population, graph: g.Graph) -> str:
-    """The sum of what is added to J as it is."""
-    name = f"{element.path}.encoded.in"
-    if name not in graph:
-        graph.add(name, g.Sum(size=element.neurons, span=element.span))
-        graph.connect(name, element.path, "encoded")
-    return name
 
 
 def _neural(element: e.Element) -> bool:
@@ -117,7 +70,7 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
             graph.add(name, g.Sum(size=piece.total, span=element.span))
             graph.connect(name, element.path, "J")
         return name
-    return element.path if isinstance(element, (e.Relay, e.RuleInput)) else f"{element.path}.in"
+    return element.path if passes_on(element) else f"{element.path}.in"
 
 
 # ------------------------------------------------------------------------------------------ connections
@@ -168,7 +121,7 @@ def _targets(link: e.Connection, graph: g.Graph) -> list[Part]:
     if link.solver.weights:
         element = link.target.pieces[0].element
         assert isinstance(element, e.Population)
-        return [Part(_encoded(element, graph), range(element.neurons), element.neurons)]
+        return [Part(encoded(element, graph), range(element.neurons), element.neurons)]
     return [Part(_entry(p, link.target.attribute, graph), p.components, p.total) for p in link.target.pieces]
 
 
@@ -186,7 +139,7 @@ def _weights(link: e.Connection, transform: float | g.Matrix | None, path: _Path
     node = graph.add(f"{link.name}.decode", op)
     graph.connect(piece.element.path, node, "activity")
     node = _remember(link.name, node, size, path, graph, link)
-    entry = _encoded(end.element, graph)
+    entry = encoded(end.element, graph)
     graph.connect(node, entry)
     lowering.links[node, entry] = link
 
@@ -297,14 +250,15 @@ def _remember(
 def _probe(probe: e.Recorded, graph: g.Graph) -> None:
     view = probe.source
     name = f"probe {probe.name}"
-    if view.attribute not in ("value", "neurons", "input"):
+    if view.attribute not in ("value", "neurons", "input", "current"):
         piece = view.pieces[0]
         port = "weights" if view.attribute == "weights" else "neurons"
         _add_probe(probe, graph, piece.element.path, len(piece.components), view.attribute, port)
         return
-    if view.attribute == "input":
+    if view.attribute in ("input", "current"):
         attribute = "input"
-        parts = [Part(_input_of(p.element), p.components, p.total) for p in view.pieces]
+        signal = _input_of if view.attribute == "input" else partial(current, graph)
+        parts = [Part(signal(p.element), p.components, p.total) for p in view.pieces]
         parts = [
             Part(_remember(name, x.node, x.size, _probe_path(name, probe), graph, probe), x.taken, x.size)
             for x in parts
@@ -317,7 +271,7 @@ def _probe(probe: e.Recorded, graph: g.Graph) -> None:
 
 
 def _input_of(element: e.Element) -> str:
-    return element.path if isinstance(element, e.Relay) else f"{element.path}.in"
+    return element.path if passes_on(element) else f"{element.path}.in"
 
 
 def _probe_path(name: str, probe: e.Recorded) -> _Path:
@@ -325,9 +279,10 @@ def _probe_path(name: str, probe: e.Recorded) -> _Path:
 
 
 def _add_probe(probe: e.Recorded, graph: g.Graph, node: str, size: int, attribute: str, port: str) -> None:
+    recorded = "input" if probe.source.attribute == "current" else probe.source.attribute
     op = g.Probe(
         size=size, span=probe.span, name=probe.name, attribute=attribute, every=probe.every, unit=probe.unit,
-        ideal=probe.ideal, target=probe.source.name.removesuffix(f".{probe.source.attribute}"),
+        ideal=probe.ideal, target=probe.source.name.removesuffix(f".{recorded}"),
         neurons=_numbers(probe.source.pieces[0]) if port == "neurons" else None,
     )  # fmt: skip
     graph.add(f"probe {probe.name}", op)

@@ -14,6 +14,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import identity
 from spikec.language import elements as e
+from spikec.language.lower_matrices import Part, gather
 from spikec.language.solving import placed
 from spikec.language.vocabulary import Synapse
 
@@ -25,8 +26,8 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
         return None
     source: e.Element = link.source.pieces[0].element
     assert isinstance(source, e.Population | e.Cells)
-    name, size, columns = f"{link.name}.weights", rows(link), source.neurons
     decoded = link.source.attribute != "neurons"
+    name, size, columns = f"{link.name}.weights", rows(link), source.neurons if decoded else link.source.size
     op = pl.Weights(
         size=size, columns=columns, span=link.span, rules=tuple(rule.rule for rule in learned),
         transform=transform if decoded and not link.solver.weights else None,
@@ -41,7 +42,7 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
         _read(link, graph, name, k, rule)
     product = graph.add(f"{link.name}.learned", pl.Learned(size=size, span=link.span))
     graph.connect(name, product, "weights")
-    graph.connect(_activity(graph, source, link), product)
+    graph.connect(_presynaptic(graph, link), product)
     return product
 
 
@@ -68,26 +69,28 @@ def _decoding(link: e.Connection, transform: float | e.FloatArray | None) -> g.D
 
 def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.LearningRule) -> None:
     """Connect what rule k of some weights reads."""
-    source, target = (view.pieces[0].element for view in (link.source, link.target))
+    target = link.target.pieces[0].element
     for port, synapse in rule.synapses.items():
-        node = _activity(graph, source if port == "pre" else target, link)
+        node = _presynaptic(graph, link) if port == "pre" else _activity(graph, target, link)
         graph.connect(_filtered(graph, node, synapse, f"{weights}.{k}.{port}", link), weights, f"{port}.{k}")
     if "error" not in rule.rule.reads:
         return
     neural = link.target.attribute == "neurons"
+    part = link.target.pieces[0]
     size = target.size if neural else link.target.size
     # Where the connection has no name, nothing leads to its rules.
     error = (
         rule.input.path if rule.input else graph.add(f"{weights}.{k}.error", g.Sum(size=size, span=link.span))
     )
     if neural or link.solver.weights:
-        if not neural and not link.target.pieces[0].whole:
+        if not neural and not part.whole:
             # An error of some dimensions is 0 in the others.
-            taken = np.eye(target.size)[:, list(link.target.pieces[0].components)]
-            part = g.Product(size=target.size, span=link.span, matrix=taken)
-            graph.connect(error, graph.add(f"{weights}.{k}.whole", part))
+            taken = np.eye(target.size)[:, list(part.components)]
+            widened = g.Product(size=target.size, span=link.span, matrix=taken)
+            graph.connect(error, graph.add(f"{weights}.{k}.whole", widened))
             error = f"{weights}.{k}.whole"
-        encoding = pl.Encoding(size=rows(link), span=link.span)
+        chosen = tuple(part.components) if neural and not part.whole else None
+        encoding = pl.Encoding(size=rows(link), span=link.span, rows=chosen)
         encoded = graph.add(f"{weights}.{k}.encoded", encoding)
         graph.connect(target.path, encoded, "encoders")
         graph.connect(error, encoded)
@@ -125,6 +128,17 @@ def _replace_encoders(graph: g.Graph, target: e.Population, name: str, link: e.C
     graph.connect(f"{target.path}.in", product)
     graph.disconnect(f"{target.path}.in", target.path)
     graph.connect(product, target.path, "encoded")
+
+
+def _presynaptic(graph: g.Graph, link: e.Connection) -> str:
+    """The activity that a connection learns from: of all neurons of its source, or of those that it names."""
+    (piece,) = link.source.pieces
+    node = _activity(graph, piece.element, link)
+    if link.source.attribute != "neurons" or piece.whole:
+        return node
+    if (name := f"{link.name}.chosen.join") not in graph:
+        gather(graph, f"{link.name}.chosen", [Part(node, piece.components, piece.total)], link.span)
+    return name
 
 
 def _activity(graph: g.Graph, element: e.Element, link: e.Connection) -> str:

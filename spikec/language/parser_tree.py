@@ -207,8 +207,8 @@ class Builder(Transformer_NonRecursive):
         return s.Declared(self._span(meta), str(name), tuple(brackets)), size
 
     def relay(self, meta: Meta, children: list[Any]) -> s.Relay:
-        kind, (name, size) = children
-        return s.Relay(self._span(meta), str(kind), name, size)
+        kind, (name, size), synapse = children
+        return s.Relay(self._span(meta), str(kind), name, size, synapse)
 
     def function(self, meta: Meta, children: list[Any]) -> s.FunctionDefinition:
         name, *arguments, value = children

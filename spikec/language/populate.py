@@ -267,7 +267,7 @@ def components(indices: range | tuple[int, ...]) -> Any:
 
 
 def relay(statement: s.Relay, frame: Frame, path: str) -> Relay:
-    """A relay or port of a size (1 where none is written)."""
+    """A relay or port of a size (1 where none is written), with the synapse that it has."""
     size = (
         1
         if statement.size is None
@@ -280,7 +280,10 @@ def relay(statement: s.Relay, frame: Frame, path: str) -> Relay:
             "write a size above 0; what numbers a name comes before it, as in r[i][1]",
         )
     frame.context.reserve(size, f"the {statement.kind}", statement.span)
-    return Relay(path, size, statement.span)
+    synapse = None
+    if statement.synapse is not None:
+        synapse = v.synapse(evaluate(statement.synapse, frame.scope), statement.synapse.span)
+    return Relay(path, size, statement.span, synapse)
 
 
 def time_function(argument: str, value: s.Expr, frame: Frame) -> tuple[Expression, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spikec.errors import Span
 from spikec.language import syntax as s
 from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View
@@ -165,8 +167,17 @@ def _brackets(taken: range | list[int]) -> str:
     return "[" + ",".join(map(str, taken)) + "]"
 
 
+def _currents(view: View, trailer: s.Attribute) -> View:
+    """`a.neurons.input`: the current J of every neuron.  Raises `Mistake`."""
+    if not all(isinstance(p.element, Population) for p in view.pieces):
+        raise Mistake(f"{view.name!r} has no part 'input'", trailer.span, "name the neurons of an ensemble")
+    return replace(view, name=f"{view.name}.input", attribute="current")
+
+
 def _attribute(view: View, trailer: s.Attribute) -> View:
     name = trailer.name
+    if name == "input" and view.attribute == "neurons":
+        return _currents(view, trailer)
     if name == "neurons" and all(isinstance(p.element, Cells) for p in view.pieces):
         return view
     if name not in ATTRIBUTES or view.attribute != "value":

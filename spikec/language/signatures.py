@@ -46,6 +46,7 @@ class Parameter:
     required: bool = False
     positive: bool = False
     least: float | None = None
+    none: float | None = None  # what the word `none` stands for: a bound that is not there
 
 
 def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
@@ -105,6 +106,9 @@ def convert(entry: Entry, parameter: Parameter, what: str) -> Any:
         return entry
     value = entry.value
     label = f"{parameter.name} of {what}"
+    if parameter.none is not None and isinstance(value, Record) and value.name == "none":
+        bind(value, ())
+        return parameter.none
     if not isinstance(value, Value) or value.symbolic:
         raise Mistake(f"{label} must be {_wanted(parameter)}", entry.span, _remedy(parameter, 5.0))
     check_unit(value, parameter.power, label, entry.span)

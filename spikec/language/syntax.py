@@ -227,11 +227,12 @@ class FunctionNode(Statement):
 
 @dataclass(frozen=True)
 class Relay(Statement):
-    """`relay name[size]`, or `port name[size]` in a module."""
+    """`relay name[size] synapse ...`, or `port name[size]` in a module."""
 
     kind: str
     name: Declared
     size: Expr | None
+    synapse: Expr | None = None
 
 
 @dataclass(frozen=True)

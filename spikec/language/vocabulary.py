@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,14 @@ from spikec.records import dataclass
 P = Parameter
 
 _LIF = (
-    P("tau_rc", TIME, positive=True),
+    P("tau_rc", TIME, positive=True, none=inf),
     P("tau_ref", TIME, least=0.0),
-    P("min_voltage"),
+    P("min_voltage", none=-inf),
     P("amplitude", positive=True),
 )
 _RATE = (_LIF[0], _LIF[1], _LIF[3])
 _SATURATING = (P("tau_ref", TIME, positive=True),)
-_ADAPTATION = (P("tau_n", TIME, positive=True), P("inc_n", least=0.0))
+_ADAPTATION = (P("tau_n", TIME, positive=True, none=inf), P("inc_n", least=0.0))
 _IZHIKEVICH = (
     P("tau_recovery", positive=True), P("coupling", least=0.0), P("reset_voltage"), P("reset_recovery")
 )  # fmt: skip

@@ -20,9 +20,21 @@ def build_weights(graph: g.Graph) -> None:
             _describe(graph, name, op)
     for name, op in list(graph.nodes(pl.Encoding)):
         neurons = _taken(graph, name, "encoders")
-        graph.replace(name, g.Product(size=op.size, span=op.span, matrix=neurons.scaled_encoders))
+        graph.replace(name, _encoded_by(neurons, op))
     for name, _ in list(graph.nodes(g.Neurons)):
         _add_encoded(graph, name)
+
+
+def _encoded_by(neurons: g.Neurons, op: pl.Encoding) -> g.Operator:
+    """What an `Encoding` becomes."""
+    if op.by == "bias":
+        return g.Constant(size=op.size, span=op.span, value=tuple(neurons.bias.tolist()))
+    if op.by == "gain":
+        import scipy.sparse as sp
+
+        return g.Product(size=op.size, span=op.span, matrix=sp.diags_array(neurons.gain, format="csr"))
+    matrix = neurons.scaled_encoders if op.rows is None else neurons.scaled_encoders[list(op.rows)]
+    return g.Product(size=op.size, span=op.span, matrix=matrix)
 
 
 def _describe(graph: g.Graph, name: str, op: pl.Weights) -> None:

@@ -18,6 +18,7 @@ from spikec.nengo import processes
 from spikec.nengo.learning import Learning, learning
 from spikec.nengo.linear import Linear, linear
 from spikec.nengo.neurons import neuron_type
+from spikec.nengo.pieces import pieces
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
 from spikec.records import dataclass
@@ -76,7 +77,8 @@ def _form(
             if found is not None or op not in random:
                 return found
             shape = op.output.shape
-            return processes.table(
+            written = pieces(op.process, op.output.size, model.dt) if op.mode == "set" else None
+            return written or processes.table(
                 op, model.dt, lambda: op.process.make_step((0,), shape, model.dt, random[op], {})
             )
         case SimPyFunc() if type(op) is SimPyFunc and op.output is not None and whole(op.output):

@@ -31,6 +31,11 @@ PORTS: dict[type, dict[str, str]] = {
 }
 
 
+RULES: dict[type, type[pl.Rule]] = {
+    SimPES: pl.PES, SimRLS: pl.RLS, SimBCM: pl.BCM, SimOja: pl.Oja, SimVoja: pl.Voja
+}  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Learning:
     """A signal of weights with its rules; `group`: all operators that this stands for."""
@@ -88,7 +93,15 @@ def _ours(rule: Operator, base: Signal, table: Table) -> bool:
         start = np.asarray(inverse.initial_value)
         uses = table.of[inverse.base]
         return uses.reads == [] and np.array_equal(start, np.eye(columns) * start[0, 0])
-    return getattr(rule, "weights", base) is base
+    return getattr(rule, "weights", base) is base and _fits(rule, base)
+
+
+def _fits(rule: Operator, base: Signal) -> bool:
+    """Whether what a rule reads has the size of the weights: parts of neurons do not, where Nengo fails."""
+    rows, columns = base.shape
+    sizes = {pl.ROWS: rows, pl.COLUMNS: columns}
+    holds = RULES[type(rule)].reads
+    return all(signal.size == sizes[holds[port]] for port, signal in inputs(rule).items() if port in holds)
 
 
 def _product(reader: Operator, base: Signal) -> bool:

@@ -11,6 +11,7 @@ from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec.nengo.forms import Preset
 from spikec.nengo.linear import Linear
 
@@ -55,6 +56,19 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
     )
     name = values.new(key, made.path, made)
     values.pending.append(lambda: _feed(values, name, base, encoding, rest))
+
+
+def current(values: Values, op: SimNeurons) -> str:
+    """The node of the current J of all neurons of an operator: made of what its population is given."""
+    name = population(values, op)
+    total = values.graph.add(values.names.unique(f"{name}.current"), g.Sum(size=op.J.size))
+    # First of what is pending, and so done last: when the population has its inputs.
+    values.pending.insert(0, lambda: _add_currents(values, name, total))
+    return total
+
+
+def _add_currents(values: Values, name: str, total: str) -> None:
+    pl.add_current(values.graph, name, total)
 
 
 def described(model: Model, ensemble: Any) -> tuple[g.Array, g.Array, float]:
@@ -105,10 +119,11 @@ def _feed(
         assert isinstance(form, Linear)
         values.graph.connect(values.one_piece([values.value(form.source)], form.source.size), name, "x")
     gain = values.graph.op(name).gain
-    currents = [writer for writer in rest if _scaled(values.sides.native[writer], gain)]
+    forms = {writer: values.through(writer) for writer in rest}
+    currents = [writer for writer, form in forms.items() if _scaled(form, gain)]
     if currents:
         total = values.graph.add(values.names.unique(f"{name}.neurons.in"), g.Sum(size=base.size))
-        values.connect(total, [_unscaled(values, writer) for writer in currents])
+        values.connect(total, [values.linear(replace(forms[writer], values=None)) for writer in currents])
         values.graph.connect(total, name, "J")
     terms = [node for writer in rest if writer not in currents for node in values.term(writer, base)]
     terms += [values.part(k, base) for k, call in enumerate(values.calls) if base in call.gives]
@@ -127,10 +142,3 @@ def _scaled(form: Any, gain: g.Array) -> bool:
         and len(np.unique(form.rows)) == len(form.rows)
         and np.array_equal(form.values, gain[form.rows])
     )
-
-
-def _unscaled(values: Values, writer: Operator) -> str:
-    """The node of a current before it is multiplied by gains, for all neurons."""
-    form = values.sides.native[writer]
-    assert isinstance(form, Linear)
-    return values.linear(replace(form, values=None))

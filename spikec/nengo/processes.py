@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from nengo.processes import Piecewise, PresentInput, WhiteSignal
 from nengo.rc import rc
 
 from spikec import graph as g
-from spikec.program.synapses import Discrete, discretise
+from spikec.program.synapses import Discrete, discretise, divided
 from spikec.records import dataclass
 
 SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
@@ -22,6 +23,8 @@ SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
 COMPARED, TOLERANCE = 64, 1e-12
 # A table of more numbers is not made: the process runs as it is.
 MOST_SAMPLES = 4_000_000
+# Inputs that are presented for a part of a step repeat after several rounds: of so many parts at most.
+MOST_PARTS = 1000
 
 Coefficients = tuple[tuple[float, ...], tuple[float, ...], bool]
 
@@ -43,19 +46,9 @@ class Synapse:
         return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog)
 
     def divided(self, dt: float) -> tuple[float, Synapse | None]:
-        """What is set at once, as a part of the input of the same step, and a filter of the steps before.
-
-        With y(n) = c x(n), x(n) = A x(n - 1) + b u(n) this is c b u(n) + c A x(n - 1).
-        """
-        d = discretise(self.num, self.den, self.analog, dt)
-        if not d.order:
-            return d.D, None
-        A = np.reshape(d.A, (d.order, d.order))
-        b, c = np.array(d.B), np.array(d.C)
-        first, rest = (d.D, c) if d.direct else (float(c @ b), c @ A)
-        den = np.real(np.poly(A))
-        num = np.real(np.poly(A - np.outer(b, rest))) - den
-        return first, Synapse(_numbers(num), _numbers(den), analog=False)
+        """What is set at once, as a part of the input of the same step, and a filter of the steps before."""
+        first, rest = divided(self.num, self.den, self.analog, dt)
+        return first, None if rest is None else Synapse(*rest, analog=False)
 
 
 def synapse(op: SimProcess, dt: float) -> Synapse | None:
@@ -137,10 +130,10 @@ def table(op: SimProcess, dt: float, make: Callable[[], Callable[[float], Any]])
         case WhiteSignal() if type(op.process) is WhiteSignal:
             period = 2 * int(np.ceil(op.process.period / dt / 2.0))
         case PresentInput() if type(op.process) is PresentInput:
-            steps = op.process.presentation_time / dt
-            if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+            steps = Fraction(float(op.process.presentation_time) / dt).limit_denominator(MOST_PARTS)
+            if abs(float(steps) * dt - op.process.presentation_time) > 1e-9 * dt:
                 return None
-            period = len(op.process.inputs) * round(steps)
+            period = (len(op.process.inputs) * steps).numerator
         case Piecewise() if type(op.process) is Piecewise:
             return _piecewise(op.process, dt, size, make)
         case _:

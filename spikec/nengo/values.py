@@ -23,7 +23,7 @@ from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import Names
-from spikec.nengo.populations import population
+from spikec.nengo.populations import current, population
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, whole
@@ -85,13 +85,21 @@ class Values:
             return
         only: Any = uses.writers[0] if len(uses.writers) == 1 else None
         form = self.sides.native.get(only)
-        if isinstance(form, Synapse) and not form.at_once:
+        if (neurons := self._driven(base)) is not None:
+            self.known[base] = current(self, neurons)
+        elif isinstance(form, Synapse) and not form.at_once:
             self._filter(base, only, form)
         elif isinstance(form, (NeuronType, Traced, g.Table, Synapse)):
             self.known[base] = self.source(only, form)
         else:
             name = self.new(base, self.names.of(base), g.Sum(size=base.size))
             self.pending.append(lambda: self.connect(name, self._terms(base)))
+
+    def _driven(self, base: Signal) -> SimNeurons | None:
+        """The neurons whose current J a signal is, where they are neurons of the graph."""
+        readers = [op for op in self.sides.table.of[base].reads if isinstance(op, SimNeurons)]
+        one = len(readers) == 1 and readers[0].J is base
+        return readers[0] if one and isinstance(self.sides.native.get(readers[0]), NeuronType) else None
 
     def _filter(self, base: Signal, op: Any, form: Synapse) -> None:
         """A synapse of a matrix is a matrix of a synapse: what comes from one source is filtered once."""
@@ -135,6 +143,24 @@ class Values:
         writers = self.sides.table.of[forms[0].source].writers
         neural = any(isinstance(self.sides.native.get(w), NeuronType) for w in writers)
         return None if neural and forms[0].block is not None else forms[0]
+
+    def through(self, writer: Operator) -> Any:
+        """The form of an operator; with that of what it copies, where one entry of each is all there is.
+
+        So Nengo multiplies currents into a list of neurons by their gains, and adds them by a copy.
+        """
+        form = self.sides.native[writer]
+        if not isinstance(form, Linear) or form.values is not None or form.block is not None:
+            return form
+        before = self._only(form.source, writer)
+        if (
+            before is None
+            or before.values is None
+            or not np.array_equal(before.rows, np.arange(len(before.rows)))
+        ):
+            return form
+        columns, values = before.columns[form.columns], before.values[form.columns]
+        return Linear(before.source, form.target, form.rows, columns, values)
 
     def new(self, key: Any, name: str, op: g.Operator) -> str:
         """A new node, known by `key`."""
@@ -218,7 +244,7 @@ class Values:
         if isinstance(form, NeuronType):
             name = self.new(op, self.names.of(base), g.Decoders(size=base.size, matrix=None))
             self.graph.connect(self.neurons(op), name, "activity")
-        elif isinstance(form, Traced) and op.x is not None:
+        elif isinstance(form, Traced) and getattr(op, "x", None) is not None:
             # A part of a signal is named by its components, and nothing is copied.
             taken, whole_x = places(op.x).ravel(), op.x.base
             expressions = tuple(renumbered(e, taken) for e in form.expressions)

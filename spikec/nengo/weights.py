@@ -117,15 +117,17 @@ def _encoded(values: Values, signal: Signal) -> str:
         return ""
     op = writers[0]
     ensemble = _encoded_by(values, op.A)
-    taken = None if ensemble is None else _columns(op.A)
-    if taken is None or not whole(op.X) or not values.sides.table.constant(op.A):
+    found = None if ensemble is None else _block(op.A)
+    if found is None or not whole(op.X) or not values.sides.table.constant(op.A):
         return ""
     activity = values.model.sig[ensemble.neurons]["out"].base
     neurons = values.sides.table.of[activity].writers
     if len(neurons) != 1 or not isinstance(values.sides.native.get(neurons[0]), NeuronType):
         return ""
     name = values.names.unique(f"{values.names.of(signal)}.encoded")
-    made = values.graph.add(name, pl.Encoding(size=signal.size))
+    neuron, taken = found
+    chosen = None if len(neuron) == len(op.A.base.initial_value) else tuple(neuron.tolist())
+    made = values.graph.add(name, pl.Encoding(size=signal.size, rows=chosen))
     values.graph.connect(values.neurons(neurons[0]), made, "encoders")
     error, dims = values.value(op.X.base), op.A.base.shape[1]
     if not np.array_equal(taken, np.arange(dims)):
@@ -135,13 +137,12 @@ def _encoded(values: Values, signal: Signal) -> str:
     return made
 
 
-def _columns(signal: Signal) -> Ints | None:
-    """The columns of a matrix that a signal shows, None where it shows anything else of it."""
-    rows, columns = signal.base.shape
-    if signal.ndim != 2 or len(signal.initial_value) != rows:
+def _block(signal: Signal) -> tuple[Ints, Ints] | None:
+    """The rows and columns of a matrix of which a signal shows the entries, None where it is no matrix."""
+    if signal.ndim != 2:
         return None
-    found = places(signal)
-    return found[0] if np.array_equal(found, np.arange(rows)[:, None] * columns + found[0]) else None
+    rows, columns = np.divmod(places(signal), signal.base.shape[1])
+    return rows[:, 0], columns[0]
 
 
 def _less_one(values: Values, signal: Signal) -> str:

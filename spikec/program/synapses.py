@@ -66,6 +66,24 @@ def discretise(
     return Discrete(_flat(A), _flat(B), _flat(C), D)
 
 
+def divided(
+    num: tuple[float, ...], den: tuple[float, ...], analog: bool, dt: float, method: str = "zoh"
+) -> tuple[float, tuple[tuple[float, ...], tuple[float, ...]] | None]:
+    """A synapse whose value includes the input of the same step: the part of that input, and num(z) / den(z)
+    of those before, None where that is 0.
+
+    With y(n) = c x(n), x(n) = A x(n - 1) + b u(n) this is c b u(n) + c A x(n - 1).
+    """
+    d = discretise(num, den, analog, dt, method)
+    if not d.order:
+        return d.D, None
+    A = np.reshape(d.A, (d.order, d.order))
+    b, c = np.array(d.B), np.array(d.C)
+    first, rest = (d.D, c) if d.direct else (float(c @ b), c @ A)
+    poles = np.real(np.poly(A))
+    return first, (_flat(np.real(np.poly(A - np.outer(b, rest))) - poles), _flat(poles))
+
+
 # The part of a step that is taken with the state at its end.
 IMPLICIT = {"euler": 0.0, "bilinear": 0.5, "backward_diff": 1.0}
 

@@ -55,7 +55,7 @@ def trace(function: Callable[..., Any], time: bool, arguments: int | None, size:
         result = paths.results(run)
     except Exception:  # a user's function may raise anything on symbols: it then runs as it is, in Python
         return None
-    if sum(map(_nodes, result)) > MOST_NODES or not all(map(finite, result)):
+    if sum(map(size_of, result)) > MOST_NODES or not all(map(finite, result)):
         return None
     if not _agree(_with(function, {}), result, time, arguments):
         return None
@@ -112,8 +112,9 @@ def _outputs(result: Any, size: int) -> tuple[Expression, ...]:
     return tuple(expression_of(value) for value in values)
 
 
-def _nodes(expression: Expression) -> int:
-    return 1 + sum(map(_nodes, expression.arguments)) if isinstance(expression, Call) else 1
+def size_of(expression: Expression) -> int:
+    """How many operations and numbers an expression holds."""
+    return 1 + sum(map(size_of, expression.arguments)) if isinstance(expression, Call) else 1
 
 
 def _agree(function: FunctionType, result: tuple[Expression, ...], time: bool, arguments: int | None) -> bool:

@@ -14,6 +14,7 @@ from nengo.ensemble import Neurons
 
 from spikec import graph as g
 from spikec.nengo.linear import Linear
+from spikec.nengo.signals import Ints, places
 from spikec.nengo.writing import words
 from spikec.nengo.writing.objects import PYTHON
 from spikec.nengo.writing.rules import learning
@@ -56,19 +57,14 @@ def _target(scene: Scene, conn: nengo.Connection) -> str:
     brackets = words.part(conn.post_slice, post.size_in)
     if not isinstance(post, Neurons):
         return scene.labels[post] + brackets
-    if brackets and not isinstance(conn.post_slice, slice):
-        scene.refuse(
-            f"{_what(scene, conn)}: it leads to a list of neurons",
-            "take a slice of the neurons, or all of them and a transform with rows of 0",
-        )
     return f"{scene.labels[post.ensemble]}.neurons{brackets}"
 
 
 def leading_twice(scene: Scene) -> str:
     """A connection whose target names a component twice, in words; "" where there is none."""
     for conn in scene.network.all_connections:
-        places = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
-        if len(np.unique(places)) < len(places):
+        chosen = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
+        if len(np.unique(chosen)) < len(chosen):
             return _what(scene, conn)
     return ""
 
@@ -97,6 +93,14 @@ def _computed(scene: Scene, conn: nengo.Connection, learns: bool) -> tuple[str, 
         before = f"relay {relay}[{conn.size_in}]\nconnect {source} -> {relay} synapse none\n"
         source = relay
     return source, _function(scene, conn) + _transform(scene, conn), before
+
+
+def copied(scene: Scene, conn: nengo.Connection) -> tuple[str, str, str]:
+    """What is computed, for a relay as the target: weights between neurons are decoders of as many rows."""
+    if not (is_neural(conn.pre_obj) and conn.solver.weights and isinstance(conn.post_obj, nengo.Ensemble)):
+        return _computed(scene, conn, False)
+    values = scene.files.text(_file(scene, conn), _weights(scene, conn).T)
+    return scene.labels[conn.pre_obj], f" via zeros({conn.post_obj.n_neurons}) solver no_solver({values})", ""
 
 
 def _file(scene: Scene, conn: nengo.Connection) -> str:
@@ -225,31 +229,34 @@ def _transform(scene: Scene, conn: nengo.Connection) -> str:
     file = f"{_file(scene, conn)}.transform"
     if isinstance(conn.transform, nengo.Dense):
         weights = _weights(scene, conn)
+        if weights.ndim == 2 and not weights.any():
+            return f" transform sparse([[{weights.shape[0] - 1}, {weights.shape[1] - 1}, 0]])"
         if weights.ndim == 0:
             return "" if weights == 1.0 else f" transform {words.number(float(weights))}"
         return f" transform {scene.files.text(file, weights)}"
-    form = _applied(scene, conn)
+    op, form = _applied(scene, conn)
     if form is None:
         scene.refuse(
             f"{_what(scene, conn)}: a {type(conn.transform).__name__} of this size runs in Python",
             "divide it into several of fewer channels",
         )
         return ""
-    return f" transform {_entries(scene, file, form)}"
+    return f" transform {_entries(scene, file, form, places(op.X).ravel())}"
 
 
-def _applied(scene: Scene, conn: nengo.Connection) -> Linear | None:
-    """The matrix of a sparse transform or a convolution."""
+def _applied(scene: Scene, conn: nengo.Connection) -> tuple[Any, Linear | None]:
+    """The operator and the matrix of a sparse transform or a convolution."""
     weights = scene.model.sig[conn]["weights"]
     table = scene.converted.sides.table
     ops: list[Operator] = table.of[weights.base].reads
     form = scene.form(ops[0]) if ops else None
-    return form if isinstance(form, Linear) else None
+    return (ops[0], form) if isinstance(form, Linear) else (None, None)
 
 
-def _entries(scene: Scene, file: str, form: Linear) -> str:
-    """`sparse(...)` with rows of row, column and value."""
+def _entries(scene: Scene, file: str, form: Linear, read: Ints) -> str:
+    """`sparse(...)` with rows of row, column and value, where the columns are places in `read`."""
     assert form.values is not None
-    first = int(form.columns.min()) if len(form.columns) else 0
-    rows = np.stack([form.rows, form.columns - first, form.values], axis=1)
+    order = np.argsort(read, kind="stable")
+    columns = order[np.searchsorted(read, form.columns, sorter=order)]
+    rows = np.stack([form.rows, columns, form.values], axis=1)
     return f"sparse({scene.files.text(file, rows)})"

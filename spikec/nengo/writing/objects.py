@@ -14,6 +14,7 @@ from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.neurons import TYPES
 from spikec.nengo.populations import described
+from spikec.nengo.processes import Synapse
 from spikec.nengo.writing import words
 from spikec.nengo.writing.scene import Scene
 from spikec.tracing.functions import Traced
@@ -47,8 +48,8 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
             "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, or the rates of these",
         )
         return ""
-    if not all(np.isfinite(v) for v in vars(kind).values() if isinstance(v, float)):
-        scene.refuse(f"ensemble {name}: a parameter of its neurons is infinite", "write a large number")
+    if endless := words.infinite(kind):
+        scene.refuse(f"ensemble {name}: {endless} of its neurons is infinite", "write a large number")
     if obj.noise is not None:
         scene.refuse(
             f"ensemble {name}: its noise draws from random numbers of NumPy",
@@ -87,6 +88,8 @@ def node(scene: Scene, obj: nengo.Node) -> str:
         return _function(name, form, arguments)
     if isinstance(form, g.Table):
         return _table(scene, name, form)
+    if isinstance(form, Synapse):
+        return f"relay {name}[{obj.size_in}] synapse {words.synapse(form)}"
     if isinstance(obj.output, nengo.Process):
         _refuse_process(scene, name, obj.output)
     else:

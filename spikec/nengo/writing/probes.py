@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo
 import numpy as np
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
 from spikec.nengo.convert import uneven
-from spikec.nengo.neurons import TYPES
 from spikec.nengo.writing import words
 from spikec.nengo.writing.links import decoded, is_neural
 from spikec.nengo.writing.scene import Scene
+from spikec.nengo.writing.signals import activity, connection_signal, rule_signal
+from spikec.nengo.writing.signals import chosen as _slice
 
 # Constants of more numbers are not recorded again and again.
 MOST_WEIGHTS = 100_000
@@ -59,32 +58,36 @@ def _probed(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str]:
         return "", what, synapse
     if isinstance(target, nengo.Ensemble) and obj.attr == "input":
         return "", f"{scene.labels[target]}.input" + words.part(_slice(obj), target.size_in), synapse
-    learned = _learned(scene, obj)
-    if not synapse and obj.slice is None and (learned or _constant(scene, obj)):
-        return ("", learned, "") if learned else (*_presented(scene, obj, name), "")
+    if isinstance(target, LearningRule) and (found := rule_signal(scene, obj, name)):
+        return (*found, synapse)
+    if isinstance(target, nengo.Connection) and (found := connection_signal(scene, obj, name)):
+        return (*found, synapse)
+    return _matrix(scene, obj, name, synapse)
+
+
+def _matrix(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[str, str, str]:
+    """Weights and encoders: those that are learned, or constant."""
+    if obj.slice is None and (learned := _learned(scene, obj)) and not synapse:
+        return "", learned, ""
+    if _constant(scene, obj):
+        return (*_presented(scene, obj, name), synapse)
     _refuse(scene, obj, name)
     return "", name, ""
 
 
 def _constant(scene: Scene, obj: nengo.Probe) -> bool:
     """Whether a probe is of weights or encoders that do not learn."""
-    known = isinstance(obj.obj, (nengo.Connection, nengo.Ensemble)) and obj.attr in (
-        "weights",
-        "scaled_encoders",
-    )
-    signal = scene.model.sig[obj]["in"]
-    return known and signal.size <= MOST_WEIGHTS and scene.converted.sides.table.constant(signal)
+    key = {"weights": "weights", "scaled_encoders": "encoders"}.get(obj.attr)
+    signal = scene.model.sig[obj.obj].get(key) if key else None
+    return signal is not None and signal.size <= MOST_WEIGHTS and scene.converted.sides.table.constant(signal)
 
 
 def _presented(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str]:
     """Weights that do not learn as a constant input, row after row, and its name."""
     label = scene.labels.new(f"{name}_values")
-    values = np.ravel(scene.model.sig[obj]["in"].initial_value)
+    key = "weights" if obj.attr == "weights" else "encoders"
+    values = np.ravel(scene.model.sig[obj.obj][key].initial_value)
     return f"input {label} = {scene.files.text(label, values)}\n", label
-
-
-def _slice(obj: nengo.Probe) -> Any:
-    return slice(None) if obj.slice is None else obj.slice
 
 
 def _made_for(scene: Scene, obj: nengo.Probe) -> nengo.Connection:
@@ -100,22 +103,22 @@ def _neurons(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[s
     neurons = f"{scene.labels[ensemble]}.neurons{brackets}"
     if obj.attr in STATES and not synapse:
         return "", neurons if brackets else scene.labels[ensemble], f" {obj.attr}"
+    if obj.attr == "input":
+        return "", f"{scene.labels[ensemble]}.neurons.input{brackets}", synapse
     if obj.attr not in ("output", "spikes", "rates"):
         _refuse(scene, obj, name)
         return "", neurons, ""
-    make = TYPES.get(type(ensemble.neuron_type))
-    if synapse or make is None or not make(ensemble.neuron_type).spiking:
+    if synapse:
         return "", neurons, synapse
-    relay = scene.labels.new(f"{name}_values")
-    before = f"relay {relay}[{obj.size_in}]\nconnect {neurons} -> {relay} synapse none\n"
-    return before, relay, ""
+    return (*activity(scene, ensemble, _slice(obj), name), "")
 
 
 def _learned(scene: Scene, obj: nengo.Probe) -> str:
     """What is learned, where a probe is of that: `name.weights`, `name.encoders`."""
     links = [c for c in scene.network.all_connections if c.learning_rule is not None]
     if isinstance(obj.obj, nengo.Connection) and obj.attr == "weights":
-        return f"{scene.labels[obj.obj]}.weights" if obj.obj in links else ""
+        changes = scene.converted.sides.learning(scene.model.sig[obj.obj]["weights"].base)
+        return f"{scene.labels[obj.obj]}.weights" if changes else ""
     if isinstance(obj.obj, LearningRule) and obj.attr == "scaled_encoders":
         return f"{scene.labels[obj.obj.connection]}.encoders"
     if isinstance(obj.obj, nengo.Ensemble) and obj.attr == "scaled_encoders":

@@ -98,10 +98,14 @@ class Scene:
 
     def rank(self, signal: Signal, target: Signal) -> int:
         """When in a step a signal is added to another: the order of the terms of a sum."""
-        for k, op in enumerate(self.writers(target)):
-            if any(read.base is signal.base for read in op.reads):
-                return k
-        return 0
+        ranked = [{read.base for read in op.reads} for op in self.writers(target)]
+        direct = (k for k, read in enumerate(ranked) if signal.base in read)
+        through = (
+            k
+            for k, read in enumerate(ranked)
+            if any(r.base is signal.base for base in read for op in self.writers(base) for r in op.reads)
+        )
+        return next(direct, next(through, 0))
 
     def filter(self, process: Any) -> Synapse | None:
         """The filter that a synapse is; None for no synapse, and for what is refused."""

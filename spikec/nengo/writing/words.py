@@ -58,15 +58,27 @@ def part(chosen: Any, size: int) -> str:
     return "[[" + ", ".join(map(str, places)) + "]]"
 
 
+def _neuron(kind: NeuronType) -> str:
+    return next(n for n, (cls, _) in NEURONS.items() if cls is type(kind))
+
+
+def infinite(kind: NeuronType) -> str:
+    """A parameter of neurons that is infinite without a word for that, "" where there is none."""
+    parameters = NEURONS[_neuron(kind)][1]
+    known = {p.name: getattr(kind, p.name) for p in parameters if p.none != getattr(kind, p.name)}
+    return next((name for name, v in known.items() if isinstance(v, float) and not np.isfinite(v)), "")
+
+
 def neuron(kind: NeuronType) -> str:
     """A neuron type with those parameters that are not the language's own."""
-    name = next(n for n, (cls, _) in NEURONS.items() if cls is type(kind))
+    name = _neuron(kind)
     plain = {f.name: f.default for f in fields(kind)}
     given = []
     for parameter in NEURONS[name][1]:
         value = getattr(kind, parameter.name)
         if value != plain[parameter.name]:
-            given.append(f"{parameter.name}={time(value) if parameter.power == TIME else number(value)}")
+            written = time(value) if parameter.power == TIME else number(value)
+            given.append(f"{parameter.name}={'none' if value == parameter.none else written}")
     return f"{name}({', '.join(given)})" if given else name
 
 

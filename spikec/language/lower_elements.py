@@ -1,0 +1,97 @@
+"""Elements of a checked model to operators: an ensemble `a` is the node `a`, its input the sum `a.in`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikec import graph as g
+from spikec import plasticity as pl
+from spikec.language import elements as e
+from spikec.language.lower_matrices import matrix
+from spikec.language.lower_sources import add_noise, source
+from spikec.program.synapses import divided
+
+
+def add_element(element: e.Element, graph: g.Graph) -> None:
+    path = element.path
+    match element:
+        case e.Input() if isinstance(element.source, e.WhiteNoise):
+            add_noise(element.source, path, element.size, element.span, graph)
+        case e.Input():
+            graph.add(path, source(element, graph.dt))
+        case e.Population():
+            graph.add(f"{path}.in", g.Sum(size=element.size, span=element.span))
+            if element.ensemble is not None:
+                graph.add(path, element.ensemble)
+                graph.connect(f"{path}.in", path)
+                _noise(element, graph)
+        case e.Cells():
+            graph.add(path, element.op)
+        case e.FunctionNode():
+            _function_node(element, graph)
+        case e.Relay() | e.RuleInput():
+            graph.add(path, g.Sum(size=element.size, span=element.span))
+            if not passes_on(element):
+                _at_once(element, graph)
+
+
+def _function_node(element: e.FunctionNode, graph: g.Graph) -> None:
+    path, count = element.path, element.arguments
+    op = g.Function(size=element.size, span=element.span, expressions=element.expressions, arguments=count)
+    if count:
+        graph.add(f"{path}.in", g.Sum(size=count, span=element.span))
+    graph.add(path, op)
+    if count:
+        graph.connect(f"{path}.in", path)
+
+
+def _at_once(element: e.Element, graph: g.Graph) -> None:
+    """A synapse that includes the input of the same step: a part of that, and a filter of those before."""
+    assert isinstance(element, e.Relay)
+    assert element.synapse is not None
+    path, span, s = element.path, element.span, element.synapse
+    first, rest = divided(s.num, s.den, s.analog, graph.dt, s.method)
+    graph.add(f"{path}.in", g.Sum(size=element.size, span=span))
+    ops: list[tuple[str, g.Operator]] = []
+    if first:
+        every = np.arange(element.size)
+        scaled = matrix(element.size, element.size, every, every, np.full(element.size, first))
+        ops.append(("at_once", g.Product(size=element.size, span=span, matrix=scaled)))
+    if rest is not None:
+        num, den = rest
+        ops.append(("late", g.Filter(size=element.size, span=span, num=num, den=den, analog=False)))
+    for suffix, op in ops:
+        graph.connect(f"{path}.in", graph.add(f"{path}.{suffix}", op))
+        graph.connect(f"{path}.{suffix}", path)
+
+
+def _noise(element: e.Population, graph: g.Graph) -> None:
+    """Noise is added to J of every neuron: a gain does not change it, as in Nengo."""
+    if element.noise is not None:
+        name = f"{element.path}.noise"
+        add_noise(element.noise, name, element.neurons, element.span, graph)
+        graph.connect(name, encoded(element, graph))
+
+
+def encoded(element: e.Population, graph: g.Graph) -> str:
+    """The sum of what is added to J as it is."""
+    name = f"{element.path}.encoded.in"
+    if name not in graph:
+        graph.add(name, g.Sum(size=element.neurons, span=element.span))
+        graph.connect(name, element.path, "encoded")
+    return name
+
+
+def passes_on(element: e.Element) -> bool:
+    """Whether the value of an element is what arrives at it."""
+    return isinstance(element, e.RuleInput) or (isinstance(element, e.Relay) and element.synapse is None)
+
+
+def current(graph: g.Graph, element: e.Element) -> str:
+    """The node of the current J of all neurons, of what has been connected to them by now."""
+    path, name = element.path, f"{element.path}.current"
+    if name in graph:
+        return name
+    graph.add(name, g.Sum(size=e.neurons_of(element), span=element.span))
+    pl.add_current(graph, path, name)
+    return name

@@ -1,0 +1,184 @@
+"""Nengo networks of what lies between objects, for `spikec.nengo.translate`: synapses as nodes, parts of
+neurons, signals of connections and rules.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from converted import nengo
+from translated import Networks, enter, stimulus
+
+SIGNALS: Networks = {}
+network = partial(enter, SIGNALS)
+
+
+@network
+def synapse_nodes() -> None:
+    """Synapses as nodes, with and without a state, which include the input of the same step."""
+    stim, a = stimulus(2), nengo.Ensemble(20, 2, label="a")
+    nengo.Connection(stim, a)
+    every = [
+        nengo.Lowpass(0.1), nengo.Lowpass(0.0), nengo.Alpha(0.02), nengo.synapses.Triangle(0.006),
+        nengo.LinearFilter([0.1, 1], [0.01, 0.2, 1]), nengo.LinearFilter([0.5, 0.1], [1, -0.4], analog=False),
+    ]  # fmt: skip
+    for k, synapse in enumerate(every):
+        node = nengo.Node(synapse, size_in=2, size_out=2, label=f"filter{k}")
+        nengo.Connection(stim[::-1] if k % 2 else a, node, synapse=None)
+        nengo.Probe(node)
+        nengo.Connection(node, a, transform=0.1)
+        nengo.Connection(a[0], node[1], synapse=0.01)
+
+
+@network
+def learned_parts() -> None:
+    """PES from and to parts of ensembles and neurons, of every kind; RLS of a part, Voja to a part."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(30, 2, label="a"), nengo.Ensemble(40, 2, label="b")
+    c = nengo.Ensemble(20, 2, label="c")
+    nengo.Connection(stim, a)
+    rng = np.random.RandomState(3)
+
+    def learn(pre: Any, post: Any, rows: int = 0, columns: int = 0, **given: Any) -> None:
+        if rows:
+            given["transform"] = rng.standard_normal((rows, columns)) * 1e-3
+        rule = given.pop("rule", nengo.PES(1e-4))
+        conn = nengo.Connection(pre, post, learning_rule_type=rule, **given)
+        size = conn.learning_rule.size_in
+        nengo.Connection(stim, conn.learning_rule, transform=np.full((size, 2), 0.3), synapse=None)
+        nengo.Probe(conn, "weights", sample_every=0.02)
+
+    learn(a[1], b[[1, 0]], function=lambda x: [x[0], x[0] ** 2])
+    learn(a[[1, 0]], b)
+    learn(a.neurons[:10], b, 2, 10)
+    learn(a.neurons[::3], b[0], 1, 10)
+    learn(a.neurons[[7, 3, 1]], b.neurons[5:25], 20, 3)
+    learn(a, b.neurons[:10], 10, 2)
+    learn(a[0], b[1], solver=nengo.solvers.LstsqL2(weights=True))
+    learn(a[0], b[1], rule=nengo.RLS(1e-3))
+    learn(a[0], c[1], rule=nengo.Voja(1e-2))
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
+def rule_signals() -> None:
+    """What rules are told, and the activities that they follow."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(20, 2, label="b")
+    nengo.Connection(stim, a)
+    down = nengo.Connection(a, b, learning_rule_type=[nengo.PES(), nengo.PES(pre_synapse=None)])
+    some = nengo.Connection(
+        a.neurons[:5], b, transform=np.full((2, 5), 1e-3), learning_rule_type=nengo.PES(pre_synapse=0.01)
+    )
+    rls = nengo.Connection(a, b, learning_rule_type=nengo.RLS())
+    weights = np.random.RandomState(1).uniform(0, 1e-3, (20, 20))
+    neural = {"transform": weights, "learning_rule_type": [nengo.BCM(), nengo.Oja(post_synapse=None)]}
+    between = nengo.Connection(a.neurons, b.neurons, **neural)
+    voja = nengo.Connection(a, b, learning_rule_type=nengo.Voja())
+    for rule in (*down.learning_rule, some.learning_rule, rls.learning_rule):
+        nengo.Connection(stim, rule, transform=0.3)
+    for rule, attributes in (
+        (down.learning_rule[0], "error activities"),
+        (down.learning_rule[1], "activities"),
+        (some.learning_rule, "activities"),
+        (rls.learning_rule, "error pre_filtered"),
+        (between.learning_rule[0], "theta pre_filtered post_filtered"),
+        (between.learning_rule[1], "post_filtered"),
+        (voja.learning_rule, "post_filtered scaled_encoders"),
+    ):
+        for attribute in attributes.split():
+            nengo.Probe(rule, attribute, sample_every=0.002)
+    nengo.Probe(down.learning_rule[0][1], "error", synapse=0.01)
+    nengo.Probe(between.learning_rule[0], "theta", synapse=0.01)
+    nengo.Probe(voja, "weights")
+
+
+@network
+def currents() -> None:
+    """The input of neurons: from values, currents, weights, encoders that learn; whole and in parts."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(20, 2, label="a", radius=1.5), nengo.Ensemble(300, 2, label="b")
+    rate = nengo.Ensemble(20, 2, label="rate", neuron_type=nengo.LIFRate())
+    nengo.Connection(stim, a)
+    nengo.Connection(stim, a.neurons[3:5], synapse=None)
+    nengo.Connection(a, b, solver=nengo.solvers.LstsqL2(weights=True))
+    nengo.Connection(a, b, learning_rule_type=nengo.Voja())
+    nengo.Connection(a.neurons, rate.neurons, transform=1e-3)
+    for ens in (a, b, rate):
+        nengo.Probe(ens.neurons, "input")
+        nengo.Probe(ens.neurons[2:9:3], "input", synapse=0.01, sample_every=0.002)
+    nengo.Probe(a.neurons[[4, 1]], "input")
+
+
+@network
+def within_connections() -> None:
+    """What goes into connections and comes out of those without a synapse; weights through a synapse."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(30, 2, label="b")
+    plain = nengo.Connection(stim, a, transform=[[1, 2], [3, 4]], synapse=None)
+    square = nengo.Connection(a, b, function=np.square)
+    weights = nengo.Connection(a[0], b[1], solver=nengo.solvers.LstsqL2(weights=True), synapse=None)
+    between = nengo.Connection(a.neurons[:3], b.neurons[[9, 2, 5]], transform=1e-3, synapse=None)
+    for conn in (plain, square, weights, between):
+        nengo.Probe(conn, "input")
+        nengo.Probe(conn, "input", synapse=0.01)
+    for conn in (plain, weights, between):
+        nengo.Probe(conn, "output")
+        nengo.Probe(conn, "output", synapse=0.01, sample_every=0.003)
+    nengo.Probe(plain, "weights", synapse=0.1)
+    nengo.Probe(b, "scaled_encoders", synapse=0.1, sample_every=0.01)
+
+
+@network
+def endless() -> None:
+    """Parameters of neurons that are infinite."""
+    stim = stimulus()
+    for kind in (nengo.LIF(min_voltage=-np.inf), nengo.AdaptiveLIF(tau_n=np.inf, min_voltage=-np.inf)):
+        ens = nengo.Ensemble(20, 1, neuron_type=kind)
+        nengo.Connection(stim, ens, transform=-1)
+        nengo.Probe(ens.neurons, "voltage")
+
+
+@network
+def lists_of_neurons() -> None:
+    """Connections to and from lists of neurons, which are multiplied by the gains."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(30, 2, label="a"), nengo.Ensemble(30, 2, label="b")
+    nengo.Connection(stim, a)
+    nengo.Connection(a.neurons[[3, 1, 4]], b.neurons[[5, 9, 2]], transform=0.001)
+    nengo.Connection(a.neurons[10:20], b.neurons[::3], transform=0.001)
+    nengo.Connection(stim, b.neurons[[1, 0]], synapse=None)
+    nengo.Connection(a, b.neurons[[7, 8]])
+    nengo.Connection(a.neurons[4], b[0], transform=1e-3)
+    nengo.Probe(b, synapse=0.01)
+    nengo.Probe(b.neurons, "input")
+
+
+@network
+def matrices_of_little() -> None:
+    """Matrices of nothing but 0, and sparse ones of functions and of parts."""
+    stim, a = stimulus(4), nengo.Ensemble(20, 2, label="a")
+    double = nengo.Node(lambda t, x: x * 2 + 0 * t, size_in=4, label="double")
+    few = nengo.Node(size_in=3, label="few")
+    nengo.Connection(stim, double)
+    sparse = nengo.Sparse((3, 4), indices=[[0, 1], [2, 3]], init=[1, 2])
+    nengo.Connection(double, few, function=np.square, transform=sparse)
+    nengo.Connection(stim[1:], few, transform=nengo.Sparse((3, 3), indices=[[0, 1]], init=[0.5]))
+    nengo.Connection(stim, a, transform=np.zeros((2, 4)))
+    nengo.Connection(stim[:2], a, transform=0)
+    nengo.Connection(stim[2:], a)
+    nengo.Connection(a, a, transform=np.zeros((2, 2)))
+    nengo.Probe(few)
+    nengo.Probe(a, synapse=0.01)
+
+
+@network
+def pieces() -> None:
+    """Functions among the values of `Piecewise`; inputs that are presented for parts of a step."""
+    values = {0.003: lambda t: [np.sin(t), t], 0.01: [1.0, -1.0], 0.02: lambda t: [0.5, t * t]}
+    nengo.Probe(nengo.Node(nengo.processes.Piecewise(values), size_out=2))
+    rows = np.arange(1.0, 16.0).reshape(5, 3)
+    for each in (0.0015, 0.0004, 0.00273):
+        nengo.Probe(nengo.Node(nengo.processes.PresentInput(rows, each)))
