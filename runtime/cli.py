@@ -73,7 +73,13 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     "--save-state",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Save to this file the state of the model after the last step, what it learned included.",
+    help="Save to this file the state of the model after the last step, what it learned included; also where "
+    "Ctrl-C or SIGTERM stops the run (a second one ends it at once, without).",
+)
+@click.option(
+    "--save-every",
+    type=Time(),
+    help="Save the state to that file also after every so much simulated time, each in place of the last.",
 )
 @click.option(
     "--load-state",
@@ -103,6 +109,7 @@ def main(
     hosts: str | None,
     seed: int | None,
     save_state: Path | None,
+    save_every: float | None,
     load_state: Path | None,
     load_weights: Path | None,
     overwrite: bool,
@@ -123,7 +130,8 @@ def main(
         with _bar(show=not quiet) as progress:
             run = launch.run(
                 path, time, output, transport, seed, progress, overwrite, hosts=hosts,
-                save_state=save_state, load_state=load_state, load_weights=load_weights,
+                save_state=save_state, save_every=save_every, load_state=load_state,
+                load_weights=load_weights,
             )  # fmt: skip
     except (ManifestError, RunError) as error:
         _exit(2, f"error: {error}")
@@ -134,9 +142,9 @@ def main(
     if plot:
         _draw(run, plot)
     if as_json:
-        click.echo(json.dumps(summary(run, save_state), indent=1))
+        click.echo(json.dumps(summary(run), indent=1))
     elif not quiet:
-        click.echo(describe(run, plot, save_state))
+        click.echo(describe(run, plot, save_state is not None))
     if run.status == "stopped":
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
 
@@ -173,18 +181,16 @@ def _draw(run: Run, plot: Path) -> None:
         _exit(1, f"error: {error}\n  the results are in {run.path}")
 
 
-def summary(run: Run, state: Path | None = None) -> dict[str, Any]:
-    """The run in numbers: us per step of each partition, real-time factor, where the results are.
-
-    `state`: the file that the state was to be saved to.
-    """
+def summary(run: Run) -> dict[str, Any]:
+    """The run in numbers: us per step of each partition, real-time factor, where results and state are."""
     about = run.about
     return {
         "model": about.model,
         "status": about.status,
         "path": str(run.path),
         "probes": list(run.names),
-        "state": str(state) if state and about.status == "complete" else None,
+        "state": about.state or None,
+        "state_s": about.state_step * about.dt if about.state else None,
         "start_s": about.start * about.dt,
         "simulated_s": about.recorded * about.dt,
         "wall_s": about.wall,
@@ -195,8 +201,8 @@ def summary(run: Run, state: Path | None = None) -> dict[str, Any]:
     }
 
 
-def describe(run: Run, plot: Path | None = None, state: Path | None = None) -> str:
-    """The summary as text for people."""
+def describe(run: Run, plot: Path | None = None, saves: bool = False) -> str:
+    """The summary as text for people; `saves`: the state was to be saved."""
     about = run.about
     simulated = about.recorded * about.dt
     speed = f", {simulated / about.wall:.3g} times real time" if about.wall else ""
@@ -217,9 +223,21 @@ def describe(run: Run, plot: Path | None = None, state: Path | None = None) -> s
         )
     if plot:
         lines.append(f"picture: {plot}")
-    if state:
-        lines.append(f"state: {state if about.status == 'complete' else 'not saved, the run was stopped'}")
+    if saves:
+        lines.append(f"state: {_state(run)}")
     return "\n".join(lines)
+
+
+def _state(run: Run) -> str:
+    """Where the state is, and where that is not the last of the run: after which time, and how to go on."""
+    about = run.about
+    if not about.state:
+        return "not saved, the run was stopped twice"
+    rest = about.start + about.steps - about.state_step
+    if not rest:
+        return about.state
+    more = f"--load-state {about.state} --time {rest * about.dt:.12g}s"
+    return f"{about.state}, after {about.state_step * about.dt:.12g} s; to go on: {more}"
 
 
 def _failure(error: Any) -> str:
@@ -228,6 +246,8 @@ def _failure(error: Any) -> str:
     if error.run is not None and error.run.about.recorded:
         about = error.run.about
         lines.append(f"  the first {about.recorded * about.dt:g} s were recorded in {error.run.path}")
+    if error.run is not None and error.run.about.state:
+        lines.append(f"  the last state that was saved: {_state(error.run)}")
     lines += [f"  | {line}" for line in error.details.splitlines()[-3:]]
     return "\n".join(lines)
 

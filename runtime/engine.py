@@ -104,7 +104,6 @@ class Engine:
         self._begun = False
         # Of a run whose state will be kept: the sums of the last steps, the newest first.
         self._past: deque[NDArray[np.int64]] | None = None
-        self._kept: dict[str, NDArray[Any]] = {}
         self._adopted = -1
 
     def compile(self) -> None:
@@ -194,11 +193,7 @@ class Engine:
             self._check()
 
     def look_ahead(self) -> None:
-        """The next step is run only for what is recorded of the last one: Python functions are not called,
-        and the state is that of before.
-        """
-        if self._past is not None:
-            self._kept = self.portable()
+        """The next step is run only for what is recorded of the last one: Python functions are not called."""
         if self._loaded:
             self._loaded.silent = True
 
@@ -230,8 +225,8 @@ class Engine:
         self._begun = step > 0
 
     def remember(self) -> None:
-        """Keep what `portable` needs; each of the last steps must then be run by itself, as many as a message
-        holds.
+        """Keep what `portable` needs; each of the steps before it must then be run by itself, as many as a
+        message holds.
         """
         window = next((wire.window for wire in self.manifest.wires if not wire.listed), 1)
         self._past = deque([np.zeros_like(self.state["sums"])] * window, window)
@@ -239,7 +234,7 @@ class Engine:
     def portable(self) -> dict[str, NDArray[Any]]:
         """The state after the last step, as `kept` describes it."""
         assert self._past is not None
-        return self._kept or kept.portable(self.constants, self.state, self._past, self._last)
+        return kept.portable(self.constants, self.state, self._past, self._last)
 
     def python(self) -> bytes:
         """The state of the Python functions that the program calls, none where it calls none.

@@ -58,12 +58,14 @@ def send_block(channel: socket.socket, block: Block) -> None:
     )
 
 
-def send_array(tell: Callable[..., None], partition: int, name: str, array: NDArray[Any]) -> None:
-    """Send an array of a partition in pieces, each by `tell(kind, body, ...)`; see `Arrays`."""
+def send_array(
+    tell: Callable[..., None], partition: int, name: str, array: NDArray[Any], step: int = 0
+) -> None:
+    """Send an array of a partition after a step in pieces, each by `tell(kind, body, ...)`: see `Arrays`."""
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     for start in range(0, max(1, len(data)), _PIECE):
         about = {"partition": partition, "name": name, "dtype": array.dtype.str, "shape": array.shape}
-        tell("array", data[start : start + _PIECE], start=start, **about)
+        tell("array", data[start : start + _PIECE], start=start, step=step, **about)
 
 
 class Arrays:

@@ -17,7 +17,8 @@ class Task:
     manifest: its file on that host; bind: where they receive from other segments, "" where all partitions
     share one segment; run: a random number in hexadecimal that marks the frames of this run; engine:
     "module:name" of what runs programs.  The run goes on after step `start`, up to `steps`; state: from one
-    that it is told; save: at the end it tells its own.
+    that it is told; save: it tells its own at the end, and before that
+    every so many steps (`every`), if any; then it goes as far as it is told (see `pace`).
     """
 
     manifest: str
@@ -31,6 +32,7 @@ class Task:
     start: int = 0
     state: bool = False
     save: bool = False
+    every: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Job:
     start: int = 0
     state: bool = False
     save: bool = False
+    every: int = 0
 
     @property
     def shares(self) -> tuple[tuple[int, ...], ...]:

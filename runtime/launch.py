@@ -11,6 +11,7 @@ import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from spike_runtime import crew, manifest, runfile, statefile, statemap, team
 from spike_runtime import hosts as hosts_file
@@ -20,6 +21,7 @@ from spike_runtime.record import Recorder, RecordError
 from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.saving import Saving
 from spike_runtime.statefile import Begin
 from spike_runtime.statemap import StateMap
 from spike_runtime.supervise import PartitionError, Progress, Signals, Supervisor, caught_signals
@@ -54,6 +56,7 @@ class Plan:
     hosts: tuple[Host, ...]
     begin: Begin
     save_state: Path | None
+    save_every: int
     places: StateMap | None
 
     @property
@@ -84,16 +87,19 @@ def run(
     save_state: Path | str | None = None,
     load_state: Path | str | None = None,
     load_weights: Path | str | None = None,
+    save_every: float | None = None,
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
     Results go to the directory `output`, by default `MODEL-run-1`, ... beside the compiled MODEL.
     `transport` is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed`
     replaces the manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or
-    SIGTERM the run stops at a step and is returned with status "stopped".  `hosts`: a hosts file that says
-    anew where the hosts of the model are; "here": all partitions run on this host.
+    SIGTERM the run stops at a step and is returned with status "stopped"; a second one ends it at once.
+    `hosts`: a hosts file that says anew where the hosts of the model are; "here": all partitions run on this
+    host.
 
-    `save_state`: a file for the state after the last step; a run that does not get there saves none.
+    `save_state`: a file for the state after the last step, also of a run that is stopped; `save_every`: and
+    before that, after every so many seconds of simulated time, each in place of the one before.
     `load_state`: go on from such a file, as if that run had not ended, in however many partitions both are;
     the seed of the noise is then that of the file, unless given.  `load_weights`: begin anew, with what was
     learned according to such a file.
@@ -105,6 +111,9 @@ def run(
     model = manifest.load(path)
     folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
+    if save_every is not None and save_state is None:
+        raise RunError("save_every needs a file to save the state to; give it with --save-state")
+    every = _steps(model, save_every, "after which it saves its state") if save_every is not None else 0
     steps, transport = _steps(model, time), _transport(transport, where)
     runfile.check_folder(folder, overwrite)
     saved = Path(save_state) if save_state is not None else None
@@ -114,7 +123,7 @@ def run(
     places = statemap.load(model, path.parent) if needed else None
     first = statefile.begin(places, load_state, load_weights) if places else Begin()
     seed = first.noise if seed is None else seed
-    plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, places)
+    plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, every, places)
     for host, partitions in plan.teams:
         if not _is_remote(host):
             manifest.check_present(model, path.parent, partitions)
@@ -130,6 +139,9 @@ def _execute(
     with contextlib.ExitStack() as stack:
         sockets = stack.enter_context(crew.socket_folder(plan.transport))
         supervisor = Supervisor(plan.manifest, signals)
+        if plan.save_state and plan.places:
+            seed = plan.manifest.seed if plan.seed is None else plan.seed
+            supervisor.saving = Saving(plan.save_state, plan.places, seed)
         try:
             _start_workers(plan, supervisor, sockets, stack)
             ready = supervisor.prepare()
@@ -143,25 +155,20 @@ def _execute(
         runfile.prepare_folder(plan.folder, overwrite)
         stack.callback(runfile.release_reserve, plan.folder)
         record = _record(plan, supervisor, progress)
-        if plan.save_state and record.status == "complete":
-            _save_state(plan, supervisor, record, plan.save_state)
+        _check_saved(plan, supervisor, record)
 
 
-def _save_state(plan: Plan, supervisor: Supervisor, record: RunFile, path: Path) -> None:
-    """Save the state that the workers gave after the last step."""
-    assert plan.places
-    if any(worker.state != "done" for worker in supervisor.workers):
-        cause = f"the run was interrupted when it was complete; its state was not saved to {path}"
-        raise RunFailedError(cause, None, open_run(plan.folder))
-    if supervisor.unsaved:
-        cause = f"the run is complete, but its state could not be saved to {path}: {supervisor.unsaved}"
-        raise RunFailedError(cause, None, open_run(plan.folder))
-    parts = [supervisor.arrays.of[p.index] for p in plan.manifest.partitions]
-    try:
-        statefile.save(path, statefile.of(plan.places, parts, record.seed, plan.last))
-    except OSError as error:
-        cause = f"the run is complete, but its state could not be saved to {path}: {error.strerror or error}"
-        raise RunFailedError(cause, None, open_run(plan.folder)) from None
+def _check_saved(plan: Plan, supervisor: Supervisor, record: RunFile) -> None:
+    """Raises `RunFailedError` where the state after the last step was to be saved, and was not."""
+    saving = supervisor.saving
+    if not saving or saving.step == supervisor.last:
+        return
+    if record.status == "stopped" and supervisor.signals.count > 1:
+        return  # that was asked for
+    cause = saving.failure or "it was interrupted then"
+    how = "complete" if record.status == "complete" else "stopped"
+    cause = f"the run is {how}, but its state could not be saved to {saving.path}: {cause}"
+    raise RunFailedError(cause, None, open_run(plan.folder))
 
 
 def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> RunFile:
@@ -191,9 +198,15 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     status = "stopped" if supervisor.signals.count and recorded < plan.steps else "complete"
     times = tuple(time for _, time in sorted(supervisor.times.items()))
     cause = f"signal {supervisor.signals.number}" if status == "stopped" else ""
-    record = replace(record, status=status, cause=cause, recorded=recorded, times=times)
+    record = replace(record, status=status, cause=cause, recorded=recorded, times=times, **_saved(supervisor))
     runfile.save(replace(record, wall=clock.monotonic() - start, recorder=spent), plan.folder)
     return record
+
+
+def _saved(supervisor: Supervisor) -> dict[str, Any]:
+    """What `run.json` says of the state that was saved."""
+    saving = supervisor.saving
+    return {"state": str(saving.path), "state_step": saving.step} if saving and saving.step else {}
 
 
 def _fail(
@@ -205,7 +218,14 @@ def _fail(
     if recorder:
         recorded = _keep(plan, supervisor, recorder, not isinstance(error, RecordError))
     partition = getattr(error, "partition", None)
-    ended = replace(record, status="failed", cause=str(error), partition=partition, recorded=recorded)
+    ended = replace(
+        record,
+        status="failed",
+        cause=str(error),
+        partition=partition,
+        recorded=recorded,
+        **_saved(supervisor),
+    )
     with contextlib.suppress(OSError):  # a full disk may refuse even this; the message below says it all
         runfile.save(ended, plan.folder)
     found = None
@@ -234,7 +254,7 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
         file = str(folder / plan.path.name)
         task = Task(
             file, partitions, plan.last, plan.seed, plan.transport, number, bind, plan.engine,
-            plan.begin.step, plan.begin.parts is not None, plan.save_state is not None,
+            plan.begin.step, plan.begin.parts is not None, plan.save_state is not None, plan.save_every,
         )  # fmt: skip
         try:
             if host and host.launch:
@@ -288,10 +308,10 @@ def _run_file(plan: Plan) -> RunFile:
     )
 
 
-def _steps(model: Manifest, time: float) -> int:
+def _steps(model: Manifest, time: float, what: str = "to run") -> int:
     """Number of steps in `time` seconds; raises `RunError` where it is not at least one."""
     if not math.isfinite(time) or time <= 0:
-        raise RunError(f"the time to run is {time} s; give a time above 0")
+        raise RunError(f"the time {what} is {time} s; give a time above 0")
     steps = round(time / model.dt)
     if steps < 1:
         raise RunError(f"{time} s is less than one step of {model.dt} s; give a longer time")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
+from typing import Any
 
+from numpy.typing import NDArray
 from spike_runtime import frames
 from spike_runtime.blocks import Block
 
@@ -20,7 +24,7 @@ class Outbox:
 
     def __init__(self, channel: socket.socket, partitions: int = 1) -> None:
         self._channel = channel
-        self._queue: queue.Queue[tuple[list[Block], int, int] | None] = queue.Queue(WAITING * partitions)
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING * partitions)
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._send, daemon=True)
 
@@ -42,17 +46,32 @@ class Outbox:
 
         Waits while too many are under way.  Raises `OSError` where the other side is gone.
         """
+        self._put(partial(self._send_blocks, blocks, partition, step))
+
+    def keep(self, arrays: Mapping[str, NDArray[Any]], cause: str, partition: int, step: int) -> None:
+        """Hand over the state of a partition after `step`, but for what cannot be saved (`cause`)."""
+        self._put(partial(self._send_state, arrays, cause, partition, step))
+
+    def _put(self, job: Callable[[], None]) -> None:
         if self._failure:
             raise self._failure
-        self._queue.put((blocks, partition, step))
+        self._queue.put(job)
 
     def _send(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (job := self._queue.get()) is not None:
             if self._failure:
                 continue  # nobody listens: only make room
             try:
-                for block in item[0]:
-                    frames.send_block(self._channel, block)
-                frames.send(self._channel, "complete", partition=item[1], step=item[2])
+                job()
             except OSError as error:
                 self._failure = error
+
+    def _send_blocks(self, blocks: list[Block], partition: int, step: int) -> None:
+        for block in blocks:
+            frames.send_block(self._channel, block)
+        frames.send(self._channel, "complete", partition=partition, step=step)
+
+    def _send_state(self, arrays: Mapping[str, NDArray[Any]], cause: str, partition: int, step: int) -> None:
+        for name, array in arrays.items():
+            frames.send_array(partial(frames.send, self._channel), partition, name, array, step)
+        frames.send(self._channel, "kept", partition=partition, step=step, cause=cause)

@@ -41,7 +41,8 @@ class RunFile:
     where, if that is known.  steps: asked for; recorded: steps that the results hold.  start: the step that
     it went on after, 0 where it began anew.  wall: seconds from the first step to the last; recorder: seconds
     of processor time that this process took to record meanwhile.  not_finite: probes with a sample that is no
-    finite number, and the step of the first.
+    finite number, and the step of the first.  state: the file that the state was saved to, "" where there is
+    none; state_step: the step after which that is.
     """
 
     model: str
@@ -62,6 +63,8 @@ class RunFile:
     recorder: float = 0.0
     not_finite: dict[str, int] = field(default_factory=dict)
     times: tuple[Times, ...] = field(default=())
+    state: str = ""
+    state_step: int = 0
 
     @property
     def span(self) -> tuple[float, float]:

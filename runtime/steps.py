@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.addresses import Entry
 from spike_runtime.blocks import Block
+from spike_runtime.kept import PYTHON
 from spike_runtime.outbox import Outbox
+from spike_runtime.pace import Pace
+from spike_runtime.python import UnsavedError
 from spike_runtime.runfile import Times
 from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, WAITING_NS, Ring, SegmentLayout
 from spike_runtime.wires.turns import STOPPED, Turns
@@ -76,6 +79,23 @@ class _Member:
     given: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Keeping:
+    """After which steps the state is kept: the last of the run, and every so many, if `every` is not 0.
+
+    window: the most steps that a message holds: as many before each of these are a chunk of their own each.
+    """
+
+    pace: Pace
+    window: int
+    every: int
+
+    def next(self, done: int, start: int) -> int:
+        """The next of these steps after `done`, in a run that began after `start`."""
+        periods = (done - start) // self.every + 1 if self.every else 0
+        return min(self.pace.last, start + periods * self.every) if periods else self.pace.last
+
+
 class Steps:
     """`at` is the partition at work, to blame where something fails."""
 
@@ -100,23 +120,30 @@ class Steps:
             for p, engine in zip(partitions, engines, strict=True)
         ]
         self._began, self._start, self._last = start, 0, start
+        self._keeping: Keeping | None = None
 
     @property
     def done(self) -> int:
         """The last step that all have completed."""
         return min(member.done for member in self._members)
 
-    def run(self, outbox: Outbox, steps: int, chunk: int, single: int = 0) -> None:
+    @property
+    def last(self) -> int:
+        """The last step of the run."""
+        return self._last
+
+    def run(self, outbox: Outbox, steps: int, chunk: int, keeping: Keeping | None = None) -> None:
         """Run up to step `steps`, or until the run is stopped; raises what goes wrong in a partition.
 
-        So many of the last steps are a chunk of their own each (`single`).
+        keeping: where the state is kept; then it also goes as far as it is told, and may end before.
         """
-        self._start, self._last = time.perf_counter_ns(), steps
+        self._start, self._last, self._keeping = time.perf_counter_ns(), steps, keeping
         try:
-            self._give(chunk, single)
-            while (place := self._run()) != STOPPED:
-                self._hand_over(place, outbox)
-                self._give(chunk, single)
+            self._give(chunk)
+            while (place := self._run()) != STOPPED or self._may_go_on():
+                if place != STOPPED:
+                    self._hand_over(place, outbox)
+                self._give(chunk)
             for place in self._unfinished():
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
@@ -160,19 +187,40 @@ class Steps:
             self.at = self._members[self._turns.place].partition
             raise
 
-    def _give(self, chunk: int, single: int) -> None:
+    def _may_go_on(self) -> bool:
+        """Wait until it may go further, where that is all that is missing."""
+        if not self._keeping or self._segment[STOP] or self.done >= self._last:
+            return False
+        return self._keeping.pace.wait()
+
+    def _farthest(self, chunk: int) -> int:
+        """The step to which partitions may go now."""
+        if self._keeping:
+            pace = self._keeping.pace
+            pace.look()
+            self._last = pace.last
+            if pace.may < pace.last:
+                return min(pace.may, self.done + AHEAD * chunk)
+        return min(self._last + self._ahead, self.done + AHEAD * chunk)
+
+    def _chunk_end(self, done: int, chunk: int) -> int:
+        """The end of the chunk that begins after `done`."""
+        if not self._keeping or done >= self._last:
+            return min(self._last, done + chunk) if done < self._last else done + 1
+        border = self._keeping.next(done, self._began) - self._keeping.window + 1
+        return min(border, done + chunk, self._keeping.pace.may) if done < border else done + 1
+
+    def _give(self, chunk: int) -> None:
         """Let all begin a chunk that are done with the last one and not too far ahead."""
-        farthest = self.done + AHEAD * chunk
+        farthest = self._farthest(chunk)
         for place, member in enumerate(self._members):
-            if not member.given and member.done < min(self._last + self._ahead, farthest):
+            if not member.given and member.done < farthest:
                 self.at = member.partition
                 member.given, member.first = True, member.done + 1
                 if member.done == self._last:
                     member.engine.look_ahead()
                 member.engine.begin(member.first)
-                border = self._last - single
-                end = min(border, member.done + chunk) if member.done < border else member.first
-                self._turns.give(place, end)
+                self._turns.give(place, self._chunk_end(member.done, chunk))
 
     def _hand_over(self, place: int, outbox: Outbox) -> None:
         """What a partition recorded since it began its chunk."""
@@ -187,10 +235,22 @@ class Steps:
         member.done += ran
         self._segment[member.own + PROGRESS] = min(member.done, self._last)
         outbox.put(member.engine.drain(), member.partition, max(0, member.done - self._ahead))
+        if self._keeping and ran and self._keeping.next(member.done - 1, self._began) == member.done:
+            self._keep(member, outbox)
         member.ended = time.perf_counter_ns()
         member.recording += member.ended - start
         if ran == 0 and not self._segment[STOP]:
             raise RuntimeError(f"the program stopped at step {member.done} of itself")
+
+    def _keep(self, member: _Member, outbox: Outbox) -> None:
+        """Hand over the state of a partition."""
+        arrays, cause = member.engine.portable(), ""
+        try:
+            if python := member.engine.python():
+                arrays[PYTHON] = np.frombuffer(python, np.uint8)
+        except UnsavedError as error:
+            cause = str(error)
+        outbox.keep(arrays, cause, member.partition, member.done)
 
     def _unfinished(self) -> list[int]:
         """Places of those that are in a chunk, where the run ends before its time."""

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from spike_runtime import crew, frames
 from spike_runtime.crew import Member, Worker
 from spike_runtime.manifest import Manifest, ManifestError
+from spike_runtime.pace import Horizon
 from spike_runtime.record import Recorder
 from spike_runtime.remote import Link, RemoteWorker
 from spike_runtime.runfile import Times
+from spike_runtime.saving import Saving
 
 TICK = 0.1
 STOPPED_FOR = 1.0
@@ -113,9 +115,9 @@ class Supervisor:
     local: list[Worker] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     recorder: Recorder | None = None
+    last: int = 0  # the last step of the run
     times: dict[int, Times] = field(default_factory=dict)
-    arrays: frames.Arrays = field(default_factory=frames.Arrays)  # of the state, at the end
-    unsaved: str = ""  # why there is none
+    saving: Saving | None = None  # where the state is to be saved
     _kills: int = field(default_factory=crew.kernel_kills)
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
@@ -165,9 +167,10 @@ class Supervisor:
         self, recorder: Recorder, steps: int, progress: Callable[[Progress], None] | None, begin: int = 0
     ) -> None:
         """Let the workers go on after step `begin`, up to `steps`, and record until all are done, or a signal
-        came and all have stopped.
+        came and all have stopped: after the same step, where the state is saved.
         """
-        self.recorder = recorder
+        self.recorder, self.last = recorder, steps
+        horizon = Horizon(begin, steps) if self.saving else None
         start = time.monotonic()
         self._moved = (start, [])
         self._tell("go", chunk=self._chunk)
@@ -177,9 +180,12 @@ class Supervisor:
 
         def finished() -> bool:
             nonlocal shown
-            if self.signals.count:
+            if horizon and self.signals.count < 2:
+                self._lead(horizon)
+            elif self.signals.count:
                 self.stop()
-            done = self._all("done") or self.signals.count > 1 or self.signals.overdue
+            late = self.signals.overdue and not horizon
+            done = self._all("done") or self.signals.count > 1 or late
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
                 step = max(begin, min(step for worker in self.workers for step in worker.progress))
@@ -189,8 +195,18 @@ class Supervisor:
 
         self._serve(finished)
         for worker in self.workers:
-            if worker.complete < steps and not self.signals.count:
+            if worker.complete < self.last and not self.signals.count:
                 raise PartitionError(worker.partitions, f"stopped of itself at step {worker.complete}")
+
+    def _lead(self, horizon: Horizon) -> None:
+        """Tell all workers how far they may go: no further than they must, once a signal came."""
+        done = min(max(worker.complete, min(worker.progress)) for worker in self.workers)
+        changed = False
+        if self.signals.count and not horizon.ended:
+            horizon.end(max((wire.window for wire in self.manifest.wires), default=1))
+            self.last, changed = horizon.last, True
+        if changed or horizon.look(done, time.monotonic()):
+            self._tell("until", may=horizon.may, last=horizon.last)
 
     def close(self) -> None:
         """Let all workers end; they have nothing more to do."""
@@ -275,10 +291,10 @@ class Supervisor:
             worker.state = "done"
             found = (Times(**times) for times in values["times"])
             self.times |= dict(zip(worker.partitions, found, strict=True))
-        elif frame.kind == "array":
-            self.arrays.take(frame)
-        elif frame.kind == "unsaved":
-            self.unsaved = values["cause"]
+        elif frame.kind == "array" and self.saving:
+            self.saving.take(frame)
+        elif frame.kind == "kept" and self.saving:
+            self.saving.complete(**values)
         elif frame.kind == "failed":
             self._refuse(worker, values["reason"], values["cause"], values["partition"])
         else:

@@ -57,6 +57,7 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
                 start=task.start,
                 state=task.state,
                 save=task.save,
+                every=task.every,
             )
             # Python of the model may print, for people to see.
             heard = any(manifest.partitions[p].python for p in job.partitions)

@@ -16,7 +16,6 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import frames, manifest
 from spike_runtime.job import Job
-from spike_runtime.kept import PYTHON
 from spike_runtime.outbox import Outbox
-from spike_runtime.python import UnsavedError
-from spike_runtime.steps import Engine, Steps
+from spike_runtime.pace import Pace
+from spike_runtime.steps import Engine, Keeping, Steps
 from spike_runtime.wires import segment as shared
 from spike_runtime.wires.layout import SegmentLayout, segment_layout
 from spike_runtime.wires.turns import Turns
@@ -78,6 +76,7 @@ class _Worker:
         self.at = job.partitions[0]
         self._job, self._channel = job, channel
         self._pumps: list[Pump] = []
+        self._segment: NDArray[np.int64] | None = None
 
     def report(self, kind: str, cause: str) -> int:
         frames.send(self._channel, "failed", reason=kind, cause=cause, partition=self.at)
@@ -87,7 +86,7 @@ class _Worker:
         job = self._job
         plan = manifest.load(Path(job.manifest))
         layout = segment_layout(plan, job.local if job.bind else None, job.shares)
-        segment = shared.attach(descriptor, layout.words)
+        segment = self._segment = shared.attach(descriptor, layout.words)
         if job.core is not None:
             os.sched_setaffinity(0, {job.core})
         try:
@@ -102,7 +101,7 @@ class _Worker:
             sent = [layout.ring(k) for k in leaving]
             steps = Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead, job.start)
             try:
-                self._run(steps, chunk, engines, max((wire.window for wire in plan.wires), default=1))
+                self._run(steps, chunk, max((wire.window for wire in plan.wires), default=1))
             finally:
                 for engine, partition in zip(engines, job.partitions, strict=True):
                     if plan.partitions[partition].python:
@@ -152,39 +151,32 @@ class _Worker:
             engine.adopt(given.of.get(partition, {}), self._job.start)
         frames.send(self._channel, "adopted")
 
-    def _run(self, steps: Steps, chunk: int, engines: Sequence[Engine], window: int) -> None:
-        """All steps, then the state after them, where it is to be kept."""
+    def _run(self, steps: Steps, chunk: int, window: int) -> None:
+        """All steps."""
         for pump in self._pumps:
             pump.start()
         job = self._job
         try:
             with Outbox(self._channel, len(job.partitions)) as outbox:
-                steps.run(outbox, job.steps, chunk, window - 1 if job.save else 0)
+                steps.run(outbox, job.steps, chunk, self._keeping(window) if job.save else None)
         finally:
             self.at = steps.at
         for partition, pump in zip(job.partitions, self._pumps, strict=False):
             self.at = partition
             # It stops the program, which then ends early but well.
-            if pump.failure and steps.done < job.steps:
+            if pump.failure and steps.done < steps.last:
                 raise pump.failure
-        if job.save and steps.done >= job.steps:
-            for partition, engine in zip(job.partitions, engines, strict=True):
-                self._save(partition, engine)
 
-    def _save(self, partition: int, engine: Engine) -> None:
-        """Hand over the state of a partition."""
-        arrays = engine.portable()
-        try:
-            if python := engine.python():
-                arrays[PYTHON] = np.frombuffer(python, np.uint8)
-        except UnsavedError as error:
-            frames.send(self._channel, "unsaved", cause=str(error))
-        for name, array in arrays.items():
-            frames.send_array(partial(frames.send, self._channel), partition, name, array)
+    def _keeping(self, window: int) -> Keeping:
+        job = self._job
+        assert self._segment is not None
+        return Keeping(Pace(self._channel, self._segment, job.start, job.steps), window, job.every)
 
     def _expect(self, kind: str) -> frames.Frame:
         """Wait for the supervisor's next order, which must be `kind`."""
         frame = frames.receive(self._channel)
+        while frame.kind == "until":  # it came when all was done
+            frame = frames.receive(self._channel)
         if frame.kind != kind:
             raise EOFError(f"expected {kind!r}, not {frame.kind!r}")
         return frame

@@ -63,6 +63,8 @@ class Compiled:
         from spike_runtime.units import seconds
 
         duration = seconds(time)
+        if "save_every" in options:
+            options["save_every"] = seconds(options["save_every"])
         if output is not None:
             return run(self.path, duration, output, transport=transport, **options)
         home = Path(tempfile.mkdtemp(prefix="spike-run-"))

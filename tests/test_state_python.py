@@ -17,6 +17,7 @@ from spike_runtime.python import loads
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 from test_state_runs import same
+from test_state_stops import interrupting
 
 import spikec
 from spikec.keeping import bytes_of, is_of_folder
@@ -168,6 +169,16 @@ def test_a_state_goes_on_more_than_once(made: dict[int, spikec.Compiled], whole:
     second = made[1].run("1ms", home / "o2", load_state="o1.npz", save_state="o2.npz")
     third = made[2].run("88ms", home / "o3", load_state="o2.npz", transport="tcp")
     same(whole, first, second, third)
+
+
+def test_a_run_that_is_stopped_goes_on(made: dict[int, spikec.Compiled], home: Path) -> None:
+    first = made[2].run("1000s", home / "s1", progress=interrupting(), save_state="s1.npz")
+    assert first.status == "stopped"
+    steps = first.about.recorded
+    rest = made[3].run("40ms", home / "s2", load_state="s1.npz", save_state="s2.npz")
+    whole = made[1].run((steps + 40) / 1000, home / "s3", save_state="s3.npz", save_every="17ms")
+    same(whole, first, rest)
+    assert arrays(home / "s2.npz") == arrays(home / "s3.npz")
 
 
 def test_python_that_is_another_now_is_refused(home: Path) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,16 +239,6 @@ def test_the_commands(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> N
     same(tiny.run, open_run(tmp_path / "a"), open_run(tmp_path / "b"))
     code, out, _ = spike_run("-t", "1ms", "-o", "c", "--load-state", "states/a.npz")
     assert "; went on after 0.5 s" in out
-
-
-def test_a_run_that_is_stopped_saves_nothing(tiny: Tiny, tmp_path: Path) -> None:
-    def stop(now: Any) -> None:
-        if now.step:
-            threading.Timer(0, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    run = tiny.compiled.run("1000s", tmp_path / "run", progress=stop, save_state=tmp_path / "s" / "a.npz")
-    assert run.status == "stopped"
-    assert list((tmp_path / "s").iterdir()) == []
 
 
 def test_a_disk_that_refuses_the_state_leaves_the_results(

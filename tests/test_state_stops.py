@@ -1,0 +1,156 @@
+"""Runs that save their state and are stopped, or fail: another one goes on where they were."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import test_windows
+from conftest import Tiny
+from runs import workers
+from spike_runtime import launch, statefile
+from spike_runtime.pace import FIRST, SECONDS, Horizon
+from spike_runtime.results import Run, open_run
+from spike_runtime.runfile import RunError
+from test_state_runs import same
+
+import spikec
+
+
+def interrupting(times: int = 1) -> Callable[[Any], None]:
+    """Sends Ctrl-C to this process when a run has begun."""
+    left = [times]
+
+    def stop(now: Any) -> None:
+        if now.step and left[0]:
+            left[0] -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return stop
+
+
+def goes_on(model: spikec.Compiled, other: spikec.Compiled, first: Run, state: Path, folder: Path) -> None:
+    """Whether `other`, from the state of the run `first` that was stopped, is as if that had not been."""
+    steps, dt = first.about.recorded, model.manifest.dt
+    assert statefile.load(state).step == steps > 0
+    rest = other.run((50 + steps % 3) * dt, folder / "rest", load_state=state, save_state=folder / "b.npz")
+    assert rest.about.start == steps
+    whole = other.run((50 + steps % 3 + steps) * dt, folder / "whole", save_state=folder / "whole.npz")
+    same(whole, first, rest)
+    assert (folder / "b.npz").read_bytes() == (folder / "whole.npz").read_bytes()
+
+
+@pytest.mark.usefixtures("reference_host")
+@pytest.mark.parametrize(("partitions", "transport"), [(1, "ring"), (3, "ring"), (3, "tcp")])
+def test_a_run_that_is_stopped_can_go_on(tmp_path: Path, partitions: int, transport: str) -> None:
+    """Messages hold the sums of several steps; what cannot be seen from the end is where they are cut."""
+    model = spikec.compile_text(test_windows.MODEL, partitions, tmp_path / "built")
+    other = spikec.compile_text(test_windows.MODEL, 4 - partitions, tmp_path / "other")
+    window = max((wire.window for wire in model.manifest.wires), default=1)
+    assert (window > 1) == (partitions > 1)
+    state = tmp_path / "a.npz"
+    first = model.run("1000s", tmp_path / "a", transport, progress=interrupting(), save_state=state)
+    assert (first.status, first.about.state, first.about.state_step) == (
+        "stopped",
+        str(state),
+        first.about.recorded,
+    )
+    goes_on(model, other, first, state, tmp_path)
+
+
+def test_a_second_signal_ends_a_run_without_its_state(tiny: Tiny, tmp_path: Path) -> None:
+    state = tmp_path / "s" / "a.npz"
+    run = tiny.compiled.run("1000s", tmp_path / "run", progress=interrupting(2), save_state=state)
+    assert (run.status, run.about.state) == ("stopped", "")
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_the_command_says_how_to_go_on(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
+    options = ["-t", "1000s", "-o", "run", "--save-state", "a.npz"]
+    started = subprocess.Popen(
+        ["spike-run", str(tiny.compiled.path), *options], env=commands, cwd=tmp_path, stdout=subprocess.PIPE
+    )
+    while not (tmp_path / "run" / "run.json").exists():
+        time.sleep(0.05)
+        assert started.poll() is None
+    started.send_signal(signal.SIGTERM)
+    told = started.communicate(timeout=60)[0].decode()
+    assert started.returncode == 128 + signal.SIGTERM
+    first = open_run(tmp_path / "run")
+    done = first.about.recorded
+    assert told.splitlines()[-1] == (
+        f"state: a.npz, after {done / 1000:.12g} s; to go on: --load-state a.npz "
+        f"--time {(1_000_000 - done) / 1000:.12g}s"
+    )
+    goes_on(tiny.compiled, tiny.compiled, first, tmp_path / "a.npz", tmp_path)
+
+
+def test_a_run_that_fails_leaves_the_state_before(tiny: Tiny, tmp_path: Path) -> None:
+    """Saved every so often, and not after every step."""
+    state = tmp_path / "a.npz"
+
+    def kill(_: Any) -> None:
+        if state.exists():
+            psutil.Process(max(worker.pid for worker in workers())).kill()
+
+    options = {"save_state": state, "save_every": 0.021, "progress": kill}
+    with pytest.raises(launch.RunFailedError, match="was killed by signal 9") as caught:
+        tiny.compiled.run("1000s", tmp_path / "run", **options)
+    assert caught.value.run is not None
+    about = caught.value.run.about
+    saved = statefile.load(state)
+    assert (about.status, about.state, about.state_step) == ("failed", str(state), saved.step)
+    assert saved.step % 21 == 0
+    tiny.compiled.run(saved.step / 1000, tmp_path / "whole", save_state=tmp_path / "b.npz")
+    assert state.read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_states_in_between_change_nothing(tmp_path: Path) -> None:
+    model = spikec.compile_text(test_windows.MODEL, 3, tmp_path / "built")
+    whole = model.run("64ms", tmp_path / "whole", save_state=tmp_path / "a.npz")
+    often = model.run("64ms", tmp_path / "often", save_state=tmp_path / "b.npz", save_every="7ms")
+    same(whole, often)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_mistakes(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"give it with --save-state$"):
+        tiny.compiled.run("10ms", tmp_path / "run", save_every=0.01)
+    with pytest.raises(RunError, match=r"^0\.0105 s is not a whole number of steps of 0\.001 s"):
+        tiny.compiled.run("10ms", tmp_path / "run", save_state=tmp_path / "a.npz", save_every="10.5ms")
+    command = ["spike-run", str(tiny.compiled.path), "-t", "100ms", "-o", "run", "--json"]
+    options = ["--save-state", "a.npz", "--save-every", "40ms"]
+    done = subprocess.run([*command, *options], env=commands, cwd=tmp_path, capture_output=True, check=True)
+    shown = json.loads(done.stdout)
+    assert (shown["state"], shown["state_s"]) == ("a.npz", 0.1)
+
+
+def test_workers_may_go_half_a_second_ahead() -> None:
+    horizon, step, now, told = Horizon(100, 10**9), 100, 5.0, 0
+    while step < 60_000:  # steps of 50 us
+        assert step <= horizon.may
+        told += horizon.look(step, now)
+        step, now = min(horizon.may, step + 20), now + 1e-3
+    assert told < 60
+    assert horizon.may - step == pytest.approx(SECONDS / 50e-6, rel=0.6)
+    for _ in range(100):  # steps of 2 s: no more than are under way
+        step, now = min(horizon.may, step + 100), now + 200.0
+        horizon.look(step, now)
+    assert 1 <= horizon.may - step <= FIRST
+    before = horizon.may
+    horizon.end(5)
+    assert (horizon.may, horizon.last) == (before + 4, before + 4)
+    assert not horizon.look(step, now)
+    short = Horizon(0, 7)
+    assert short.look(0, 1.0)
+    short.end(20)
+    assert (short.may, short.last) == (7, 7)
