@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -202,7 +202,8 @@ def dump(manifest: Manifest) -> str:
 
 def saved(manifest: Manifest) -> dict[str, Any]:
     """What is saved of a manifest: all but what few models have, where it is empty."""
-    body = asdict(manifest)
+    # The plan is plain values already, and the longest part.
+    body = asdict(replace(manifest, plan={})) | {"plan": manifest.plan}
     if not manifest.calls:
         del body["calls"]
     for part in body["partitions"]:

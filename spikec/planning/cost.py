@@ -187,7 +187,7 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
             _atom_table(stage),
             _atom_spikes(stage),
             _kind(kernels, kind),
-            stage.arrays["bias"].itemsize,
+            stage.joined["bias"].dtype.itemsize,
         )
     elif isinstance(stage, (la.CellGroup, la.Projections)):
         work = _cells(stage) * kernels.neurons["lif"]["neuron"]
@@ -306,7 +306,7 @@ def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
     if not atoms[:, GATHER].any():
         return np.zeros(len(atoms))
     p = np.repeat(stage.arrays["parameters"][:, 1:4].astype(np.float64), atoms[:, COUNT], axis=0)
-    spikes = _spikes(stage.kind, stage.arrays["bias"].astype(np.float64), p)
+    spikes = _spikes(stage.kind, np.asarray(stage.joined["bias"], np.float64), p)
     return np.asarray(np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER], np.float64)
 
 
@@ -326,8 +326,9 @@ def missing(size: float, cache: float) -> float:
 
 def footprint(layout: la.Layout) -> float:
     """Bytes of all neurons' arrays and learned weights; of decoders that are gathered any row may be next."""
-    groups = [s for s in layout.stages if isinstance(s, (la.NeuronGroup, la.Learning))]
-    return float(sum(v.nbytes for s in groups for v in (*s.arrays.values(), *s.state.values())))
+    learned = [s for s in layout.stages if isinstance(s, la.Learning)]
+    learning = sum(v.nbytes for s in learned for v in (*s.arrays.values(), *s.state.values()))
+    return float(learning + sum(s.nbytes for s in layout.stages if isinstance(s, la.NeuronGroup)))
 
 
 def streamed_bytes(layout: la.Layout) -> float:
@@ -335,8 +336,7 @@ def streamed_bytes(layout: la.Layout) -> float:
     total = 0.0
     for stage in layout.stages:
         if isinstance(stage, la.NeuronGroup):
-            arrays = [v for name, v in stage.arrays.items() if name != "decoders"]
-            total += sum(v.nbytes for v in (*arrays, *stage.state.values())) + _decoder_bytes(stage)
+            total += stage.nbytes - stage.joined["decoders"].nbytes + _decoder_bytes(stage)
         elif isinstance(stage, la.Learning):
             total += sum(v.nbytes for v in stage.state.values())
     return total
@@ -346,7 +346,7 @@ def _decoder_bytes(stage: la.NeuronGroup) -> float:
     """Bytes of decoders that are read: all, or the rows of neurons that spike."""
     table = _atom_table(stage)
     neurons = np.where(table[:, 3] > 0, _atom_spikes(stage), table[:, 0])
-    return float((neurons * table[:, 2]).sum() * stage.arrays["decoders"].itemsize)
+    return float((neurons * table[:, 2]).sum() * stage.joined["decoders"].dtype.itemsize)
 
 
 def _joins(layout: la.Layout, kernels: Kernels) -> float:

@@ -14,7 +14,6 @@ from spikec.nef.converted import Converted, PoissonSpiking, StochasticSpiking
 from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
 from spikec.program.membranes import Kept, initial
-from spikec.program.stages import ints, joined
 
 # From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
 # by zeros (64,000 LIF of 8 dimensions: 2.2 ns per neuron-step gathered, 2.7 dense; at 4 rows 1.3 and 1.2).
@@ -63,42 +62,44 @@ def neuron_group(
     dtype: str,
 ) -> la.NeuronGroup:
     """The stage of all `atoms`, which are of one neuron type, `kept` alike (parameters may differ)."""
-    rows, scales = [], []
-    encoders, bias, decoders = [], [], []
+    own, neuron = [atom for _, atom in atoms], atoms[0][1].neurons.neuron
+    table = np.empty((len(atoms), 11), np.int64)
+    scales = np.empty((len(atoms), 1 + len(parameters(neuron, graph.dt))), dtype)
     n = e = d = 0
-    for path, atom in atoms:
+    for k, (path, atom) in enumerate(atoms):
         ports = {port: source for source, port in graph.input_ports(path)}
         count, dims = atom.decoded, len(atom.encoders)
-        gather = count >= GATHER_ROWS and atom.neurons.neuron.spiking
         x = int(places(ports["x"])[0]) if "x" in ports else 0
         current = int(places(ports["J"])[atom.start]) if "J" in ports else -1
         dense = [t for t, decoded in zip(atom.targets, atom.rows, strict=True) if decoded is not None]
         activity, scale = _activity(atom, graph, sum_rows)
         first = sum_rows[dense[0]] if dense else 0
-        rows.append((n, atom.size, dims, x, e, count, d, first, gather, current, activity))
-        scales.append((scale, *parameters(atom.neurons.neuron, graph.dt)))
-        encoders.append(atom.encoders)
-        bias.append(atom.bias)
-        decoders.append(atom.block.T if gather else atom.block)
+        table[k] = (n, atom.size, dims, x, e, count, d, first, _gathers(atom), current, activity)
+        scales[k] = (scale, *parameters(atom.neurons.neuron, graph.dt))
         n, e, d = n + atom.size, e + atom.size * dims, d + atom.size * count
-    neuron = atoms[0][1].neurons.neuron
-    arrays = {
-        "atoms": ints(rows),
-        "parameters": np.array(scales, dtype),
-        "encoders": joined(encoders, dtype),
-        "bias": joined(bias, dtype),
-        "decoders": joined(decoders, dtype),
-    }
+    arrays = {"atoms": table, "parameters": scales}
     if isinstance(neuron, (StochasticSpiking, PoissonSpiking)):
-        arrays["keys"] = np.array([_key(atom) for _, atom in atoms], np.uint64)
+        arrays["keys"] = np.array([_key(atom) for atom in own], np.uint64)
+    numbers = {
+        "encoders": la.Joined(lambda: (atom.encoders for atom in own), e, dtype),
+        "bias": la.Joined(lambda: (atom.bias for atom in own), n, dtype),
+        "decoders": la.Joined(lambda: (a.block.T if _gathers(a) else a.block for a in own), d, dtype),
+    }
     state = np.zeros((len(kept.rows), n), dtype)
-    members = {path: int(row[0]) for (path, _), row in zip(atoms, rows, strict=True)}
+    members = dict(zip((path for path, _ in atoms), table[:, 0].tolist(), strict=True))
     for path, atom in atoms:
         if atom.neurons.initial_state:
             first = members[path]
             state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
     exact = needs_library(neuron, graph.dt)
-    return la.NeuronGroup(name, arrays, {"neurons": state}, len(atoms), kept.kind, exact, kept.rows, members)
+    return la.NeuronGroup(
+        name, arrays, {"neurons": state}, len(atoms), kept.kind, exact, kept.rows, members, numbers
+    )
+
+
+def _gathers(atom: g.Atom) -> bool:
+    """Whether decoders are stored neuron after neuron: only those that spiked are read."""
+    return atom.decoded >= GATHER_ROWS and atom.neurons.neuron.spiking
 
 
 def _key(atom: g.Atom) -> int:

@@ -7,6 +7,7 @@ and a function of exact sums and of time alone, so that every copy has the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
     def want(name: str, mask: Mask) -> None:
         known = masks.get(name)
         if known is None and mask.any():
-            masks[name] = mask.copy()
+            masks[name] = _whole(len(mask)) if mask.all() else mask.copy()
         elif known is not None and (mask > known).any():
             known |= mask
         else:
@@ -54,6 +55,14 @@ def demand(graph: g.Graph, atoms: Iterable[str], probes: Iterable[str]) -> Deman
                 for source, port in dict.fromkeys(graph.input_ports(name)):
                     want(source, _needed(graph.op(name), port, masks[name], graph.op(source).size))
     return Demand({name: masks[name] for name in graph if name in masks})
+
+
+@lru_cache(maxsize=256)
+def _whole(size: int) -> Mask:
+    """All components of a signal: one mask for all that are so long.  Nothing can be added to it."""
+    made = np.ones(size, bool)
+    made.flags.writeable = False
+    return made
 
 
 def _readers_first(graph: g.Graph, roots: list[str]) -> list[str]:

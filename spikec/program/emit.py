@@ -31,13 +31,15 @@ from spikec.program.state import state_map
 HERE = "localhost"
 
 
-def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any] | la.Joined], dict[str, NDArray[Any]]]:
     """Constant arrays and state of a partition, by the names that its program uses."""
-    constant: dict[str, NDArray[Any]] = {}
+    constant: dict[str, NDArray[Any] | la.Joined] = {}
     state: dict[str, NDArray[Any]] = {"sums": np.zeros(layout.sums, np.int64)}
     for stage in layout.stages:
         constant.update({f"{stage.name}_{k}": v for k, v in stage.arrays.items()})
         state.update({f"{stage.name}_{k}": v for k, v in stage.state.items()})
+        if isinstance(stage, la.NeuronGroup):
+            constant.update({f"{stage.name}_{k}": v for k, v in stage.joined.items()})
         if isinstance(stage, la.Projections):
             constant.update({f"{stage.name}_{k}": v for k, v in adjacency(stage).items()})
     if len(layout.carried):
@@ -177,12 +179,18 @@ def _state_map(graph: g.Graph, layouts: Sequence[la.Layout], folder: Path) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _array(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(value), allow_pickle=False)
-    data = buffer.getbuffer()
-    (folder / file).write_bytes(data)
-    return mf.ArrayFile(name, file, value.dtype.name, value.shape, hashlib.sha256(data).hexdigest())
+def _array(folder: Path, file: str, name: str, value: NDArray[Any] | la.Joined) -> mf.ArrayFile:
+    """Write one array as `numpy.save` does, with no copy of it in memory."""
+    array = np.ascontiguousarray(value)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    digest = hashlib.sha256(header.getbuffer())
+    with (folder / file).open("wb") as out:
+        out.write(header.getbuffer())
+        if array.size:
+            out.write(array.data.cast("B"))
+            digest.update(array.data.cast("B"))
+    return mf.ArrayFile(name, file, array.dtype.name, array.shape, digest.hexdigest())
 
 
 def _state(folder: Path, file: str, name: str, value: NDArray[Any]) -> mf.ArrayFile:

@@ -8,7 +8,7 @@ signals of this step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -17,6 +17,27 @@ from numpy.typing import NDArray
 
 from spikec.projections import Projection
 from spikec.records import dataclass
+
+
+class Joined:
+    """A constant array that is made when it is read: one vector of pieces that are elsewhere already.
+
+    Such are the numbers of atoms, which are most of what a model holds.
+    """
+
+    def __init__(self, pieces: Callable[[], Iterable[NDArray[Any]]], size: int, dtype: str) -> None:
+        self.pieces, self.size, self.dtype = pieces, size, np.dtype(dtype)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        made, first = np.empty(self.size, self.dtype), 0
+        for piece in self.pieces():
+            made[first : first + piece.size] = piece.ravel()
+            first += piece.size
+        return made if dtype is None else made.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +114,7 @@ class Learning(Stage):
 
 @dataclass(frozen=True, eq=False)
 class NeuronGroup(Stage):
-    """Atoms of one neuron type; arrays atoms, parameters, encoders, bias, decoders; state neurons.
+    """Atoms of one neuron type; arrays atoms, parameters; state neurons.  `joined`: encoders, bias, decoders.
 
     `rows`: what the rows of the state are (see `membranes`).  `members`: the number, within the group, of the
     first neuron of every atom.
@@ -103,6 +124,13 @@ class NeuronGroup(Stage):
     exact: bool = False
     rows: tuple[str, ...] = ()
     members: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, Joined] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays and its state."""
+        kept = (*self.arrays.values(), *self.state.values())
+        return sum(array.nbytes for array in kept) + sum(array.nbytes for array in self.joined.values())
 
 
 class HostCalls(Stage):

@@ -57,7 +57,7 @@ def products(
     for member, chosen in rows.items():
         matrix, x = graph.inputs(member, "weights")[0], graph.inputs(member, "x")[0]
         first, there = weights[matrix]
-        columns, place = graph.op(matrix).columns, _first(signals.of[x])
+        columns, place = graph.op(matrix).columns, _first(signals[x])
         table += [(first + int(k) * columns, columns, place) for k in np.searchsorted(there, chosen)]
     return la.LearnedProducts(name, {"table": ints(table).reshape(-1, 3)}, {}, len(rows), dtype)
 
@@ -122,9 +122,7 @@ class _Rules:
     def _places(self, name: str, port: str, k: int, rule: pl.Rule) -> Ints | None:
         """Where a rule finds what is on a port, None where nothing is."""
         for source in self.graph.inputs(name, f"{port}.{k}"):
-            return (
-                self.before.length + self.now.of[source] if port in rule.filtered else self.before.of[source]
-            )
+            return self.before.length + self.now[source] if port in rule.filtered else self.before[source]
         return None
 
 

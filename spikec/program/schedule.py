@@ -27,7 +27,7 @@ from spikec.program.places import Places
 from spikec.program.places import Recorded as Recorded
 from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
-from spikec.program.stages import Ints, ints
+from spikec.program.stages import Ints, ints, whole
 from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
 from spikec.records import dataclass
 
@@ -75,7 +75,7 @@ class _Partition:
         self.cells = [n for n in neurons if isinstance(self.op(n).neurons, pj.Cells)]
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
-        self.ordered = [(n, self.op(n)) for n in model.order if n in self.demand]
+        self.ordered = [n for n in model.order if n in self.demand]
         self.produced = dict.fromkeys(
             t
             for n in model.order
@@ -98,7 +98,8 @@ class _Partition:
 
     def rows(self, name: str) -> Ints:
         """Components of a signal that this partition needs."""
-        return np.flatnonzero(self.demand.masks[name])
+        mask = self.demand.masks[name]
+        return whole(len(mask)) if mask.all() else np.flatnonzero(mask)
 
     def _is_activity(self, target: str) -> bool:
         """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
@@ -107,7 +108,7 @@ class _Partition:
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
-        return [name for name, op in self.ordered if isinstance(op, kinds)]
+        return [name for name in self.ordered if isinstance(self.op(name), kinds)]
 
     # ------------------------------------------------------------------------------------------ layout
 
@@ -133,7 +134,7 @@ class _Partition:
         populations = cells.stages(
             [(n, self.op(n)) for n in self.cells],
             self.graph,
-            self.now.of.__getitem__,
+            self.now.__getitem__,
             self.sum_rows,
             self.model.dtype,
             self.model.rates,
@@ -153,7 +154,7 @@ class _Partition:
             neurons=neurons,
             rest=rest,
             cells=populations,
-            carried=stages.joined([self.now.of[n][self.rows(n)] for n in carried], np.int64),
+            carried=stages.joined([self.now[n][self.rows(n)] for n in carried], np.int64),
             recordings=self._recordings(
                 [*(s for level in levels for s in level), *neurons, *rest, *populations]
             ),
@@ -207,7 +208,7 @@ class _Partition:
         late: list[tuple[str, int, Ints]] = []
         for name in self.needed(MEMORY):
             op, read = self.op(name), self.graph.inputs(name)[0]
-            source = self.before.of[read][self.rows(name)]
+            source = self.before[read][self.rows(name)]
             if isinstance(op, g.Delay):
                 late.append((name, op.steps - self.lag.get(read, 0), source))
                 continue
@@ -273,7 +274,7 @@ class _Partition:
         return getattr(self.op(name), "arguments", 0)
 
     def _argument_places(self, name: str) -> Ints:
-        return self.now.of[self.graph.inputs(name, "x")[0]] if self._arguments(name) else ints([])
+        return self.now[self.graph.inputs(name, "x")[0]] if self._arguments(name) else ints([])
 
     # ------------------------------------------------------------------------------------------ levels
 
@@ -309,7 +310,7 @@ class _Partition:
             if products := self._products(f"learned_{k}", at_once, self.now):
                 made.append(products)
             if members := [n for n in names if n in self.calls]:
-                made.append(calls.stage(f"host_{k}", members, self.graph, self.now.of, self.sum_rows))
+                made.append(calls.stage(f"host_{k}", members, self.graph, self.now, self.sum_rows))
             made += self._neurons(f"level_{k}", [n for n in names if n in early and n not in self.calls])
             if members := [n for n in names if n in immediate]:
                 made.append(self._decoded(f"decoded_{k}", members, self.now))
@@ -353,8 +354,8 @@ class _Partition:
         for source in [name] if isinstance(self.op(name), g.Product) else self.graph.inputs(name):
             absorbed = source == name or source in self.model.absorbed
             argument = self.graph.inputs(source)[0] if absorbed else source
-            if argument in self.now.of:
-                found.append((self.op(source).matrix if absorbed else None, self.now.of[argument]))
+            if argument in self.now:
+                found.append((self.op(source).matrix if absorbed else None, self.now[argument]))
         return found
 
     def _neurons(self, prefix: str, names: list[str]) -> tuple[la.NeuronGroup, ...]:
@@ -368,7 +369,7 @@ class _Partition:
                 how,
                 [(n, self.op(n)) for n in members],
                 self.graph,
-                self.now.of.__getitem__,
+                self.now.__getitem__,
                 self.sum_rows,
                 self.model.dtype,
             )
@@ -380,7 +381,7 @@ class _Partition:
     def _recordings(self, made_before: list[la.Stage]) -> tuple[la.Stage, ...]:
         groups = [s for s in made_before if isinstance(s, (la.NeuronGroup, la.CellGroup))]
         lists = next((s.numbers for s in made_before if isinstance(s, la.SpikeLists)), {})
-        recorder = Recorder(self.graph, self.now.of, self.sum_rows)
+        recorder = Recorder(self.graph, self.now, self.sum_rows)
         made = recorder.record(self.probes, self.atoms, self.produced, groups, lists, self.weights)
         self.recorded += [
             Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,14 @@ def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     if not parts:
         return np.zeros(0, dtype)
     return np.concatenate([np.ravel(p) for p in parts], dtype=dtype, casting="unsafe")
+
+
+@lru_cache(maxsize=256)
+def whole(size: int) -> Ints:
+    """All components of a signal: one array for all that are so long, not to be changed."""
+    made = np.arange(size)
+    made.flags.writeable = False
+    return made
 
 
 def lowpass(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.Lowpass:
