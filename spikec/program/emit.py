@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -174,9 +173,12 @@ def _python(folder: Path, file: str, python: Python) -> mf.Python:
 
 def _state_map(graph: g.Graph, layouts: Sequence[la.Layout], folder: Path) -> str:
     """Write where the state is; gives the SHA-256 of the file."""
-    text = json.dumps(state_map(graph, layouts), separators=(",", ":"))
-    (folder / mf.STATE).write_text(text, encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256()
+    with (folder / mf.STATE).open("wb") as out:
+        for piece in state_map(graph, layouts):
+            out.write(piece.encode())
+            digest.update(piece.encode())
+    return digest.hexdigest()
 
 
 def _array(folder: Path, file: str, name: str, value: NDArray[Any] | la.Joined) -> mf.ArrayFile:

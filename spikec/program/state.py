@@ -7,8 +7,10 @@ and which of their numbers each partition holds, and where.  `spike_runtime.stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -26,34 +28,60 @@ BITS = "bits"
 Key = tuple[str, str]
 
 
-def state_map(graph: g.Graph, layouts: Sequence[la.Layout]) -> dict[str, Any]:
-    """Arrays of the model, and what of them is where, as `spike_runtime.statemap.StateMap` describes it."""
+# Entries of a list that are one piece of text.
+PIECE = 1 << 12
+
+
+def state_map(graph: g.Graph, layouts: Sequence[la.Layout]) -> Iterator[str]:
+    """Arrays of the model, and what of them is where, as `spike_runtime.statemap.StateMap` describes it:
+    JSON, in pieces, for there are several entries for every ensemble.
+    """
     found = _Found(graph)
     for layout in layouts:
         found.add(layout)
-    keys = sorted(found.arrays)
-    number = {key: k for k, key in enumerate(keys)}
-    return {
-        "arrays": [[*key, *found.arrays[key]] for key in keys],
-        "delays": [
-            [number[delay], number[total], _spans(np.flatnonzero(mask))]
-            for (delay, total), mask in sorted(found.delays.items())
-        ],
-        "lists": [[number["spikes", name], first] for name, first in found.lists],
-        "partitions": [
-            {
-                "runs": {
-                    array: [[number[key], *run] for key, *run in runs] for array, runs in sorted(part.items())
-                },
-                "membranes": {
-                    array: [[*(number[key] for key in keys), *run] for keys, run in runs]
-                    for array, runs in sorted(membranes.items())
-                },
-                "own": own,
-            }
-            for part, membranes, own in zip(found.runs, found.membranes, found.own, strict=True)
-        ],
-    }
+    keys = sorted(found.number)
+    rank = np.empty(len(keys), np.int64)
+    rank[[found.number[key] for key in keys]] = np.arange(len(keys))
+    yield '{"arrays":'
+    yield from _listed([*key, *found.about[found.number[key]]] for key in keys)
+    delays = [
+        [*(int(rank[found.number[key]]) for key in both), _spans(np.flatnonzero(mask))]
+        for both, mask in sorted(found.delays.items())
+    ]
+    lists = [[int(rank[found.number["spikes", name]]), first] for name, first in found.lists]
+    yield f',"delays":{_text(delays)},"lists":{_text(lists)},"partitions":['
+    for k, (runs, membranes, own) in enumerate(zip(found.runs, found.membranes, found.own, strict=True)):
+        yield '{"runs":' if k == 0 else ',{"runs":'
+        yield from _tables(runs, rank, 1)
+        yield ',"membranes":'
+        yield from _tables(membranes, rank, len(APART))
+        yield f',"own":{_text(own)}}}'
+    yield "]}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _listed(entries: Iterable[Any]) -> Iterator[str]:
+    """A list as JSON, piece after piece."""
+    yield "["
+    left, comma = iter(entries), ""
+    while piece := list(islice(left, PIECE)):
+        yield comma + _text(piece)[1:-1]
+        comma = ","
+    yield "]"
+
+
+def _tables(tables: Mapping[str, array[int]], rank: Ints, keys: int) -> Iterator[str]:
+    """By the name of an array, rows of numbers of keys, (there, here, how many)."""
+    yield "{"
+    for k, (name, numbers) in enumerate(sorted(tables.items())):
+        table = np.array(numbers, np.int64).reshape(-1, keys + 3)
+        table[:, :keys] = rank[table[:, :keys]]
+        yield f"{',' * (k > 0)}{_text(name)}:"
+        yield from _listed(row.tolist() for row in table)
+    yield "}"
 
 
 class _Found:
@@ -61,14 +89,16 @@ class _Found:
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
-        # Shape and, of exact sums, exponent, or `BITS`.
-        self.arrays: dict[Key, tuple[list[int], int | str | None]] = {}
-        # By partition and array of it: (key, first of the model's array, first here, how many).
-        self.runs: list[dict[str, list[tuple[Any, ...]]]] = []
-        # Of numbers that stand for several variables: (keys, (first of each, first here, how many)).
-        self.membranes: list[dict[str, list[tuple[tuple[Key, ...], tuple[int, int, int]]]]] = []
+        # The number of every array, as they came; by that its shape and, of exact sums, exponent, or `BITS`.
+        self.number: dict[Key, int] = {}
+        self.about: list[tuple[tuple[int, ...], int | str | None]] = []
+        # By partition and array of it: number, first of the model's array, first here, how many.
+        self.runs: list[dict[str, array[int]]] = []
+        # Of numbers that stand for several variables: numbers, first of each, first here, how many.
+        self.membranes: list[dict[str, array[int]]] = []
         # Components of exact sums that delays read.
         self.delays: dict[tuple[Key, Key], Any] = {}
+        self.alike: dict[tuple[Any, ...], Any] = {}
         self.lists: list[tuple[str, int]] = []
         # By partition: (number of a list of spikes, first neuron, how many).
         self.own: list[list[tuple[int, int, int]]] = []
@@ -109,9 +139,24 @@ class _Found:
         exponent: int | str | None = None,
     ) -> None:
         """As `_put`, for numbers that stand in one piece in both: first there, first here, how many."""
-        self.arrays[key] = (list(shape), exponent)
+        number = self._numbered(key, shape, exponent)
         if run[2]:
-            self.runs[-1].setdefault(array, []).append((key, *run))
+            self._note(self.runs[-1], array, number, *run)
+
+    def _numbered(self, key: Key, shape: Sequence[int], exponent: int | str | None = None) -> int:
+        """The number of an array of the model; what many are alike in is one object."""
+        number = self.number.setdefault(key, len(self.about))
+        about = (tuple(shape), exponent)
+        about = self.alike.setdefault(about, about)
+        if number == len(self.about):
+            self.about.append(about)
+        self.about[number] = about
+        return number
+
+    def _note(self, tables: dict[str, array[int]], name: str, *numbers: int) -> None:
+        if name not in tables:
+            tables[name] = array("q")
+        tables[name].extend(numbers)
 
     def _vector(self, array: str, kind: str, held: Sequence[tuple[str, Ints]]) -> None:
         """A number for every component, node after node."""
@@ -163,12 +208,12 @@ class _Found:
             atom: g.Atom = self.graph.op(path)
             neurons, population = atom.neurons, path.rpartition("#")[0]
             keys = {name: ("neurons", f"{population}.{name}") for name in neurons.neuron.state}
-            self.arrays |= {key: ([neurons.size], None) for key in keys.values()}
+            numbers = {name: self._numbered(key, (neurons.size,)) for name, key in keys.items()}
             for k, row in enumerate(stage.rows):
                 here = k * count + first
                 if row == MEMBRANE:
-                    both, run = tuple(keys[name] for name in APART), (atom.start, here, atom.size)
-                    self.membranes[-1].setdefault(array, []).append((both, run))
+                    both = [numbers[name] for name in APART]
+                    self._note(self.membranes[-1], array, *both, atom.start, here, atom.size)
                 else:
                     self._put_run(array, keys[row], (neurons.size,), (atom.start, here, atom.size))
             for name in atom.targets:
@@ -189,7 +234,7 @@ class _Found:
     def _spikes(self, name: str, atom: g.Atom, layout: la.Layout) -> None:
         lists = next(stage for stage in layout.cells if isinstance(stage, la.SpikeLists))
         rows = lists.state["history"].shape[0]
-        self.arrays["spikes", name] = ([rows, self.graph.op(name).size], None)
+        self._numbered(("spikes", name), (rows, self.graph.op(name).size))
         self.own[-1].append((lists.numbers[name], atom.start, atom.size))
 
     def _lists(self, stage: la.SpikeLists) -> None:
