@@ -235,6 +235,8 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
             )
             for call in one.get("python", ()):
                 click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
+            for what, reason in one.get("because", {}).items():
+                click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
             if not probes:
                 probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
                 hint = f"add one to compile it, for example: {probe}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,8 @@ class Model:
     """A model to compile.
 
     `precision` of its program.  `python`: what its host calls run, `calls`: that in words.
-    `notes`: what the user should know.  `size`: neurons and ensembles of a network.
+    `notes`: what the user should know.  `size`: neurons and ensembles of a network.  `reasons`: why functions
+    among the calls are not compiled, where it is only looked at.
     """
 
     graph: Graph
@@ -43,6 +44,7 @@ class Model:
     calls: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def divided(target: str) -> tuple[str, str]:
@@ -100,7 +102,7 @@ def load(
 
     made = compilable(file, found.seed, found.dt, precision, cache, jobs, solved)
     size = (file.network.n_neurons, len(file.network.all_ensembles))
-    return Model(made.graph, made.precision, made.python, made.calls, made.notes, size)
+    return Model(made.graph, made.precision, made.python, made.calls, made.notes, size, made.reasons)
 
 
 def translated(
@@ -149,7 +151,9 @@ def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "dt_s": graph.dt,
         "compile_bytes": round(graph.memory),
     }
-    return made | ({"python": [list(call) for call in model.calls]} if model.size else {})
+    if not model.size:
+        return made
+    return made | {"python": [list(call) for call in model.calls], "because": model.reasons}
 
 
 def _check(seed: int | None, dt: float | None) -> None:

@@ -99,6 +99,10 @@ CALLS = (
         "the process Lowpass of leaky.2",
     ),
 )
+REASONS = {
+    "the function noted (model.py:9)": "changes the list 'seen' (model.py:10)",
+    "the function Leaky": "is an object of the class Leaky, which may change",
+}
 NAMES = (
     "shown", "rare", "the_product", "the_product.2", "note", "leaky", "leaky.2", "a.neurons", "c.voltage",
     "c.adaptation",

@@ -15,6 +15,7 @@ from compiled_nengo import (
     CALLS,
     MODEL,
     NAMES,
+    REASONS,
     STEPS,
     TIME,
     assert_same,
@@ -73,8 +74,11 @@ def test_the_commands_compile_check_inspect_and_run_networks(folder: Path) -> No
     assert checked.stdout.splitlines() == [
         "model: 440 neurons in 3 ensembles, 15 probes, dt 0.001 s; no mistakes",
         f"model: runs in Python: {', '.join(CALLS[0])}",
+        *(f"model: {what} runs in Python because it {reason}" for what, reason in REASONS.items()),
     ]
-    assert json.loads(command(cli.main, "check", "model.py", "--json").stdout)["python"] == [list(CALLS[0])]
+    told = json.loads(command(cli.main, "check", "model.py", "--json").stdout)
+    assert told["python"] == [list(CALLS[0])]
+    assert told["because"] == REASONS
     made = command(cli.main, "compile", "model.py:net", "-n", "2")
     assert made.exit_code == 0
     assert (folder / "build" / "model" / "manifest.json").is_file()

@@ -15,7 +15,7 @@ import pytest
 from converted import converted, nengo
 
 from spikec.expressions import evaluate, to_text
-from spikec.tracing.functions import trace
+from spikec.tracing.functions import trace, why
 
 GAIN = 3.0
 VECTOR = np.array([1.0, 2.0])
@@ -102,6 +102,89 @@ def test_all_others_run_as_they_are(name: str) -> None:
     assert trace(*KEPT[name]) is None
     assert before[0] == LIST
     assert np.array_equal(before[1], VECTOR)
+
+
+def branching(x: Any) -> Any:
+    y = x[0] - x[1]
+    return y / (x[0] * x[1])
+
+
+def logging(t: float, log: list[float] = []) -> float:  # noqa: B006 - what users write
+    log.append(t)
+    return t
+
+
+def drawing(t: float) -> Any:
+    return t * np.random.rand()
+
+
+def counting(t: float) -> float:
+    global GAIN
+    GAIN = t
+    return t
+
+
+def through_another(t: float) -> Any:
+    return 2 * logging(t)
+
+
+def reading(t: float) -> float:
+    with open("data.txt") as file:
+        return t * float(file.readline())
+
+
+REASONS: dict[str, tuple[Any, int | None, int, str, int]] = {
+    "division": (branching, 2, 1, "may divide by 0 ((x[0] - x[1]) / (x[0] * x[1]))", 2),
+    "file": (reading, None, 1, "calls open(), which does more than compute", 1),
+    "list of its own": (logging, None, 1, "changes 'log'", 1),
+    "global list": (KEPT["effect"][0], None, 1, "changes the list 'LIST'", 0),
+    "list that is read": (lambda t: LIST[0], None, 1, "reads the list 'LIST', which may change", 0),
+    "random": (drawing, None, 1, "draws random numbers (np.random)", 1),
+    "generator": (KEPT["random array"][0], None, 1, "draws random numbers (rng)", 0),
+    "global": (counting, None, 1, "sets the global variable 'GAIN'", 2),
+    "entry": (lambda x: x.__setitem__(0, 1), 2, 1, "uses x.__setitem__, which may do more than compute", 0),
+    "index": (lambda x: VECTOR[int(x[0])], 2, 1, "uses a number that it computes as an index", 0),
+    "sorting": (KEPT["sort"][0], 3, 3, "uses np.sort, which may do more than compute", 0),
+    "growth": (lambda x: 2 * np.exp(x), 2, 2, "may grow beyond all numbers (exp(x[0]))", 0),
+    "nothing": (lambda t: None, None, 1, "gives nothing", 0),
+    "length": (lambda t: [t, t], None, 3, "gives 2 numbers where 3 are wanted", 0),
+    "text": (lambda t: f"{t}", None, 1, "makes text", 0),
+    "exception": (lambda x: x << 2, 1, 1, "fails as it is followed (TypeError: "
+                  "unsupported operand type(s) for <<: 'float' and 'int')",
+                  0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_what_is_more_than_computing_is_told(name: str) -> None:
+    """With its line, counted from that of the function."""
+    function, arguments, size, text, line = REASONS[name]
+    found = why(function, arguments is None, arguments, size)
+    assert found is not None
+    assert found.text == text
+    assert found.file == __file__
+    assert found.line == function.__code__.co_firstlineno + line
+
+
+def test_a_reason_lies_in_the_function_that_is_called() -> None:
+    found = why(through_another, True, None, 1)
+    assert found == why(logging, True, None, 1)
+
+
+def test_what_is_no_function_is_told() -> None:
+    methods = {rng.rand: "draws random numbers", np.random.rand: "draws random numbers"}
+    methods[KEPT["a class"][0]] = "is an object of the class F, which may change"
+    methods[LIST.append] = "is append(), which may do more than compute"
+    methods[np.sort] = "is sort(), which may do more than compute"
+    for function, text in methods.items():
+        found = why(function, True, None, 1)
+        assert found is not None
+        assert found.text == text
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_there_is_no_reason_against_simple_functions(name: str) -> None:
+    assert why(*COMPILED[name]) is None
 
 
 def test_expressions_read_as_the_function_does() -> None:

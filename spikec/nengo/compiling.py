@@ -34,13 +34,15 @@ SEED = 0
 @dataclass(frozen=True)
 class Compilable:
     """A network as a graph.  `python`: what its host calls run, None where there are none.  `calls`: that in
-    words.  `notes`: what the user should know.
+    words, `reasons`: why functions among them are none of the graph; only where it is not `solved`.
+    `notes`: what the user should know.
     """
 
     graph: g.Graph
     precision: str
     python: Python | None
     calls: tuple[tuple[str, ...], ...]
+    reasons: dict[str, str]
     notes: tuple[str, ...]
 
 
@@ -80,7 +82,10 @@ def compilable(
         python = None
         if made.host_calls and solved:
             python = Python(pickled(_recipe(file, made, words, bits), file, words), calls)
-    return Compilable(made.graph, "float64" if bits == 64 else "float32", python, calls, tuple(notes))
+    reasons = {} if solved else words.reasons(made.host_calls)
+    return Compilable(
+        made.graph, "float64" if bits == 64 else "float32", python, calls, reasons, tuple(notes)
+    )
 
 
 @contextmanager

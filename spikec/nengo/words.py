@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nengo.builder import Model, Operator, Signal
@@ -13,6 +13,7 @@ from nengo.ensemble import Neurons
 
 from spikec.nengo.calls import Call
 from spikec.nengo.names import label
+from spikec.tracing.functions import why
 
 
 class Words:
@@ -30,6 +31,16 @@ class Words:
         """What runs in a call, each once: not what Nengo only moves and multiplies."""
         said = dict.fromkeys(self.of(op) for op in call.operators if not _plain(op))
         return tuple(said) or ("sums and products of Nengo",)
+
+    def reasons(self, calls: Iterable[Call]) -> dict[str, str]:
+        """Why functions run in Python, by their words: "changes the list 'seen' (model.py:5)"."""
+        found = {}
+        for op in (op for call in calls for op in call.operators if isinstance(op, SimPyFunc)):
+            size = 0 if op.output is None else op.output.size
+            reason = why(op.fn, op.t_passed, None if op.x is None else op.x.size, size)
+            if reason is not None:
+                found[self.of(op)] = reason.text + (f" ({reason.file}:{reason.line})" if reason.line else "")
+        return found
 
     def of(self, op: Operator) -> str:
         """An operator."""

@@ -7,6 +7,7 @@ expressions.  It is then compared with them on sampled points, and has to be fin
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import CellType, FunctionType
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from spikec.expressions import Call, Component, Expression, Time, evaluate
 from spikec.records import dataclass
-from spikec.tracing import known
+from spikec.tracing import known, reasons
 from spikec.tracing.bounds import finite
 from spikec.tracing.purity import Captured, captured
+from spikec.tracing.reasons import Reason
 from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_of
 
 # A program grows with the functions of a model: longer ones run as they are.
@@ -32,34 +34,70 @@ class Traced:
     captured: tuple[Captured, ...]
 
 
+class _NoExpressionError(Exception):
+    """A function is no expression; `reason` finds why, where somebody asks."""
+
+    def __init__(self, reason: Callable[[], Reason | None]) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 def trace(function: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Traced | None:
     """The expressions of function(t), function(t, x) or function(x), or None where there are none.
 
     `time`: whether t is passed; `arguments`: length of x, None where there is no x; `size`: of the result.
     """
-    function = known.as_function(function)
-    if not isinstance(function, FunctionType):
+    try:
+        return _traced(function, time, arguments, size)
+    except _NoExpressionError:
         return None
+
+
+def why(function: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Reason | None:
+    """Why `trace` gives nothing; None where it gives expressions."""
+    try:
+        _traced(function, time, arguments, size)
+    except _NoExpressionError as untraced:
+        return untraced.reason() or Reason("does more than compute")
+    return None
+
+
+def _traced(given: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Traced:
+    """Raises `_NoExpressionError`."""
+    function = known.as_function(given)
+    if not isinstance(function, FunctionType):
+        raise _NoExpressionError(lambda: reasons.uncallable(given))
     found = captured(function, known.NAMES)
     if found is None:
-        return None
+        raise _NoExpressionError(lambda: reasons.impure(function))
     paths = Paths()
     passed: list[Any] = [Symbol(Time(), paths)] if time else []
-    traced = _with(function, known.SYMBOLIC)
 
     def run() -> tuple[Expression, ...]:
         x = [] if arguments is None else [_vector(arguments, paths)]
         return _outputs(traced(*passed, *x), size)
 
     try:
+        traced = _with(function, known.SYMBOLIC)
         result = paths.results(run)
-    except Exception:  # a user's function may raise anything on symbols: it then runs as it is, in Python
-        return None
-    if sum(map(size_of, result)) > MOST_NODES or not all(map(finite, result)):
-        return None
+    except (
+        Exception
+    ) as error:  # a user's function may raise anything on symbols: it then runs as it is, in Python
+        raise _NoExpressionError(partial(reasons.raised, error, function)) from None
+    if (count := sum(map(size_of, result))) > MOST_NODES:
+        raise _NoExpressionError(lambda: Reason(f"has {count} operations; up to {MOST_NODES} are compiled"))
+    if not all(map(finite, result)):
+        raise _NoExpressionError(lambda: _undefined(result, paths))
     if not _agree(_with(function, {}), result, time, arguments):
-        return None
+        raise _NoExpressionError(lambda: Reason("gives something else, or fails, for some numbers"))
     return Traced(result, tuple(found))
+
+
+def _undefined(result: tuple[Expression, ...], paths: Paths) -> Reason:
+    """Which part of a result may be no finite number, and its line."""
+    text, part = reasons.undefined(next(e for e in result if not finite(e)))
+    _, file, line = paths.places.get(id(part), (part, "", 0))
+    return Reason(text, file, line)
 
 
 def _vector(size: int, paths: Paths) -> np.ndarray:
@@ -82,7 +120,7 @@ def _with(function: FunctionType, replaced: dict[int, Any], depth: int = 0) -> F
         return value
 
     if depth > 8:
-        raise UntraceableError("functions that capture each other")
+        raise UntraceableError("calls functions that call each other")
     names = set(_global_names(function))
     scope = {name: swap(value) for name, value in function.__globals__.items() if name in names}
     scope["__builtins__"] = known.BUILTINS if replaced else __builtins__
@@ -107,8 +145,11 @@ def _global_names(function: FunctionType) -> list[str]:
 def _outputs(result: Any, size: int) -> tuple[Expression, ...]:
     """The result as Nengo takes it: a number for all, or one for each."""
     if result is None:
-        raise UntraceableError("it gives nothing")
-    values = np.broadcast_to(np.asarray(result, dtype=object), (size,))
+        raise UntraceableError("gives nothing")
+    given = np.asarray(result, dtype=object)
+    if given.shape not in ((), (1,), (size,)):
+        raise UntraceableError(f"gives {given.size} numbers where {size} are wanted")
+    values = np.broadcast_to(given, (size,))
     return tuple(expression_of(value) for value in values)
 
 

@@ -75,7 +75,7 @@ def captured(function: FunctionType, known: frozenset[str], depth: int = 0) -> l
             if inner is None:
                 return None
             found += inner
-        elif not _plain(value) and value not in MODULES and not _known_function(value, known):
+        elif not allowed(value, known):
             return None
         found.append(Captured(place, value.copy() if isinstance(value, np.ndarray) else value))
     return found
@@ -119,6 +119,12 @@ def _places(function: FunctionType) -> Iterator[Callable[[], Any]]:
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     for default in defaults:
         yield lambda default=default: default  # type: ignore[misc]
+
+
+def allowed(value: Any, known: frozenset[str]) -> bool:
+    """Whether a value that is no function of Python may be captured: numbers, modules, functions known."""
+    is_module = isinstance(value, ModuleType) and value in MODULES
+    return _plain(value) or is_module or _known_function(value, known)
 
 
 def _plain(value: Any) -> bool:

@@ -6,6 +6,7 @@ function branches on asks `Paths`, which runs the function once for every way th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,16 @@ from spikec.expressions import Call, Expression, Number
 
 # A function that branches more often is not written as an expression.
 MOST_PATHS = 32
+# What may be no finite number for finite ones: the lines of these are remembered.
+NOT_EVERYWHERE = frozenset(["/", "%", "^", "*", "sqrt", "log", "exp", "asin", "acos", "sinh", "cosh"])
+
+
+# Modules between the user's code and a symbol.
+PASSED = ("spikec.tracing.", "numpy.")
 
 
 class UntraceableError(Exception):
-    """A function does what no expression says."""
+    """A function does what no expression says; the text is what, as in "gives nothing"."""
 
 
 class Symbol:
@@ -32,13 +39,16 @@ class Symbol:
 
     def call(self, function: str, *arguments: Any) -> Symbol:
         """`function` of `arguments`, symbols or numbers."""
-        return Symbol(Call(function, tuple(expression_of(a) for a in arguments)), self.paths)
+        made = Call(function, tuple(expression_of(a) for a in arguments))
+        if function in NOT_EVERYWHERE:
+            self.paths.note(made)
+        return Symbol(made, self.paths)
 
     def __bool__(self) -> bool:
         return self.paths.decide(self.expression)
 
     def __float__(self) -> float:
-        raise UntraceableError("the value of a symbol is not known")
+        raise UntraceableError("uses a number that it computes as an index, a count or text")
 
     __int__ = __index__ = __float__
 
@@ -53,7 +63,7 @@ class Symbol:
 
     def __round__(self, digits: int | None = None) -> Symbol:
         if digits is not None:
-            raise UntraceableError("rounding to decimals")
+            raise UntraceableError("rounds to decimals")
         return self.call("round", self)
 
     def conjugate(self) -> Symbol:
@@ -75,7 +85,7 @@ def expression_of(value: Any) -> Expression:
         return expression_of(value.item())
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
         return Number(float(value))
-    raise UntraceableError(f"not a number: {type(value).__name__}")
+    raise UntraceableError(f"gives what is no number: {type(value).__name__}")
 
 
 def _binary(function: str, reverse: bool) -> Callable[[Symbol, Any], Any]:
@@ -115,6 +125,14 @@ class Paths:
         self.count = 0
         self.taken: list[bool] = []
         self.conditions: list[Expression] = []
+        self.places: dict[int, tuple[Expression, str, int]] = {}
+
+    def note(self, made: Expression) -> None:
+        """Remember the line of the user's code that made an expression."""
+        frame = sys._getframe(2)
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(PASSED):
+            frame = frame.f_back
+        self.places[id(made)] = made, frame.f_code.co_filename, frame.f_lineno
 
     def decide(self, condition: Expression) -> bool:
         """What a branch does on the path that is being run."""
@@ -124,7 +142,7 @@ class Paths:
         if condition in self.conditions:  # asked before: the answer is the same
             return self.taken[self.conditions.index(condition)]
         if place >= MOST_PATHS:
-            raise UntraceableError("too many branches")
+            raise UntraceableError(f"branches more than {MOST_PATHS} times")
         self.conditions.append(condition)
         if place == len(self.taken):
             self.taken.append(True)
@@ -139,7 +157,7 @@ class Paths:
     ) -> tuple[Expression, ...]:
         self.count += 1
         if self.count > MOST_PATHS:
-            raise UntraceableError("too many branches")
+            raise UntraceableError(f"branches more than {MOST_PATHS} times")
         self.taken, self.conditions = list(prefix), []
         result = run()
         taken, conditions = self.taken[: len(self.conditions)], self.conditions

@@ -16,7 +16,6 @@ from spikec import graph as g
 from spikec.nengo.linear import Linear
 from spikec.nengo.signals import Ints, places
 from spikec.nengo.writing import words
-from spikec.nengo.writing.objects import PYTHON
 from spikec.nengo.writing.rules import learning
 from spikec.nengo.writing.scene import Scene
 from spikec.tracing.functions import Traced, trace
@@ -210,9 +209,8 @@ def _function(scene: Scene, conn: nengo.Connection) -> str:
             if isinstance(form, Traced):
                 return f" via {words.listed([*form.expressions])}"
             break
-    scene.refuse(
-        f"{_what(scene, conn)}: its function cannot be written as expressions", PYTHON, conn.function
-    )
+    size = len(np.arange(conn.pre_obj.size_out)[conn.pre_slice])
+    scene.refuse_function(_what(scene, conn), conn.function, False, size, conn.size_mid)
     return ""
 
 

@@ -21,10 +21,6 @@ from spikec.tracing.functions import Traced
 
 # A table of at most so many rows stands in the text.
 MOST_ROWS = 12
-PYTHON = (
-    "write it with arithmetic, branches and functions of NumPy that only compute; or record what it gives, "
-    "and present that: input NAME from a file"
-)
 
 
 def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
@@ -93,7 +89,7 @@ def node(scene: Scene, obj: nengo.Node) -> str:
     if isinstance(obj.output, nengo.Process):
         _refuse_process(scene, name, obj.output)
     else:
-        scene.refuse(f"node {name}: its function cannot be written as expressions", PYTHON, obj.output)
+        scene.refuse_function(f"node {name}", obj.output, True, obj.size_in or None, obj.size_out)
     return ""
 
 

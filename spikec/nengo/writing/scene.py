@@ -17,9 +17,15 @@ from spikec.nengo.convert import Converted
 from spikec.nengo.processes import Synapse, coefficients
 from spikec.nengo.writing import words
 from spikec.nengo.writing.names import Labels
+from spikec.tracing.functions import why
+from spikec.tracing.reasons import Reason
 
 # Arrays of so many numbers, and texts of so many characters, stand in the text itself.
 MOST_NUMBERS, MOST_CHARACTERS = 12, 60
+PYTHON = (
+    "write it with arithmetic, branches and functions of NumPy that only compute; or record what it gives, "
+    "and present that: input NAME from a file"
+)
 
 
 class Files:
@@ -65,16 +71,26 @@ class Scene:
     mistakes: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
-    def refuse(self, message: str, hint: str, function: Any = None) -> None:
-        """Note something that cannot be said, at the place of a Python function or object that is called."""
-        self.mistakes.append(Diagnostic(message, self._place(function), hint))
+    def refuse(self, message: str, hint: str) -> None:
+        """Note something that cannot be said."""
+        self.mistakes.append(Diagnostic(message, None, hint))
+
+    def refuse_function(self, what: str, function: Any, time: bool, arguments: int | None, size: int) -> None:
+        """Note a function in Python that is no expression: `what` has it; why, and where."""
+        reason = why(function, time, arguments, size) or Reason("runs in Python")
+        place = self._line(reason.file, reason.line) or self._place(function)
+        self.mistakes.append(Diagnostic(f"{what}: its function {reason.text}", place, PYTHON))
 
     def _place(self, function: Any) -> Span | None:
+        """The first line of a function, or of what is called of an object."""
         called = function if isinstance(function, (FunctionType, MethodType)) else type(function).__call__
         code = getattr(called, "__code__", None)
-        if code is None:
+        return None if code is None else self._line(code.co_filename, code.co_firstlineno)
+
+    def _line(self, file: str, line: int) -> Span | None:
+        """A line of a file, without the spaces before it."""
+        if not line:
             return None
-        file, line = code.co_filename, code.co_firstlineno
         try:
             with open(file, encoding="utf-8") as source:
                 self.sources.setdefault(file, source.read())

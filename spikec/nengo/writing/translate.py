@@ -31,7 +31,7 @@ from spikec.nengo.writing import links, objects, probes, rules, words
 from spikec.nengo.writing.names import TAKEN, Labels
 from spikec.nengo.writing.replacing import refuse_existing, replace
 from spikec.nengo.writing.same import difference
-from spikec.nengo.writing.scene import Files, Scene
+from spikec.nengo.writing.scene import PYTHON, Files, Scene
 from spikec.sessions import prepared
 
 
@@ -224,7 +224,7 @@ def _refuse_hosts(scene: Scene) -> None:
             "give one of the connections of that circle a synapse",
         )
     else:
-        scene.refuse(f"the model has parts that run in Python: {', '.join(names)}", objects.PYTHON)
+        scene.refuse(f"the model has parts that run in Python: {', '.join(names)}", PYTHON)
 
 
 def _plain() -> tuple[type, ...]:
