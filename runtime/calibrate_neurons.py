@@ -16,20 +16,18 @@ from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import Neurons
 
 KINDS = (
-    ("lif", False),
-    ("lif", True),
-    ("adaptive_lif", False),
-    ("adaptive_lif", True),
-    ("spiking_rectified_linear", False),
-    ("rectified_linear", False),
-    ("lif_rate", False),
-    ("adaptive_lif_rate", False),
-    ("izhikevich", False),
-    ("regular_spiking_lif_rate", False),
-    ("stochastic_spiking_lif_rate", False),
-    ("poisson_spiking_lif_rate", False),
-    ("sigmoid", False),
-    ("tanh", False),
+    "lif",
+    "adaptive_lif",
+    "spiking_rectified_linear",
+    "rectified_linear",
+    "lif_rate",
+    "adaptive_lif_rate",
+    "izhikevich",
+    "regular_spiking_lif_rate",
+    "stochastic_spiking_lif_rate",
+    "poisson_spiking_lif_rate",
+    "sigmoid",
+    "tanh",
 )
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
 CACHED_BYTES, FAR_BYTES = 300_000, 24_000_000
@@ -101,40 +99,39 @@ FAR_SHAPES = (Shape(256, 1, 1), Shape(256, 8, 8))
 def measure(real: str, lock: Path | None = None) -> Iterator[tuple[str, dict[str, float]]]:
     """(kind, costs) of every kind of neuron in precision `real`; last ("far", {"far": ns per byte})."""
     itemsize = np.dtype(real).itemsize
-    costs = _fitted("lif", False, real, SHAPES, {}, lock)
+    costs = _fitted("lif", real, SHAPES, {}, lock)
     yield "lif", costs
     shared = {name: cost for name, cost in costs.items() if name not in ("atom", "neuron")}
-    for kind, exact in KINDS[1:]:
-        own = _fitted(kind, exact, real, OTHER_SHAPES, shared, lock)
-        yield kind + "_exact" * exact, shared | own
+    for kind in KINDS[1:]:
+        yield kind, shared | _fitted(kind, real, OTHER_SHAPES, shared, lock)
     excess = []
     for shape in FAR_SHAPES:
         atoms = round(FAR_BYTES / shape.bytes(itemsize))
         near = sum(costs[name] * count for name, count in shape.features(atoms, real).items())
         with alone(lock):
-            excess.append((_time("lif", False, real, shape, atoms) - near) / FAR_BYTES)
+            excess.append((_time("lif", real, shape, atoms) - near) / FAR_BYTES)
     yield "far", {"far": max(0.0, float(np.mean(excess)))}
 
 
 def _fitted(
-    kind: str, exact: bool, real: str, shapes: tuple[Shape, ...], known: dict[str, float], lock: Path | None
+    kind: str, real: str, shapes: tuple[Shape, ...], known: dict[str, float], lock: Path | None
 ) -> dict[str, float]:
     itemsize = np.dtype(real).itemsize
     counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
-    _steps(kind, exact, real, shapes[0], 1)(1)  # compiles
+    _steps(kind, real, shapes[0], 1)(1)  # compiles
     with alone(lock):
-        times = [_time(kind, exact, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
+        times = [_time(kind, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
     return fit([shape.features(n, real) for shape, n in zip(shapes, counts, strict=True)], times, known)
 
 
-def _time(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> float:
+def _time(kind: str, real: str, shape: Shape, atoms: int) -> float:
     """ns of one step of so many atoms, less those of the call: programs make none from Python."""
-    call = fastest(_steps(kind, exact, real, shape, 0))
-    return fastest(_steps(kind, exact, real, shape, atoms)) - call
+    call = fastest(_steps(kind, real, shape, 0))
+    return fastest(_steps(kind, real, shape, atoms)) - call
 
 
-def _steps(kind: str, exact: bool, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:
-    kernel, arguments = compiled(Neurons(kind, real, exact)), _arguments(kind, real, shape, atoms)
+def _steps(kind: str, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:
+    kernel, arguments = compiled(Neurons(kind, real)), _arguments(kind, real, shape, atoms)
 
     def steps(repetitions: int) -> None:
         for _ in range(repetitions):
@@ -180,7 +177,11 @@ def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.array([1.0, DT, TAU_RC, TAU_REF, 1.0, 1.0, 0.0])
     if kind == "rectified_linear":
         return np.array([1.0, DT, 1.0])
-    return np.array([1.0, DT, TAU_RC, TAU_REF, 0.0, 1.0, 0.0])
+    if kind in ("lif", "adaptive_lif"):
+        step = -np.expm1(-DT / TAU_RC)
+        rest = (-round(TAU_REF / DT) * step, 1.0)
+        return np.array([1.0, DT, step, *rest, *rest, 0.0, 1.0, 0.0])
+    return np.array([1.0, DT])
 
 
 def _current(kind: str, rate: float) -> float:

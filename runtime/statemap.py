@@ -60,7 +60,7 @@ class Share:
     """What one partition holds.
 
     runs: by array of the partition, rows (entry, first there, first here, how many), counted through flat
-    arrays; membranes: rows (entry of the voltage, entry of the refractory time, ...) of numbers that stand
+    arrays; membranes: rows (entry of the voltage, entry of the rest, ...) of numbers that stand
     for both (see `spike_runtime.ops.lif`); own: rows (number of a list of spikes, first neuron, how many).
     """
 
@@ -165,10 +165,10 @@ class StateMap:
             for k, there, here, count in share.runs.get(name, ()):
                 if (key := self.entries[k].key) in state:
                     flat[here : here + count] = state[key].reshape(-1)[there : there + count]
-            for voltage, refractory, there, here, count in share.membranes.get(name, ()):
+            for voltage, rest, there, here, count in share.membranes.get(name, ()):
                 if (key := self.entries[voltage].key) in state:
-                    v, r = (state[self.entries[k].key][there : there + count] for k in (voltage, refractory))
-                    flat[here : here + count] = np.where(r > r.dtype.type(self.manifest.dt), -r, v)
+                    v, r = (state[self.entries[k].key][there : there + count] for k in (voltage, rest))
+                    flat[here : here + count] = np.where(r > 0, -r, v)
 
     def _past(self, state: Arrays) -> dict[int, NDArray[np.int64]]:
         """The exact sums of the last W steps, as whole numbers that give the values in the state.
@@ -216,10 +216,10 @@ def _collect(flat: dict[int, NDArray[Any]], share: Share, arrays: Arrays) -> Non
         for k, there, here, count in runs if name != "sums" else ():
             flat[k][there : there + count] = arrays[name].reshape(-1)[here : here + count]
     for name, rows in share.membranes.items():
-        for voltage, refractory, there, here, count in rows:
+        for voltage, rest, there, here, count in rows:
             membrane = arrays[name].reshape(-1)[here : here + count]
             flat[voltage][there : there + count] = np.maximum(membrane, 0)
-            flat[refractory][there : there + count] = np.maximum(-membrane, 0)
+            flat[rest][there : there + count] = np.maximum(-membrane, 0)
 
 
 def _whole(values: NDArray[Any], exponent: int | str) -> NDArray[np.int64]:

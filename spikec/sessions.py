@@ -21,6 +21,7 @@ from spikec.errors import ModelError
 from spikec.frontend import collector_paused
 from spikec.nef.blas import one_thread
 from spikec.nef.build import scale
+from spikec.nef.neurons import NeuronType
 from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
@@ -101,15 +102,17 @@ class Placed(Session):
     def __init__(self, layouts: Sequence[la.Layout], graph: g.Graph, *given: Any, **options: Any) -> None:
         """`layouts`: of all partitions, made from the split `graph`.  For the rest see `Session`."""
         super().__init__(*given, **options)
-        # Of every population: (partition, array, its rows, first number there, first neuron, how many) of its
-        # atoms.
-        self._atoms: dict[str, list[tuple[int, str, tuple[str, ...], int, int, int]]] = {}
+        # Of every population: (partition, array, its rows, first number there, first neuron, how many, what
+        # type) of its atoms.
+        self._atoms: dict[str, list[tuple[int, str, tuple[str, ...], int, int, int, NeuronType]]] = {}
+        self._dt = graph.dt
         for layout in layouts:
             for group in (stage for stage in layout.stages if isinstance(stage, la.NeuronGroup)):
                 for name, first in group.members.items():
                     atom = graph.op(name)
                     place = (
-                        layout.partition, f"{group.name}_neurons", group.rows, first, atom.start, atom.size
+                        layout.partition, f"{group.name}_neurons", group.rows, first, atom.start, atom.size,
+                        atom.neurons.neuron,
                     )  # fmt: skip
                     self._atoms.setdefault(atom.neurons.path, []).append(place)
 
@@ -118,10 +121,10 @@ class Placed(Session):
         atoms = self._atoms.get(path)
         if atoms is None:
             return None
-        whole = np.zeros(sum(size for *_, size in atoms))
-        for partition, array, rows, first, start, size in atoms:
+        whole = np.zeros(sum(atom[5] for atom in atoms))
+        for partition, array, rows, first, start, size, neuron in atoms:
             state = self.state(partition)[array][:, first : first + size]
-            whole[start : start + size] = membranes.read(state, rows, name)
+            whole[start : start + size] = membranes.read(state, rows, name, neuron, self._dt)
         return whole
 
 

@@ -33,9 +33,8 @@ REFERENCE = profile.load("reference")
 
 
 def test_reference_profile_knows_every_kind_of_neuron() -> None:
-    kinds = {kind + "_exact" * exact for kind, exact in calibrate_neurons.KINDS}
     for kernels in REFERENCE.kernels.values():
-        assert set(kernels.neurons) == kinds
+        assert set(kernels.neurons) == set(calibrate_neurons.KINDS)
 
 
 def test_calibration_measures_the_costs_that_the_model_uses() -> None:
@@ -310,7 +309,7 @@ def test_a_failed_measurement_says_what_to_do(tmp_path: Path, monkeypatch: pytes
 def test_what_a_call_from_python_takes_is_no_cost_of_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate_neurons, "_steps", lambda *given: given[-1])
     monkeypatch.setattr(calibrate_neurons, "fastest", lambda atoms: 2700.0 + 50.0 * atoms)
-    assert calibrate_neurons._time("lif", False, "float32", calibrate_neurons.Shape(100), 30) == 1500.0
+    assert calibrate_neurons._time("lif", "float32", calibrate_neurons.Shape(100), 30) == 1500.0
 
 
 def test_one_vector_alone_is_not_joined() -> None:

@@ -8,14 +8,18 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from spike_runtime.ops import lif as lif_steps
 from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import COLUMNS, RUN, Neurons
 
+from spikec.nef.neurons import LIF
+from spikec.program import membranes
+
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
+NEURON = LIF(tau_rc=TAU_RC, tau_ref=TAU_REF)
+SCALES = membranes.scales(NEURON, DT)
 REALS = ("float32", "float64")
 
 
@@ -41,12 +45,12 @@ def arguments(real: str, rows: int, gather: bool, sizes: tuple[int, ...] = SIZES
     return {
         "values": random.uniform(-1, 1, dims).astype(real),
         "sums": np.zeros(rows * len(sizes), np.int64),
-        "state": np.stack([random.uniform(0, 1, neurons), random.uniform(-0.001, 0.003, neurons)]).astype(
-            real
-        ),
+        "state": np.stack(
+            [random.uniform(0, 1, neurons), membranes.rest(random.uniform(-0.001, 0.003, neurons), SCALES)]
+        ).astype(real),
         "status": np.zeros(2, np.int64),
         "atoms": atoms,
-        "parameters": np.tile(np.array([0, DT, TAU_RC, TAU_REF, 0], real), (len(sizes), 1)),
+        "parameters": np.tile(np.array([0, DT, *membranes.lines(NEURON, DT), 0], real), (len(sizes), 1)),
         "encoders": random.uniform(-9, 9, dims * neurons).astype(real),
         "bias": random.uniform(0, 20, neurons).astype(real),
         "decoders": random.uniform(-1e6, 1e6, rows * neurons).astype(real),
@@ -78,8 +82,11 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
     for atom in atoms:
         n, m, _, _, e, _, d, y = atom[:8]
         J = x @ given["encoders"][e : e + 3 * m].reshape(3, m).astype(np.float64) + given["bias"][n : n + m]
-        v, r, a = lif(J, *before[:, n : n + m])
-        np.testing.assert_allclose(state[:, n : n + m], [v, r], rtol=tolerance, atol=tolerance)
+        v, left = before[:, n : n + m]
+        v, r, a = lif(J, v, membranes.refractory_time(left, SCALES))
+        np.testing.assert_allclose(state[0, n : n + m], v, rtol=tolerance, atol=tolerance)
+        found = membranes.refractory_time(state[1, n : n + m], SCALES)
+        np.testing.assert_allclose(found, np.maximum(r, 0), rtol=tolerance, atol=tolerance)
         D = given["decoders"][d : d + rows * m].astype(np.float64)
         D = D.reshape(m, rows).T if gather else D.reshape(rows, m)
         np.testing.assert_allclose(sums[y : y + rows], D @ a, rtol=tolerance, atol=max(0.51, 1e9 * tolerance))
@@ -94,10 +101,11 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
 def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bool, kind: str) -> None:
     together = arguments(real, 6, gather)
     if kind == "lif":
-        voltage, refractory = together["state"]
-        together["state"] = np.where(refractory > np.dtype(real).type(DT), -refractory, voltage)[None]
-    # The third to fifth differ from those around them, and are updated with each other.
-    together["parameters"][2:5, 2] = 0.03
+        voltage, rest = together["state"]
+        together["state"] = np.where(rest > 0, -rest, voltage)[None]
+    # The third to fifth differ from those around them.
+    other = membranes.lines(LIF(tau_rc=0.03, tau_ref=0.0014), DT)
+    together["parameters"][2:5, 2:7] = other
     before = {k: v.copy() for k, v in together.items()}
     sums, state, _ = compiled(Neurons(kind, real))(*together.values())
     for k, atom in enumerate(before["atoms"]):
@@ -131,18 +139,6 @@ def test_the_direction_in_which_atoms_are_taken_changes_no_byte(real: str) -> No
         named.append(compiled(Neurons("wide_lif", real))(*again.values())[2][1])
     assert named[0] == 0
     assert named[1] > 2 * (len(sizes) - RUN) - 1
-
-
-@pytest.mark.parametrize("real", REALS)
-def test_polynomials_are_exact_to_rounding(real: str) -> None:
-    scalar, exact = np.dtype(real).type, np.longdouble
-    x = np.linspace(1e-6, lif_steps.SERIES_BOUND, 10001).astype(exact)
-    decay = np.polynomial.polynomial.polyval(x, [exact(c) for c in lif_steps.decay_terms(scalar)])
-    s = x / (2 - x)
-    ratio = s * np.polynomial.polynomial.polyval(s * s, [exact(c) for c in lif_steps.log_ratio_terms(scalar)])
-    unit = np.finfo(real).eps / 2
-    assert float(np.abs(decay * x / -np.expm1(-x) - 1).max()) < unit
-    assert float(np.abs(ratio / -np.log1p(-x) - 1).max()) < unit
 
 
 @pytest.mark.parametrize("real", REALS)

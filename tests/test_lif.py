@@ -37,8 +37,8 @@ def table() -> np.ndarray[Any, np.dtype[np.int64]]:
 class Neuron:
     """Neurons of one kind, given the currents of each step."""
 
-    def __init__(self, kind: str, real: str, exact: bool, parameters: list[float], state: Any) -> None:
-        self.step, self.state = compiled(Neurons(kind, real, exact)), np.array(state, real)
+    def __init__(self, kind: str, real: str, parameters: list[float], state: Any) -> None:
+        self.step, self.state = compiled(Neurons(kind, real)), np.array(state, real)
         self.parameters = np.tile(np.array([1.0, *parameters], real), (len(SIZES), 1))
         self.nothing = np.zeros(0, real)
 
@@ -60,33 +60,29 @@ class Neuron:
 
 
 @pytest.mark.parametrize("kind", ["lif", "adaptive_lif"])
-@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("tau_rc", [0.02, 0.005, 1e-4])
 @pytest.mark.parametrize("real", REALS)
-def test_one_number_and_two_give_the_same_bytes(real: str, exact: bool, kind: str) -> None:
-    scalar, count = np.dtype(real).type, sum(SIZES)
+def test_one_number_and_two_give_the_same_bytes(real: str, tau_rc: float, kind: str) -> None:
+    count = sum(SIZES)
     spikes, at_once = 0, 0
     # tau_ref + the time of the spike is at most dt for the first two, and many steps for the last.
     for tau_ref, scale in itertools.product((0.0, 2e-4, DT, 0.002, 0.0141), (3.0, 50.0, 1e30)):
         random = np.random.default_rng(11)
+        neuron = LIF(tau_rc=tau_rc, tau_ref=tau_ref)
         refractory = np.where(random.random(count) < 0.3, random.uniform(-2 * DT, 8 * DT, count), 0.0)
-        refractory = refractory.astype(real)
-        rests = refractory > scalar(DT)
-        voltage = np.where(rests, 0, random.uniform(0, 1, count)).astype(real)
+        rest = membranes.rest(refractory, membranes.scales(neuron, DT)).astype(real)
+        voltage = np.where(rest > 0, 0, random.uniform(0, 1, count)).astype(real)
         adaptation = [np.zeros(count)] * (kind == "adaptive_lif")
-        given = [DT, 0.005 if exact else 0.02, tau_ref, 0.0, *([0.05, 0.7] if adaptation else [])]
-        packed = np.where(rests, -refractory, voltage)
-        one = Neuron(kind, real, exact, given, [packed, *adaptation])
-        two = Neuron(f"wide_{kind}", real, exact, given, [voltage, refractory, *adaptation])
+        given = [DT, *membranes.lines(neuron, DT), 0.0, *([0.05, 0.7] if adaptation else [])]
+        one = Neuron(kind, real, given, [np.where(rest > 0, -rest, voltage), *adaptation])
+        two = Neuron(f"wide_{kind}", real, given, [voltage, rest, *adaptation])
         for step in range(120):
             J = (scale * random.normal(0.3, 1.0, count)).astype(real)
-            before = two.state[1] > scalar(DT)
+            before = two.state[1] > 0
             fired = two(J)
             assert one(J).tobytes() == fired.tobytes(), step
-            rows = ("membrane", *("adaptation" for _ in adaptation))
-            shown = membranes.read(one.state, rows, "voltage")
-            assert shown.tobytes() == two.state[0].tobytes()
-            left = np.where(two.state[1] > scalar(DT), two.state[1], 0)
-            assert membranes.read(one.state, rows, "refractory_time").tobytes() == left.tobytes()
+            packed = np.where(two.state[1] > 0, -two.state[1], two.state[0])
+            np.testing.assert_array_equal(one.state[0], packed)
             assert one.state[1:].tobytes() == two.state[2:].tobytes()
             spikes, at_once = spikes + int(fired.sum()), at_once + int(fired[before].sum())
     assert spikes > 50_000
@@ -94,13 +90,54 @@ def test_one_number_and_two_give_the_same_bytes(real: str, exact: bool, kind: st
     assert at_once > 100
 
 
+@pytest.mark.parametrize("dt", [DT, 1e-4, 0.01])
+@pytest.mark.parametrize("tau_ref", [0.0, 3e-4, DT, 0.002, 0.0023, 0.0141, 0.03])
+def test_spikes_and_refractory_times_are_those_of_the_logarithm(tau_ref: float, dt: float) -> None:
+    """For every tau_ref, whole steps or not: the spikes of Nengo's equations, one by one."""
+    neuron, count = LIF(tau_rc=0.02, tau_ref=tau_ref), sum(SIZES)
+    random, v, r = np.random.default_rng(5), np.zeros(count), np.zeros(count)
+    given = [dt, *membranes.lines(neuron, dt), 0.0]
+    kernel, scales = Neuron("wide_lif", "float64", given, np.zeros((2, count))), membranes.scales(neuron, dt)
+    fired = 0
+    for _ in range(400):
+        J = random.uniform(0.5, 9.0, count)
+        r = r - dt
+        v = v - (J - v) * np.expm1(-np.clip(dt - r, 0, dt) / neuron.tau_rc)
+        spiked = v > 1
+        r[spiked] = tau_ref + dt + neuron.tau_rc * np.log1p(-(v[spiked] - 1) / (J[spiked] - 1))
+        v[spiked] = 0
+        np.testing.assert_array_equal(kernel(J), spiked)
+        np.testing.assert_allclose(kernel.state[0], v, atol=1e-11)
+        # At most a step: then it was over before the next.
+        found = membranes.refractory_time(kernel.state[1], scales)
+        np.testing.assert_allclose(np.maximum(found, dt), np.maximum(r, dt), rtol=1e-9)
+        fired += int(spiked.sum())
+    assert fired > 500
+
+
+def test_the_lines_tell_the_times_of_the_neuron() -> None:
+    for tau_rc, tau_ref in itertools.product((0.02, 0.003), (0.0, 3e-4, DT, 0.002, 0.0023)):
+        row = np.array([[DT, *membranes.lines(LIF(tau_rc=tau_rc, tau_ref=tau_ref), DT)]])
+        np.testing.assert_allclose(np.ravel(membranes.times(row)), [tau_rc, tau_ref], atol=1e-12)
+
+
+def test_times_become_rests_and_rests_times() -> None:
+    for dt, tau_rc in itertools.product((DT, 1e-4, 0.02), (0.02, 0.003)):
+        scales = membranes.scales(LIF(tau_rc=tau_rc), dt)
+        times = np.linspace(0, 20 * dt, 401)
+        rests = membranes.rest(times, scales)
+        assert (np.diff(rests) > 0).all()
+        np.testing.assert_allclose(rests[20::20], np.arange(20) * scales[1], atol=1e-12)
+        np.testing.assert_allclose(membranes.refractory_time(rests, scales), times, atol=1e-12)
+
+
 def test_what_is_not_a_number_stays_with_its_neuron() -> None:
     """Two numbers for each neuron give the same then, too."""
     count = sum(SIZES)
-    for real, exact in itertools.product(REALS, (False, True)):
-        given = [DT, 0.005 if exact else 0.02, 0.002, 0.0]
-        one = Neuron("lif", real, exact, given, np.zeros((1, count)))
-        two = Neuron("wide_lif", real, exact, given, np.zeros((2, count)))
+    for real, tau_ref in itertools.product(REALS, (0.002, 0.0015)):
+        given = [DT, *membranes.lines(LIF(tau_ref=tau_ref), DT), 0.0]
+        one = Neuron("lif", real, given, np.zeros((1, count)))
+        two = Neuron("wide_lif", real, given, np.zeros((2, count)))
         for step in range(60):
             J = np.full(count, 3.0 if step else np.nan, real)
             J[::3] = 2.0
@@ -172,14 +209,35 @@ def test_a_probe_of_the_voltage_changes_no_spike(neuron: str, dtype: str) -> Non
         assert data.tobytes() == probed[name].tobytes()
 
 
-def test_the_initial_state_is_cast_before_it_is_compared_with_a_step() -> None:
-    """0.001 s in float32 is a little more than in float64, and not more than dt in either."""
+def test_the_initial_state_is_in_one_number() -> None:
+    """A refractory time of one step is over when the first begins."""
+    neurons = g.Neurons(
+        size=3, path="a", dims=1, neuron=LIF(), radius=1.0,
+        tuning=g.Tuned(np.ones((3, 1)), np.ones(3), np.zeros(3), lambda: np.zeros((0, 1))), seed=0,
+        initial_state={"voltage": np.array([0.3, 0, 0]), "refractory_time": DT * np.array([1, 1.5, 3])},
+    )  # fmt: skip
+    atom = g.Atom(size=3, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((3, 3)))
+    step = -np.expm1(-DT / 0.02)
+    for dtype in REALS:
+        state = membranes.initial(atom, (membranes.MEMBRANE,), DT, dtype)
+        wanted = np.array([[0.3, -(step + np.expm1(-DT / 2 / 0.02)), -2 * step]], dtype)
+        np.testing.assert_allclose(state, wanted, rtol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_a_voltage_above_the_threshold_is_kept_apart() -> None:
+    """Nengo lets neurons begin there."""
     neurons = g.Neurons(
         size=2, path="a", dims=1, neuron=LIF(), radius=1.0,
         tuning=g.Tuned(np.ones((2, 1)), np.ones(2), np.zeros(2), lambda: np.zeros((0, 1))), seed=0,
-        initial_state={"voltage": np.array([0.3, 0.0]), "refractory_time": np.array([DT, 1.5 * DT])},
+        initial_state={"voltage": np.array([0.3, 1.5])},
     )  # fmt: skip
-    atom = g.Atom(size=2, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2)))
-    for dtype in REALS:
-        state = membranes.initial(atom, (membranes.MEMBRANE,), DT, dtype)
-        np.testing.assert_array_equal(state, np.array([[0.3, -1.5 * DT]], dtype))
+    graph = g.Graph("m", DT, 0)
+    graph.add("a#0", g.Atom(size=2, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2))))
+    assert membranes.kept("a#0", graph, "float32").kind == "wide_lif"
+    given = [DT, *membranes.lines(LIF(), DT), 0.0]
+    two = Neuron("wide_lif", "float64", given, np.array([np.full(sum(SIZES), 1.5), np.zeros(sum(SIZES))]))
+    J = np.linspace(-2.0, 3.0, sum(SIZES))
+    fired = [two(J) for _ in range(3)]
+    assert fired[0].all()
+    assert (two.state[1] <= 0).all()
+    assert not (fired[1] + fired[2]).any()

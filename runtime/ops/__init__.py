@@ -15,7 +15,7 @@ from spike_runtime.ops.join import Join
 from spike_runtime.ops.learning import Learn, LearnedProduct
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import Neurons
-from spike_runtime.ops.record import Record, RecordEvents, RecordState
+from spike_runtime.ops.record import Record, RecordEvents, RecordRest, RecordState
 from spike_runtime.ops.signals import Clear, Decode, FirstOrder, Keep
 from spike_runtime.ops.sources import Noise, Tables
 from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
@@ -44,6 +44,7 @@ __all__ = [
     "publish_spikes",
     "record",
     "record_events",
+    "record_rest",
     "record_spikes",
     "record_state",
     "state_space",
@@ -68,15 +69,16 @@ publish_spikes = PublishSpikes()
 record = Record()
 record_events = RecordEvents()
 record_spikes = RecordSpikes()
+record_rest = RecordRest()
 record_state = RecordState()
 state_space = StateSpace()
 _decode, _join = cache(Decode), cache(Join)
 
 
 @cache
-def neurons(kind: str, dtype: str, exact: bool = False) -> Neurons:
+def neurons(kind: str, dtype: str) -> Neurons:
     """The Op of all neurons of one kind: see `Neurons`."""
-    return Neurons(kind, dtype, exact)
+    return Neurons(kind, dtype)
 
 
 @cache

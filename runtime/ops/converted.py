@@ -24,8 +24,8 @@ def regular_spiking(base: Callable[..., Any], rows: int) -> Callable[..., Any]:
     p: as `base`.  state: `rows` variables of the base, voltage.
     """
 
-    def factory(real: Any, exact: bool) -> Callable[..., None]:
-        rates = register_jitable(base(real, exact))
+    def factory(real: Any) -> Callable[..., None]:
+        rates = register_jitable(base(real))
 
         def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
             rates(J, A, state, n, p)

@@ -1,305 +1,154 @@
 """Leaky integrate-and-fire neurons, a step at a time: dv/dt = (J - v) / tau_rc, spike at v = 1, then 0 for
-tau_ref.  As in `updates`, a factory gives update(J, A, state, n, p); p: scale, dt, tau_rc, tau_ref,
-min_voltage.
+tau_ref.
 
-The refractory time matters while it is more than dt, and the voltage is 0 then, if min_voltage is 0: it has
-been 0 since the spike.  So one number says both:
+Time is counted by what it does to a voltage.  In a time t it goes the part g = 1 - exp(-t / tau_rc) of the
+way from v to J, and in a whole step G of it:
 
-    state >= 0    the voltage; nothing is left of the refractory time that a step would notice
-    state < 0     minus the refractory time in s, more than dt; the voltage is 0
+    v += (J - v) g                       g = G where the neuron does not rest
+    h = (v - 1) / (J - 1)  where v > 1   the part for the time since the spike: v was 1 then
+
+So the time since a spike is known by a division, and neither exp nor log is computed in a step.  What a
+neuron still has to rest at the end of a step is kept on the same scale: k whole steps and a part of one,
+after which it is active for a time t, are a `rest` of (k + 1) G - g(t).  A step takes G of it, and the part
+by which G is more than what was left is the g of that step.  With tau_ref = m dt + phi, 0 <= phi < dt, the
+rest after a spike is the lesser of two lines in h, for neurons that wake in the m-th step and in the one
+after (exp(-t / tau_rc) is 1 - h times a factor):
+
+    m G + exp(phi / tau_rc) - 1 - exp(phi / tau_rc) h
+    (m + 1) G + exp((phi - dt) / tau_rc) - 1 - exp((phi - dt) / tau_rc) h
+
+The voltage is 0 while a neuron rests, if min_voltage is 0: one number says both.
+
+    state >= 0    the voltage
+    state < 0     minus the rest; the voltage is 0
 
 `lif` keeps that number.  `wide_lif` keeps both, for neurons of which they are recorded, or where one number
 does not do; it computes the same numbers, bit for bit.
 
-`exact` calls the library's exp and log.  Otherwise they are series, in vectors: neuron by neuron
-
-    r = refractory_time - dt,  u = clip(dt - r, 0, dt) / tau_rc,  v += (J - v) (1 - exp(-u))
-
-and where v > 1 the trajectory crossed 1 tau_rc log((J - 1) / (J - v)) s before the end of the step.
+A factory, which is told whether one line is enough (see `by_line`), gives (constants, advance):
+constants(p, q) are the parameters from p[q] on as vectors; and advance(j, state, n, count, mask, constants)
+gives the spikes of the neurons from n on, of `count`, under the mask, and changes their state.  p: scale, dt,
+G, minus the first line at 0, minus its slope, the same of the second, and min_voltage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import factorial
 from typing import Any
 
-import numpy as np
 from numba.extending import register_jitable
-from numpy.polynomial import Chebyshev, Polynomial
-from spike_runtime.ops import simd
-from spike_runtime.ops.simd import (
-    every,
-    fill,
-    first,
-    fma,
-    gather,
-    load,
-    maximum,
-    minimum,
-    pack,
-    polynomial,
-    scatter,
-    some,
-    store,
-    tile,
-    where,
-)
+from spike_runtime.ops.simd import fill, fma, load, maximum, minimum, store, where
 
-# Largest dt / tau_rc for which the series are used, and how many terms each needs for it.
-SERIES_BOUND = 0.06
-EXPM1_TERMS = {np.float32: 4, np.float64: 7}
-ATANH_TERMS = {np.float32: 2, np.float64: 5}
+# What a factory gives.
+Vectors = tuple[Callable[..., Any], Callable[..., Any]]
+
+
+@register_jitable(forceinline=True)
+def _constants(p, q):  # type: ignore[no-untyped-def]
+    return fill(p, p[q + 2]), fill(p, p[q + 3]), fill(p, p[q + 4]), fill(p, p[q + 5]), fill(p, p[q + 6])
 
 
 @cache
-def decay_terms(real: Any) -> tuple[Any, ...]:
-    """Polynomial of (1 - exp(-u)) / u for 0 <= u <= SERIES_BOUND; its relative error is below rounding."""
-    taylor = [(-1) ** k / factorial(k + 1) for k in range(20)]
-    return tuple(map(real, _economized(taylor, EXPM1_TERMS[real], SERIES_BOUND)))
+def _due(real: Any, line: bool) -> Any:
+    """Minus the rest of neurons that spiked, of h."""
+
+    @register_jitable(forceinline=True)
+    def due(h, c):  # type: ignore[no-untyped-def]
+        return minimum(maximum(fma(h, c[2], c[1]), fma(h, c[4], c[3])), fill(h, real(0)))
+
+    @register_jitable(forceinline=True)
+    def due_by_line(h, c):  # type: ignore[no-untyped-def]
+        return fma(h, c[2], c[1])
+
+    return due_by_line if line else due
 
 
-@cache
-def log_ratio_terms(real: Any) -> tuple[Any, ...]:
-    """Polynomial in s * s of log((1 + s) / (1 - s)) / s = 2 atanh(s) / s, s = x / (2 - x) for 0 <= x <=
-    SERIES_BOUND; its relative error is below rounding.
-    """
-    bound = (SERIES_BOUND / (2 - SERIES_BOUND)) ** 2
-    return tuple(map(real, _economized([2 / (2 * k + 1) for k in range(20)], ATANH_TERMS[real], bound)))
+@register_jitable
+def by_line(p, q):  # type: ignore[no-untyped-def]
+    """Whether the rest after a spike is that of one line: tau_ref is two or more whole steps."""
+    return p[q + 3] == p[q + 5] and p[q + 4] == p[q + 6]
 
 
-def _economized(taylor: list[float], terms: int, bound: float) -> list[float]:
-    """The first `terms` coefficients of a power series, changed so that the rest, for arguments from 0 to
-    `bound`, is spread evenly (Lanczos 1938): each highest term is replaced by the lower ones of its multiple
-    of a Chebyshev polynomial.
-    """
-    series = Polynomial(taylor)
-    for degree in range(len(taylor) - 1, terms - 1, -1):
-        even = Chebyshev.basis(degree, domain=[0.0, bound]).convert(kind=Polynomial)
-        series = (series - even * (series.coef[degree] / even.coef[degree])).truncate(degree)
-    return [float(c) for c in series.coef]
-
-
-def apart(kind: str, real: Any) -> bool:
-    """Whether a kernel computes those neurons apart that spike or end their rest: it likes many at once.
-
-    In float64, where series are longer and vectors shorter, 256 neurons take 0.8 to 1.1 ns each and not 1.3;
-    in float32 0.45 to 0.75 and not 0.55, the former while all are silent.
-    """
-    return real is np.float64 and kind in ("lif", "adaptive_lif")
-
-
-def lif(real: Any, exact: bool) -> Callable[..., None]:
+def lif(real: Any, line: bool) -> Vectors:
     """state: the one number of every neuron."""
-    if exact:
-        return _exact(real)
-    return _apart(real) if apart("lif", real) else _in_order(real)
-
-
-def wide_lif(real: Any, exact: bool) -> Callable[..., None]:
-    """state: voltage, refractory_time (s left, at the step's start)."""
-    return _wide_exact(real) if exact else _wide(real)
-
-
-# ------------------------------------------------------------------------------------------ in vectors
-
-
-@cache
-def _risen(real: Any) -> Any:
-    """v + (j - v) (1 - exp(-u)): the voltage after the active part of a step."""
-    decay = decay_terms(real)
+    zero, one, due = real(0), real(1), _due(real, line)
 
     @register_jitable(forceinline=True)
-    def risen(j, v, u):  # type: ignore[no-untyped-def]
-        return fma((j - v) * u, polynomial(u, decay), v)
-
-    return risen
-
-
-@cache
-def _due(real: Any) -> Any:
-    """Minus the refractory time of neurons that went up to v > 1: tau_ref + dt, less the time since then.
-
-    log((j - 1) / (j - v)) = log((1 + s) / (1 - s)) = 2 atanh(s).
-    """
-    one, log_ratio = real(1), log_ratio_terms(real)
-
-    @register_jitable(forceinline=True)
-    def due(j, v, dt, tau_rc, tau_ref):  # type: ignore[no-untyped-def]
-        s = (v - fill(v, one)) / ((j - fill(v, one)) + (j - v))
-        return fma(fill(v, tau_rc) * s, polynomial(s * s, log_ratio), fill(v, -(tau_ref + dt)))
-
-    return due
-
-
-@cache
-def _advance(real: Any) -> Any:
-    """(spiked, state after the step) of currents j and state s."""
-    zero, one, risen, due = real(0), real(1), _risen(real), _due(real)
-
-    @register_jitable(forceinline=True)
-    def advance(j, s, dt, tau_rc, tau_ref):  # type: ignore[no-untyped-def]
-        # r = -later, where neurons rest; where they do not, it is more than dt that is clipped.
-        later = s + fill(s, dt)
-        u = minimum(maximum(later + fill(s, dt), fill(s, zero)), fill(s, dt)) * fill(s, one / tau_rc)
-        v = risen(j, maximum(s, fill(s, zero)), u)
+    def advance(j, state, n, count, mask, c):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        s = load(state, n, mask)
+        active = s + c[0]
+        v = maximum(s, fill(s, zero))
+        v = fma(j - v, minimum(maximum(active, fill(s, zero)), c[0]), v)
         spiked = v > fill(s, one)
-        later = where(spiked, due(j, v, dt, tau_rc, tau_ref), later)
-        v = where(spiked, fill(s, zero), maximum(v, fill(s, zero)))
-        return spiked, where(fill(s, -dt) > later, later, v)
+        h = (v - fill(s, one)) / (j - fill(s, one))
+        after = where(fill(s, zero) > active, active, maximum(v, fill(s, zero)))
+        store(state, n, where(spiked, due(h, c), after), mask)
+        return where(spiked, fill(s, one), fill(s, zero))
 
-    return advance
-
-
-def _in_order(real: Any) -> Callable[..., None]:
-    lanes, zero, one, advance = simd.lanes(real), real(0), real(1), _advance(real)
-
-    @register_jitable(forceinline=True)
-    def block(J, A, S, i, n, mask, dt, tau_rc, tau_ref):  # type: ignore[no-untyped-def]
-        spiked, s = advance(load(J, i, every(J)), load(S, n, mask), dt, tau_rc, tau_ref)
-        store(S, n, s, mask)
-        store(A, i, where(spiked, fill(J, one), fill(J, zero)), every(J))
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        S, dt, tau_rc, tau_ref = state[0], p[1], p[2], p[3]
-        rest = J.shape[0] % lanes
-        whole = J.shape[0] - rest
-        for i in range(0, whole, lanes):
-            block(J, A, S, i, n + i, every(J), dt, tau_rc, tau_ref)
-        if rest:
-            block(J, A, S, whole, n + whole, first(J, rest), dt, tau_rc, tau_ref)
-
-    return update
+    return _constants, advance
 
 
-def _apart(real: Any) -> Callable[..., None]:
-    """All neurons as if they neither spiked nor began to move in this step; then those that did, together.
+def wide_lif(real: Any, line: bool) -> Vectors:
+    """state: voltage, rest (at least -G: it was over when this step began).
 
-    Of the others, those that rest go on to, and for the rest u, and so its polynomial, is one number.
+    A voltage that was above 1 from the beginning is taken to have crossed it when the step began.
     """
-    lanes, zero, one = simd.lanes(real), real(0), real(1)
-    advance, decay = _advance(real), decay_terms(real)
+    zero, one, due = real(0), real(1), _due(real, line)
 
     @register_jitable(forceinline=True)
-    def block(J, A, S, i, n, mask, dt, u, part, index, count):  # type: ignore[no-untyped-def]
-        j, s = load(J, i, every(J)), load(S, n, mask)
-        v, later = fma((j - s) * u, part, s), s + fill(s, dt)
-        rests, goes_on = fill(s, zero) > s, fill(s, -dt) > later
-        spiked = (v > fill(s, one)) & ~rests
-        others = (spiked | rests) & ~goes_on
-        after = where(goes_on, later, maximum(v, fill(s, zero)))
-        store(S, n, where(others, s, after), mask)
-        store(A, i, where(spiked, fill(J, one), fill(J, zero)), every(J))
-        return pack(index, count, i, others & mask)
+    def constants(p, q):  # type: ignore[no-untyped-def]
+        return _constants(p, q), fill(p, p[q + 7])
 
     @register_jitable(forceinline=True)
-    def sparse(J, A, S, index, k, mask, dt, tau_rc, tau_ref):  # type: ignore[no-untyped-def]
-        j, s = gather(J, index, k, mask), gather(S, index, k, mask)
-        spiked, after = advance(j, s, dt, tau_rc, tau_ref)
-        scatter(S, index, k, after, mask)
-        at_once = spiked & (fill(s, zero) > s) & mask
-        if some(at_once):
-            scatter(A, index, k, fill(s, one), at_once)
+    def advance(j, state, n, count, mask, own):  # type: ignore[no-untyped-def]
+        c, least = own
+        v, active = load(state, n, mask), c[0] - load(state, count + n, mask)
+        v = fma(j - v, minimum(maximum(active, fill(v, zero)), c[0]), v)
+        spiked = v > fill(v, one)
+        h = maximum((v - fill(v, one)) / (j - fill(v, one)), fill(v, zero))
+        left = where(spiked, due(h, c), minimum(active, c[0]))
+        store(state, count + n, fill(v, zero) - left, mask)
+        store(state, n, where(spiked, fill(v, zero), maximum(v, least)), mask)
+        return where(spiked, fill(v, one), fill(v, zero))
 
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        S, dt, tau_rc, tau_ref = state[0][n:], p[1], p[2], p[3]
-        index, count, rest = tile(np.int32(0)), 0, J.shape[0] % lanes
-        whole = J.shape[0] - rest
-        u = fill(J, dt) * fill(J, one / tau_rc)
-        part = polynomial(u, decay)
-        for i in range(0, whole, lanes):
-            count += block(J, A, S, i, i, every(J), dt, u, part, index, count)
-        if rest:
-            count += block(J, A, S, whole, whole, first(J, rest), dt, u, part, index, count)
-        for k in range(0, count, lanes):
-            sparse(J, A, S, index, k, first(J, min(lanes, count - k)), dt, tau_rc, tau_ref)
-
-    return update
+    return constants, advance
 
 
-def _wide(real: Any) -> Callable[..., None]:
-    lanes, zero, one, risen, due = simd.lanes(real), real(0), real(1), _risen(real), _due(real)
+def adapting(base: Callable[[Any, bool], Vectors], row: int) -> Callable[[Any, bool], Vectors]:
+    """The factory of `base` driven by J - n, with adaptation dn/dt = (inc_n * output - n) / tau_n.
 
-    @register_jitable(forceinline=True)
-    def block(J, A, voltage, refractory, i, n, mask, dt, tau_rc, tau_ref, v_min):  # type: ignore[no-untyped-def]
-        j, v = load(J, i, every(J)), load(voltage, n, mask)
-        r = load(refractory, n, mask) - fill(J, dt)
-        u = minimum(maximum(fill(J, dt) - r, fill(J, zero)), fill(J, dt)) * fill(J, one / tau_rc)
-        v = risen(j, v, u)
-        spiked = v > fill(J, one)
-        left = fill(J, zero) - due(j, v, dt, tau_rc, tau_ref)
-        store(voltage, n, where(spiked, fill(J, zero), maximum(v, fill(J, v_min))), mask)
-        store(refractory, n, where(spiked, left, r), mask)
-        store(A, i, where(spiked, fill(J, one), fill(J, zero)), every(J))
+    p: as `base`, then tau_n and inc_n times amplitude / dt.  state: as `base`, then adaptation in that row.
+    """
 
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        V, R, dt, tau_rc, tau_ref, v_min = state[0], state[1], p[1], p[2], p[3], p[4]
-        rest = J.shape[0] % lanes
-        whole = J.shape[0] - rest
-        for i in range(0, whole, lanes):
-            block(J, A, V, R, i, n + i, every(J), dt, tau_rc, tau_ref, v_min)
-        if rest:
-            block(J, A, V, R, whole, n + whole, first(J, rest), dt, tau_rc, tau_ref, v_min)
+    def factory(real: Any, line: bool) -> Vectors:
+        inner, forward = base(real, line)
 
-    return update
+        @register_jitable(forceinline=True)
+        def constants(p, q):  # type: ignore[no-untyped-def]
+            return inner(p, q), fill(p, p[q + 1] / p[q + 8]), fill(p, p[q + 9])
 
+        @register_jitable(forceinline=True)
+        def advance(j, state, n, count, mask, c):  # type: ignore[no-untyped-def]
+            own, rate, increment = c
+            adaptation = load(state, row * count + n, mask)
+            a = forward(j - adaptation, state, n, count, mask, own)
+            store(
+                state,
+                row * count + n,
+                fma(rate, fma(increment, a, fill(a, real(0)) - adaptation), adaptation),
+                mask,
+            )
+            return a
 
-# -------------------------------------------------------------------------------------- by the library
+        return constants, advance
 
-
-@cache
-def _moved(real: Any) -> Any:
-    """(v, refractory time if v > 1) after `active` s of a step."""
-    zero, one = real(0), real(1)
-
-    @register_jitable
-    def moved(j, v, part, dt, tau_rc, tau_ref):  # type: ignore[no-untyped-def]
-        v = v - (j - v) * part
-        # Time of the spike after the start of the step, where the trajectory crosses 1.
-        crosses = v > one and j > one
-        late = np.log1p(-(v - one) / (j - one)) if crosses else zero
-        return v, tau_ref + (dt + tau_rc * late)
-
-    return moved
+    return factory
 
 
-def _exact(real: Any) -> Callable[..., None]:
-    zero, one, moved = real(0), real(1), _moved(real)
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        m, dt, tau_rc, tau_ref = J.shape[0], p[1], p[2], p[3]
-        S, rate = state[0, n : n + m], one / tau_rc
-        all_of_it = np.expm1(-dt * rate)
-        for i in range(m):
-            s, later, A[i] = S[i], S[i] + dt, zero
-            if later < -dt:
-                S[i] = later
-                continue
-            active = min(max(later + dt, zero), dt)
-            part = np.expm1(-active * rate) if active < dt else all_of_it
-            v, left = moved(J[i], max(s, zero), part, dt, tau_rc, tau_ref)
-            if v > one:
-                S[i], A[i] = -left if left > dt else zero, one
-            else:
-                S[i] = max(v, zero)
-
-    return update
-
-
-def _wide_exact(real: Any) -> Callable[..., None]:
-    zero, one, moved = real(0), real(1), _moved(real)
-
-    def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
-        m, dt, tau_rc, tau_ref, v_min = J.shape[0], p[1], p[2], p[3], p[4]
-        voltage, refractory, rate = state[0, n : n + m], state[1, n : n + m], one / tau_rc
-        for i in range(m):
-            r = refractory[i] - dt
-            part = np.expm1(-min(max(dt - r, zero), dt) * rate)
-            v, left = moved(J[i], voltage[i], part, dt, tau_rc, tau_ref)
-            spiked = v > one
-            voltage[i] = zero if spiked else max(v, v_min)
-            refractory[i] = left if spiked else r
-            A[i] = one if spiked else zero
-
-    return update
+VECTORS: dict[str, Callable[[Any, bool], Vectors]] = {
+    "lif": lif,
+    "wide_lif": wide_lif,
+    "adaptive_lif": adapting(lif, 1),
+    "wide_adaptive_lif": adapting(wide_lif, 2),
+}

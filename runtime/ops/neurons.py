@@ -23,8 +23,8 @@ from pytensor.tensor.type import TensorType
 from spike_runtime.ops import simd
 from spike_runtime.ops.converted import finisher
 from spike_runtime.ops.kernel import KernelOp
-from spike_runtime.ops.lif import apart
-from spike_runtime.ops.simd import TILE, every, fill, first, fma, load, pack, store, tile, total
+from spike_runtime.ops.lif import VECTORS, by_line
+from spike_runtime.ops.simd import every, fill, first, fma, load, pack, pointer, store, tile, total
 from spike_runtime.ops.updates import UPDATES
 from spike_runtime.status import NOT_FINITE
 
@@ -42,6 +42,7 @@ COLUMNS = (
     "current",
     "activity",
 )
+ATOM = len(COLUMNS)
 # A partial sum must stay below this many units of its sum, so that some thousand of them fit 64 bits.
 LIMIT = 2.0**52
 # Atoms in the order of memory, which processors foresee.
@@ -64,134 +65,152 @@ class Neurons(KernelOp):
     in the cache.
     """
 
-    __props__ = ("kind", "dtype", "exact")
+    __props__ = ("kind", "dtype")
     inplace: ClassVar[dict[int, int]] = {0: 1, 1: 2, 2: 3}
     # No reordering: the compiler may make other choices in another program.  (It would gain nothing: 1.19
     # ns a neuron-step with all liberties, 1.20 with this one.)
     fastmath = frozenset({"contract"})
 
-    def __init__(self, kind: str, dtype: str, exact: bool = False) -> None:
-        """`exact`: call the library's exp and log instead of short series (for dt / tau_rc that is not
-        small).
-        """
+    def __init__(self, kind: str, dtype: str) -> None:
         super().__init__()
-        self.kind, self.dtype, self.exact = kind, dtype, exact
+        self.kind, self.dtype = kind, dtype
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
         return [inputs[1].type, inputs[2].type, inputs[3].type]
 
     def kernel(self) -> Callable[..., Any]:
         real = np.dtype(self.dtype).type
-        update = UPDATES[self.kind](real, self.exact)
-        finish, together = finisher(self.kind, real), apart(self.kind, real)
-        return _by_turns(_fused(real, register_jitable(update), finish, together))
+        if self.kind in VECTORS:
+            return _by_turns(real, _in_vectors(real, VECTORS[self.kind]))
+        update = register_jitable(UPDATES[self.kind](real))
+        return _by_turns(real, _in_tiles(real, update, finisher(self.kind, real)))
 
 
-def _by_turns(compute: Any) -> Callable[..., Any]:
-    """All atoms, in a direction that changes from step to step."""
+def _by_turns(real: type, activities: Any) -> Callable[..., Any]:
+    """All atoms, in a direction that changes from step to step: `activities` of each, then what they add."""
+    check, decode = _checker(real), _decoder(real)
 
     def neurons(values, sums, state, status, atoms, parameters, E, B, D, n, *keys):  # type: ignore[no-untyped-def]
+        values, A, J = np.ascontiguousarray(values), tile(B), tile(B)
         count, step = atoms.shape[0], n.item()
         runs = (count + RUN - 1) // RUN
         for k in range(runs):
             begin = RUN * (k if step % 2 else runs - 1 - k)
-            stop = min(begin + RUN, count)
-            compute(values, sums, state, status, atoms, parameters, E, B, D, begin, stop, (step, keys))
+            for a in range(begin, min(begin + RUN, count)):
+                t, scale = a * ATOM, parameters[a, 0]
+                check(pointer(values), pointer(atoms), t, pointer(status))
+                done = activities(A, J, values, state, atoms, parameters, E, B, D, a, (step, keys))
+                decode(pointer(sums), pointer(A), pointer(D), pointer(atoms), t, scale, done, pointer(status))
         return sums, state, status
 
     return neurons
 
 
-def _fused(real: type, update: Callable[..., None], finish: Callable[..., None], together: bool) -> Any:
-    """Atoms from `begin` to `stop`.  `together`: small ones are updated at once, as many as fit a tile."""
-    joins, check = _joiner(together), _checker(real)
-    currents, add, decode = _currents(real), _adder(real), _dense(real)
-    decode_gathered = _gathered(real)
+def _in_vectors(real: type, factory: Any) -> Any:
+    """Activities A of atom a: currents and the next state of one vector of neurons after the other.
 
-    @register_jitable
-    def compute(values, sums, state, status, atoms, parameters, E, B, D, begin, stop, random):  # type: ignore[no-untyped-def]
-        tile_J, tile_A = tile(B), tile(B)
-        while begin < stop:
-            end, size = begin, 0
-            while joins(atoms, parameters, begin, end, stop, size):
-                n, m, dims, x, e = atoms[end, 0], atoms[end, 1], atoms[end, 2], atoms[end, 3], atoms[end, 4]
-                J, current = tile_J[size : size + m], atoms[end, 9]
-                currents(J, values, x, E, e, dims, B, n)
-                if current >= 0:
-                    whole = values[current] * 0
-                    for i in range(m):
-                        J[i] += values[current + i]
-                        whole += J[i] * 0  # not a number once one J is none
-                    J[0] += whole
-                check(J, status)
-                end, size = end + 1, size + m
-            update(tile_J[:size], tile_A[:size], state, atoms[begin, 0], parameters[begin])
-            size = 0
-            for a in range(begin, end):
-                m, rows, d, y = atoms[a, 1], atoms[a, 5], atoms[a, 6], atoms[a, 7]
-                A, activity = tile_A[size : size + m], atoms[a, 10]
-                finish(A, a, parameters[a, 1], random)
-                if atoms[a, 8]:
-                    decode_gathered(sums, y, A, D, d, rows, status)
-                else:
-                    decode(sums, y, A, D, d, rows, status)
-                if activity >= 0:
-                    scale = parameters[a, 0]
-                    for i in range(m):
-                        add(sums, activity + i, A[i] * scale, status)
-                size += m
-            begin = end
-
-    return compute
-
-
-def _joiner(together: bool) -> Any:
-    """Whether atom `end` is updated with those from `begin` on, the `size` neurons before it."""
-
-    @register_jitable
-    def joins(atoms, parameters, begin, end, stop, size):  # type: ignore[no-untyped-def]
-        if end == begin or not together:
-            return end == begin
-        if end == stop or size + atoms[end, 1] > TILE or atoms[end, 0] != atoms[begin, 0] + size:
-            return False
-        same = True
-        for k in range(1, parameters.shape[1]):
-            same &= parameters[end, k] == parameters[begin, k]
-        return same
-
-    return joins
-
-
-def _currents(real: type) -> Any:
-    """J = E x + B, for one vector of neurons after the other; lanes of J beyond its end are set too."""
-    lanes = simd.lanes(real)
+    Gives what four rows of dense decoders at most add to sums, computed on the way.
+    """
+    by_one, by_two = (_vectors(real, *factory(real, line)) for line in (True, False))
 
     @register_jitable(forceinline=True)
-    def block(J, values, x, E, e, dims, B, n, i, mask):  # type: ignore[no-untyped-def]
-        m, j = J.shape[0], load(B, n + i, mask)
-        for k in range(dims):
-            j = fma(load(E, e + k * m + i, mask), fill(B, values[x + k]), j)
-        store(J, i, j, every(B))
+    def activities(A, J, values, state, atoms, parameters, E, B, D, a, random):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        p, q, t, count = pointer(parameters), a * parameters.shape[1], a * ATOM, state.shape[1]
+        A, x, S, T = pointer(A), pointer(values), pointer(state), pointer(atoms)
+        E, B, D = pointer(E), pointer(B), pointer(D)
+        if by_line(p, q):
+            return by_one(A, x, S, count, T, t, p, q, E, B, D)
+        return by_two(A, x, S, count, T, t, p, q, E, B, D)
+
+    return activities
+
+
+def _vectors(real: type, constants: Any, advance: Any) -> Any:
+    """The activities of the atom with the row atoms[t], atoms[t + 1], ..., by a factory of `lif`."""
+    lanes, zero = simd.lanes(real), real(0)
+
+    @register_jitable(forceinline=True)
+    def all_vectors(A, values, state, count, atoms, t, p, q, E, B, D):  # type: ignore[no-untyped-def]
+        n, m, rows, d, c = atoms[t], atoms[t + 1], atoms[t + 5], atoms[t + 6], constants(p, q)
+        rows = 0 if atoms[t + 8] else rows
+        nothing = fill(D, zero)
+        partial = nothing, nothing, nothing, nothing
+        rest = m % lanes
+        whole = m - rest
+        for i in range(0, whole, lanes):
+            j = current(values, atoms, t, E, B, i, every(B))
+            a = advance(j, state, n + i, count, every(B), c)
+            store(A, i, a, every(B))
+            partial = more(partial, D, d + i, m, rows, a, every(B))
+        if rest:
+            mask = first(B, rest)
+            j = current(values, atoms, t, E, B, whole, mask)
+            a = advance(j, state, n + whole, count, mask, c)
+            store(A, whole, a, every(B))
+            partial = more(partial, D, d + whole, m, rows, a, mask)
+        return partial
+
+    return all_vectors
+
+
+def _in_tiles(real: type, update: Any, finish: Any) -> Any:
+    """Activities A of atom a: all its currents, then the next state of all its neurons."""
+    lanes = simd.lanes(real)
 
     @register_jitable
-    def currents(J, values, x, E, e, dims, B, n):  # type: ignore[no-untyped-def]
-        rest = J.shape[0] % lanes
-        whole = J.shape[0] - rest
-        for i in range(0, whole, lanes):
-            block(J, values, x, E, e, dims, B, n, i, every(B))
-        if rest:
-            block(J, values, x, E, e, dims, B, n, whole, first(B, rest))
+    def activities(A, J, values, state, atoms, parameters, E, B, D, a, random):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        t, n, m = a * ATOM, atoms[a, 0], atoms[a, 1]
+        for i in range(0, m, lanes):
+            mask = first(B, min(lanes, m - i))
+            j = current(pointer(values), pointer(atoms), t, pointer(E), pointer(B), i, mask)
+            store(J, i, j, every(B))
+        update(J[:m], A[:m], state, n, parameters[a])
+        finish(A[:m], a, parameters[a, 1], random)
 
-    return currents
+    return activities
+
+
+@register_jitable(forceinline=True)
+def current(values, atoms, t, E, B, i, mask):  # type: ignore[no-untyped-def]
+    """J = E x + b (+ injected current) of the vector of neurons from neuron i of an atom on."""
+    n, m, dims, x, e, injected = (
+        atoms[t],
+        atoms[t + 1],
+        atoms[t + 2],
+        atoms[t + 3],
+        atoms[t + 4],
+        atoms[t + 9],
+    )
+    j = load(B, n + i, mask)
+    if dims > 0:
+        j = fma(load(E, e + i, mask), fill(B, values[x]), j)
+    if dims > 1:
+        j = fma(load(E, e + m + i, mask), fill(B, values[x + 1]), j)
+    if dims > 2:
+        j = fma(load(E, e + 2 * m + i, mask), fill(B, values[x + 2]), j)
+    if dims > 3:
+        for k in range(3, dims):
+            j = fma(load(E, e + k * m + i, mask), fill(B, values[x + k]), j)
+    if injected >= 0:
+        j = j + load(values, injected + i, mask)
+    return j
 
 
 def _checker(real: type) -> Any:
     """Notice an input that is not a number: a spiking neuron would be silent for ever after."""
-    infinite = real(np.inf)
+    lanes, zero = simd.lanes(real), real(0)
 
-    @register_jitable
-    def check(J, status):  # type: ignore[no-untyped-def]
-        if not abs(J[0]) < infinite and status[0] == 0:
+    @register_jitable(forceinline=True)
+    def check(values, atoms, t, status):  # type: ignore[no-untyped-def]
+        m, dims, x, injected, wrong = atoms[t + 1], atoms[t + 2], atoms[t + 3], atoms[t + 9], zero
+        for k in range(dims):
+            wrong += values[x + k] * zero
+        if injected >= 0:
+            nothing = partial = fill(values, zero)
+            for i in range(0, m, lanes):
+                partial = fma(load(values, injected + i, first(values, min(lanes, m - i))), nothing, partial)
+            wrong += total(partial)
+        if wrong != zero and status[0] == 0:
             status[0], status[1] = NOT_FINITE, -1
 
     return check
@@ -201,7 +220,7 @@ def _adder(real: type) -> Any:
     """sums[y] += partial, rounded once."""
     limit = real(LIMIT)
 
-    @register_jitable
+    @register_jitable(forceinline=True)
     def add(sums, y, partial, status):  # type: ignore[no-untyped-def]
         if abs(partial) < limit:
             sums[y] += np.int64(np.rint(partial))
@@ -211,23 +230,70 @@ def _adder(real: type) -> Any:
     return add
 
 
+def _decoder(real: type) -> Any:
+    """Add the decoded activities A of an atom to sums, and the activities themselves.
+
+    `done`: what the first four rows of dense decoders add, or None.
+    """
+    add, dense, gathered = _adder(real), _dense(real), _gathered(real)
+
+    @register_jitable(forceinline=True)
+    def decode(sums, A, D, atoms, t, scale, done, status):  # type: ignore[no-untyped-def]
+        m, rows, d, y, activity = atoms[t + 1], atoms[t + 5], atoms[t + 6], atoms[t + 7], atoms[t + 10]
+        if atoms[t + 8]:
+            gathered(sums, y, A, m, D, d, rows, status)
+        else:
+            dense(sums, y, A, m, D, d, rows, done, status)
+        if activity >= 0:
+            for i in range(m):
+                add(sums, activity + i, A[i] * scale, status)
+
+    return decode
+
+
+@register_jitable(forceinline=True)
+def more(partial, D, at, m, rows, a, mask):  # type: ignore[no-untyped-def]
+    """Partial products of four rows of decoders, or of all `rows`, with one vector more."""
+    one, two, three, four = partial
+    if rows > 0:
+        one = fma(load(D, at, mask), a, one)
+    if rows > 1:
+        two = fma(load(D, at + m, mask), a, two)
+    if rows > 2:
+        three = fma(load(D, at + 2 * m, mask), a, three)
+    if rows > 3:
+        four = fma(load(D, at + 3 * m, mask), a, four)
+    return one, two, three, four
+
+
 def _dense(real: type) -> Any:
-    """y = D a by a product for each row."""
+    """y = D a by products, four rows at a time."""
     zero, add, lanes = real(0), _adder(real), simd.lanes(real)
 
-    @register_jitable
-    def decode(sums, y, A, D, d, rows, status):  # type: ignore[no-untyped-def]
-        m = A.shape[0]
-        rest = m % lanes
-        whole = m - rest
-        for k in range(rows):
-            partial = fill(D, zero)
-            for i in range(0, whole, lanes):
-                partial = fma(load(D, d + k * m + i, every(D)), load(A, i, every(D)), partial)
-            if rest:
-                mask = first(D, rest)
-                partial = fma(load(D, d + k * m + whole, mask), load(A, whole, mask), partial)
-            add(sums, y + k, total(partial), status)
+    @register_jitable(forceinline=True)
+    def four(sums, y, rows, partial, status):  # type: ignore[no-untyped-def]
+        if rows > 0:
+            add(sums, y, total(partial[0]), status)
+        if rows > 1:
+            add(sums, y + 1, total(partial[1]), status)
+        if rows > 2:
+            add(sums, y + 2, total(partial[2]), status)
+        if rows > 3:
+            add(sums, y + 3, total(partial[3]), status)
+
+    @register_jitable(forceinline=True)
+    def decode(sums, y, A, m, D, d, rows, done, status):  # type: ignore[no-untyped-def]
+        k, nothing = 0, fill(D, zero)
+        if done is not None:
+            four(sums, y, rows, done, status)
+            k = 4
+        while k < rows:
+            partial = nothing, nothing, nothing, nothing
+            for i in range(0, m, lanes):
+                mask = first(D, min(lanes, m - i))
+                partial = more(partial, D, d + k * m + i, m, rows - k, load(A, i, mask), mask)
+            four(sums, y + k, rows - k, partial, status)
+            k += 4
 
     return decode
 
@@ -247,10 +313,10 @@ def _gathered(real: type) -> Any:
             add(sums, y + c + k, partial[k], status)
 
     @register_jitable
-    def decode(sums, y, A, D, d, rows, status):  # type: ignore[no-untyped-def]
+    def decode(sums, y, A, m, D, d, rows, status):  # type: ignore[no-untyped-def]
         index, partial, count = tile(np.int32(0)), tile(D), 0
-        rest = A.shape[0] % lanes
-        whole = A.shape[0] - rest
+        rest = m % lanes
+        whole = m - rest
         for i in range(0, whole, lanes):
             count += pack(index, count, i, load(A, i, every(A)) != fill(A, zero))
         if rest:

@@ -52,6 +52,32 @@ class RecordState(KernelOp):
         return record_state
 
 
+class RecordRest(KernelOp):
+    """As `RecordState`, of the refractory time in s of LIF neurons: (buffer, state, variables, neurons,
+    scales, n, every) -> buffer.
+
+    The variable is their rest (see `lif`); scales: rows of dt, G and tau_rc, for each neuron one.  As in
+    Nengo, a refractory time counts from the beginning of the last step.
+    """
+
+    inplace: ClassVar[dict[int, int]] = {0: 0}
+
+    def kernel(self) -> Callable[..., Any]:
+        def record_rest(buffer, state, variables, neurons, scales, n, every):  # type: ignore[no-untyped-def]
+            step, interval = n.item(), every[0]
+            if step % interval == 0:
+                row = buffer[(step // interval - 1) % buffer.shape[0]]
+                for i in range(neurons.shape[0]):
+                    dt, G, tau_rc = scales[i]
+                    rest = np.float64(state[variables[i], neurons[i]])
+                    whole = np.floor(rest / G)
+                    active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
+                    row[i] = (whole + 2.0) * dt - min(active, dt)
+            return buffer
+
+        return record_rest
+
+
 @register_jitable
 def crowded(k, events):  # type: ignore[no-untyped-def]
     """Whether the next step might not fit after the first k rows: see `event_capacity`."""

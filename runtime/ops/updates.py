@@ -1,8 +1,9 @@
 """One step of each neuron type, for a tile of neurons; equations as in Nengo's types of the same names.
 
-A factory takes the scalar type and `exact`, and returns update(J, A, state, n, p): currents J and activity
-A of the tile's neurons, their state in state[:, n : n + len(J)], and p the parameters of the type: p[0] is
-the scale of a recorded activity (units of its sum per spike or Hz), p[1] is dt, the rest is named below.
+LIF neurons have kernels of their own: see `lif`.  A factory takes the scalar type, and returns update(J, A,
+state, n, p): currents J and activity A of the tile's neurons, their state in state[:, n : n + len(J)], and p
+the parameters of the type: p[0] is the scale of a recorded activity (units of its sum per spike or Hz), p[1]
+is dt, the rest is named below.
 Loops have no branches, so that they vectorise.
 """
 
@@ -16,9 +17,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 from spike_runtime.ops.converted import RANDOM, regular_spiking
-from spike_runtime.ops.lif import lif, wide_lif
 
-Factory = Callable[[Any, bool], Callable[..., None]]
+Factory = Callable[[Any], Callable[..., None]]
 
 
 def adapting(base: Factory, row: int) -> Factory:
@@ -28,8 +28,8 @@ def adapting(base: Factory, row: int) -> Factory:
     adaptation in that row.
     """
 
-    def factory(real: Any, exact: bool) -> Callable[..., None]:
-        inner = register_jitable(base(real, exact))
+    def factory(real: Any) -> Callable[..., None]:
+        inner = register_jitable(base(real))
 
         def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
             m = J.shape[0]
@@ -46,7 +46,7 @@ def adapting(base: Factory, row: int) -> Factory:
     return factory
 
 
-def spiking_rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
+def spiking_rectified_linear(real: Any) -> Callable[..., None]:
     """Integrates max(J, 0) and spikes at every whole number crossed.  p: scale, dt.  state: voltage."""
     zero = real(0)
 
@@ -62,7 +62,7 @@ def spiking_rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-def rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
+def rectified_linear(real: Any) -> Callable[..., None]:
     """a = amplitude max(J, 0).  p: scale, dt, amplitude."""
     zero = real(0)
 
@@ -73,7 +73,7 @@ def rectified_linear(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-def lif_rate(real: Any, exact: bool) -> Callable[..., None]:
+def lif_rate(real: Any) -> Callable[..., None]:
     """a = amplitude / (tau_ref + tau_rc log(1 + 1 / (J - 1))) for J > 1, else 0.  p: scale, dt, tau_rc,
     tau_ref, amplitude.
     """
@@ -87,7 +87,7 @@ def lif_rate(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-def izhikevich(real: Any, exact: bool) -> Callable[..., None]:
+def izhikevich(real: Any) -> Callable[..., None]:
     """Two variables in one step of Euler, spike at v = 30 (Izhikevich 2003, IEEE Trans Neural Netw 14:1569).
 
     p: scale, dt, tau_recovery, coupling, reset_voltage, reset_recovery.  state: voltage, recovery.
@@ -110,7 +110,7 @@ def izhikevich(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-def sigmoid(real: Any, exact: bool) -> Callable[..., None]:
+def sigmoid(real: Any) -> Callable[..., None]:
     """a = 1 / (tau_ref (1 + exp(-J))).  p: scale, dt, tau_ref."""
     one = real(1)
 
@@ -121,7 +121,7 @@ def sigmoid(real: Any, exact: bool) -> Callable[..., None]:
     return update
 
 
-def tanh(real: Any, exact: bool) -> Callable[..., None]:
+def tanh(real: Any) -> Callable[..., None]:
     """a = tanh(J) / tau_ref.  p: scale, dt, tau_ref."""
 
     def update(J, A, state, n, p):  # type: ignore[no-untyped-def]
@@ -132,10 +132,6 @@ def tanh(real: Any, exact: bool) -> Callable[..., None]:
 
 
 UPDATES: dict[str, Factory] = {
-    "lif": lif,
-    "wide_lif": wide_lif,
-    "adaptive_lif": adapting(lif, 1),
-    "wide_adaptive_lif": adapting(wide_lif, 2),
     "spiking_rectified_linear": spiking_rectified_linear,
     "rectified_linear": rectified_linear,
     "lif_rate": lif_rate,

@@ -21,7 +21,8 @@ from spike_runtime import manifest as mf
 from spikec import graph as g
 from spikec.planning.profile import HostProfile, Kernels
 from spikec.program import layout as la
-from spikec.program.atoms import GATHER_ROWS, needs_library, parameters
+from spikec.program import membranes
+from spikec.program.atoms import GATHER_ROWS, parameters
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
@@ -51,7 +52,6 @@ HOST_CALL = 5_000.0
 def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) -> float:
     """ns per step of one atom, while its arrays are in the cache."""
     neuron = atom.neurons.neuron
-    kind = f"{neuron.kind}_exact" if needs_library(neuron, graph.dt) else neuron.kind
     rows = atom.decoded
     gather = rows >= GATHER_ROWS and neuron.spiking
     activity = None in atom.rows
@@ -59,7 +59,7 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     spikes = np.zeros(1)
     if gather:
         spikes[0] = expected_spikes(atom, graph.dt)
-    return _neurons(table, spikes, _kind(profile.kernels[dtype], kind), np.dtype(dtype).itemsize)
+    return _neurons(table, spikes, _kind(profile.kernels[dtype], neuron.kind), np.dtype(dtype).itemsize)
 
 
 def expected_spikes(atom: g.Atom, dt: float) -> float:
@@ -83,7 +83,7 @@ _IZHIKEVICH_RATE = 100.0  # Hz, a guess for gathered decoders: there is no formu
 def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
     """Spikes per step of neurons with input current J, the bias, that is while the ensemble represents 0.
 
-    p: rows of (dt, tau_rc, tau_ref, ...), one for each neuron or one for all.
+    p: rows of parameters from dt on, one for each neuron or one for all.
     """
     if kind == "izhikevich":
         return np.full(np.shape(J), _IZHIKEVICH_RATE * float(p[0, 0]))
@@ -94,8 +94,9 @@ def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(p[:, 0] / (p[:, 1] * (1.0 + np.exp(-J))), np.float64)
     if kind.endswith("tanh"):
         return np.asarray(p[:, 0] / p[:, 1] * np.abs(np.tanh(J)), np.float64)
+    tau_rc, tau_ref = (p[:, 1], p[:, 2]) if kind.endswith("rate") else membranes.times(p)
     excess = np.maximum(J - 1.0, 1e-12)
-    rate = 1.0 / (p[:, 2] + p[:, 1] * np.log1p(1.0 / excess))
+    rate = 1.0 / (tau_ref + tau_rc * np.log1p(1.0 / excess))
     return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)
 
 
@@ -182,11 +183,10 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
     if isinstance(stage, la.Constants):
         return 0.0
     if isinstance(stage, la.NeuronGroup):
-        kind = f"{stage.kind}_exact" if stage.exact else stage.kind
         work = _neurons(
             _atom_table(stage),
             _atom_spikes(stage),
-            _kind(kernels, kind),
+            _kind(kernels, stage.kind),
             stage.joined["bias"].dtype.itemsize,
         )
     elif isinstance(stage, (la.CellGroup, la.Projections)):
@@ -305,7 +305,7 @@ def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
     atoms = stage.arrays["atoms"]
     if not atoms[:, GATHER].any():
         return np.zeros(len(atoms))
-    p = np.repeat(stage.arrays["parameters"][:, 1:4].astype(np.float64), atoms[:, COUNT], axis=0)
+    p = np.repeat(stage.arrays["parameters"][:, 1:5].astype(np.float64), atoms[:, COUNT], axis=0)
     spikes = _spikes(stage.kind, np.asarray(stage.joined["bias"], np.float64), p)
     return np.asarray(np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER], np.float64)
 

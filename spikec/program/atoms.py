@@ -13,18 +13,12 @@ from spikec.nef import neurons as nt
 from spikec.nef.converted import Converted, PoissonSpiking, StochasticSpiking
 from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
+from spikec.program import membranes
 from spikec.program.membranes import Kept, initial
 
 # From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
 # by zeros (64,000 LIF of 8 dimensions: 2.2 ns per neuron-step gathered, 2.7 dense; at 4 rows 1.3 and 1.2).
 GATHER_ROWS = 8
-# dt / tau_rc up to which the kernels' short series hold to rounding.
-SERIES_BOUND = 0.06
-
-
-def needs_library(neuron: nt.NeuronType, dt: float) -> bool:
-    """Whether a spiking kernel must call the library's exp and log: dt / tau_rc is beyond its series."""
-    return isinstance(neuron, nt.LIF) and dt / neuron.tau_rc > SERIES_BOUND
 
 
 def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
@@ -34,9 +28,9 @@ def parameters(neuron: nt.NeuronType, dt: float) -> tuple[float, ...]:
             return parameters(neuron.base, dt)
         case nt.AdaptiveLIF():
             step = neuron.inc_n * neuron.amplitude / dt
-            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage, neuron.tau_n, step)
+            return (dt, *membranes.lines(neuron, dt), neuron.min_voltage, neuron.tau_n, step)
         case nt.LIF():
-            return (dt, neuron.tau_rc, neuron.tau_ref, neuron.min_voltage)
+            return (dt, *membranes.lines(neuron, dt), neuron.min_voltage)
         case nt.AdaptiveLIFRate():
             return (dt, neuron.tau_rc, neuron.tau_ref, neuron.amplitude, neuron.tau_n, neuron.inc_n)
         case nt.LIFRate():
@@ -91,9 +85,8 @@ def neuron_group(
         if atom.neurons.initial_state:
             first = members[path]
             state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
-    exact = needs_library(neuron, graph.dt)
     return la.NeuronGroup(
-        name, arrays, {"neurons": state}, len(atoms), kept.kind, exact, kept.rows, members, numbers
+        name, arrays, {"neurons": state}, len(atoms), kept.kind, kept.rows, members, numbers
     )
 
 

@@ -230,9 +230,9 @@ class _Writer:
         yield f"{stage.name} = {self.op('outputs')}([{listed}], {like}, REAL)"
 
     def _neurons(self, stage: la.NeuronGroup) -> Iterator[str]:
-        r, exact = stage.reference, ", exact=True" if stage.exact else ""
+        r = stage.reference
         values = "values" if self.vectors else "s.status.astype(REAL)"
-        yield f'update = {self.op("neurons")}("{stage.kind}", REAL{exact})'
+        yield f'update = {self.op("neurons")}("{stage.kind}", REAL)'
         yield f"sums, {stage.name}, status = update("
         yield f"    {values}, sums, {r('neurons')}, status, {r('atoms')}, {r('parameters')},"
         random = f" {r('keys')}," if "keys" in stage.arrays else ""
@@ -298,8 +298,12 @@ class _Writer:
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:
                 group = stage.of.removesuffix("_neurons")
-                arguments = f"s.{name}_buffer, {group}, {r('variables')}, {r('neurons')}, {n}, {r('every')}"
-                self.say(f"{name} = {self.op('record_state')}({arguments})")
+                op, scales = "record_state", ""
+                if "scales" in stage.arrays:
+                    op, scales = "record_rest", f" {r('scales')},"
+                places = f"{r('variables')}, {r('neurons')},{scales}"
+                arguments = f"s.{name}_buffer, {group}, {places} {n}, {r('every')}"
+                self.say(f"{name} = {self.op(op)}({arguments})")
             self.updates.append((f"s.{name}_buffer", name))
 
     def _events(self, stage: la.Stage) -> None:

@@ -121,7 +121,6 @@ class NeuronGroup(Stage):
     """
 
     kind: str = ""
-    exact: bool = False
     rows: tuple[str, ...] = ()
     members: dict[str, int] = field(default_factory=dict)
     joined: dict[str, Joined] = field(default_factory=dict)

@@ -1,23 +1,27 @@
 """How the state of neurons is kept: the rows of a group's array, and what they say of each variable.
 
-A row is a variable of the neuron type, or `MEMBRANE`: voltage and refractory time of a LIF neuron in one
-number, as `spike_runtime.ops.lif` says.  Neurons of which one of the two is recorded have a row for each, and
-so have those that one number does not describe.
+A row is a variable of the neuron type, but for LIF neurons, which count time by what it does to a voltage
+(see `spike_runtime.ops.lif`): they have `REST` instead of the refractory time, and most often one row
+`MEMBRANE` for voltage and rest.  Neurons of which one of the two is recorded have a row for each, and so have
+those that one number does not describe.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
-from spikec.nef.neurons import LIF
+from spikec.nef.neurons import LIF, NeuronType
 
-MEMBRANE = "membrane"
-APART = ("voltage", "refractory_time")
+MEMBRANE, REST = "membrane", "rest"
+APART = ("voltage", REST)
 Array = NDArray[np.floating]
+# exp of more is not told from infinity by numbers that begin at 1.
+LARGEST = 40.0
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +32,13 @@ class Kept:
     rows: tuple[str, ...]
 
 
+def variables(neuron: NeuronType) -> tuple[str, ...]:
+    """The variables that are kept of a neuron type."""
+    if isinstance(neuron, LIF):
+        return tuple(REST if name == "refractory_time" else name for name in neuron.state)
+    return neuron.state
+
+
 def kept(name: str, graph: g.Graph, dtype: str) -> Kept:
     """How the state of an atom is kept."""
     atom = graph.op(name)
@@ -35,17 +46,23 @@ def kept(name: str, graph: g.Graph, dtype: str) -> Kept:
     if not isinstance(neuron, LIF):
         return Kept(neuron.kind, neuron.state)
     probes = (graph.op(reader) for reader, _ in graph.readers(name))
-    recorded = any(isinstance(op, g.Probe) and op.attribute in APART for op in probes)
-    if recorded or neuron.min_voltage != 0 or not _one_number(atom, graph.dt, dtype):
-        return Kept(f"wide_{neuron.kind}", neuron.state)
-    return Kept(neuron.kind, (MEMBRANE, *(variable for variable in neuron.state if variable not in APART)))
+    recorded = any(
+        isinstance(op, g.Probe) and op.attribute in ("voltage", "refractory_time") for op in probes
+    )
+    if recorded or neuron.min_voltage != 0 or not _one_number(atom, neuron, graph.dt, dtype):
+        return Kept(f"wide_{neuron.kind}", variables(neuron))
+    return Kept(neuron.kind, (MEMBRANE, *(name for name in variables(neuron) if name not in APART)))
 
 
-def _one_number(atom: g.Atom, dt: float, dtype: str) -> bool:
-    """Whether the first state is one that neurons come to by themselves: at 0 while they are refractory."""
-    voltage, refractory = (_initial(atom, variable).astype(dtype) for variable in APART)
-    resting = refractory > np.dtype(dtype).type(dt)
-    return bool(np.all(np.where(resting, voltage == 0, voltage >= 0)))
+def _one_number(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> bool:
+    """Whether the first state is one that neurons come to by themselves: at 0 while they rest."""
+    voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
+    return bool(np.all(np.where(left > 0, voltage == 0, (voltage >= 0) & (voltage <= 1))))
+
+
+def _voltage_and_rest(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> tuple[Array, Array]:
+    left = rest(_initial(atom, "refractory_time"), scales(neuron, dt))
+    return _initial(atom, "voltage").astype(dtype), left.astype(dtype)
 
 
 def _initial(atom: g.Atom, variable: str) -> Array:
@@ -55,19 +72,73 @@ def _initial(atom: g.Atom, variable: str) -> Array:
 
 def initial(atom: g.Atom, rows: tuple[str, ...], dt: float, dtype: str) -> Array:
     """The state of an atom before the first step, rows x neurons."""
-    state = np.zeros((len(rows), atom.size), dtype)
+    state, neuron = np.zeros((len(rows), atom.size), dtype), atom.neurons.neuron
     for k, row in enumerate(rows if atom.neurons.initial_state else ()):
-        if row == MEMBRANE:
-            voltage, refractory = (_initial(atom, variable).astype(dtype) for variable in APART)
-            state[k] = np.where(refractory > np.dtype(dtype).type(dt), -refractory, voltage)
+        if row in (MEMBRANE, REST):
+            assert isinstance(neuron, LIF)
+            voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
+            state[k] = left if row == REST else np.where(left > 0, -left, voltage)
         else:
             state[k] = _initial(atom, row)
     return state
 
 
-def read(state: Array, rows: tuple[str, ...], variable: str) -> Array:
-    """A variable of neurons with this state, rows x neurons; 0 for a refractory time that is at most dt."""
+def read(state: Array, rows: tuple[str, ...], variable: str, neuron: NeuronType, dt: float) -> Array:
+    """A variable of neurons with this state, a number for each neuron.
+
+    A refractory time that is at most dt may be 0, or dt: only what is left after the last step is kept.
+    """
     if variable in rows:
         return np.asarray(state[rows.index(variable)])
-    membrane = state[rows.index(MEMBRANE)]
-    return np.asarray(np.maximum(membrane if variable == "voltage" else -membrane, 0))
+    if variable == "voltage":
+        return np.asarray(np.maximum(state[rows.index(MEMBRANE)], 0))
+    left = state[rows.index(REST)] if REST in rows else np.maximum(-state[rows.index(MEMBRANE)], 0)
+    assert isinstance(neuron, LIF)
+    return np.asarray(np.where(left > 0, refractory_time(left, scales(neuron, dt)), 0))
+
+
+# ------------------------------------------------------------------------------------- times of neurons
+
+
+def scales(neuron: LIF, dt: float) -> tuple[float, float, float]:
+    """dt, the part G of the way to J that a voltage goes in a step, and tau_rc."""
+    return dt, -math.expm1(-dt / neuron.tau_rc), neuron.tau_rc
+
+
+def lines(neuron: LIF, dt: float) -> tuple[float, float, float, float, float]:
+    """G, and minus the two lines of which the lesser is the rest after a spike: at 0, and the slope, of each
+    (see `spike_runtime.ops.lif`).  Where tau_ref is two or more whole steps one is enough, and given twice.
+    """
+    _, step, tau_rc = scales(neuron, dt)
+    m = math.floor(neuron.tau_ref / dt + 1e-9)
+    phi = max(neuron.tau_ref - m * dt, 0.0)
+    first, second = (math.exp(min(t / tau_rc, LARGEST)) for t in (phi, phi - dt))
+    if m >= 2 and phi < 1e-9 * dt:
+        return step, -m * step, 1.0, -m * step, 1.0
+    return step, 1.0 - first - m * step, first, 1.0 - second - (m + 1) * step, second
+
+
+def times(p: Array) -> tuple[Array, Array]:
+    """tau_rc and tau_ref of rows that begin with dt, G and the first line."""
+    dt, step, at_0, slope = p[:, :4].T
+    tau_rc = -dt / np.log1p(-step)
+    return tau_rc, (1.0 - slope - at_0) / step * dt + tau_rc * np.log(slope)
+
+
+def rest(refractory: Array, scale: tuple[float, float, float]) -> Array:
+    """The rest of neurons with a refractory time, as Nengo counts it: from the beginning of the last step."""
+    dt, step, tau_rc = scale
+    whole = np.maximum(np.floor(refractory / dt), 0.0)
+    active = np.minimum((whole + 1.0) * dt - np.maximum(refractory, 0.0), dt)
+    left = whole * step + np.expm1(-active / tau_rc)
+    return np.asarray(
+        np.where(left > 1e-9 * step, left, np.minimum(left, 0.0))
+    )  # what is rounding is nothing
+
+
+def refractory_time(left: Array, scale: tuple[float, float, float]) -> Array:
+    """The refractory time in s of neurons with this rest."""
+    dt, step, tau_rc = scale
+    whole = np.floor(np.asarray(left, np.float64) / step)
+    active = -tau_rc * np.log1p(-((whole + 1.0) * step - left))
+    return np.asarray((whole + 2.0) * dt - np.minimum(active, dt))

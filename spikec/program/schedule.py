@@ -18,7 +18,7 @@ from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.program import calls, cells, learned, stages, synapses
 from spikec.program import layout as la
-from spikec.program.atoms import needs_library, neuron_group
+from spikec.program.atoms import neuron_group
 from spikec.program.demand import Demand, absorbed, demand
 from spikec.program.forms import Form, forms
 from spikec.program.membranes import Kept, kept
@@ -359,13 +359,12 @@ class _Partition:
         return found
 
     def _neurons(self, prefix: str, names: list[str]) -> tuple[la.NeuronGroup, ...]:
-        groups: dict[tuple[Kept, bool], list[str]] = {}
+        groups: dict[Kept, list[str]] = {}
         for name in names:
-            exact = needs_library(self.op(name).neurons.neuron, self.graph.dt)
-            groups.setdefault((kept(name, self.graph, self.model.dtype), exact), []).append(name)
+            groups.setdefault(kept(name, self.graph, self.model.dtype), []).append(name)
         return tuple(
             neuron_group(
-                f"{how.kind}_{'exact_' if exact else ''}{prefix}",
+                f"{how.kind}_{prefix}",
                 how,
                 [(n, self.op(n)) for n in members],
                 self.graph,
@@ -373,7 +372,7 @@ class _Partition:
                 self.sum_rows,
                 self.model.dtype,
             )
-            for (how, exact), members in sorted(groups.items())
+            for how, members in sorted(groups.items())
         )
 
     # -------------------------------------------------------------------------------------- recordings

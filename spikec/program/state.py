@@ -19,7 +19,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.program import layout as la
-from spikec.program.membranes import APART, MEMBRANE
+from spikec.program.membranes import APART, MEMBRANE, variables
 from spikec.program.stages import Ints
 
 # In place of the exponent of a sum whose whole numbers are the bits of float64 numbers.
@@ -207,7 +207,7 @@ class _Found:
         for path, first in stage.members.items():
             atom: g.Atom = self.graph.op(path)
             neurons, population = atom.neurons, path.rpartition("#")[0]
-            keys = {name: ("neurons", f"{population}.{name}") for name in neurons.neuron.state}
+            keys = {name: ("neurons", f"{population}.{name}") for name in variables(neurons.neuron)}
             numbers = {name: self._numbered(key, (neurons.size,)) for name, key in keys.items()}
             for k, row in enumerate(stage.rows):
                 here = k * count + first
