@@ -103,7 +103,7 @@ class Engine:
         self._behind = manifest.ahead
         self._begun = False
         # Of a run whose state will be kept: the sums of the last steps, the newest first.
-        self._past: deque[NDArray[np.int64]] | None = None
+        self.past: deque[NDArray[np.int64]] | None = None
         self._adopted = -1
 
     def compile(self) -> None:
@@ -186,8 +186,8 @@ class Engine:
         self._last = first + done - 1 if done else max(self._last, first - 1)
         if self.state["status"][0] == FULL:
             self.state["status"][:] = OK
-        if self._past is not None and done:
-            self._past.appendleft(self.state["sums"].copy())
+        if self.past is not None and done:
+            self.past.appendleft(self.state["sums"].copy())
         if done == 0:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
@@ -229,12 +229,15 @@ class Engine:
         message holds.
         """
         window = next((wire.window for wire in self.manifest.wires if not wire.listed), 1)
-        self._past = deque([np.zeros_like(self.state["sums"])] * window, window)
+        self.past = deque([np.zeros_like(self.state["sums"])] * window, window)
 
     def portable(self) -> dict[str, NDArray[Any]]:
-        """The state after the last step, as `kept` describes it."""
-        assert self._past is not None
-        return kept.portable(self.constants, self.state, self._past, self._last)
+        """The state after the last step, as `kept` describes it.
+
+        Where messages hold several steps, these must have been run since `remember`, each by itself.
+        """
+        past = [self.state["sums"]] if self.past is None else self.past
+        return kept.portable(self.constants, self.state, past, self._last)
 
     def python(self) -> bytes:
         """The state of the Python functions that the program calls, none where it calls none.
@@ -256,8 +259,8 @@ class Engine:
         kept.adopt(self.constants, self.state, arrays, step)
         past = arrays.get("sums", self.state["sums"][None])
         kept.send_again(self.segment, self.constants, self.state, past, step)
-        if self._past is not None:
-            self._past.extendleft(past[::-1])
+        if self.past is not None:
+            self.past.extendleft(past[::-1])
         self.rewind(step)
         self._begun, self._adopted = True, step
         self.segment[self.progress] = step

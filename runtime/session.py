@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import cores
+from spike_runtime import cores, statefile, statemap
 from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
 from spike_runtime.engine import Engine, EngineError
 from spike_runtime.known import Structure
 from spike_runtime.manifest import Manifest, Probe
+from spike_runtime.runfile import RunError
+from spike_runtime.statefile import Saved
+from spike_runtime.statemap import StateMap
 from spike_runtime.status import CALL_FAILED, OK
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP
@@ -35,11 +38,14 @@ TRIAL, WORTH_THREADS = 10, 20
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A session after so many steps: the state of every partition, and the memory that they share."""
+    """A session after so many steps: the state of every partition, the memory that they share, and sums of
+    the last steps, where messages between them hold several.
+    """
 
     steps: int
     states: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     segment: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    past: list[list[NDArray[np.int64]]] = field(default_factory=list)
 
 
 class Session:
@@ -67,6 +73,8 @@ class Session:
         self._folder, self._seed, self._compiled = folder, seed, compiled
         self._engines = [self._engine(p) for p in range(len(manifest.partitions))]
         self._initial = [self._state(e) for e in self._engines]
+        # Steps that a message holds: so many of the last are run one by one, as a state needs their sums.
+        self._window = max((wire.window for wire in manifest.wires), default=1)
         # The caller's thread runs the partition that calls functions: it may be the only one that can.
         host = (p for p, e in enumerate(self._engines) if any(k.startswith("host_") for k in e.constants))
         self._main = next(host, 0)
@@ -85,6 +93,9 @@ class Session:
         )  # fmt: skip
 
     def _prepare(self) -> None:
+        """Before the first step, or before the state after another is taken."""
+        for engine in self._engines if self._window > 1 else ():
+            engine.remember()
         alone = len(self._engines) <= cores.core_count()
         self._segment[:] = 0
         ring.prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
@@ -161,9 +172,10 @@ class Session:
 
         def go(p: int) -> None:
             engine, ran = self._engines[p], 1
+            border = count - self._window + 1
             try:
                 while done[p] < count and ran and not self._segment[STOP]:
-                    ran = engine.run(first + done[p], count - done[p])
+                    ran = engine.run(first + done[p], border - done[p] if done[p] < border else 1)
                     done[p] += ran
                     self._relieve(engine)
             except BaseException as error:
@@ -211,7 +223,8 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """All that it needs to go on from here, but for what is recorded and not drained."""
-        return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy())
+        past = [[sums.copy() for sums in engine.past or ()] for engine in self._engines]
+        return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy(), past)
 
     def state(self, partition: int) -> dict[str, NDArray[Any]]:
         """The arrays of a partition that change from step to step, as they are now."""
@@ -225,12 +238,42 @@ class Session:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a session of the same model."""
         self.reset()
-        for engine, state in zip(self._engines, snapshot.states, strict=True):
+        for engine, state, past in zip(self._engines, snapshot.states, snapshot.past, strict=True):
+            if engine.past is not None:
+                engine.past.extend(past)
             for name, value in state.items():
                 engine.state[name][...] = value
             engine.rewind(snapshot.steps)
         self._segment[:] = snapshot.segment
         self.steps = self._drained = snapshot.steps
+
+    def saved(self, seed: int) -> Saved:
+        """The state as a file of it says it, of a model with this seed, but for Python functions.
+
+        Raises `EngineError` where the last step failed.
+        """
+        if self._broken or self._failed:
+            raise EngineError("a step failed, so there is no state to save; reset to run again")
+        noise = self.manifest.seed if self._seed is None else self._seed
+        return statefile.of(self._places(seed), [e.portable() for e in self._engines], noise, self.steps)
+
+    def load(self, saved: Saved, seed: int, path: Path, functions: Callable[[], None]) -> None:
+        """Go on from the state in the file `path`; what `functions` does to those that it calls comes first.
+
+        Raises `RunError` where the state is not of a model with this seed, or its noise had another one.
+        """
+        parts = statefile.parts_of(saved, self._places(seed), path, statefile.HERE)
+        noise = self.manifest.seed if self._seed is None else self._seed
+        if saved.noise != noise and any(k.endswith("_keys") for e in self._engines for k in e.constants):
+            raise RunError(f"{path} is of a run whose noise had the seed {saved.noise}, here it is {noise}")
+        functions()
+        self.reset()
+        for engine, arrays in zip(self._engines, parts, strict=True):
+            engine.adopt(arrays, saved.step)
+        self.steps = self._drained = saved.step
+
+    def _places(self, seed: int) -> StateMap:
+        return statemap.load(replace(self.manifest, seed=seed), self._folder)
 
     def close(self) -> None:
         """Give back what it holds."""

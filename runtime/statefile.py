@@ -51,6 +51,35 @@ class Saved:
     pickled: bytes = field(default=b"", repr=False)
 
 
+@dataclass(frozen=True)
+class Remedies:
+    """What to do where a state is not of a model that was made so."""
+
+    made: str
+    dt: str
+    precision: str
+    seed: str
+    other: str
+
+
+COMPILED = Remedies(
+    "was compiled with",
+    "compile it with --dt {:g}s",
+    "compile it with --precision {}",
+    "compile it with --seed {}",
+    "compile the model that it is of, or take what was learned alone with --load-weights",
+)
+HERE = Remedies(
+    "has",
+    "make it with dt={:g}",
+    "make it with precision {}",
+    "make it with the seed that it had ({} here)",
+    "load it into the network that it is of",
+)
+# The Python of a session, which was not compiled: its functions tell themselves whether they are those.
+SESSION = "session"
+
+
 @dataclass(frozen=True, eq=False)
 class Begin:
     """What a run begins with: the step that it goes on after, the state of every partition, and the seed of
@@ -71,9 +100,7 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         raise RunError("--load-weights takes what was learned, --load-state everything; give one of them")
     if state:
         saved = load(Path(state))
-        _check(saved, places, places.entries, Path(state))
-        _check_python(saved, places.manifest, Path(state))
-        parts = places.scatter(saved.arrays, saved.step)
+        parts = parts_of(saved, places, Path(state), COMPILED)
         for arrays, partition in zip(parts, places.manifest.partitions, strict=True):
             if partition.python:
                 arrays[PYTHON] = np.frombuffer(saved.pickled, np.uint8)
@@ -83,10 +110,17 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         learned = [entry for entry in places.entries if entry.kind in ("weights", "inverse")]
         if not learned:
             raise RunError("the model learns nothing: it has no weights that could be loaded")
-        _check(saved, places, learned, Path(weights))
+        _check(saved, places, learned, Path(weights), COMPILED)
         real = places.manifest.precision
         return Begin(0, places.scatter({e.key: _rounded(saved.arrays[e.key], real) for e in learned}, 0))
     return Begin()
+
+
+def parts_of(saved: Saved, places: StateMap, path: Path, remedies: Remedies) -> list[Arrays]:
+    """The state of every partition of a model; raises `RunError` where that in the file is not of it."""
+    _check(saved, places, places.entries, path, remedies)
+    _check_python(saved, places.manifest, path, remedies)
+    return places.scatter(saved.arrays, saved.step)
 
 
 def _rounded(values: NDArray[Any], precision: str) -> NDArray[Any]:
@@ -124,8 +158,9 @@ def of(places: StateMap, parts: list[Arrays], noise: int, step: int) -> Saved:
 
 
 def python_of(manifest: Manifest) -> str:
-    """SHA-256 of the Python that a compiled model calls, "" where it calls none."""
-    return next((part.python.sha256 for part in manifest.partitions if part.python), "")
+    """SHA-256 of the Python of a model, "" where it calls none, `SESSION` where that was not compiled."""
+    found = next((part.python.sha256 for part in manifest.partitions if part.python), "")
+    return found or SESSION * bool(manifest.calls)
 
 
 def save(path: Path, saved: Saved) -> None:
@@ -205,18 +240,18 @@ def _check_arrays(saved: Saved) -> None:
             raise ValueError(f"{key} is not what the file says of it")
 
 
-def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) -> None:
+def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path, remedies: Remedies) -> None:
     """Raises `RunError` where the `wanted` arrays of the model are not in a file, or not alike."""
     model, weights = places.manifest, len(wanted) < len(places.entries)
     for what, there, here, option in (
-        ("steps of {} s", saved.dt, model.dt, f"--dt {saved.dt:g}s"),
-        ("precision {}", saved.precision, model.precision, f"--precision {saved.precision}"),
-        ("seed {}", saved.seed, model.seed, f"--seed {saved.seed}"),
+        ("steps of {} s", saved.dt, model.dt, remedies.dt),
+        ("precision {}", saved.precision, model.precision, remedies.precision),
+        ("seed {}", saved.seed, model.seed, remedies.seed),
     ):
         if there != here and not (weights and what.startswith("precision")):
             raise RunError(
-                f"{path} is of {what.format(there)}, the model was compiled with {what.format(here)}; "
-                f"compile it with {option}"
+                f"{path} is of {what.format(there)}, the model {remedies.made} {what.format(here)}; "
+                f"{option.format(there)}"
             )
     different = []
     for entry in wanted:
@@ -232,25 +267,21 @@ def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path) 
         different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]
     if different:
         more = [f"and {len(different) - _LISTED} more"] if len(different) > _LISTED else []
-        remedy = "compile the model that it is of, or take what was learned alone with --load-weights"
-        lines = [f"{path} is not of this model; {remedy}", *different[:_LISTED], *more]
+        lines = [f"{path} is not of this model; {remedies.other}", *different[:_LISTED], *more]
         raise RunError("\n  ".join(lines))
 
 
-def _check_python(saved: Saved, model: Manifest, path: Path) -> None:
+def _check_python(saved: Saved, model: Manifest, path: Path, remedies: Remedies) -> None:
     """Raises `RunError` where the functions that a model calls are not those that its state is of."""
     here = python_of(model)
-    if saved.python == here:
+    if saved.python == here or (saved.python and here and SESSION in (saved.python, here)):
         return
     if not saved.python or not here:
         which = "the file" if saved.python else "the model"
         what = f"only {which} has functions, processes or neurons that run in Python"
     else:
         what = "the Python that the model calls was another when it was saved"
-    raise RunError(
-        f"{path} is not of this model: {what}; compile the model as it was, or take what was learned alone "
-        "with --load-weights"
-    )
+    raise RunError(f"{path} is not of this model: {what}; {remedies.other}")
 
 
 def _size(shape: tuple[int, ...]) -> str:

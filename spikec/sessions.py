@@ -6,15 +6,18 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.calls import Call
+from spike_runtime.engine import EngineError
 from spike_runtime.manifest import Cost
+from spike_runtime.runfile import RunError
 from spike_runtime.session import Session, Snapshot
+from spike_runtime.statefile import HERE, SESSION, Saved
 
 from spikec import graph as g
 from spikec.errors import ModelError
@@ -51,6 +54,10 @@ class Running(Protocol):
 
     def restore(self, snapshot: Snapshot) -> None: ...
 
+    def saved(self, seed: int) -> Saved: ...
+
+    def load(self, saved: Saved, seed: int, path: Path, functions: Callable[[], None]) -> None: ...
+
     def variable(self, path: str, name: str) -> NDArray[np.float64] | None: ...
 
     def close(self) -> None: ...
@@ -59,19 +66,22 @@ class Running(Protocol):
 class CallsAlone:
     """A model of which nothing is compiled: its functions, called in the order in which they were added."""
 
-    def __init__(self, graph: g.Graph, calls: Mapping[str, Call]) -> None:
+    def __init__(self, graph: g.Graph, calls: Mapping[str, Call], precision: str) -> None:
         self._names = [op.call for _, op in graph.nodes(g.HostCall)]
+        self._graph, self._precision, self._failed = graph, precision, False
         self._calls, self._nothing = calls, np.zeros(0)
         self.steps = 0
 
     def advance(self, steps: int, more: int = 0) -> None:  # noqa: ARG002
         """Run so many steps."""
         functions = [self._calls[name] for name in self._names]
+        self._failed = True  # until all is well
         with np.errstate(invalid="raise", divide="ignore"):
             for _ in range(steps):
                 for function in functions:
                     function(self.steps + 1, self._nothing)
                 self.steps += 1
+        self._failed = False
 
     def drain(self) -> dict[str, NDArray[Any]]:
         """There are no probes."""
@@ -79,7 +89,7 @@ class CallsAlone:
 
     def reset(self) -> None:
         """Back to before the first step."""
-        self.steps = 0
+        self.steps, self._failed = 0, False
 
     def snapshot(self) -> Snapshot:
         """There is no state but the step."""
@@ -88,6 +98,21 @@ class CallsAlone:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
         self.steps = snapshot.steps
+
+    def saved(self, seed: int) -> Saved:
+        """As of a `Session` that has no state of its own."""
+        if self._failed:
+            raise EngineError("a step failed, so there is no state to save; reset to run again")
+        about = self._graph.name, seed, seed, self._graph.dt, self._precision, self.steps
+        return Saved(*about, {}, {}, SESSION)
+
+    def load(self, saved: Saved, seed: int, path: Path, functions: Callable[[], None]) -> None:
+        """As `Session.load`."""
+        same = (saved.seed, saved.dt, saved.precision) == (seed, self._graph.dt, self._precision)
+        if not same or saved.shapes or not saved.python:
+            raise RunError(f"{path} is not of this model; {HERE.other}")
+        functions()
+        self.steps, self._failed = saved.step, False
 
     def variable(self, path: str, name: str) -> None:
         """There are no neurons."""
@@ -149,7 +174,7 @@ def session(
     `ahead`: probes of synapses, of which what they give in the step after is wanted.
     """
     if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
-        return CallsAlone(graph, calls)
+        return CallsAlone(graph, calls, precision)
     sources = graph.sources
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))
     try:

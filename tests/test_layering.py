@@ -37,7 +37,7 @@ LAYERS = {
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state program.emit dump",
-    "whole": "pipeline keeping sessions",
+    "whole": "pipeline keeping sessions going_on",
     "Nengo": "nengo.*",
     "networks": "network.*",
     "people": "models views.* api console cli",
@@ -63,13 +63,14 @@ EDGES = {
     "spike_runtime.manifest": "spikec.*",
     "spike_runtime.hosts": "spikec.planning.sites",
     "spike_runtime.session": "spikec.sessions",
+    "spike_runtime.engine": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
-    "spike_runtime.python": "spikec.nengo.calls",
+    "spike_runtime.python": "spikec.going_on spikec.nengo.calls spikec.network.python",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
-    "spike_runtime.runfile": "spikec.api spikec.console spikec.views.*",
-    "spike_runtime.statefile": "spikec.views.saved",
+    "spike_runtime.runfile": "spikec.api spikec.console spikec.sessions spikec.going_on spikec.views.*",
+    "spike_runtime.statefile": "spikec.sessions spikec.going_on spikec.views.saved",
 }
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (

@@ -241,14 +241,16 @@ def interrupted(folder: Path) -> None:
     stored[1024:] = np.nan  # as what was not written yet
 
 
-def test_examples_of_the_guide_to_nengo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_of_the_guide_to_nengo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import spikec.nengo  # before Nengo, whose imports warn
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(spikec.nengo._nengo.rc["decoder_cache"], "enabled", "False")
     names: dict[str, Any] = {}
     for example in blocks(ROOT / "docs" / "nengo.md", "python"):
         exec(compile(example, "docs/nengo.md", "exec"), names)
     data = names["sim"].data[names["probe"]]
+    assert names["second"].n_steps == 200
     assert data.shape == (1000, 1)
     assert 0.7 < data.max() < 1.3
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_windows
 from spike_runtime import manifest as mf
+from spike_runtime import statefile
 from spike_runtime.blocks import Block
 from spike_runtime.engine import EngineError
 from spike_runtime.session import Session, gathered
 
+import spikec
 from spikec import frontend
 from spikec import graph as g
 from spikec.expressions import FUNCTIONS, Call, Component, Number, Time
@@ -230,6 +233,41 @@ def test_host_calls_are_neither_dropped_nor_shared() -> None:
         graph.add(name, g.HostCall(size=1, call="same", arguments=0))
     graph.add("dead", g.Constant(size=1, value=(1.0,)))
     assert list(share(drop(graph))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("way", [False, True])
+def test_the_state_of_a_session_is_that_of_a_run(partitions: int, way: bool, tmp_path: Path) -> None:
+    """Also where messages hold several steps, and partitions run in threads."""
+    options = Options(partitions, host_profile="reference")
+    made = compile_graph(frontend.loads(test_windows.MODEL), tmp_path / "m", options)
+    assert (max((wire.window for wire in made.wires), default=1) > 1) == (partitions > 1)
+    run = spikec.open_manifest(tmp_path / "m").run
+    run("51ms", tmp_path / "r", save_state=tmp_path / "r.npz")
+    expected = (tmp_path / "r.npz").read_bytes()
+    session = Session(made, tmp_path / "m", compiled=way)
+    saved = None
+    for _ in range(2):
+        session.advance(23)
+        kept = session.snapshot()
+        session.advance(4)
+        session.restore(kept)
+        session.advance(28)
+        statefile.save(tmp_path / "s.npz", session.saved(made.seed))
+        assert (tmp_path / "s.npz").read_bytes() == expected
+        saved = saved or statefile.load(tmp_path / "s.npz")
+        session.advance(2)
+        session.load(saved, made.seed, tmp_path / "s.npz", lambda: None)
+        assert session.steps == 51
+        statefile.save(tmp_path / "s.npz", session.saved(made.seed))
+        assert (tmp_path / "s.npz").read_bytes() == expected
+        session.advance(30)
+        drained = bytes_of(session.drain())
+        session.reset()
+    more = run("30ms", tmp_path / "q", load_state=tmp_path / "r.npz")
+    for name, data in drained.items():
+        if not name.endswith("spikes"):
+            assert data == more.probe(name).values.tobytes()
 
 
 def test_spikes_after_the_last_whole_step_do_not_count() -> None:

@@ -38,9 +38,9 @@ def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path
     assert said(changed, parameters={"n": 50}) == (
         "F is not of this model; compile the model that it is of, or take what was learned alone with "
         "--load-weights\n"
-        "  neurons both.refractory_time: 120 in the file, 100 in the model\n"
+        "  neurons both.rest: 120 in the file, 100 in the model\n"
         "  neurons both.voltage: 120 in the file, 100 in the model\n"
-        "  neurons other.refractory_time: not in the file\n"
+        "  neurons other.rest: not in the file\n"
         "  neurons other.voltage: not in the file\n"
         "  neurons result.refractory_time: 60 in the file, 50 in the model\n"
         "  and 1 more"

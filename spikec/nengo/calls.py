@@ -32,14 +32,14 @@ HostFunction: TypeAlias = Callable[[int, Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """A signal that is copied at the end of a step, every `period` steps, to what `into` holds; where it is
-    `shown`, its copy is part of what the call gives instead.
+    """A signal that is copied at the end of a step: every `period` steps to what `into` holds, where there is
+    such; and where it is `shown`, to what the call gives.
     """
 
     signal: Signal
     period: float
-    shown: bool = False
-    into: list[Any] = field(default_factory=list)
+    shown: bool
+    into: list[Any] | None
 
 
 @dataclass(eq=False)
@@ -87,7 +87,7 @@ class Call:
         out = _slices([signals[s] for s in self.results])
         zeroed = [signals[s] for s in self.shared]
         run = [steps[op] for op in self.operators]
-        watched = [(signals[w.signal], w.period, w.into) for w in self.watches if not w.shown]
+        watched = [(signals[w.signal], w.period, w.into) for w in self.watches if w.into is not None]
         y = np.zeros(self.size)
 
         def call(n: int, x: Array) -> Array:

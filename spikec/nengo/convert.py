@@ -33,6 +33,9 @@ from spikec.tracing.functions import Traced
 from spikec.tracing.purity import Captured
 from spikec.verify import circles
 
+# The longest signals that the calls of a session give for nothing.
+MOST_SHOWN = 4096
+
 
 @dataclass(eq=False)
 class Converted:
@@ -155,7 +158,7 @@ class _Conversion:
         shown = {
             watch: self.values.shown(k, len(call.gives) + place)
             for k, call in enumerate(self.calls)
-            for place, watch in enumerate(w for w in call.watches if w.shown)
+            for place, watch in enumerate(w for w in call.watches if w.into is None)
         }
         for k, probe in enumerate(model.probes):
             if probe in self.watched:
@@ -180,9 +183,12 @@ class _Conversion:
                 continue
             if not updated and not self.sides.only_host(base):
                 continue
-            watches.append(Watch(self.model.sig[probe]["in"], self._period(probe), self.names is not None))
-            if self.names is None:
-                self.recorded[probe] = watches[-1].into
+            signal, kept = self.model.sig[probe]["in"], None if self.names is not None else list[Any]()
+            # A session shows them too, though nobody looks: so its state is that of a compiled model.
+            shown = kept is None or (signal.size <= MOST_SHOWN and not signal.sparse)
+            watches.append(Watch(signal, self._period(probe), shown, kept))
+            if kept is not None:
+                self.recorded[probe] = kept
             else:
                 self.watched[probe] = watches[-1]
             extra += [op for op in updated if op in self.sides.native]

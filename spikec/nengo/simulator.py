@@ -7,6 +7,7 @@ about running steps (times, closing, warnings, pickling) is inherited from Nengo
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import nengo
@@ -19,6 +20,7 @@ from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
 
+from spikec.going_on import load, save
 from spikec.nef.blas import one_thread
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
@@ -151,6 +153,37 @@ class Simulator(nengo.Simulator):
             self._started().restore(state["session"])
             self._n_steps = state["session"].steps
             self._time = self._n_steps * self.dt
+
+    def save_state(self, path: Path | str) -> None:
+        """Save the state of the model to a file, as `spike-run --save-state` does, in place of what is there:
+        neurons, synapses, learned weights, and all that host calls hold.
+
+        Raises `RunError` where that cannot be, which leaves the file as it was.
+        """
+        self._check_open("save its state")
+        running = self._refreshed()
+        assert self._converted is not None
+        save(running, Path(path), self.seed - 1, self._converted.begun)
+
+    def load_state(self, path: Path | str) -> None:
+        """Go on from a saved state of the same network, in any number of partitions, with empty probes.
+
+        Host calls go on with copies of the objects that they had.  The file holds their code: load only what
+        you would run.  Raises `RunError` where it is not of this network, which leaves all as it was.
+        """
+        self._check_open("load a state")
+        running = self._refreshed()
+        assert self._converted is not None
+        begun, calls = self._converted.begun, self._converted.calls
+        assert begun is not None
+        load(running, Path(path), self.seed - 1, begun, lambda: calls.update(begun.functions()))
+        self.clear_probes()
+        self._n_steps = running.steps
+        self._time = self._n_steps * self.dt
+
+    def _check_open(self, what: str) -> None:
+        if self.closed:
+            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
 
     # ------------------------------------------------------------------------------------------- running
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any, NoReturn
 
+from spikec.going_on import load, save
 from spikec.network import describe, functions, inputs, learning
 from spikec.network.builder import Builder
 from spikec.network.directory import Directory, name_of
 from spikec.network.mistakes import mistake, nearest
 from spikec.network.nodes import Ensemble, Function, Input, Node, entry, members, whole
 from spikec.network.probe import Probe, make_probe
+from spikec.network.python import Functions
 from spikec.network.simplenode import SimpleNode
 from spikec.network.subnetwork import SubNetwork
 from spikec.network.transforms import transform_of, weights_of
@@ -266,16 +269,41 @@ class Network(Directory):
                 f"a value that the function of {changed!r} uses has changed since it was compiled",
                 "make it an input, or a SimpleNode, whose code runs in every step",
             )
+        running = self._started()
+        try:
+            running.advance(round(float(time) / self.dt))
+        finally:
+            recorded: Mapping[str, Any] = running.drain()
+            for probe in self.probes.values():
+                probe.take(recorded, running.steps)
+
+    def _started(self) -> Running:
+        """The session, made when it is needed first."""
         if self._session is None:
             if not self.probes and not self._builder.calls:
                 mistake("the network records nothing: it has no probe", "add one: make_probe(name)")
             self._session = session(self._builder.graph, self._builder.calls, self.partitions, self.precision)
-        try:
-            self._session.advance(round(float(time) / self.dt))
-        finally:
-            recorded: Mapping[str, Any] = self._session.drain()
-            for probe in self.probes.values():
-                probe.take(recorded, self._session.steps)
+        return self._session
+
+    def save_state(self, path: Path | str) -> None:
+        """Save the state to a file, as `spike-run --save-state` does, in place of what is there: neurons,
+        synapses, learned weights, and all that Python code of the network holds.
+
+        Raises `RunError` where that cannot be, which leaves the file as it was.
+        """
+        save(self._started(), Path(path), self.seed, Functions(self._builder.calls, self.nodes))
+
+    def load_state(self, path: Path | str) -> None:
+        """Go on from a saved state of the same network, with empty probes.
+
+        Python code goes on with copies of the objects that it had: `get_object` gives the nodes.  The file
+        holds that code: load only what you would run.  Raises `RunError` where it is not of this network,
+        which leaves all as it was.
+        """
+        running = self._started()
+        load(running, Path(path), self.seed, Functions(self._builder.calls, self.nodes), lambda: None)
+        for probe in self.probes.values():
+            probe.clear(running.steps)
 
     @property
     def run_time(self) -> float:

@@ -30,6 +30,10 @@ class Probe:
         self._pieces = [np.concatenate(self._pieces)] if self._pieces else []
         return self._pieces[0].copy() if self._pieces else np.zeros((0, 0))
 
+    def clear(self, steps: int) -> None:  # noqa: ARG002
+        """Forget all samples, of a network that goes on after so many steps."""
+        self._pieces = []
+
     def take(self, recorded: Mapping[str, Any], steps: int) -> None:  # noqa: ARG002
         """Add what was recorded since the last time, of a network after so many steps."""
         self._pieces.append(np.asarray(recorded[self.name], np.float64))
@@ -47,16 +51,19 @@ class SpikeProbe(Probe):
         super().__init__(name, target, dt_sample, every)
         self._names, self._neurons = names, neurons
         self._events: list[tuple[int, NDArray[np.int64]]] = []
-        self._steps = 0
+        self._steps = self._first = 0
+
+    def clear(self, steps: int) -> None:
+        self._events, self._steps, self._first = [], steps, steps // self._every
 
     def take(self, recorded: Mapping[str, Any], steps: int) -> None:
         self._events += [(k, recorded[name]) for k, name in enumerate(self._names)]
         self._steps = steps
 
     def get_data(self) -> NDArray[np.float64]:
-        counts = np.zeros((self._steps // self._every, len(self._names), self._neurons))
+        counts = np.zeros((self._steps // self._every - self._first, len(self._names), self._neurons))
         for member, events in self._events:
-            sample = (events[:, 0] - 1) // self._every
+            sample = (events[:, 0] - 1) // self._every - self._first
             inside = sample < len(counts)
             np.add.at(counts[:, member], (sample[inside], events[inside, 1]), 1.0)
         return counts
