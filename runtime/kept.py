@@ -33,6 +33,7 @@ PYTHON = "python"
 _UNKNOWN: dict[str, np.unsignedinteger[Any]] = {
     "float32": np.uint32(0x7FC5504B),
     "float64": np.uint64(0x7FF85350494B4500),
+    "int64": np.uint64(0xFFFFFFFFFFFFFFFF),  # -1, which no stream of random numbers holds
 }
 
 

@@ -8,6 +8,7 @@ The state of a model after step n is a set of arrays, named after its objects, i
     delay       what a delay keeps, components x steps, the newest first
     signal      signals of step n that something reads later: exact sums over all partitions, and others
     spikes      of a population the spikes of the last steps, as rows (steps ago, neuron)
+    stream      a stream of random numbers (see `spike_runtime.ops.streams`), whole numbers
 
 None depends on the number of partitions.  Numbers that no partition needs are `unknown`, a NaN.
 
@@ -48,6 +49,10 @@ class Entry:
     @property
     def key(self) -> str:
         return f"{self.kind}/{self.name}"
+
+    def type(self, precision: str) -> str:
+        """The type of its numbers, for a model of this precision."""
+        return "int64" if self.kind == "stream" else precision
 
     @property
     def summed(self) -> bool:
@@ -91,7 +96,8 @@ class StateMap:
 
     def gather(self, parts: Sequence[Arrays]) -> Arrays:
         """The state of the model of that of all partitions, by the keys of its entries."""
-        flat = {k: unknown(prod(e.shape), self.manifest.precision) for k, e in self._numbers()}
+        real = self.manifest.precision
+        flat = {k: unknown(prod(e.shape), e.type(real)) for k, e in self._numbers()}
         totals = {k: np.zeros((self.window(), *e.shape), np.int64) for k, e in self._numbers() if e.summed}
         for share, arrays in zip(self.shares, parts, strict=True):
             for k, there, here, count in share.runs.get("sums", ()):

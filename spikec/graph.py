@@ -4,7 +4,7 @@ Every operator sets one signal, a vector of `size` numbers, once per step; an ed
 reader, on one of the reader's ports.  `t = n dt` at step n = 1, 2, ...; what a `Filter` or `Delay` gives at
 step n depends only on what its input was at steps before n, so those edges carry a delay.
 
-    sources      Constant, TimeFunction, Table, Noise
+    sources      Constant, TimeFunction, Table, Noise, Draws
     arithmetic   Function (of one vector), Sum, Product (matrix)
     memory       Filter (synapse), Delay
     neurons      Ensemble -> Neurons -> Atom (described, built, split); Decoding -> Decoders -> ExactSum
@@ -87,6 +87,22 @@ class Noise(Operator):
     scale: bool
     key: str
     seed: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Draws(Operator):
+    """A sample of `distribution`, a vector, at every step; with `scale` divided by sqrt(dt).
+
+    The numbers of (seed, key, step), or with `numpy` those that NumPy's RandomState(seed) gives, one step
+    after the other, as Nengo draws them: then there is no key, and seed < 2^32.  See `nef.draws` for the
+    distributions.
+    """
+
+    distribution: Distribution
+    scale: bool
+    seed: int
+    key: str = ""
+    numpy: bool = False
 
 
 # --------------------------------------------------------------------------------------------- arithmetic

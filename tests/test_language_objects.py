@@ -69,6 +69,14 @@ def test_white_signal() -> None:
     assert not np.array_equal(loads(text.replace("seed 3", "seed 4")).op("a").samples, op.samples)
 
 
+def test_arguments_by_name_may_be_in_any_order() -> None:
+    graph = loads(
+        "input a = white_noise(dist=gaussian(std=2, mean=0.5))\nensemble b(9, bias=uniform(high=3, low=1))"
+    )
+    assert (graph.op("a").a, graph.op("a").b) == (0.5, 2.0)
+    assert graph.op("b").bias.parameters == (1.0, 3.0)
+
+
 def test_white_noise() -> None:
     graph = loads(
         "seed 5\ninput a = white_noise(std=2, dims=3)\n"

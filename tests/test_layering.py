@@ -28,11 +28,11 @@ LAYERS = {
     "language.files language.settings language.builtins language.evaluate language.vocabulary "
     "language.transforms",
     "checking": "language.elements language.frame language.references language.learning language.memory "
-    "language.populate language.inputs language.noise language.cells language.solving language.links "
-    "language.imports language.probes language.expand language.check",
+    "language.populate language.inputs language.processes language.noise language.cells "
+    "language.solving language.links language.imports language.probes language.expand language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
-    "layout": "program.layout program.forms program.demand program.stages program.atoms "
+    "layout": "program.layout program.streams program.forms program.demand program.stages program.atoms "
     "program.places program.membranes program.calls program.cells program.learned program.rates "
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",

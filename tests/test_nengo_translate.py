@@ -152,9 +152,10 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
 
     with nengo.Network(seed=1) as net:
         node = nengo.Node(remember, label="memory")
-        noise = nengo.Node(nengo.processes.WhiteNoise(), size_out=1, label="noise")
+        scattered = nengo.dists.ScatteredHypersphere(surface=True)
+        noise = nengo.Node(nengo.processes.WhiteNoise(scattered), size_out=1, label="noise")
         own = nengo.Ensemble(10, 1, neuron_type=Own(), label="own")
-        noisy = nengo.Ensemble(10, 1, noise=nengo.processes.WhiteNoise(), label="noisy")
+        noisy = nengo.Ensemble(10, 1, noise=nengo.processes.WhiteNoise(scattered), label="noisy")
         nengo.Connection(node, own, function=lambda x: float(str(x[0])))
         nengo.Connection(noise, noisy)
         nengo.Probe(own, synapse=0.01)
@@ -164,9 +165,9 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
     messages = [d.message for d in raised.value.diagnostics]
     assert messages == [
         "node memory: its function changes the list 'state'",
-        "node noise: WhiteNoise draws from random numbers of NumPy, step by step",
+        "node noise: WhiteNoise runs in Python",
         "ensemble own: neurons of type Own run in Python here",
-        "ensemble noisy: its noise draws from random numbers of NumPy",
+        "ensemble noisy: its noise, WhiteNoise, cannot be written",
         "connection from memory to own: its function calls str(), which does more than compute",
         "probe own_voltage: the voltage of neurons cannot be recorded through a synapse in the language",
     ]

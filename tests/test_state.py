@@ -55,11 +55,20 @@ ensemble e0(600, neuron=adaptive_lif(inc_n=0.02), noise=white_noise(std=0.05))
 ensemble e1(520, neuron=poisson_spiking(lif_rate))
 ensemble e2(260, neuron=izhikevich)
 ensemble e3(100, neuron=sigmoid)
+input drawn = filtered_noise(dist=exponential(0.2), stream=numpy(3))
+input normal = white_noise(std=0.01, stream=numpy(4))
+let jitter = white_noise(std=0.1, stream=numpy(6))
+ensemble e4(600, neuron=stochastic_spiking(lif_rate, stream=numpy(5)), noise=jitter)
+ensemble e5(90, neuron=poisson_spiking(lif_rate, stream=numpy(7)))
 use legendre_delay(200, order=3, theta=20ms) as late
 connect steps -> e0
 connect pictures -> e1
 connect noise -> e0
 connect walk -> e2
+connect drawn -> e4
+connect normal -> e4
+connect e4 -> e5 synapse alpha(3ms)
+connect e5 -> e2 synapse 4ms
 connect signal -> late.in
 connect late.out -> e3
 connect e0 -> e1 synapse alpha(3ms)
@@ -246,4 +255,4 @@ def test_the_map_does_not_depend_on_the_cut_but_for_what_is_where(tmp_path: Path
     assert maps[0]["arrays"] == maps[1]["arrays"]
     assert maps[0]["delays"] == maps[1]["delays"]
     kinds = {kind for kind, *_ in maps[0]["arrays"]}
-    assert kinds == {"delay", "filter", "neurons", "signal"}
+    assert kinds == {"delay", "filter", "neurons", "signal", "stream"}

@@ -227,3 +227,52 @@ def direct() -> None:
     nengo.Probe(a)
     nengo.Probe(a, synapse=0.01)
     nengo.Probe(b, synapse=0.01)
+
+
+@network
+def noises() -> None:
+    """Processes that draw at random, as nodes and in the currents of neurons."""
+    dists, processes = nengo.dists, nengo.processes
+    relay = nengo.Node(size_in=3)
+    made = [
+        processes.WhiteNoise(dists.Gaussian(0.1, 0.2)),
+        processes.WhiteNoise(dists.Uniform(-2, 5, integer=True), scale=False, seed=8),
+        processes.WhiteNoise(dists.Choice([[0, 1, 2], [1, 0, 0.5]], weights=[0.3, 0.5])),
+        processes.WhiteNoise(dists.UniformHypersphere(min_magnitude=0.2)),
+        processes.WhiteNoise(dists.PDF(np.array([0.0, 1.0, 4.0]), np.array([0.25, 0.5, 0.25]))),
+        processes.WhiteNoise(dists.CosineSimilarity(5)),
+        processes.FilteredNoise(nengo.Alpha(0.01), dist=dists.Exponential(0.1, shift=-0.1, high=3)),
+        processes.BrownNoise(dists.QuasirandomSequence()),
+    ]
+    for process in made:
+        nengo.Connection(nengo.Node(process, size_out=3), relay, synapse=None)
+    nengo.Probe(relay)
+    a, b = (nengo.Ensemble(30, 1, label=label, noise=n) for label, n in zip("ab", made[::6], strict=False))
+    c = nengo.Ensemble(300, 1, label="c", noise=processes.WhiteSignal(0.02, high=100, rms=0.3))
+    shown = processes.PresentInput(np.linspace(-1, 1, 40).reshape(2, 20), 0.004)
+    steps = processes.Piecewise({0.005: [0.1, 0.4, 1], 0.02: [1, -1, 0]})
+    d, e = nengo.Ensemble(20, 1, label="d", noise=shown), nengo.Ensemble(3, 1, label="e", noise=steps)
+    for ensemble in (a, b, c, d, e):
+        nengo.Connection(relay[0], ensemble)
+        nengo.Probe(ensemble, synapse=0.01)
+
+
+@network
+def spikes_of_rates() -> None:
+    """Neurons that turn the rates of others into spikes, regular and random."""
+    stim, total = stimulus(), nengo.Node(size_in=1)
+    for label, kind, neurons in (
+        ("regular", nengo.RegularSpiking(nengo.LIFRate(tau_rc=0.03), amplitude=0.5), 300),
+        ("stochastic", nengo.StochasticSpiking(nengo.AdaptiveLIFRate()), 600),
+        ("poisson", nengo.PoissonSpiking(nengo.RectifiedLinear()), 300),
+        ("signed", nengo.StochasticSpiking(nengo.Tanh(tau_ref=0.004)), 40),
+    ):
+        rates = nengo.dists.Uniform(50, 200)
+        ensemble = nengo.Ensemble(neurons, 1, label=label, neuron_type=kind, max_rates=rates)
+        nengo.Connection(stim, ensemble)
+        nengo.Connection(ensemble, total)
+        nengo.Probe(ensemble.neurons)
+        if label == "regular":
+            nengo.Probe(ensemble.neurons, "voltage")
+            nengo.Probe(ensemble.neurons, "input")
+    nengo.Probe(total)

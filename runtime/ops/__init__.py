@@ -8,6 +8,7 @@ from typing import Any
 
 import pytensor.tensor as pt
 from spike_runtime.ops.cells import Cells
+from spike_runtime.ops.draws import Draws
 from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.host import Host
@@ -29,6 +30,7 @@ __all__ = [
     "decode",
     "delay",
     "deliver",
+    "draws",
     "first_order",
     "host",
     "join",
@@ -85,6 +87,12 @@ def neurons(kind: str, dtype: str) -> Neurons:
 def cells(kind: str, dtype: str) -> Cells:
     """The Op of all populations of one kind of neuron: see `Cells`."""
     return Cells(kind, dtype)
+
+
+@cache
+def draws(kind: str, dtype: str) -> Draws:
+    """The Op of all random vectors of one distribution: see `Draws`."""
+    return Draws(kind, dtype)
 
 
 def decode(sums: Any, rows: Any, scale: Any, dtype: str) -> Any:

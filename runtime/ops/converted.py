@@ -1,6 +1,7 @@
 """Rates to spikes: what follows the update of a rate neuron in those types that send spikes of its rate.
 
-A random number is a pure function of (key of the atom, step, neuron), so that the cut does not matter.
+A random number is a pure function of (key of the atom, step, neuron), so that the cut does not matter.  Kinds
+with "numpy" in their names take them from a stream of their population, which passes from atom to atom.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 from spike_runtime.ops.sources import GOLDEN, mix
+from spike_runtime.ops.streams import LENGTH, begin, poisson, skip, unit
 
 # Types around a rate type that draw random numbers, by what their kinds begin with.
 RANDOM = ("stochastic_spiking", "poisson_spiking")
+STREAMED = tuple(f"{kind}_numpy" for kind in RANDOM)
 # Mean from which a Poisson number is a normal one, rounded: of a rate of 500 kHz in steps of 1 ms.
 _NORMAL = 500.0
 
@@ -47,10 +50,17 @@ def is_random(kind: str) -> bool:
     return kind.startswith(RANDOM)
 
 
+def is_streamed(kind: str) -> bool:
+    """Whether the random numbers of a kind come from a stream for each population."""
+    return kind.startswith(STREAMED)
+
+
 def finisher(kind: str, real: Any) -> Any:
-    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (n, (keys,)); nothing for most
-    kinds.
+    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (n, (keys,)), or (n, (keys, drawn,
+    streams)) for kinds that are `is_streamed`; nothing for most kinds.
     """
+    if is_streamed(kind):
+        return _streamed(kind.startswith("poisson"), real)
     if not is_random(kind):
 
         @register_jitable
@@ -71,6 +81,33 @@ def finisher(kind: str, real: Any) -> Any:
             mean = np.float64(A[i]) * np.float64(dt)
             spikes = count(abs(mean), u, v)
             A[i] = real(spikes if mean >= 0.0 else -spikes)
+
+    return finish
+
+
+def _streamed(counted: bool, real: Any) -> Any:
+    """finish() with numbers of NumPy's: one for each neuron, or where they are `counted` as many as each
+    takes.
+
+    drawn: rows of (where the stream of the atom is, numbers of 32 bits to skip before it and after it): those
+    of neurons that other partitions have.
+    """
+
+    @register_jitable
+    def finish(A, a, dt, random):  # type: ignore[no-untyped-def]
+        n, (keys, drawn, streams) = random
+        stream = streams[drawn[a, 0] : drawn[a, 0] + LENGTH]
+        begin(stream, keys[a], False, n)
+        skip(stream, drawn[a, 1])
+        for i in range(A.shape[0]):
+            mean = np.float64(A[i]) * np.float64(dt)
+            if counted:
+                spikes = poisson(stream, abs(mean))
+            else:
+                whole = np.floor(abs(mean))
+                spikes = whole + (1.0 if unit(stream) < abs(mean) - whole else 0.0)
+            A[i] = real(spikes if mean >= 0.0 else -spikes)
+        skip(stream, drawn[a, 2])
 
     return finish
 

@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops import simd
-from spike_runtime.ops.converted import finisher
+from spike_runtime.ops.converted import finisher, is_streamed
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.ops.lif import VECTORS, by_line
 from spike_runtime.ops.simd import every, fill, first, fma, load, pack, pointer, store, tile, total
@@ -50,8 +50,8 @@ RUN = 20
 
 
 class Neurons(KernelOp):
-    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders, n[, keys]) -> (sums, state,
-    status).
+    """(values, sums, state, status, atoms, parameters, encoders, bias, decoders, n[, keys[, drawn, streams]])
+    -> (sums, state, status[, streams]).
 
     values: the signals of this step, floats.  sums: int64, added to.  state: (state variables) x neurons.
     status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range, or row
@@ -59,10 +59,10 @@ class Neurons(KernelOp):
     of the neuron type.  encoders: dims x count per atom, bias: neurons.  decoders: rows x count per atom,
     or count x rows where `gather` is set: at many rows it is cheaper to add the rows of the neurons that
     spiked than to multiply by zeros.  n: the step.  keys (uint64, one for each atom) are given to kinds that
-    draw random numbers.
+    draw random numbers; drawn and streams (see `converted`) to those that take them from a stream.
 
     Every other step takes the atoms from the last to the first, in runs of `RUN`: what was used last is still
-    in the cache.
+    in the cache.  Atoms that share a stream are always taken in their order.
     """
 
     __props__ = ("kind", "dtype")
@@ -74,16 +74,36 @@ class Neurons(KernelOp):
     def __init__(self, kind: str, dtype: str) -> None:
         super().__init__()
         self.kind, self.dtype = kind, dtype
+        if is_streamed(kind):
+            self.destroy_map = {**self.destroy_map, 3: [12]}
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
-        return [inputs[1].type, inputs[2].type, inputs[3].type]
+        return [inputs[source].type for (source,) in self.destroy_map.values()]
 
     def kernel(self) -> Callable[..., Any]:
         real = np.dtype(self.dtype).type
         if self.kind in VECTORS:
             return _by_turns(real, _in_vectors(real, VECTORS[self.kind]))
         update = register_jitable(UPDATES[self.kind](real))
-        return _by_turns(real, _in_tiles(real, update, finisher(self.kind, real)))
+        activities = _in_tiles(real, update, finisher(self.kind, real))
+        return (_in_order if is_streamed(self.kind) else _by_turns)(real, activities)
+
+
+def _in_order(real: type, activities: Any) -> Callable[..., Any]:
+    """As `_by_turns`, but always from the first atom on, for those that share a stream."""
+    check, decode = _checker(real), _decoder(real)
+
+    def neurons(values, sums, state, status, atoms, parameters, E, B, D, n, keys, drawn, streams):  # type: ignore[no-untyped-def]
+        values, A, J = np.ascontiguousarray(values), tile(B), tile(B)
+        random = n.item(), (keys, drawn, streams)
+        for a in range(atoms.shape[0]):
+            t, scale = a * ATOM, parameters[a, 0]
+            check(pointer(values), pointer(atoms), t, pointer(status))
+            done = activities(A, J, values, state, atoms, parameters, E, B, D, a, random)
+            decode(pointer(sums), pointer(A), pointer(D), pointer(atoms), t, scale, done, pointer(status))
+        return sums, state, status, streams
+
+    return neurons
 
 
 def _by_turns(real: type, activities: Any) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
-from spike_runtime.ops.converted import RANDOM, regular_spiking
+from spike_runtime.ops.converted import RANDOM, STREAMED, regular_spiking
 
 Factory = Callable[[Any], Callable[..., None]]
 
@@ -144,4 +144,4 @@ UPDATES: dict[str, Factory] = {
 _RATES = {"rectified_linear": 0, "lif_rate": 0, "adaptive_lif_rate": 1, "sigmoid": 0, "tanh": 0}
 for _base, _rows in _RATES.items():
     UPDATES[f"regular_spiking_{_base}"] = regular_spiking(UPDATES[_base], _rows)
-    UPDATES |= {f"{_random}_{_base}": UPDATES[_base] for _random in RANDOM}
+    UPDATES |= {f"{_random}_{_base}": UPDATES[_base] for _random in RANDOM + STREAMED}

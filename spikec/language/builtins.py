@@ -64,6 +64,7 @@ RECORDS: frozenset[str] = frozenset(
         "white_noise",
         "filtered_noise",
         "brown_noise",
+        "numpy",
         "present_input",
         "piecewise",
         "pdf",

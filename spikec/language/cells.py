@@ -14,7 +14,7 @@ from spikec.language import syntax as s
 from spikec.language.evaluate import arguments, evaluate
 from spikec.language.files import read_matrix
 from spikec.language.frame import Frame
-from spikec.language.inputs import whole_steps
+from spikec.language.processes import whole_steps
 from spikec.language.signatures import Parameter, bind, convert, seed_of
 from spikec.language.values import FREQUENCY, TIME, Entry, Mistake, Mistakes, Record, Text
 from spikec.nef.neurons import DeltaLIF

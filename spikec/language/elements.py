@@ -70,17 +70,14 @@ class WhiteSignal:
 
 @dataclass(frozen=True)
 class WhiteNoise:
-    """Independent samples: gaussian(a = mean, b = std) or uniform(a = low, b = high), through `functions` of
-    a vector x of `drawn` of them where these are given, and through a synapse.
+    """Independent samples of a distribution, through a synapse where it has one; with the random numbers that
+    NumPy's RandomState(seed) gives where it is `numpy`.
     """
 
-    distribution: str
-    a: float
-    b: float
+    distribution: Distribution
     scale: bool
     seed: int
-    functions: tuple[Expression, ...] = ()
-    drawn: int = 0
+    numpy: bool = False
     synapse: Synapse | None = None
 
 
@@ -123,11 +120,13 @@ class Input(Element):
 
 @dataclass(frozen=True, eq=False)
 class Population(Element):
-    """`ensemble` is None in direct mode, where the value is the input; `noise` is added to the currents."""
+    """`ensemble` is None in direct mode, where the value is the input; `noise`, a number for each neuron, is
+    added to the currents.
+    """
 
     neurons: int
     ensemble: Ensemble | None
-    noise: WhiteNoise | None = None
+    noise: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,7 +144,7 @@ class Expander:
             case s.Population(kind="population"):
                 return cells.population(statement, frame, path, self.dt)
             case s.Population():
-                return populate.population(statement, frame, path)
+                return populate.population(statement, frame, path, self.dt)
             case s.FunctionNode():
                 return populate.function_node(statement, frame, path)
             case s.Relay():

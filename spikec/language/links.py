@@ -19,10 +19,10 @@ from spikec.language import vocabulary as v
 from spikec.language.cells import RULES, check_filtered, is_projection, projection
 from spikec.language.evaluate import call_function, evaluate, kind_of
 from spikec.language.frame import Default, Frame, Link
-from spikec.language.inputs import whole_steps
 from spikec.language.learning import Ends, is_matrix, matrices, rules
 from spikec.language.outputs import expressions
 from spikec.language.populate import components
+from spikec.language.processes import whole_steps
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
 from spikec.language.signatures import check_unit

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.language import elements as e
-from spikec.language.lower_matrices import matrix
-from spikec.language.lower_sources import add_noise, source
-from spikec.program.synapses import divided
+from spikec.language.lower_sources import add_noise, filter_of, source
+from spikec.program.synapses import add_at_once
 
 
 def add_element(element: e.Element, graph: g.Graph) -> None:
@@ -49,28 +46,17 @@ def _at_once(element: e.Element, graph: g.Graph) -> None:
     """A synapse that includes the input of the same step: a part of that, and a filter of those before."""
     assert isinstance(element, e.Relay)
     assert element.synapse is not None
-    path, span, s = element.path, element.span, element.synapse
-    first, rest = divided(s.num, s.den, s.analog, graph.dt, s.method)
-    graph.add(f"{path}.in", g.Sum(size=element.size, span=span))
-    ops: list[tuple[str, g.Operator]] = []
-    if first:
-        every = np.arange(element.size)
-        scaled = matrix(element.size, element.size, every, every, np.full(element.size, first))
-        ops.append(("at_once", g.Product(size=element.size, span=span, matrix=scaled)))
-    if rest is not None:
-        num, den = rest
-        ops.append(("late", g.Filter(size=element.size, span=span, num=num, den=den, analog=False)))
-    for suffix, op in ops:
-        graph.connect(f"{path}.in", graph.add(f"{path}.{suffix}", op))
-        graph.connect(f"{path}.{suffix}", path)
+    path, span, size = element.path, element.span, element.size
+    graph.add(f"{path}.in", g.Sum(size=size, span=span))
+    add_at_once(graph, path, f"{path}.in", filter_of(element.synapse, size, span))
 
 
 def _noise(element: e.Population, graph: g.Graph) -> None:
     """Noise is added to J of every neuron: a gain does not change it, as in Nengo."""
     if element.noise is not None:
-        name = f"{element.path}.noise"
-        add_noise(element.noise, name, element.neurons, element.span, graph)
-        graph.connect(name, encoded(element, graph))
+        made = e.Input(f"{element.path}.noise", element.neurons, element.span, element.noise)
+        add_element(made, graph)
+        graph.connect(made.path, encoded(element, graph))
 
 
 def encoded(element: e.Population, graph: g.Graph) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec.errors import Span
-from spikec.expressions import Call, Number
-from spikec.graph import Constant, Filter, Function, Graph, Noise, Operator, Table, TimeFunction
+from spikec.graph import Constant, Draws, Filter, Graph, Noise, Operator, Sum, Table, TimeFunction
 from spikec.language import elements as e
+from spikec.language.vocabulary import Synapse
 from spikec.nef.sampling import generator
+from spikec.program.synapses import add_at_once
 
 Array = NDArray[np.float64]
 
@@ -41,29 +43,29 @@ def source(element: e.Input, dt: float) -> Operator:
 
 
 def add_noise(process: e.WhiteNoise, name: str, size: int, span: Span, graph: Graph) -> None:
-    """The node `name` of noise keyed by that path: samples, through functions and a synapse where it has
-    such.
+    """The node `name` of noise keyed by that path: samples, through a synapse where it has one.
+
+    The synapse gives at step n what the samples up to step n make, as that of Nengo's processes.
     """
-    functions, scale = process.functions, process.scale
-    chain: list[Operator] = [
-        Noise(
-            size=process.drawn or size, span=span, distribution=process.distribution,
-            a=process.a, b=process.b, scale=scale and not functions, key=name, seed=process.seed,
-        )
-    ]  # fmt: skip
-    if functions:
-        if scale:
-            functions = tuple(Call("*", (f, Number(graph.dt**-0.5))) for f in functions)
-        chain.append(Function(size=size, span=span, expressions=functions, arguments=process.drawn))
-    if process.synapse is not None:
-        s = process.synapse
-        chain.append(Filter(size=size, span=span, num=s.num, den=s.den, analog=s.analog, method=s.method))
-    before = None
-    for op, suffix in zip(chain, (".samples", ".values", "")[3 - len(chain) :], strict=True):
-        added = graph.add(name if op is chain[-1] else name + suffix, op)
-        if before is not None:
-            graph.connect(before, added)
-        before = added
+    kind, (a, b, *integer) = process.distribution.kind, (*process.distribution.parameters, 0, 0)[:3]
+    common: Any = {"size": size, "span": span, "scale": process.scale, "seed": process.seed}
+    samples: Operator
+    if kind in ("gaussian", "uniform") and not integer[0] and not process.numpy:
+        samples = Noise(distribution=kind, a=a, b=b, key=name, **common)
+    else:
+        key = "" if process.numpy else name
+        samples = Draws(distribution=process.distribution, key=key, numpy=process.numpy, **common)
+    if process.synapse is None:
+        graph.add(name, samples)
+        return
+    filtered = filter_of(process.synapse, size, span)
+    source = graph.add(f"{name}.samples", samples)
+    add_at_once(graph, graph.add(name, Sum(size=size, span=span)), source, filtered)
+
+
+def filter_of(s: Synapse, size: int, span: Span) -> Filter:
+    """The filter of a synapse."""
+    return Filter(size=size, span=span, num=s.num, den=s.den, analog=s.analog, method=s.method)
 
 
 def _curve(element: e.Input, curve: e.Curve, dt: float) -> Table:

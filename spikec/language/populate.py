@@ -14,11 +14,11 @@ from spikec.graph import Distribution, Ensemble
 from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
-from spikec.language.elements import Array, FunctionNode, Population, Relay, WhiteNoise
+from spikec.language.elements import Array, FunctionNode, Population, Relay, Source
 from spikec.language.evaluate import arguments, evaluate, integer, number
 from spikec.language.frame import Frame
-from spikec.language.noise import NOISES, noise
 from spikec.language.outputs import expressions
+from spikec.language.processes import PROCESSES, process
 from spikec.language.signatures import Parameter, convert, seed_of
 from spikec.language.values import FREQUENCY, TIME, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
 from spikec.nef.neurons import LIF, NeuronType
@@ -50,7 +50,7 @@ _INITIAL = "initial_"
 Entries = dict[str, Entry]
 
 
-def population(statement: s.Population, frame: Frame, path: str) -> Population | Array:
+def population(statement: s.Population, frame: Frame, path: str, dt: float) -> Population | Array:
     """An ensemble, or an array of `count` of them whose paths are `path[0]`, `path[1]`, ..."""
     kind = statement.kind
     found = Mistakes()
@@ -72,7 +72,7 @@ def population(statement: s.Population, frame: Frame, path: str) -> Population |
     options = _options(entries, found)
     _initial_state(options, written, found)
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
-    noisy = found.attempt(_noise, entries, seed or 0)
+    noisy = found.attempt(_noise, entries, seed or 0, sizes["neurons"], frame, dt)
     if not found.any:
         found.attempt(_check_rows, entries, sizes["neurons"], sizes["dims"])
     found.finish()
@@ -177,7 +177,7 @@ def _distribution(entry: Entry, name: str, power: int) -> Distribution:
 
 
 def _ensemble(
-    path: str, sizes: dict[str, int], options: dict[str, Any], seed: int, noise: WhiteNoise | None, span: Span
+    path: str, sizes: dict[str, int], options: dict[str, Any], seed: int, noise: Source | None, span: Span
 ) -> Population:
     neurons, dims = sizes["neurons"], sizes["dims"]
     if options.get("neuron", True) is None:
@@ -186,26 +186,19 @@ def _ensemble(
     return Population(path, dims, span, neurons, op, noise)
 
 
-def _noise(entries: Entries, seed: int) -> WhiteNoise | None:
+def _noise(entries: Entries, seed: int, neurons: int, frame: Frame, dt: float) -> Source | None:
     """Noise added to the input current of every neuron."""
     if "noise" not in entries:
         return None
     entry = entries["noise"]
     if entry is None:
         raise AlreadyReported
-    if not isinstance(entry.value, Record) or entry.value.name not in NOISES:
-        listed = ", ".join(NOISES)
+    if not isinstance(entry.value, Record) or entry.value.name not in PROCESSES:
+        listed = ", ".join(PROCESSES)
         raise Mistake(
             f"the noise of an ensemble is one of {listed}", entry.span, "write noise=white_noise(std=0.1)"
         )
-    size, made = noise(entry.value, seed)
-    if size != 1:
-        raise Mistake("the noise of an ensemble has no dims", entry.span, "every neuron has noise of its own")
-    if made.functions:
-        raise Mistake(
-            "the noise of an ensemble is gaussian or uniform", entry.span, "write noise=white_noise(std=0.1)"
-        )
-    return made
+    return process(entry.value, frame, dt, seed, neurons)[1]
 
 
 def _check_rows(entries: Entries, neurons: int, dims: int) -> None:

@@ -50,7 +50,8 @@ class Parameter:
 
 
 def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
-    """The arguments of a record by name: floats, arrays or, for kind "any", what was evaluated.
+    """The arguments of a record by name, in the order of the parameters: floats, arrays or, for kind "any",
+    what was evaluated.
 
     Raises `Mistake` for arguments that are unknown, missing, given twice, of a wrong unit or out of bounds.
     """
@@ -66,7 +67,7 @@ def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     known = {p.name: p for p in parameters}
     values = {name: mistakes.attempt(convert, e, known[name], record.name) for name, e in found.items()}
     mistakes.finish()
-    return values
+    return {p.name: values[p.name] for p in parameters if p.name in values}
 
 
 def assign(

@@ -42,6 +42,7 @@ _IZHIKEVICH = (
     P("tau_recovery", positive=True), P("coupling", least=0.0), P("reset_voltage"), P("reset_recovery")
 )  # fmt: skip
 _CONVERTED = (P("base", kind="any", required=True), P("amplitude", positive=True))
+_RANDOM = (*_CONVERTED, P("stream", kind="any"))
 
 NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
     "lif": (LIF, _LIF),
@@ -50,8 +51,8 @@ NEURONS: dict[str, tuple[type[NeuronType] | None, tuple[Parameter, ...]]] = {
     "adaptive_lif_rate": (AdaptiveLIFRate, (*_ADAPTATION, *_RATE)),
     "izhikevich": (Izhikevich, _IZHIKEVICH),
     "regular_spiking": (RegularSpiking, _CONVERTED),
-    "stochastic_spiking": (StochasticSpiking, _CONVERTED),
-    "poisson_spiking": (PoissonSpiking, _CONVERTED),
+    "stochastic_spiking": (StochasticSpiking, _RANDOM),
+    "poisson_spiking": (PoissonSpiking, _RANDOM),
     "rectified_linear": (RectifiedLinear, _LIF[3:]),
     "spiking_rectified_linear": (SpikingRectifiedLinear, _LIF[3:]),
     "sigmoid": (Sigmoid, _SATURATING),
@@ -91,6 +92,8 @@ def neuron_type(value: Any, span: Span) -> NeuronType | None:
     arguments = bind(record, parameters)
     if "base" in arguments:
         arguments["base"] = _rate_type(arguments["base"], record.name)
+    if "stream" in arguments:
+        arguments["stream"] = stream(arguments["stream"].value, arguments["stream"].span)
     return None if kind is None else kind(**arguments)
 
 
@@ -101,6 +104,15 @@ def _rate_type(entry: Entry, what: str) -> NeuronType:
         rates = [n for n, (kind, _) in NEURONS.items() if kind and not kind.spiking]
         raise Mistake(f"{what} needs a type of rate neurons", entry.span, "write one of " + ", ".join(rates))
     return base
+
+
+def stream(value: Any, span: Span) -> int:
+    """The seed of a stream of random numbers: `numpy(seed)`.  Raises `Mistake`."""
+    record = _record(value, ("numpy",), "a stream of random numbers", span)
+    seed = bind(record, (P("seed", required=True, least=0.0),))["seed"]
+    if seed != int(seed) or seed >= 2**32:
+        raise Mistake("the seed of numpy is a whole number below 2^32", span, "write numpy(7)")
+    return int(seed)
 
 
 SYNAPSES = ("lowpass", "alpha", "double_exp", "triangle", "linear_filter", "none")

@@ -18,17 +18,27 @@ from spikec.records import dataclass
 
 @dataclass(frozen=True)
 class Converted(NeuronType):
-    """Base of the three: tuning is that of the base type."""
+    """Base of the three: tuning is that of the base type.
+
+    stream: types that draw random numbers take those of NumPy's RandomState(stream), each population from the
+    first one on, neuron by neuron; None: numbers of our own.
+    """
 
     base: NeuronType = field(default_factory=LIFRate)
     amplitude: float = 1.0
+    stream: int | None = None
     spiking: ClassVar[bool] = True
     how: ClassVar[str] = ""
     own_state: ClassVar[tuple[str, ...]] = ()
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        return f"{self.how}_{self.base.kind}"
+        return f"{self.how}{'' if self.stream is None else '_numpy'}_{self.base.kind}"
+
+    @property
+    def in_order(self) -> bool:
+        """Whether how many numbers a neuron draws depends on its rate, so that all others come after it."""
+        return False
 
     @property
     def state(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -77,6 +87,10 @@ class PoissonSpiking(Converted):
     """k has a Poisson distribution with mean r dt."""
 
     how: ClassVar[str] = "poisson_spiking"
+
+    @property
+    def in_order(self) -> bool:
+        return self.stream is not None
 
     @property
     def bounded(self) -> bool:

@@ -24,6 +24,7 @@ from spikec.nengo.forms import forms, picks
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
 from spikec.nengo.naming import recorded
+from spikec.nengo.noise import Random
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
@@ -268,7 +269,9 @@ class _Conversion:
             if signal not in signals:
                 signals.init(signal)
         native = self.sides.native
-        seeded = any(isinstance(form, g.Table) and op.process.seed is None for op, form in native.items())
+        seeded = any(
+            isinstance(form, (g.Table, Random)) and op.process.seed is None for op, form in native.items()
+        )
         places = {b: node for b, node in self.values.known.items() if isinstance(b, Signal)}
         return Converted(
             self.graph,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.builder import Model, Operator
@@ -11,13 +11,15 @@ from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Copy, Reset, SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.processes import SimProcess
+from nengo.neurons import RatesToSpikesNeuronType
 
 from spikec import graph as g
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import processes
 from spikec.nengo.learning import Learning, learning
 from spikec.nengo.linear import Linear, linear
-from spikec.nengo.neurons import neuron_type
+from spikec.nengo.neurons import around, neuron_type
+from spikec.nengo.noise import Random, noise, seed_of
 from spikec.nengo.pieces import pieces
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
@@ -33,26 +35,28 @@ class Preset:
     value: float
 
 
-Form: TypeAlias = Preset | Linear | Traced | Synapse | g.Table | NeuronType | Learning
+Form: TypeAlias = Preset | Linear | Traced | Synapse | g.Table | Random | NeuronType | Learning
 
 
-def streams(order: Sequence[Operator], seed: int) -> dict[Operator, np.random.RandomState]:
-    """The random numbers of every process, drawn from those of the simulator in the order of steps, as Nengo
-    does; none where an operator of another's making could have drawn some in between.
+def seeds(order: Sequence[Operator], seed: int) -> dict[Operator, int]:
+    """The seed of every process, drawn with that of the simulator in the order of steps, as Nengo does; none
+    where an operator of another's making could have drawn some in between.
     """
     rng = np.random.RandomState(seed)
     found = {}
     for op in order:
         if isinstance(op, SimProcess):
-            found[op] = op.process.get_rng(rng)
+            own = seed_of(op.process, rng)
+            if own is not None:
+                found[op] = own
         elif not type(op).__module__.startswith("nengo."):
-            return {op: stream for op, stream in found.items() if op.process.seed is not None}
+            return {op: own for op, own in found.items() if op.process.seed is not None}
     return found
 
 
 def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> dict[Operator, Form]:
     """The form of every operator that has one."""
-    random = streams(order, seed)
+    random = seeds(order, seed)
     read = _read_states(order, table)
     found: dict[Operator, Form] = dict(learning(order, table))
     for op in order:
@@ -64,27 +68,43 @@ def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> d
     return found
 
 
-def _form(
-    op: Operator, model: Model, table: Table, random: dict[Operator, np.random.RandomState]
-) -> Form | None:
+def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int]) -> Form | None:
     match op:
         case Reset():
             return Preset(places(op.dst).ravel(), op.value)
         case SimNeurons() if type(op) is SimNeurons and whole(op.J) and whole(op.output):
-            return neuron_type(op)
+            rates = rates_before(op, table)
+            return neuron_type(op) if rates is None else around(op, rates, model)
         case SimProcess() if type(op) is SimProcess and whole(op.output):
             found = processes.synapse(op, model.dt)
             if found is not None or op not in random:
                 return found
-            shape = op.output.shape
-            written = pieces(op.process, op.output.size, model.dt) if op.mode == "set" else None
-            return written or processes.table(
-                op, model.dt, lambda: op.process.make_step((0,), shape, model.dt, random[op], {})
-            )
+            return _source(op, model.dt, random[op])
         case SimPyFunc() if type(op) is SimPyFunc and op.output is not None and whole(op.output):
             arguments = None if op.x is None else op.x.size
             return trace(op.fn, op.t_passed, arguments, op.output.size)
     return linear(op, table) if type(op).__module__.startswith("nengo.") else None
+
+
+def _source(op: SimProcess, dt: float, seed: int) -> Form | None:
+    """A process of the time alone, or of random numbers by `seed`."""
+
+    def step() -> Any:
+        return op.process.make_step((0,), op.output.shape, dt, np.random.RandomState(seed), {})
+
+    written = pieces(op.process, op.output.size, dt) if op.mode != "update" else None
+    return written or noise(op, dt, seed) or processes.table(op, dt, step)
+
+
+def rates_before(op: SimNeurons, table: Table) -> SimNeurons | None:
+    """The operator of neurons that alone sets the rates of which `op` makes spikes, None for others."""
+    if not isinstance(op.neurons, RatesToSpikesNeuronType):
+        return None
+    writers = table.of[op.J.base].writers
+    if len(writers) != 1 or type(writers[0]) is not SimNeurons:
+        return None
+    first = writers[0]
+    return first if whole(op.J) and whole(first.J) and whole(first.output) else None
 
 
 def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:

@@ -50,10 +50,15 @@ class Names:
             self._known[signal.base] = f"signal{self._others}"
         return self._known[signal.base]
 
-    def population(self, op: SimNeurons) -> str:
-        """The path of a population: that of its ensemble."""
-        ensemble = self.ensembles.get(op.J.base)
+    def population(self, op: SimNeurons, current: Signal) -> str:
+        """The path of a population with this input current: that of its ensemble."""
+        ensemble = self.ensembles.get(current.base)
         return self.unique(self._objects[ensemble] if ensemble is not None else self.of(op.output))
+
+    def noise(self, current: Signal) -> str:
+        """What is added at random to the current of neurons."""
+        ensemble = self.ensembles.get(current.base)
+        return f"{self.of(current) if ensemble is None else self._objects[ensemble]}.noise"
 
     def term(self, form: Linear) -> str:
         """A term of a sum: what it goes to, and what it comes from."""

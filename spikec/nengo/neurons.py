@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import nengo
+from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 
 from spikec.nef import neurons as nt
+from spikec.nef.converted import Converted, PoissonSpiking, RegularSpiking, StochasticSpiking
 from spikec.nef.izhikevich import Izhikevich
+from spikec.nengo.noise import stream_of
 
 TYPES: dict[type, Callable[[Any], nt.NeuronType]] = {
     nengo.LIF: lambda n: nt.LIF(
@@ -38,6 +41,30 @@ TYPES: dict[type, Callable[[Any], nt.NeuronType]] = {
     nengo.Sigmoid: lambda n: nt.Sigmoid(tau_ref=n.tau_ref),
     nengo.Tanh: lambda n: nt.Tanh(tau_ref=n.tau_ref),
 }
+
+
+# Types that turn the rates of another into spikes: Nengo makes two operators of such neurons.
+AROUND: dict[type, type[Converted]] = {
+    nengo.RegularSpiking: RegularSpiking,
+    nengo.StochasticSpiking: StochasticSpiking,
+    nengo.PoissonSpiking: PoissonSpiking,
+}
+
+
+def around(op: SimNeurons, rates: SimNeurons, model: Model) -> Converted | None:
+    """Our type of neurons that send spikes of the rates that another operator sets, or None."""
+    base, kind = neuron_type(rates), AROUND.get(type(op.neurons))
+    if kind is None or base is None or base.spiking or type(op.neurons.base_type) is not type(rates.neurons):
+        return None
+    if set(op.state) != set(kind.own_state) or op.J.ndim != 1 or op.output.shape != op.J.shape:
+        return None
+    stream = None
+    if op.state_extra:
+        owner = next((obj for obj, s in model.sig.items() if s.get("rate_out") is op.J), None)
+        stream = stream_of(op, getattr(owner, "ensemble", None), model.seeds)
+    if (kind is RegularSpiking) != (stream is None):
+        return None
+    return kind(base=base, amplitude=op.neurons.amplitude, stream=stream)
 
 
 def neuron_type(op: SimNeurons) -> nt.NeuronType | None:

@@ -12,7 +12,8 @@ from nengo.builder.neurons import SimNeurons
 
 from spikec import graph as g
 from spikec import plasticity as pl
-from spikec.nengo.forms import Preset
+from spikec.nef.converted import Converted
+from spikec.nengo.forms import Preset, rates_before
 from spikec.nengo.linear import Linear
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def population(values: Values, op: SimNeurons) -> str:
 
 
 def _population(values: Values, op: SimNeurons, key: Any) -> None:
-    base, size = op.J.base, op.J.size
+    kind: Any = values.sides.native[op]
+    # Neurons that send spikes of the rates of others have the current of these.
+    rates = rates_before(op, values.sides.table) if isinstance(kind, Converted) else None
+    base, size = (rates or op).J.base, op.J.size
     ensemble = values.names.ensembles.get(base)
     writers = [w for w in values.sides.table.of[base].writers if w in values.sides.native]
     encoding = _encoding(values, writers, ensemble)
@@ -46,13 +50,16 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
     encoders, gain, radius = _tuned(values, ensemble, matrix, size)
     made = g.Neurons(
         size=size,
-        path=values.names.population(op),
+        path=values.names.population(op, base),
         dims=encoders.shape[1],
-        neuron=values.sides.native[op],  # type: ignore[arg-type]
+        neuron=kind,
         radius=radius,
         tuning=g.Tuned(encoders, gain, bias, lambda: np.zeros((0, encoders.shape[1]))),
         seed=0,
-        initial_state={name: np.array(signal.initial_value, np.float64) for name, signal in op.state.items()},
+        initial_state={
+            name: np.array(signal.initial_value, np.float64)
+            for name, signal in {**(rates.state if rates else {}), **op.state}.items()
+        },
     )
     name = values.new(key, made.path, made)
     values.pending.append(lambda: _feed(values, name, base, encoding, rest))

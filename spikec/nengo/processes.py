@@ -15,7 +15,7 @@ from nengo.processes import Piecewise, PresentInput, WhiteSignal
 from nengo.rc import rc
 
 from spikec import graph as g
-from spikec.program.synapses import Discrete, discretise, divided
+from spikec.program.synapses import Discrete, discretise
 from spikec.records import dataclass
 
 SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
@@ -44,11 +44,6 @@ class Synapse:
     def filter(self, size: int) -> g.Filter:
         """The filter for a signal of `size`: one step later where it is `at_once`."""
         return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog)
-
-    def divided(self, dt: float) -> tuple[float, Synapse | None]:
-        """What is set at once, as a part of the input of the same step, and a filter of the steps before."""
-        first, rest = divided(self.num, self.den, self.analog, dt)
-        return first, None if rest is None else Synapse(*rest, analog=False)
 
 
 def synapse(op: SimProcess, dt: float) -> Synapse | None:
@@ -123,7 +118,7 @@ def table(op: SimProcess, dt: float, make: Callable[[], Callable[[float], Any]])
 
     `make` gives Nengo's step function, with its own random numbers.
     """
-    if op.mode != "set" or op.input is not None or op.state:
+    if op.mode == "update" or op.input is not None or op.state:
         return None
     size = op.output.size
     match op.process:

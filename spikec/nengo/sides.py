@@ -21,11 +21,14 @@ from nengo.builder.probe import SimProbe
 from spikec.nengo.forms import Form, Preset
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
+from spikec.nengo.noise import Random
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Table, is_time, places
 from spikec.records import dataclass
 
 CHEAP = (Preset, Linear, Synapse)
+# What has a state that it updates by itself.
+FILTERS = (Synapse, Random)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ def _can_be_a_sum(base: Signal, table: Table, forms: dict[Operator, Form], nativ
     if uses.updates:
         # The output or the state of a filter: written by nobody else.
         writers = uses.writers
-        return len(writers) == 1 and writers[0] in native and isinstance(forms[writers[0]], Synapse)
+        return len(writers) == 1 and writers[0] in native and isinstance(forms[writers[0]], FILTERS)
     if uses.incs:
         covered = table.covered(base)
         return all(

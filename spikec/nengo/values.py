@@ -16,6 +16,7 @@ from nengo.ensemble import Ensemble
 
 from spikec import graph as g
 from spikec.expressions import Time, renumbered
+from spikec.nef.converted import Converted
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
 from spikec.nengo.calls import Call
@@ -23,10 +24,12 @@ from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import Names
+from spikec.nengo.noise import Random
 from spikec.nengo.populations import current, population
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, whole
+from spikec.program.synapses import add_at_once
 from spikec.tracing.functions import Traced
 
 # Neurons read these as they are; what other operators set need not stand in one piece.
@@ -89,7 +92,7 @@ class Values:
             self.known[base] = current(self, neurons)
         elif isinstance(form, Synapse) and not form.at_once:
             self._filter(base, only, form)
-        elif isinstance(form, (NeuronType, Traced, g.Table, Synapse)):
+        elif isinstance(form, (NeuronType, Traced, g.Table, Random, Synapse)):
             self.known[base] = self.source(only, form)
         else:
             name = self.new(base, self.names.of(base), g.Sum(size=base.size))
@@ -98,8 +101,9 @@ class Values:
     def _driven(self, base: Signal) -> SimNeurons | None:
         """The neurons whose current J a signal is, where they are neurons of the graph."""
         readers = [op for op in self.sides.table.of[base].reads if isinstance(op, SimNeurons)]
-        one = len(readers) == 1 and readers[0].J is base
-        return readers[0] if one and isinstance(self.sides.native.get(readers[0]), NeuronType) else None
+        kind = self.sides.native.get(readers[0]) if len(readers) == 1 and readers[0].J is base else None
+        # What others send spikes of are rates.
+        return readers[0] if isinstance(kind, NeuronType) and not isinstance(kind, Converted) else None
 
     def _filter(self, base: Signal, op: Any, form: Synapse) -> None:
         """A synapse of a matrix is a matrix of a synapse: what comes from one source is filtered once."""
@@ -258,20 +262,27 @@ class Values:
         elif isinstance(form, Synapse):
             name = self.new(op, self.names.of(base), g.Sum(size=base.size))
             self.pending.append(lambda: self._at_once(name, op, form))
+        elif isinstance(form, Random):
+            name = self._random(op, form)
         else:
             name = self.new(op, self.names.of(base), form)
         return name
 
     def _at_once(self, name: str, op: Operator, form: Synapse) -> None:
         """A synapse that sets its output in the step of its input."""
-        source, (first, rest) = self.read(op.input), form.divided(self.model.dt)
-        if first:
-            matrix = sp.diags_array(np.full(op.input.size, first), format="csr")
-            self.graph.connect(self.product(f"{name}.at_once", source, matrix), name)
-        if rest is not None:
-            late = self.graph.add(self.names.unique(f"{name}.late"), rest.filter(op.input.size))
-            self.graph.connect(source, late)
-            self.graph.connect(late, name)
+        filtered = form.filter(op.input.size)
+        add_at_once(self.graph, name, self.read(op.input), filtered, self.names.unique)
+
+    def _random(self, op: Operator, form: Random) -> str:
+        """What a process draws; several may add to one signal, and then each has a name by itself."""
+        name = self.names.of(op.output.base) if op.mode == "set" else self.names.noise(op.output.base)
+        if form.synapse is None:
+            return self.new(op, name, form.draws)
+        made = self.new(op, name, g.Sum(size=form.draws.size))
+        source = self.graph.add(self.names.unique(f"{made}.samples"), form.draws)
+        filtered = form.synapse.filter(form.draws.size)
+        add_at_once(self.graph, made, source, filtered, self.names.unique)
+        return made
 
     # ----------------------------------------------------------------------------------------- neurons
 

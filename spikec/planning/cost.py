@@ -42,6 +42,7 @@ _OUTPUTS: dict[type[la.Stage], str] = {
     la.StateSpace: "sources",
     la.Constants: "value",
     la.Tables: "columns",
+    la.Draws: "columns",
 }
 _FUNCTIONS = "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh"
 _TRANSCENDENTAL = frozenset(_FUNCTIONS.split())
@@ -193,6 +194,8 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
         work = _cells(stage) * kernels.neurons["lif"]["neuron"]
     elif isinstance(stage, la.HostCalls):
         work = HOST_CALL * stage.operators
+    elif isinstance(stage, la.Draws):  # all of a vector is drawn, whatever is needed of it
+        work = kernels.stages["noise"] * float(stage.arrays["table"][:, 0].sum())
     elif isinstance(stage, la.Expressions):
         return _expressions(stage, kernels.stages)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikec import graph as g
 from spikec.errors import Span
+from spikec.nef.converted import Converted
 from spikec.planning.hypergraph import Reads
 
 Note = tuple[str, Span | None]
@@ -16,7 +17,8 @@ MOST = 5
 
 
 def notes(graph: g.Graph, who: Reads) -> list[Note]:
-    """For every probe and connection without a synapse that joins atoms, what it is and where it stands.
+    """For every probe and connection without a synapse that joins atoms, and every population that draws in
+    turn, what it is and where it stands.
 
     What joins most atoms comes first; `MOST` of them at the most.
     """
@@ -32,6 +34,10 @@ def notes(graph: g.Graph, who: Reads) -> list[Note]:
             for s in sums:
                 note = _of_connection(graph, names[0], s)
                 found[note] = found.get(note, 0) + len(names) + len(graph.inputs(s, "activity"))
+    for name, op in graph.nodes(g.Atom):
+        if isinstance(op.neurons.neuron, Converted) and op.neurons.neuron.in_order:
+            note = _of_stream(name, op)
+            found[note] = found.get(note, 0) + 1
     joining = [note for note, atoms in found.items() if atoms]
     return sorted(joining, key=lambda note: -found[note])[:MOST]
 
@@ -41,6 +47,11 @@ def _of_probe(graph: g.Graph, name: str, sums: list[str]) -> Note:
     populations = dict.fromkeys(_population(graph, s) for s in sums)
     text = f"probe {probe.name!r} computes with {_several(list(populations))} without a synapse"
     return f"{text}; add one, for example: synapse 10ms", probe.span
+
+
+def _of_stream(name: str, atom: g.Atom) -> Note:
+    text = f"the neurons of {name.rpartition('#')[0]!r} draw from one stream of random numbers, in turn"
+    return f"{text}; leave out stream=...", atom.span
 
 
 def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:

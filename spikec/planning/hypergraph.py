@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
+from spikec.nef.converted import Converted
 from spikec.program.wires import LONGEST_WINDOW
 from spikec.records import dataclass
 
@@ -212,11 +213,25 @@ def value_probes(graph: g.Graph) -> list[str]:
 
 def separable(graph: g.Graph) -> bool:
     """Whether no exact sum is needed in the step that makes it, so that every atom can be anywhere."""
-    return sum(1 for _ in graph.nodes(g.HostCall)) < 2 and all(
+    alone = sum(1 for _ in graph.nodes(g.HostCall)) < 2 and not _in_order(graph)
+    return alone and all(
         isinstance(graph.op(reader), g.Probe) or pl.reads_after(graph, reader)
         for name, _ in graph.nodes(g.ExactSum)
         for reader, _ in graph.readers(name)
     )
+
+
+def _in_order(graph: g.Graph) -> list[tuple[str, str]]:
+    """Pairs of atoms of one population that must be together, since the second draws numbers after the
+    first.
+    """
+    first: dict[str, str] = {}
+    pairs = []
+    for name, op in graph.nodes(g.Atom):
+        if isinstance(op.neurons.neuron, Converted) and op.neurons.neuron.in_order:
+            of_all = first.setdefault(name.rpartition("#")[0], name)
+            pairs += [(of_all, name)] * (of_all != name)
+    return pairs
 
 
 def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
@@ -225,6 +240,7 @@ def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
     number = {name: k for k, name in enumerate(atoms)}
     calls = [number[name] for name, _ in graph.nodes(g.HostCall)]
     pairs = [(calls[0], other) for other in calls[1:]]
+    pairs += [(number[a], number[b]) for a, b in _in_order(graph)]
     owner = _owner_of_columns(who)
     for k, names in enumerate(who.readers):
         columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]

@@ -17,7 +17,7 @@ from spikec.program.schedule import Assignment
 # More boxes, or more connections, than this nobody reads: then names are cut to fit the next of these
 # numbers.
 MOST_BOXES, MOST_EDGES = (60, 30, 16, 8), 60
-SOURCES = (g.TimeFunction, g.Table, g.Noise, g.Constant)
+SOURCES = (g.TimeFunction, g.Table, g.Noise, g.Draws, g.Constant)
 # Parts of a path: an index, or a name with the dot before it.
 _PART = re.compile(r"\[[^\]]*\]|\.?[^.\[]+")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.errors import InvalidGraph
@@ -15,6 +17,7 @@ from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.membranes import Kept, initial
+from spikec.program.streams import LENGTH, of_populations, streamed
 
 # From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
 # by zeros (64,000 LIF of 8 dimensions: 2.2 ns per neuron-step gathered, 2.7 dense; at 4 rows 1.3 and 1.2).
@@ -79,15 +82,17 @@ def neuron_group(
         "bias": la.Joined(lambda: (atom.bias for atom in own), n, dtype),
         "decoders": la.Joined(lambda: (a.block.T if _gathers(a) else a.block for a in own), d, dtype),
     }
-    state = np.zeros((len(kept.rows), n), dtype)
+    state: dict[str, NDArray[Any]] = {"neurons": np.zeros((len(kept.rows), n), dtype)}
+    streams: dict[str, int] = {}
+    if streamed(own[0]):
+        arrays["drawn"], streams = of_populations(atoms)
+        state["streams"] = np.zeros(LENGTH * len(streams), np.int64)
     members = dict(zip((path for path, _ in atoms), table[:, 0].tolist(), strict=True))
     for path, atom in atoms:
         if atom.neurons.initial_state:
             first = members[path]
-            state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
-    return la.NeuronGroup(
-        name, arrays, {"neurons": state}, len(atoms), kept.kind, kept.rows, members, numbers
-    )
+            state["neurons"][:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
+    return la.NeuronGroup(name, arrays, state, len(atoms), kept.kind, kept.rows, members, numbers, streams)
 
 
 def _gathers(atom: g.Atom) -> bool:
@@ -96,8 +101,10 @@ def _gathers(atom: g.Atom) -> bool:
 
 
 def _key(atom: g.Atom) -> int:
-    """What keys the random numbers of an atom."""
+    """What keys the random numbers of an atom, or seeds the stream of its population."""
     neurons = atom.neurons
+    if streamed(atom):
+        return int(neurons.neuron.stream)  # type: ignore[attr-defined]
     digest = hashlib.sha256(f"{neurons.seed}\0{neurons.path}\0spikes {atom.start}".encode()).digest()
     return int.from_bytes(digest[:8], "little")
 

@@ -163,6 +163,7 @@ class _Writer:
             la.Constants: self._constants,
             la.Tables: self._tables,
             la.NoiseSources: self._noise,
+            la.Draws: self._draws,
             la.Linear: self._linear,
             la.LearnedProducts: self._learned_products,
             la.Expressions: self._expressions,
@@ -202,6 +203,13 @@ class _Writer:
     def _noise(self, stage: la.NoiseSources) -> Iterator[str]:
         yield f"{stage.name} = {self.op('noise')}({self._listed(stage, 'parameters', 'keys')}, n)"
 
+    def _draws(self, stage: la.Draws) -> Iterator[str]:
+        r, name = stage.reference, stage.name
+        listed = self._listed(stage, "keys", "table", "parameters", "columns")
+        yield f'draw = {self.op("draws")}("{stage.kind}", REAL)'
+        yield f"{name}_streams, {name} = draw({r('streams')}, {listed}, n)"
+        self.updates.append((r("streams"), f"{name}_streams"))
+
     def _linear(self, stage: la.Linear) -> Iterator[str]:
         listed = self._listed(stage, "values", "pointers", "columns")
         yield f"values = {self.op('append_products')}(values, {listed})"
@@ -232,10 +240,14 @@ class _Writer:
     def _neurons(self, stage: la.NeuronGroup) -> Iterator[str]:
         r = stage.reference
         values = "values" if self.vectors else "s.status.astype(REAL)"
+        streams = f", {stage.name}_streams" if stage.streams else ""
         yield f'update = {self.op("neurons")}("{stage.kind}", REAL)'
-        yield f"sums, {stage.name}, status = update("
+        yield f"sums, {stage.name}, status{streams} = update("
         yield f"    {values}, sums, {r('neurons')}, status, {r('atoms')}, {r('parameters')},"
         random = f" {r('keys')}," if "keys" in stage.arrays else ""
+        if stage.streams:
+            random += f" {r('drawn')}, {r('streams')},"
+            self.updates.append((r("streams"), f"{stage.name}_streams"))
         yield f"    {r('encoders')}, {r('bias')}, {r('decoders')}, n,{random}"
         yield ")"
         self.updates.append((r("neurons"), stage.name))

@@ -97,6 +97,17 @@ class NoiseSources(Stage):
     """Noise; arrays parameters, keys."""
 
 
+@dataclass(frozen=True, eq=False)
+class Draws(Stage):
+    """Random vectors of one kind; arrays keys, table, parameters, columns; state streams.
+
+    `streams`: where that of a node begins, for those whose state is more than the number of the step.
+    """
+
+    kind: str = ""
+    streams: dict[str, int] = field(default_factory=dict)
+
+
 class Linear(Stage):
     """Sums of products; arrays values, pointers, columns."""
 
@@ -117,13 +128,14 @@ class NeuronGroup(Stage):
     """Atoms of one neuron type; arrays atoms, parameters; state neurons.  `joined`: encoders, bias, decoders.
 
     `rows`: what the rows of the state are (see `membranes`).  `members`: the number, within the group, of the
-    first neuron of every atom.
+    first neuron of every atom.  `streams`: where in the state of that name those of populations begin.
     """
 
     kind: str = ""
     rows: tuple[str, ...] = ()
     members: dict[str, int] = field(default_factory=dict)
     joined: dict[str, Joined] = field(default_factory=dict)
+    streams: dict[str, int] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:

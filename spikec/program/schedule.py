@@ -16,7 +16,7 @@ import numpy as np
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
-from spikec.program import calls, cells, learned, stages, synapses
+from spikec.program import calls, cells, learned, stages, streams, synapses
 from spikec.program import layout as la
 from spikec.program.atoms import neuron_group
 from spikec.program.demand import Demand, absorbed, demand
@@ -31,7 +31,7 @@ from spikec.program.stages import Ints, ints, whole
 from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
 from spikec.records import dataclass
 
-SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise)
+SOURCES = (g.Constant, g.TimeFunction, g.Table, g.Noise, g.Draws)
 MEMORY = (g.Filter, g.Delay)
 NO_LEVEL = (*SOURCES, *MEMORY, pl.Weights)
 # Neurons that take longer than a call of their own costs.
@@ -248,6 +248,10 @@ class _Partition:
         if names := self.needed(g.Noise):
             made.append(stages.noise([(self.op(n), self.rows(n)) for n in names], self.graph.dt, dtype))
             self._append(names)
+        drawn = [(n, self.op(n), self.rows(n)) for n in self.needed(g.Draws)]
+        for stage, members in streams.draws(drawn, self.graph.dt):
+            made.append(stage)
+            self._append(members)
         return (*made, *self._expressions("input", self.needed(g.TimeFunction)))
 
     def _expressions(self, prefix: str, names: list[str]) -> list[la.Stage]:

@@ -21,6 +21,7 @@ from spikec import projections as pj
 from spikec.program import layout as la
 from spikec.program.membranes import APART, MEMBRANE, variables
 from spikec.program.stages import Ints
+from spikec.program.streams import LENGTH
 
 # In place of the exponent of a sum whose whole numbers are the bits of float64 numbers.
 BITS = "bits"
@@ -122,6 +123,8 @@ class _Found:
                 for name in layout.sum_rows:
                     if isinstance(self.graph.op(name), g.HostValue):
                         self._sum(layout, name)
+            if isinstance(stage, (la.Draws, la.NeuronGroup)):
+                self._streams(stage)
         self._vector("carried", "signal", layout.held.carried)
 
     def _put(self, array: str, key: Key, shape: Sequence[int], first: int, places: Ints) -> None:
@@ -236,6 +239,11 @@ class _Found:
         rows = lists.state["history"].shape[0]
         self._numbered(("spikes", name), (rows, self.graph.op(name).size))
         self.own[-1].append((lists.numbers[name], atom.start, atom.size))
+
+    def _streams(self, stage: la.Draws | la.NeuronGroup) -> None:
+        """Streams of random numbers: every partition that draws from one has all of it."""
+        for name, first in stage.streams.items():
+            self._put_run(f"{stage.name}_streams", ("stream", name), (LENGTH,), (0, first, LENGTH))
 
     def _lists(self, stage: la.SpikeLists) -> None:
         """Every partition has the lists of all populations in the same places."""

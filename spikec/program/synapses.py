@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -144,6 +145,30 @@ def _negligible(num: tuple[float, ...], den: tuple[float, ...], dt: float) -> bo
         return len(den) == 1
     poles = np.roots(np.trim_zeros(den, "f"))
     return poles.size == 0 or bool(np.all(np.abs(poles) * NEGLIGIBLE * dt >= 1))
+
+
+def add_at_once(
+    graph: g.Graph, name: str, source: str, op: g.Filter, unique: Callable[[str], str] = str
+) -> None:
+    """Make the sum `name` what a filter gives at step n that includes its input of step n, as one of Nengo's
+    processes does: a part of the input, and a filter of the steps before.
+
+    `unique`: makes a name of which there may be a node already another.
+    """
+    first, rest = divided(op.num, op.den, op.analog, graph.dt, op.method)
+    if first:
+        import scipy.sparse as sp
+
+        part = g.Product(size=op.size, matrix=sp.diags_array(np.full(op.size, first), format="csr"))
+        now = graph.add(unique(f"{name}.at_once"), part)
+        graph.connect(source, now)
+        graph.connect(now, name)
+    if rest is not None:
+        late = graph.add(
+            unique(f"{name}.late"), g.Filter(size=op.size, num=rest[0], den=rest[1], analog=False)
+        )
+        graph.connect(source, late)
+        graph.connect(late, name)
 
 
 def of(op: g.Filter, dt: float) -> Discrete:

@@ -32,6 +32,7 @@ KINDS = {
     "Expressions": "functions",
     "Tables": "tables",
     "NoiseSources": "noise",
+    "Draws": "noise of streams",
     "Linear": "sums and transforms",
     "Recording": "probes",
     "Events": "spike probes",

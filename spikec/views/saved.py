@@ -18,7 +18,7 @@ WIDTH = 100
 # Longer lists are cut, with the number of what is left out.
 MOST_ROWS = 40
 # What is looked for first, first.
-KINDS = ("weights", "neurons", "spikes", "filter", "delay", "signal", "inverse")
+KINDS = ("weights", "neurons", "spikes", "filter", "delay", "signal", "inverse", "stream")
 
 
 def is_state(path: Path) -> bool:
@@ -53,6 +53,8 @@ def _array(saved: Saved, key: str) -> dict[str, Any]:
     about = {"kind": kind, "name": name, "shape": list(saved.shapes[key])}
     if kind == "spikes":
         return about | {"spikes": len(saved.arrays[key])}
+    if kind == "stream":  # its numbers say nothing
+        return about | dict.fromkeys(("least", "mean", "most"))
     known = saved.arrays[key][~np.isnan(saved.arrays[key])].astype(np.float64)
     numbers = (known.min(), known.mean(), known.max()) if known.size else (None, None, None)
     return about | dict(zip(("least", "mean", "most"), map(_float, numbers), strict=True))

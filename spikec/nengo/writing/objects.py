@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import nengo
 import numpy as np
@@ -12,7 +11,9 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
-from spikec.nengo.neurons import TYPES
+from spikec.nengo.forms import rates_before
+from spikec.nengo.neurons import AROUND, TYPES
+from spikec.nengo.noise import Random
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
 from spikec.nengo.writing import words
@@ -30,10 +31,11 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
     if isinstance(obj.neuron_type, nengo.Direct):
         return f"ensemble {name}({', '.join([*given, 'neuron=direct'])})"
     op = next(op for op in scene.writers(scene.model.sig[obj.neurons]["out"]) if isinstance(op, SimNeurons))
+    rates = rates_before(op, scene.converted.sides.table)
     kind = scene.form(op)
     if not isinstance(kind, NeuronType):
         read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
-        if type(obj.neuron_type) in TYPES and any(p.synapse is not None for p in read):
+        if type(obj.neuron_type) in (*TYPES, *AROUND) and any(p.synapse is not None for p in read):
             scene.refuse(
                 f"ensemble {name}: a synapse filters the state of its neurons, so they run in Python",
                 "record the state itself: synapse=None",
@@ -41,16 +43,12 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
             return ""
         scene.refuse(
             f"ensemble {name}: neurons of type {type(obj.neuron_type).__name__} run in Python here",
-            "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, or the rates of these",
+            "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, the rates of these, or "
+            "RegularSpiking, StochasticSpiking, PoissonSpiking of such rates",
         )
         return ""
     if endless := words.infinite(kind):
         scene.refuse(f"ensemble {name}: {endless} of its neurons is infinite", "write a large number")
-    if obj.noise is not None:
-        scene.refuse(
-            f"ensemble {name}: its noise draws from random numbers of NumPy",
-            "leave it out, and write noise=white_noise(...) in the text: the same noise with other numbers",
-        )
     encoders, gain, radius = described(scene.model, obj)
     bias = np.asarray(scene.model.sig[obj.neurons]["bias"].initial_value, np.float64)
     if radius != 1.0:
@@ -62,12 +60,57 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
         f"gain={files.text(f'{name}.gain', gain)}",
         f"bias={files.text(f'{name}.bias', bias)}",
     ]
-    for variable, signal in op.state.items():
+    for variable, signal in {**(rates.state if rates else {}), **op.state}.items():
         values = np.asarray(signal.initial_value, np.float64)
         if values.any():
             unit = " * 1s" if variable == "refractory_time" else ""
             given.append(f"initial_{variable}={files.text(f'{name}.{variable}', values)}{unit}")
+    given += _noise(scene, name, obj)
     return f"ensemble {name}({', '.join(given)})"
+
+
+def _noise(scene: Scene, name: str, obj: nengo.Ensemble) -> list[str]:
+    """What is added to the currents of neurons, as an argument."""
+    if obj.noise is None:
+        return []
+    current = scene.model.sig[obj.neurons]["in"]
+    op = next(op for op in scene.writers(current) if getattr(op, "process", None) is obj.noise)
+    form = scene.form(op)
+    if isinstance(form, Random):
+        return [f"noise={_random(scene, f'{name}.noise', form)}"]
+    if isinstance(form, g.Table) and (text := _process(scene, f"{name}.noise", form)):
+        return [f"noise={text}"]
+    scene.refuse(
+        f"ensemble {name}: its noise, {type(obj.noise).__name__}, cannot be written",
+        "add it by a node that is connected to the neurons with transform=1 / gain",
+    )
+    return []
+
+
+def _random(scene: Scene, name: str, form: Random, dims: int = 1) -> str:
+    """A process that draws; `dims` are written where there are several."""
+    draws = form.draws
+    dist = words.distribution(draws.distribution, lambda key, v: scene.files.text(f"{name}.{key}", v))
+    given = [f"dist={dist}"] + [f"dims={dims}"] * (dims > 1) + ["scale=false"] * (not draws.scale)
+    kind = "white_noise"
+    if form.synapse is not None:
+        kind, given = "filtered_noise", [f"synapse={words.synapse(form.synapse)}", *given]
+    return f"{kind}({', '.join([*given, f'stream={words.stream(draws.seed)}'])})"
+
+
+def _process(scene: Scene, name: str, table: g.Table) -> str:
+    """A table of the time as a process; "" for a long one that does not repeat."""
+    dt = scene.model.dt
+    if not table.period:
+        return f"piecewise({', '.join(_pairs(table, dt))})" if _short(table) else ""
+    # Step n takes row n mod period: the first row is that of step `period`.
+    rows = np.searchsorted(table.starts, np.arange(table.period), side="right") - 1
+    shown = np.roll(table.samples[np.maximum(rows, 0)], -1, axis=0)
+    return f"present_input({scene.files.text(name, shown)}, each={words.time(dt)})"
+
+
+def _short(table: g.Table) -> bool:
+    return len(table.starts) <= MOST_ROWS and table.samples.size <= 4 * MOST_ROWS
 
 
 def node(scene: Scene, obj: nengo.Node) -> str:
@@ -86,8 +129,11 @@ def node(scene: Scene, obj: nengo.Node) -> str:
         return _table(scene, name, form)
     if isinstance(form, Synapse):
         return f"relay {name}[{obj.size_in}] synapse {words.synapse(form)}"
+    if isinstance(form, Random):
+        return f"input {name} = {_random(scene, name, form, form.draws.size)}"
     if isinstance(obj.output, nengo.Process):
-        _refuse_process(scene, name, obj.output)
+        hint = "record what it gives, and present that: input NAME from a file"
+        scene.refuse(f"node {name}: {type(obj.output).__name__} runs in Python", hint)
     else:
         scene.refuse_function(f"node {name}", obj.output, True, obj.size_in or None, obj.size_out)
     return ""
@@ -99,26 +145,13 @@ def _function(name: str, form: Traced, arguments: str) -> str:
     return f"node {name}({arguments}) = {value}" if arguments else f"input {name}(t) = {value}"
 
 
-def _refuse_process(scene: Scene, name: str, process: Any) -> None:
-    kind = type(process).__name__
-    if isinstance(process, (nengo.processes.WhiteNoise, nengo.processes.FilteredNoise)):
-        word = (
-            "brown_noise" if kind == "BrownNoise" else "filtered_noise" if "Filt" in kind else "white_noise"
-        )
-        hint = f"write input {name} = {word}(...) by hand: the same noise with other numbers"
-        scene.refuse(f"node {name}: {kind} draws from random numbers of NumPy, step by step", hint)
-    else:
-        hint = "record what it gives, and present that: input NAME from a file"
-        scene.refuse(f"node {name}: {kind} runs in Python", hint)
-
-
 # ---------------------------------------------------------------------------------------------- tables
 
 
 def _table(scene: Scene, name: str, table: g.Table) -> str:
     """A table: `piecewise` where it is short, else a recording with a row for every step."""
     dt = scene.model.dt
-    if not table.period and len(table.starts) <= MOST_ROWS and table.samples.size <= 4 * MOST_ROWS:
+    if not table.period and _short(table):
         return f"input {name} = piecewise({', '.join(_pairs(table, dt))})"
     steps = table.period or int(table.starts[-1]) + 1
     rows = np.searchsorted(table.starts, np.arange(steps), side="right") - 1

@@ -129,6 +129,10 @@ def _same_constants(one: Any, other: Any, dt: float) -> bool:
             return discretised(one, dt) == discretised(other, dt)
         case g.Delay():
             return bool(one.steps == other.steps)
+        case g.Draws() | g.Noise():
+            return all(
+                getattr(one, f.name) == getattr(other, f.name) for f in fields(one) if f.name != "span"
+            )
     return True
 
 

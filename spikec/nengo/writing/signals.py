@@ -9,7 +9,6 @@ import numpy as np
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
-from spikec.nengo.neurons import TYPES
 from spikec.nengo.writing import words
 from spikec.nengo.writing.links import copied, is_neural
 from spikec.nengo.writing.scene import Scene
@@ -26,8 +25,7 @@ def chosen(obj: nengo.Probe) -> Any:
 def activity(scene: Scene, ensemble: nengo.Ensemble, part: Any, name: str) -> Found:
     """The activity of neurons.  Spikes are recorded as numbers, by a relay."""
     neurons = f"{scene.labels[ensemble]}.neurons{words.part(part, ensemble.n_neurons)}"
-    make = TYPES.get(type(ensemble.neuron_type))
-    if make is None or not make(ensemble.neuron_type).spiking:
+    if not ensemble.neuron_type.spiking:
         return "", neurons
     return _relayed(scene, neurons, len(np.arange(ensemble.n_neurons)[part]), name)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from spikec.expressions import Expression, to_text
+from spikec.graph import Distribution
+from spikec.language.signatures import Parameter
 from spikec.language.values import TIME, UNITS
 from spikec.language.vocabulary import DEFAULT_SYNAPSE, NEURONS
 from spikec.nef.neurons import NeuronType
@@ -76,10 +78,46 @@ def neuron(kind: NeuronType) -> str:
     given = []
     for parameter in NEURONS[name][1]:
         value = getattr(kind, parameter.name)
-        if value != plain[parameter.name]:
-            written = time(value) if parameter.power == TIME else number(value)
-            given.append(f"{parameter.name}={'none' if value == parameter.none else written}")
+        if parameter.required or value != plain[parameter.name]:
+            given.append(_argument(parameter, value))
     return f"{name}({', '.join(given)})" if given else name
+
+
+def _argument(parameter: Parameter, value: Any) -> str:
+    """A parameter of a neuron type, of which one may be another type, or a seed of random numbers."""
+    if isinstance(value, NeuronType):
+        return neuron(value)
+    if parameter.name == "stream":
+        return f"stream={stream(value)}"
+    written = time(value) if parameter.power == TIME else number(value)
+    return f"{parameter.name}={'none' if value == parameter.none else written}"
+
+
+def stream(seed: int) -> str:
+    """The random numbers of NumPy's RandomState with this seed."""
+    return f"numpy({seed})"
+
+
+# The arguments of distributions in the order of their parameters, where the two are the same.
+_ARGUMENTS = {
+    "gaussian": ("mean", "std"), "exponential": ("scale", "shift", "high"), "choice": ("options", "weights"),
+    "pdf": ("x", "p"), "sqrt_beta": ("n", "m"), "cosine_similarity": ("dims",),
+    "uniform": ("low", "high", "integer"), "hypersphere": ("surface", "min_magnitude"), "quasirandom": (),
+}  # fmt: skip
+_FLAGS = ("integer", "surface")
+
+
+def distribution(found: Distribution, array: Callable[[str, Any], str]) -> str:
+    """A distribution; `array(name, values)` writes numbers of which there may be many."""
+    given = []
+    for name, value in zip(_ARGUMENTS[found.kind], found.parameters, strict=False):
+        if name in _FLAGS:
+            given += [f"{name}=true"] * bool(value)
+        elif isinstance(value, tuple):
+            given.append(f"{name}={array(name, value)}")
+        elif np.isfinite(value):
+            given.append(f"{name}={number(value)}")
+    return f"{found.kind}({', '.join(given)})" if given else found.kind
 
 
 def synapse(filtered: Synapse | None) -> str:
