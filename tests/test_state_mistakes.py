@@ -42,7 +42,7 @@ def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path
         "  neurons both.voltage: 120 in the file, 100 in the model\n"
         "  neurons other.rest: not in the file\n"
         "  neurons other.voltage: not in the file\n"
-        "  neurons result.refractory_time: 60 in the file, 50 in the model\n"
+        "  neurons result.rest: 60 in the file, 50 in the model\n"
         "  and 1 more"
     )
     assert said(text, dt="0.5ms") == (
