@@ -12,6 +12,7 @@ import click
 
 # Everything else is imported where it is needed: `--help` must answer at once.
 if TYPE_CHECKING:
+    from spike_runtime.manifest import Manifest
     from spike_runtime.results import Run
     from spike_runtime.supervise import Progress
 
@@ -119,19 +120,20 @@ def main(
 ) -> None:
     """Run the compiled model of MANIFEST (a file, or the directory it is in) and record its probes."""
     from spike_runtime import launch
-    from spike_runtime.manifest import ManifestError, find
+    from spike_runtime.manifest import ManifestError, find, load
     from spike_runtime.runfile import RunError
 
     try:
         path = find(manifest)
         _check_picture(plot)
+        model = load(path)
         if not quiet:
-            _announce(path)
+            _announce(model)
         with _bar(show=not quiet) as progress:
             run = launch.run(
                 path, time, output, transport, seed, progress, overwrite, hosts=hosts,
                 save_state=save_state, save_every=save_every, load_state=load_state,
-                load_weights=load_weights,
+                load_weights=load_weights, loaded=model,
             )  # fmt: skip
     except (ManifestError, RunError) as error:
         _exit(2, f"error: {error}")
@@ -149,11 +151,9 @@ def main(
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
 
 
-def _announce(path: Path) -> None:
+def _announce(model: Manifest) -> None:
     """Say what Python of the user's own a run will execute."""
-    from spike_runtime.manifest import load
-
-    for part in load(path).partitions:
+    for part in model.partitions:
         if part.python:
             calls = [what for call in part.python.calls for what in call]
             more = f" and {len(calls) - 3} more" if len(calls) > 3 else ""

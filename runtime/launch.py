@@ -88,6 +88,7 @@ def run(
     load_state: Path | str | None = None,
     load_weights: Path | str | None = None,
     save_every: float | None = None,
+    loaded: Manifest | None = None,
 ) -> Run:
     """Run the model of a manifest for `time` seconds of simulated time and return the run.
 
@@ -102,13 +103,13 @@ def run(
     before that, after every so many seconds of simulated time, each in place of the one before.
     `load_state`: go on from such a file, as if that run had not ended, in however many partitions both are;
     the seed of the noise is then that of the file, unless given.  `load_weights`: begin anew, with what was
-    learned according to such a file.
+    learned according to such a file.  `loaded`: what the manifest holds, where that was read.
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
     """
     path = Path(manifest_path)
-    model = manifest.load(path)
+    model = loaded or manifest.load(path)
     folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
     if save_every is not None and save_state is None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spike_runtime import npz
 from spike_runtime.kept import PYTHON, is_unknown, unknown
 from spike_runtime.manifest import Manifest
 from spike_runtime.runfile import RunError
@@ -173,11 +174,8 @@ def save(path: Path, saved: Saved) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            # Names come with "file" and the like as they may: not as keyword arguments.
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, array in {ABOUT: np.array(json.dumps(about)), **others, **saved.arrays}.items():
-                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            members = {ABOUT: np.array(json.dumps(about)), **others, **saved.arrays}
+            npz.write(file, members.items())
             file.flush()
             os.fsync(file.fileno())
         os.chmod(draft, 0o666 & ~_umask())
@@ -198,11 +196,7 @@ def _umask() -> int:
 def load(path: Path) -> Saved:
     """Read a file; raises `RunError` where there is none, or it is damaged."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = {}
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+        arrays = dict(npz.read(path))
         if ABOUT not in arrays:
             raise ValueError("it does not say of which model")
         about = json.loads(str(arrays.pop(ABOUT)))

@@ -14,7 +14,7 @@ import test_windows
 from conftest import Tiny
 from converted import nengo
 from runs import refused
-from spike_runtime import frames, launch
+from spike_runtime import frames, launch, npz
 from spike_runtime.manifest import ManifestError
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
@@ -193,6 +193,31 @@ def test_arrays_can_be_read_with_numpy(halves: tuple[Run, Path]) -> None:
         assert (about["model"], about["step"], about["dt"]) == ("tiny", 201, 0.001)
 
 
+def test_numpy_reads_what_is_written_and_what_it_writes_is_read(tmp_path: Path) -> None:
+    arrays = {
+        f"a/{k}->\u00b5": np.full(k % 5, k, np.float32) for k in range(70_000)
+    }  # more than 16 bits tell
+    arrays |= {"text": np.array("about"), "file": np.zeros((2, 0, 3)), "one": np.array(7, np.int64)}
+    arrays |= {"turned": np.arange(6.0).reshape(2, 3).T, "bytes": np.arange(5, dtype=np.uint8)}
+    with (tmp_path / "ours.npz").open("wb") as file:
+        npz.write(file, arrays.items())
+    some = {name: arrays[name] for name in (*list(arrays)[-7:], "a/3->\u00b5")}
+    with np.load(tmp_path / "ours.npz") as found:
+        assert found.files == list(arrays)
+        theirs = {name: found[name] for name in some}
+    np.savez(tmp_path / "theirs.npz", **{f"{name}_": array for name, array in some.items()})
+    np.savez_compressed(tmp_path / "small.npz", **{f"{name}_": array for name, array in some.items()})
+    ours = dict(npz.read(tmp_path / "ours.npz"))
+    assert list(ours) == list(arrays)
+    read = [dict(npz.read(tmp_path / f"{name}.npz")) for name in ("theirs", "small")]
+    for name, array in some.items():
+        for made in (theirs[name], ours[name], *(these[f"{name}_"] for these in read)):
+            assert (made.dtype, made.shape, made.tolist()) == (array.dtype, array.shape, array.tolist())
+    np.savez(tmp_path / "objects.npz", x=np.array([{}]))
+    with pytest.raises(ValueError, match="objects"):
+        list(npz.read(tmp_path / "objects.npz"))
+
+
 def test_inspect_shows_what_a_state_holds(halves: tuple[Run, Path], commands: dict[str, str]) -> None:
     def inspect(*options: str) -> str:
         command = ["spikec", "inspect", str(halves[1]), *options]
@@ -248,7 +273,7 @@ def test_a_disk_that_refuses_the_state_leaves_the_results(
         raise OSError(28, "No space left on device")
 
     (tmp_path / "old.npz").write_bytes(b"old")
-    monkeypatch.setattr(np.lib.format, "write_array", refuse)
+    monkeypatch.setattr(npz, "write", refuse)
     with pytest.raises(launch.RunFailedError) as caught:
         tiny.compiled.run("5ms", tmp_path / "run", save_state=tmp_path / "old.npz", overwrite=True)
     cause = f"the run is complete, but its state could not be saved to {tmp_path / 'old.npz'}"
