@@ -202,7 +202,7 @@ def test_model_too_large_for_memory_is_refused_with_its_size() -> None:
 def test_array_too_large_for_memory() -> None:
     (found,) = mistakes("array a(100, count=1000000000)", memory_limit=8_000_000_000)
     assert re.fullmatch(
-        r"the model needs about \d\d(\.\d)? TB of memory up to here; the limit is 8 GB", found[2]
+        r"the model needs about \d(\.\d+)? TB of memory up to here; the limit is 8 GB", found[2]
     )
 
 

@@ -18,6 +18,7 @@ from spikec.passes.fold import fold
 from spikec.passes.narrow import narrow
 from spikec.passes.share import share
 from spikec.passes.split import split
+from spikec.sparse import shared
 from spikec.verify import verify
 
 REALS = ("float64", "float32")
@@ -368,3 +369,31 @@ def test_split_records_spikes_and_activity_from_one_sum() -> None:
     atom = next(op for _, op in cut.nodes(g.Atom) if op.neurons.path == "a")
     assert sum(matrix is None for matrix in atom.decoders) == 1
     assert [count for count in atom.rows if count is not None] == [1] * (len(atom.rows) - 1)
+
+
+def test_a_recorded_array_takes_no_square_of_its_size() -> None:
+    """Each of n ensembles is placed among n components: what says where is one array for all of them."""
+    graph = fold(share(frontend.loads("array a(2, count=600, dims=2)\nconnect a -> a\nprobe a\n")))
+    tall = [op.matrix for _, op in graph.nodes(g.Product) if op.size > 100]
+    assert len(tall) >= 600
+    assert not any(isinstance(matrix, np.ndarray) for matrix in tall)
+    owned = {id(matrix.indptr if matrix.indptr.base is None else matrix.indptr.base) for matrix in tall}
+    assert len(owned) < 10
+    for matrix in tall[:3]:
+        np.testing.assert_array_equal(sp.csr_array(matrix.toarray()).indptr, matrix.indptr)
+
+
+def test_pointers_are_shared_only_by_matrices_that_have_them() -> None:
+    dense = np.zeros((40, 8))
+    dense[7:10, :2] = 1.0
+    matrix = shared(sp.csr_array(dense))
+    assert matrix.indptr.base is not None
+    np.testing.assert_array_equal(matrix.toarray(), dense)
+    for place in ((9, 2), (20, 0)):
+        other = dense.copy()
+        other[place] = 1.0
+        kept = sp.csr_array(other)
+        own = kept.indptr
+        assert shared(kept).indptr is own
+    empty = sp.csr_array((40, 8))
+    assert shared(empty) is empty

@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.errors import Span
 from spikec.records import dataclass
+from spikec.sparse import SMALL, compact, pointers, shared
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 # Pieces joined by one sum; each costs a sparse matrix with as many rows as the sum.
 FAN_IN = 128
-
-# Matrices with fewer entries are kept dense: a model of small ones alone does without the import of sparse
-# ones, which takes a tenth of a second.
-SMALL = 256
 
 Edge = tuple[str, str]
 
@@ -51,23 +48,14 @@ def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], 
 
     if len(i) == 1 or (np.diff(i) > 0).all():
         # One entry in a row at most, in order: this is CSR already, and there may be very many of these.
-        ends = np.searchsorted(i, np.arange(rows + 1)).astype(np.int32)
+        if i[-1] - i[0] == len(i) - 1:
+            ends = pointers(rows, int(i[0]), len(i))
+        else:
+            ends = np.searchsorted(i, np.arange(rows + 1)).astype(np.int32)
         return compact(sp.csr_array((values, j.astype(np.int32), ends), shape=(rows, columns)))
     sparse = sp.csr_array(sp.coo_array((values, (i, j)), shape=(rows, columns)))
     sparse.sum_duplicates()
-    return compact(sparse)
-
-
-def compact(m: sp.csr_array | g.Array) -> g.Matrix:
-    """CSR for what is mostly zero and not small, else dense."""
-    rows, columns = m.shape
-    if isinstance(m, np.ndarray):
-        if m.size >= SMALL and 4 * np.count_nonzero(m) < m.size:
-            import scipy.sparse as sp
-
-            return sp.csr_array(m)
-        return m
-    return m if rows * columns >= SMALL and 4 * m.nnz < rows * columns else m.toarray()
+    return compact(shared(sparse))
 
 
 def route(
@@ -145,6 +133,7 @@ def _dense(
     """A matrix over all sources and targets: block by block where few hold anything, else gathered first."""
     row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
     column_ends = np.cumsum([0, *(len(s.taken) for s in sources)])
+    # All blocks may be filled: their numbers are listed only where they are few.
     blocks = _blocks_filled(m, row_ends[:-1], column_ends[:-1])
     if len(blocks) > len(sources) + len(targets):
         node, _ = gather(graph, f"{name}.gathered", sources, span)
@@ -152,7 +141,7 @@ def _dense(
         graph.connect(node, product)
         return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
     edges = []
-    for s, t in blocks:
+    for s, t in blocks.tolist():
         block = m[row_ends[t] : row_ends[t + 1], column_ends[s] : column_ends[s + 1]]
         label = f"{name}.product.{s}.{t}" if len(sources) + len(targets) > 2 else f"{name}.product"
         node = graph.add(
@@ -164,13 +153,13 @@ def _dense(
     return edges
 
 
-def _blocks_filled(m: g.Array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> list[tuple[int, int]]:
+def _blocks_filled(m: g.Array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
     """(column block, row block), in order, of the blocks that hold anything; `rows`, `columns`: their starts.
 
     A byte for each entry is all that it takes: a matrix between neurons may be most of the memory there is.
     """
     filled = np.logical_or.reduceat(np.logical_or.reduceat(m != 0, rows, axis=0), columns, axis=1)
-    return [(int(s), int(t)) for s, t in np.argwhere(filled.T)]
+    return np.argwhere(filled.T)
 
 
 def _placed(block: g.Array, source: Part, target: Part) -> g.Matrix:

@@ -20,18 +20,20 @@ from spikec.nef.tuning import point_count
 ATOM_NEURONS = 256
 
 # Objects of the graph, of the plan and of the manifest: for each ensemble, and for each run of 256 neurons.
-ENSEMBLE = 30_000
-ATOM = 12_000
-# For each neuron: encoder and evaluation points (for each dimension), gain, bias, state.
-NEURON_DIMENSION = 60
-NEURON = 60
+ENSEMBLE = 4_000
+ATOM = 2_000
+# For each neuron: encoder (for each dimension), gain, bias, state.
+NEURON_DIMENSION = 15
+NEURON = 12
+# For each evaluation point and dimension, of the ensembles that are solved for at a time, which have so many.
+POINT, MOST_POINTS = 16, 250_000
 # For each number decoded and neuron: decoders, their atoms' blocks, and those of the program.
-DECODER = 30
+DECODER = 20
 # For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.
 FULL_ENTRY = 34
 SPARSE_ENTRY = 150
 # For each operator of a connection, and for each sample of a recording or process.
-OPERATOR = 6_000
+OPERATOR = 1_200
 SAMPLE = 52
 
 
@@ -46,11 +48,15 @@ def available() -> int:
     return total
 
 
-def populations(neurons: float, dims: float, count: float, points: float) -> float:
-    """`count` ensembles of so many neurons and dimensions, with evaluation points (0: the default number)."""
-    points = points or max(750.0, 2.0 * neurons)
-    one = ENSEMBLE + ATOM * neurons / ATOM_NEURONS + neurons * (NEURON + NEURON_DIMENSION * dims)
-    return count * (one + 8.0 * points * dims)
+def populations(neurons: float, dims: float, count: float) -> float:
+    """`count` ensembles of so many neurons and dimensions."""
+    return count * (ENSEMBLE + ATOM * neurons / ATOM_NEURONS + neurons * (NEURON + NEURON_DIMENSION * dims))
+
+
+def evaluation(neurons: float, dims: float, count: float, points: float) -> float:
+    """The evaluation points (0: the default number) of those that are solved for at a time, with values."""
+    points = (points or max(750.0, 2.0 * neurons)) * dims
+    return POINT * min(count * points, max(points, MOST_POINTS))
 
 
 def matrix(entries: float, filled: float | None = None) -> float:

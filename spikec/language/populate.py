@@ -148,9 +148,8 @@ def _plan_memory(sizes: dict[str, int], points: int, span: Span, frame: Frame) -
     """Refuse what would not fit before anything of it is allocated."""
     # Who asks for many points wants to decode from them.
     solve = float(solve_memory(sizes["neurons"], points))
-    frame.context.plan(
-        memory.populations(sizes["neurons"], sizes["dims"], sizes["count"], points), span, solve
-    )
+    shape = (sizes["neurons"], sizes["dims"], sizes["count"])
+    frame.context.plan(memory.populations(*shape), span, solve + memory.evaluation(*shape, points))
 
 
 def _options(entries: Entries, found: Mistakes) -> dict[str, Any]:

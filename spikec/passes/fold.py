@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.expressions import evaluate_all, uses_time
 from spikec.records import dataclass
+from spikec.sparse import compact, shared
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,14 @@ def _filled(counts: Counts) -> Filled:
 
 
 def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
-    """left right, sparse where both are."""
+    """left right; sparse where one of them is, and it is mostly 0."""
     made = left @ right
+    if isinstance(made, np.ndarray) and not (isinstance(left, np.ndarray) and isinstance(right, np.ndarray)):
+        made = compact(made)
     if not isinstance(made, np.ndarray):
         # In the order of columns, as a dense matrix is added up.
         made.sort_indices()
+        made = shared(made)
     return made
 
 

@@ -10,6 +10,7 @@ integers, and they are added afterwards.  So a probe of an array keeps no atoms 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +36,7 @@ def select(graph: g.Graph) -> g.Graph:
                 log.info("select: %s computes what it records", name)
                 continue
             owner, component = found
-            columns = [np.flatnonzero(owner == number) for number in sums.values()]
+            columns = _of_each(owner, len(sums))
             picks = tuple(g.Pick(c, component[c]) for c in columns if len(c))
             result.disconnect(source, name)
             result.replace(name, replace(probe, picks=picks))
@@ -61,7 +62,7 @@ def _selected(graph: g.Graph, name: str, sums: dict[str, int]) -> tuple[Ints, In
                 return None
             return np.where(columns < 0, -1, inner[0][columns]), inner[1][columns]
         case g.Sum():
-            return _joined(op.size, [_selected(graph, term, sums) for term in graph.inputs(name)])
+            return _joined(op.size, (_selected(graph, term, sums) for term in graph.inputs(name)))
     return None
 
 
@@ -81,7 +82,13 @@ def _columns(matrix: g.Matrix) -> Ints | None:
     return columns
 
 
-def _joined(size: int, terms: list[tuple[Ints, Ints] | None]) -> tuple[Ints, Ints] | None:
+def _of_each(owner: Ints, count: int) -> list[Ints]:
+    """Places at which `owner` is 0, 1, ... count - 1, each in increasing order."""
+    order = np.argsort(owner, kind="stable")
+    return np.split(order, np.searchsorted(owner[order], np.arange(count + 1)))[1:-1]
+
+
+def _joined(size: int, terms: Iterable[tuple[Ints, Ints] | None]) -> tuple[Ints, Ints] | None:
     """A sum of which each component has one term at most."""
     owner, component = np.full(size, -1, np.int64), np.zeros(size, np.int64)
     for term in terms:

@@ -1,0 +1,61 @@
+"""Sparse matrices: which are, and what those share that fill a few rows in one piece.
+
+An array of n ensembles that is recorded is n matrices of n rows, and of each all but a few are empty: n^2
+numbers, if each had its own pointers.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+Array = NDArray[np.float64]
+Pointers = NDArray[np.int32]
+# Matrices with fewer entries are kept dense: a model of small ones alone does without the import of sparse
+# ones, which takes a tenth of a second.
+SMALL = 256
+
+
+def compact(m: sp.csr_array | Array) -> sp.csr_array | Array:
+    """CSR for what is mostly zero and not small, else dense."""
+    rows, columns = m.shape
+    if isinstance(m, np.ndarray):
+        if m.size >= SMALL and 4 * np.count_nonzero(m) < m.size:
+            import scipy.sparse as sp
+
+            return sp.csr_array(m)
+        return m
+    return m if rows * columns >= SMALL and 4 * m.nnz < rows * columns else m.toarray()
+
+
+def pointers(rows: int, first: int, count: int, each: int = 1) -> Pointers:
+    """The `indptr` of a CSR matrix of which rows first .. first + count - 1 have `each` entries, others none.
+
+    A view of what all such matrices have in common, not to be changed.
+    """
+    return _ramp(rows, count, each)[rows - first : 2 * rows - first + 1]
+
+
+@lru_cache(maxsize=16)
+def _ramp(rows: int, count: int, each: int) -> Pointers:
+    """0 up to place `rows`, then each, 2 each, ... count each, and that to the end."""
+    made = (each * np.clip(np.arange(2 * rows + 1) - rows, 0, count)).astype(np.int32)
+    made.flags.writeable = False
+    return made
+
+
+def shared(matrix: sp.csr_array) -> sp.csr_array:
+    """The same matrix, with shared pointers where it is such a one."""
+    ends = matrix.indptr
+    first, last = int(np.searchsorted(ends, 0, side="right")) - 1, int(np.searchsorted(ends, ends[-1]))
+    if last > first:
+        known = pointers(len(ends) - 1, first, last - first, int(ends[-1]) // (last - first))
+        if known.dtype == ends.dtype and np.array_equal(known, ends):
+            matrix.indptr = known
+    return matrix
