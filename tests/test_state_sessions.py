@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,10 @@ net = make()
 """
 
 
+# What objects are called by where they have no label.
+LOOSE = "    globals().update(locals())\n    return net"
+
+
 @pytest.fixture(scope="module")
 def make() -> Callable[[], nengo.Network]:
     """Makes the network, with objects of its own each time."""
@@ -116,17 +122,18 @@ def test_a_simulator_goes_on(
 
 
 @pytest.mark.usefixtures("reference_host")
+@pytest.mark.parametrize("labelled", [True, False])
 def test_simulators_and_compiled_models_go_on_from_each_other(
-    make: Callable[[], nengo.Network],
-    whole: list[np.ndarray],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    whole: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labelled: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "labelled.py").write_text(MODEL, encoding="utf-8")
-    compiled = spikec.compile("labelled.py:net", 2, tmp_path / "out", cache=False)
+    text = MODEL if labelled else re.sub(r', label=".*?"', "", MODEL).replace("    return net", LOOSE)
+    (tmp_path / "both.py").write_text(text, encoding="utf-8")
+    compiled = spikec.compile("both.py:net", 2, tmp_path / "out", cache=False)
     first = compiled.run("50ms", tmp_path / "r1", save_state="a.npz")
-    with Simulator(make(), progress_bar=False) as sim:
+    variables: dict[str, Any] = {"__name__": "__main__"}
+    exec(text, variables)
+    with Simulator(variables["net"], progress_bar=False, names=variables) as sim:
         sim.load_state("a.npz")
         sim.run_steps(40)
         second = recorded(sim)
@@ -136,6 +143,25 @@ def test_simulators_and_compiled_models_go_on_from_each_other(
     for want, one, two, three in zip(whole, runs[0], second, runs[1], strict=True):
         shaped = [np.reshape(part, (len(part), *want.shape[1:])) for part in (one, two, three)]
         assert np.concatenate(shaped).tobytes() == want.tobytes()
+
+
+def test_a_pickled_simulator_calls_objects_as_before(tmp_path: Path) -> None:
+    with nengo.Network(seed=1) as net:
+        alpha, beta = nengo.Ensemble(50, 1), nengo.Ensemble(60, 1)
+        nengo.Connection(alpha, beta)
+        nengo.Probe(beta, synapse=0.01)
+    with Simulator(net, progress_bar=False, names=locals()) as sim:
+        sim.save_state(tmp_path / "first.npz")
+        with Simulator(net, progress_bar=False, names=locals()) as other:
+            other.load_state(tmp_path / "first.npz")  # of before the first step
+            for running in (sim, other):
+                running.run_steps(5)
+            assert recorded(sim)[0].tobytes() == recorded(other)[0].tobytes()
+        sim.save_state(tmp_path / "a.npz")
+        with pickle.loads(pickle.dumps(sim)) as copy:
+            copy.save_state(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert "neurons/beta.voltage" in statefile.load(tmp_path / "a.npz").arrays
 
 
 def test_what_the_caller_holds_stays_as_it_is(tmp_path: Path) -> None:

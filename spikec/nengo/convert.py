@@ -71,6 +71,7 @@ class Converted:
     host: frozenset[Operator] = field(repr=False)
     _model: Model = field(repr=False)
     _captured: tuple[Captured, ...] = field(repr=False)
+    _called: Mapping[Any, str] = field(repr=False)
     begun: Begun | None = field(default=None, repr=False)
 
     @property
@@ -83,7 +84,7 @@ class Converted:
 
     def again(self, seed: int) -> Converted | None:
         """The same with what functions capture now; None where more than their numbers has changed."""
-        new = convert(self._model, seed)
+        new = convert(self._model, seed, called=self._called)
         parts, others = ([call.parts for call in made.host_calls] for made in (self, new))
         if new.probes != self.probes or parts != others:
             return None
@@ -101,12 +102,16 @@ class Converted:
 
 
 def convert(
-    model: Model, seed: int, name: str = "nengo", names: Mapping[Any, str] | None = None
+    model: Model,
+    seed: int,
+    name: str = "nengo",
+    names: Mapping[Any, str] | None = None,
+    called: Mapping[Any, str] | None = None,
 ) -> Converted:
     """The graph of a built model, `seed` being that of the simulator; it is not begun yet.
 
     `names`: what the user calls objects, those of probes without repetition, where the graph is to be
-    compiled: then it records all probes itself.
+    compiled: then it records all probes itself.  `called`: the same for a session.
 
     There a probe takes every so many steps: see `uneven`.
 
@@ -119,7 +124,7 @@ def convert(
     kept_host: set[Operator] = set()
     while True:
         chosen = sides(order, table, known, kept_host)
-        made = _Conversion(model, name, order, after, chosen, names)
+        made = _Conversion(model, name, order, after, chosen, names, called or {})
         circle = made.circle()
         if not circle:
             return made.result()
@@ -137,7 +142,9 @@ class _Conversion:
         after: dict[Operator, Sequence[Operator]],
         chosen: Sides,
         names: Mapping[Any, str] | None,
+        called: Mapping[Any, str],
     ) -> None:
+        self.called = called
         self.model, self.order, self.sides, self.names = model, order, chosen, names
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
@@ -155,7 +162,7 @@ class _Conversion:
         self.host = frozenset({*chosen.host, *extra})
         self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches))
         self.graph = g.Graph(name, model.dt, 0)
-        self.values = Values(model, self.graph, chosen, self.calls, names or {})
+        self.values = Values(model, self.graph, chosen, self.calls, called if names is None else names)
         shown = {
             watch: self.values.shown(k, len(call.gives) + place)
             for k, call in enumerate(self.calls)
@@ -295,6 +302,7 @@ class _Conversion:
             self.host,
             self.model,
             tuple(c for form in native.values() if isinstance(form, Traced) for c in form.captured),
+            self.called,
         )
 
     def _unseen(self) -> frozenset[Signal]:

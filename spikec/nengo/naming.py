@@ -22,10 +22,15 @@ OBJECTS = (NengoObject, nengo.Network)
 
 
 def names(file: NetworkFile) -> dict[Any, str]:
-    """Objects by the variables of the file, then by the attributes of networks, that hold them."""
+    """What the objects of a network in a file are called."""
+    return called(file.network, vars(file.module))
+
+
+def called(network: nengo.Network, variables: Mapping[str, Any]) -> dict[Any, str]:
+    """Objects by the variables, then by the attributes of networks, that hold them."""
     found: dict[Any, str] = {}
-    _collect("", vars(file.module), found)
-    _inside("", file.network, found)
+    _collect("", variables, found)
+    _inside("", network, found)
     return found
 
 

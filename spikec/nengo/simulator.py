@@ -7,6 +7,7 @@ about running steps (times, closing, warnings, pickling) is inherited from Nengo
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from spikec.going_on import load, save
 from spikec.nef.blas import one_thread
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
+from spikec.nengo.naming import called, probe_names
 from spikec.nengo.solve import Building
 from spikec.sessions import Running, session
 
@@ -37,9 +39,12 @@ class Simulator(nengo.Simulator):
     partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
     so many is cut into as many as can be.  The results are the same, to the bit.
     optimize: taken for compatibility; Spike's passes always run.
+    names: variables, such as globals(), that objects without a label are called by in saved states, as
+    `spikec compile` calls them.
     """
 
     default_partitions = 1
+    default_called: Mapping[Any, str] | None = None
     closed = True  # of one that was not made, too
 
     def __init__(
@@ -51,6 +56,7 @@ class Simulator(nengo.Simulator):
         progress_bar: Any = True,
         optimize: bool = True,
         partitions: int | None = None,
+        names: Mapping[str, Any] | None = None,
     ) -> None:
         self.progress_bar, self.optimize = progress_bar, optimize
         self.partitions = self.default_partitions if partitions is None else partitions
@@ -75,6 +81,10 @@ class Simulator(nengo.Simulator):
         if seed is None:
             given = None if network is None else network.seed
             seed = np.random.randint(npext.maxint) if given is None else given + 1
+        self._called = self.default_called
+        if self._called is None:
+            given = {} if network is None else called(network, names or {})
+            self._called = given | probe_names(self.model, given)
         self._converted: Converted | None = None
         self._session: Running | None = None
         self._precision = rc.float_dtype
@@ -92,7 +102,7 @@ class Simulator(nengo.Simulator):
             self.seed = seed
         if self._converted is None or again:
             self._drop_session()
-            self._converted = convert(self.model, self.seed)
+            self._converted = convert(self.model, self.seed, called=self._called)
         self._converted.start(self.seed)
         self._step_order = list(self._converted.order)
         unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
@@ -144,10 +154,10 @@ class Simulator(nengo.Simulator):
         """As Nengo's, with all that the session needs to go on."""
         state: dict[str, Any] = super().__getstate__()
         kept = None if self._session is None else self._session.snapshot()
-        return state | {"partitions": self.partitions, "session": kept}
+        return state | {"partitions": self.partitions, "session": kept, "called": self._called}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.default_partitions = state["partitions"]
+        self.default_partitions, self.default_called = state["partitions"], state["called"]
         super().__setstate__(state)
         if state["session"] is not None and not self.closed:
             self._started().restore(state["session"])
