@@ -175,7 +175,7 @@ def _compiled(
 
 
 def _written(model: models.Model, home: Path, options: Options, progress: Progress | None) -> Compiled:
-    manifest = compile_graph(model.graph, home, options, progress, python=model.python)
+    manifest = compile_graph(model.graph, home, options, progress, python=model.python, keep=False)
     assert manifest is not None
     return Compiled(home, manifest)
 

@@ -126,6 +126,7 @@ def _collector_off() -> Iterator[None]:
 def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
     from spikec import models, pipeline
     from spikec.dump import dump
+    from spikec.passes.drop import unobserved
 
     if given["verbose"]:
         log_passes()
@@ -148,15 +149,15 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         settings = _model_arguments(given)
         model = models.load(target, settings, given["precision"], options.cache, options.jobs)
         options = replace(options, precision=model.precision)
-        manifest = pipeline.compile_graph(model.graph, folder, options, progress, look, model.python)
+        left_out = [] if given["quiet"] else unobserved(model.graph)
+        manifest = pipeline.compile_graph(model.graph, folder, options, progress, look, model.python, False)
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
     for note in () if given["quiet"] else model.notes:
         click.echo(f"note: {note}", err=True)
-    from spikec.passes.drop import unobserved
     from spikec.views.report import report
 
-    if (left_out := unobserved(model.graph)) and not given["quiet"]:
+    if left_out:
         names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
         click.echo(f"note: no probe depends on {names}; left out", err=True)
     made = report(manifest)

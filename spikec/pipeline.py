@@ -86,17 +86,19 @@ def compile_graph(
     progress: Progress | None = None,
     inspect: Inspect | None = None,
     python: Python | None = None,
+    keep: bool = True,
 ) -> Manifest | None:
     """Compile a dataflow graph into the folder `output`.
 
-    `python`: what its host calls run.
+    `python`: what its host calls run.  `keep`: whether `model` is needed afterwards; else it is empty then,
+    and does not take memory beside what is made of it.
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
     try:
         # One thread of BLAS: how a product is rounded must not depend on their number.
         with collector_paused(), one_thread():
-            return _compile(model, output, options, progress, inspect or (lambda *_: True), python)
+            return _compile(model, output, options, progress, inspect or (lambda *_: True), python, keep)
     except ModelError as error:
         raise ModelError(error.diagnostics, model.sources | error.sources) from None
 
@@ -108,6 +110,7 @@ def _compile(
     progress: Progress | None,
     look: Inspect,
     python: Python | None,
+    keep: bool,
 ) -> Manifest | None:
     if not any(True for _ in model.nodes(Probe)):
         raise model_error(
@@ -117,7 +120,7 @@ def _compile(
     own = cache(lambda: profile.load(options.host_profile, progress))
     named = own() if options.host_profile else None
     spread = sites.load(Path(options.hosts), own) if options.hosts else None
-    graph = verify(model)
+    graph = verify(model) if keep else verify(model).moved()
     if not look("lower", graph):
         return None
     for stage, apply in passes(options, progress, options.precision):
