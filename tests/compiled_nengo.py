@@ -96,7 +96,7 @@ CALLS = (
         "the process WhiteNoise of white",
         "the function noted (model.py:9)",
         "the function Leaky",
-        "the process Lowpass of leaky.2",
+        "the process Lowpass of leaky_2",
     ),
 )
 REASONS = {
@@ -104,9 +104,9 @@ REASONS = {
     "the function Leaky": "is an object of the class Leaky, which may change",
 }
 NAMES = (
-    "shown", "rare", "the_product", "the_product.2", "note", "leaky", "leaky.2", "a.neurons", "c.voltage",
+    "shown", "rare", "b", "b_2", "note", "leaky", "leaky_2", "a.neurons", "c.voltage",
     "c.adaptation",
-    "taught.weights", "stimulus", "the_product.neurons", "filtered", "filtered.2",
+    "taught.weights", "stimulus", "b.neurons", "filtered", "filtered_2",
 )  # fmt: skip
 
 

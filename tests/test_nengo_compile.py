@@ -53,7 +53,7 @@ def test_a_compiled_network_gives_what_the_simulator_gives(folder: Path, partiti
     (python,) = [p.python for p in compiled.manifest.partitions if p.python]
     assert python.calls == CALLS
     # Programs record what synapses give at the end of a step in the step after.
-    assert [p.name for p in compiled.manifest.probes if p.ahead] == ["filtered", "filtered.2"]
+    assert [p.name for p in compiled.manifest.probes if p.ahead] == ["filtered", "filtered_2"]
     (folder / "model.py").write_text(MODEL, encoding="utf-8")
     (folder / "beside.py").write_text("def squared(x):\n    return x**2\n", encoding="utf-8")
     assert_same(run, simulated("model.py:net"))
@@ -83,7 +83,7 @@ def test_the_commands_compile_check_inspect_and_run_networks(folder: Path) -> No
     assert made.exit_code == 0
     assert (folder / "build" / "model" / "manifest.json").is_file()
     target = {p.name: p.target for p in load(folder / "build" / "model" / "manifest.json").probes}
-    assert (target["shown"], target["rare"]) == ("the_product", "a")
+    assert (target["shown"], target["rare"]) == ("b", "a")
     assert target["c.voltage"] == "c.voltage"
     shown = command(cli.main, "inspect", "build/model").stdout
     assert "every step; predictions take 5 us for each:\n  - the process Steps of random\n" in shown
@@ -209,7 +209,7 @@ del part
 def test_what_networks_in_a_list_hold_is_called_by_it(folder: Path) -> None:
     (folder / "listed.py").write_text(LISTED, encoding="utf-8")
     compiled = spikec.compile("listed.py", 1, folder / "out")
-    assert [p.name for p in compiled.manifest.probes] == ["parts[0].inner", "parts[1].inner"]
+    assert [p.name for p in compiled.manifest.probes] == ["parts_0_inner", "parts_1_inner"]
 
 
 def test_spike_is_a_library_also_for_models_beside_its_sources(folder: Path) -> None:

@@ -48,7 +48,7 @@ def test_labels_that_look_like_numbered_ones_are_recorded_apart(tmp_path: Path) 
         encoding="utf-8",
     )
     done = spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out").run("5ms", tmp_path / "run")
-    assert done.names == ("x", "x.2", "x.2.2", "probe")
+    assert done.names == ("x", "x_2", "x_2_2", "signal_4")
     for value, name in enumerate(done.names, 1):
         np.testing.assert_array_equal(done.probe(name).values, np.full((5, 1), value))
 

@@ -169,7 +169,7 @@ def test_everything_that_cannot_be_said_is_told_at_once(tmp_path: Path) -> None:
         "ensemble own: neurons of type Own run in Python here",
         "ensemble noisy: its noise, WhiteNoise, cannot be written",
         "connection from memory to own: its function calls str(), which does more than compute",
-        "probe own_voltage: the voltage of neurons cannot be recorded through a synapse in the language",
+        "probe own.voltage: the voltage of neurons cannot be recorded through a synapse in the language",
     ]
     assert all(d.hint for d in raised.value.diagnostics)
     first = raised.value.diagnostics[0].span

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from converted import nengo
 
+from spikec import frontend
+from spikec import graph as g
 from spikec.errors import ModelError
+from spikec.nengo.compiling import compilable
+from spikec.nengo.files import read_network
 from spikec.nengo.writing.translate import translate
 
 
@@ -159,3 +164,56 @@ def test_a_component_that_is_led_to_twice_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="connection from signal to a: it leads to one component twice"):
         translate(net, tmp_path / "model.spk")
     assert list(tmp_path.iterdir()) == []
+
+
+MODEL = """
+import nengo
+import numpy as np
+
+with nengo.Network(seed=2) as net:
+    stimulus = nengo.Node(lambda t: [np.sin(9 * t), 0.3], label="another name")
+    a = nengo.Ensemble(20, 2, label="labelled")
+    ensembles = [nengo.Ensemble(20, 1) for _ in range(2)]
+    with nengo.Network(label="part") as part:
+        part.inner = nengo.Ensemble(20, 1)
+        inside = nengo.Probe(part.inner, "input")
+    nengo.Connection(stimulus, a)
+    taught = nengo.Connection(a, ensembles[1], function=lambda x: 0, learning_rule_type=nengo.PES())
+    plain = nengo.Connection(a[0], part.inner)
+    nengo.Connection(stimulus[0], taught.learning_rule)
+    unnamed = [nengo.Connection(a[1], ensembles[0], learning_rule_type=nengo.PES(1e-3))][0]
+    for obj in (stimulus, a, ensembles[0], ensembles[1], part.inner):
+        nengo.Probe(obj)
+    for obj, attribute in (
+        (a.neurons, "output"), (a.neurons[:3], "output"), (a.neurons, "voltage"), (a.neurons, "input"),
+        (a, "input"), (a, "scaled_encoders"), (taught, "weights"), (taught.learning_rule, "error"),
+        (plain, "weights"),
+    ):
+        nengo.Probe(obj, attribute)
+    del unnamed
+    shown = nengo.Probe(a, synapse=0.01)
+    every = nengo.Probe(a, label="what is shown")
+    nengo.Probe(a, label="what-is-shown")
+    nengo.Probe(a, label="?")
+"""
+NAMES = """
+part_inside stimulus a ensembles_0 ensembles_1 part_inner a.neurons a.neurons_2 a.voltage a.neurons.input a.input
+a.scaled_encoders taught.weights taught.pes.error plain.weights shown what_is_shown what_is_shown_2 a_2
+"""
+
+
+def test_probes_are_called_the_same_in_what_is_compiled_and_in_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.py").write_text(MODEL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    network = read_network("model.py", "net")
+    compiled = compilable(network).graph
+    written = translate(network.network, "model.spk", file=network)
+    text = frontend.load(Path("model.spk"))
+    names = [[op.name for _, op in graph.nodes(g.Probe)] for graph in (compiled, text)]
+    assert sorted(names[0]) == sorted(names[1]) == sorted(written.probes) == sorted(NAMES.split())
+    ensembles = {op.path for _, op in compiled.nodes(g.Neurons)}
+    assert ensembles == {name for name, _ in text.nodes(g.Ensemble)}
+    sys.modules.pop("model", None)

@@ -151,6 +151,11 @@ class Builder(Transformer_NonRecursive):
     def declared(self, meta: Meta, children: list[Any]) -> s.Declared:
         return s.Declared(self._span(meta), str(children[0]), tuple(children[1:]))
 
+    def probe_name(self, meta: Meta, children: list[Any]) -> s.Declared:
+        attributes = [c for c in children if isinstance(c, s.Attribute)]
+        name = ".".join([str(children[0]), *(a.name for a in attributes)])
+        return s.Declared(self._span(meta), name, tuple(children[1 + len(attributes) :]))
+
     def reference(self, meta: Meta, children: list[Any]) -> s.Reference:
         return s.Reference(self._span(meta), str(children[0]), tuple(children[1:]))
 

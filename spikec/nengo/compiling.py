@@ -21,7 +21,7 @@ from spikec.nef.blas import one_thread
 from spikec.nengo.calls import Recipe
 from spikec.nengo.convert import Converted, convert, uneven
 from spikec.nengo.files import NetworkFile, running, text
-from spikec.nengo.naming import names, probe_names
+from spikec.nengo.naming import called
 from spikec.nengo.pickling import pickled
 from spikec.nengo.solve import Building
 from spikec.nengo.words import Words
@@ -69,11 +69,10 @@ def compilable(
         )
     file.network.seed, notes = seeded(file.network, seed, file.name)
     with precise(precision) as bits:
-        given = names(file)
+        given = called(file.network, vars(file.module))
         kept = get_default_decoder_cache() if cache else NoDecoderCache()
         with running(file.path, text(file.path), f"{file.name} cannot be built"):
             model = built(file.network, file.model, dt, kept, jobs, solved)
-            given |= probe_names(model, given)
             _check_intervals(model, given)
             made = convert(model, file.network.seed + 1, file.model, given)
         made.graph.seed = file.network.seed  # of runs and saved states: all else has drawn its numbers

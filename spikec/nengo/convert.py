@@ -23,7 +23,7 @@ from spikec.nengo.calls import Begun, Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms, picks
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
-from spikec.nengo.naming import recorded
+from spikec.nengo.naming import recording
 from spikec.nengo.noise import Random
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides, sides
@@ -247,7 +247,7 @@ class _Conversion:
         name, target, every, ahead = node, node, max(1, round(self._period(probe))), False
         if self.names is not None:
             name, ahead = self.names[probe], probe in self.ahead
-            target = recorded(probe, self.names)
+            target = recording(probe, self.names)
         elif probe in self.ahead or not _whole_number(self._period(probe)):
             every = 1  # the session looks ahead at any step, and takes those that Nengo takes
             self.thinned.add(node)

@@ -10,6 +10,7 @@ from typing import Any
 
 from nengo.builder import Model, Signal
 from nengo.builder.neurons import SimNeurons
+from nengo.connection import Connection, LearningRule
 from nengo.ensemble import Ensemble, Neurons
 
 from spikec.dataflow import Graph
@@ -94,8 +95,17 @@ def _label(obj: Any, given: Mapping[Any, str], counts: dict[str, int]) -> str:
 
 
 def label(obj: Any, given: Mapping[Any, str]) -> str:
-    """The label of an object in letters, digits and dots, or the name that is given, or its kind."""
-    text = str(getattr(obj, "label", None) or given.get(obj, ""))
+    """The name that is given to an object; else its label in letters, digits and dots, its kind, or the ends of
+    a connection.
+    """
+    if obj in given:
+        return given[obj]
+    if isinstance(obj, LearningRule):
+        return f"{label(obj.connection, given)}.{type(obj.learning_rule_type).__name__.lower()}"
+    text = str(getattr(obj, "label", None) or "")
+    if isinstance(obj, Connection) and not text:
+        ends = (getattr(end, "ensemble", end) for end in (obj.pre_obj, obj.post_obj))
+        return "->".join(label(end, given) for end in ends)
     return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", text).strip("_.") or type(obj).__name__.lower()
 
 

@@ -25,7 +25,7 @@ from spikec.going_on import load, save
 from spikec.nef.blas import one_thread
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
-from spikec.nengo.naming import called, probe_names
+from spikec.nengo.naming import called
 from spikec.nengo.solve import Building
 from spikec.sessions import Running, session
 
@@ -39,7 +39,7 @@ class Simulator(nengo.Simulator):
     partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
     so many is cut into as many as can be.  The results are the same, to the bit.
     optimize: taken for compatibility; Spike's passes always run.
-    names: variables, such as globals(), that objects without a label are called by in saved states, as
+    names: variables, such as globals(), that objects are called by in saved states, as
     `spikec compile` calls them.
     """
 
@@ -83,8 +83,7 @@ class Simulator(nengo.Simulator):
             seed = np.random.randint(npext.maxint) if given is None else given + 1
         self._called = self.default_called
         if self._called is None:
-            given = {} if network is None else called(network, names or {})
-            self._called = given | probe_names(self.model, given)
+            self._called = called(network or self.model.toplevel, names or {})
         self._converted: Converted | None = None
         self._session: Running | None = None
         self._precision = rc.float_dtype

@@ -16,17 +16,12 @@ from spikec.nengo.writing.signals import chosen as _slice
 
 # Constants of more numbers are not recorded again and again.
 MOST_WEIGHTS = 100_000
-# Attributes that are recorded where nothing else is said.
-PLAIN = ("decoded_output", "output", "input")
 STATES = ("voltage", "refractory_time", "adaptation", "recovery")
 
 
 def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
     """A probe with what must stand before it: (`probe WHAT ...`, statements or nothing)."""
-    target = scene.labels.get(getattr(obj.obj, "ensemble", obj.obj), "connection").replace(".", "_")
-    plain_word = "neurons" if isinstance(obj.obj, Neurons) else "probe"
-    otherwise = f"{target}_{plain_word if obj.attr in PLAIN else obj.attr}"
-    name = scene.labels.get(obj, otherwise)
+    name = scene.labels[obj]
     before, what, clauses = _probed(scene, obj, name)
     if obj.sample_every is not None:
         mistake = uneven(name, obj, scene.model.dt)
@@ -35,8 +30,7 @@ def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
         elif float(obj.sample_every) / scene.model.dt > 1:
             clauses += f" every {words.time(float(obj.sample_every))}"
     state = f".{obj.attr}" if obj.attr in STATES else ""
-    plain = "" if before or "[" in what else what + state
-    written = f" as {scene.labels[obj]}" if scene.labels.recorded(obj, plain, otherwise) else ""
+    written = "" if name == what + state else f" as {name}"
     return f"probe {what}{clauses}{written}", before
 
 
@@ -84,7 +78,7 @@ def _constant(scene: Scene, obj: nengo.Probe) -> bool:
 
 def _presented(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str]:
     """Weights that do not learn as a constant input, row after row, and its name."""
-    label = scene.labels.new(f"{name}_values")
+    label = scene.labels.new(f"{name}_values".replace(".", "_"))
     key = "weights" if obj.attr == "weights" else "encoders"
     values = np.ravel(scene.model.sig[obj.obj][key].initial_value)
     return f"input {label} = {scene.files.text(label, values)}\n", label

@@ -21,9 +21,8 @@ KINDS: dict[type, str] = {
 
 
 def name_rules(scene: Scene, conn: nengo.Connection) -> None:
-    """Name a connection that learns, and what its rules are told: `name.pes`, `name.pes2`, ..."""
-    ends = [scene.labels[getattr(end, "ensemble", end)] for end in (conn.pre_obj, conn.post_obj)]
-    name = scene.labels.named(conn, f"{ends[0]}_to_{ends[1]}".replace(".", "_"))
+    """Name what the rules of a connection are told: `name.pes`, `name.pes2`, ..."""
+    name = scene.labels[conn]
     counts: dict[str, int] = {}
     for rule in _ordered(scene, conn):
         kind = KINDS.get(type(rule.learning_rule_type))

@@ -14,9 +14,9 @@ from nengo.builder import Model, Operator, Signal
 from spikec import graph as g
 from spikec.errors import Diagnostic, Span
 from spikec.nengo.convert import Converted
+from spikec.nengo.naming import Labels
 from spikec.nengo.processes import Synapse, coefficients
 from spikec.nengo.writing import words
-from spikec.nengo.writing.names import Labels
 from spikec.tracing.functions import why
 from spikec.tracing.reasons import Reason
 

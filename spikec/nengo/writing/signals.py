@@ -32,7 +32,7 @@ def activity(scene: Scene, ensemble: nengo.Ensemble, part: Any, name: str) -> Fo
 
 def _relayed(scene: Scene, source: str, size: int, name: str, synapse: str = "") -> Found:
     """A relay of what a source gives; with a synapse its value includes that of the same step."""
-    relay = scene.labels.new(f"{name}_values")
+    relay = scene.labels.new(f"{name}_values".replace(".", "_"))
     return f"relay {relay}[{size}]{synapse}\nconnect {source} -> {relay} synapse none\n", relay
 
 
@@ -74,7 +74,7 @@ def connection_signal(scene: Scene, obj: nengo.Probe, name: str) -> Found | None
     learns = scene.converted.sides.learning(scene.model.sig[conn]["weights"].base)
     if obj.attr != "output" or conn.synapse is not None or learns:
         return None
-    relay = scene.labels.new(f"{name}_values")
+    relay = scene.labels.new(f"{name}_values".replace(".", "_"))
     size = scene.model.sig[conn]["weighted"].size
     source, clauses, before = copied(scene, conn)
     return f"{before}relay {relay}[{size}]\nconnect {source} -> {relay}{clauses} synapse none\n", relay

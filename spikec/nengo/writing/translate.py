@@ -27,8 +27,8 @@ from spikec.nengo.compiling import built, seeded
 from spikec.nengo.convert import convert
 from spikec.nengo.files import NetworkFile, running
 from spikec.nengo.files import text as file_text
+from spikec.nengo.naming import TAKEN, Labels
 from spikec.nengo.writing import links, objects, probes, rules, words
-from spikec.nengo.writing.names import TAKEN, Labels
 from spikec.nengo.writing.replacing import refuse_existing, replace
 from spikec.nengo.writing.same import difference
 from spikec.nengo.writing.scene import PYTHON, Files, Scene
