@@ -190,6 +190,9 @@ def test_names_of_probes_are_checked_one_by_one() -> None:
     used = "module k() { relay r\nprobe r as y }\nuse k() as a\nuse k() as b\n"
     names = {op.name for _, op in loads(used + "relay s\nprobe s as y").nodes() if hasattr(op, "every")}
     assert names == {"a.y", "b.y", "y"}
+    dotted = "module k() { relay r\nprobe r as y.z[1] every 2ms }\nuse k() as a\n"
+    assert [op.name for _, op in loads(dotted).nodes() if hasattr(op, "every")] == ["a.y.z[1]"]
+    assert "probe r every 2ms as y.z[1]\n" in format_text(dotted, "m.spk")
     assert (
         "two probes are named 'a.r'"
         in mistakes("module k() { relay r\nprobe r }\nuse k() as a\nprobe a.r")[0][2]

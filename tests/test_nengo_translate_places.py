@@ -197,8 +197,9 @@ with nengo.Network(seed=2) as net:
     nengo.Probe(a, label="?")
 """
 NAMES = """
-part_inside stimulus a ensembles_0 ensembles_1 part_inner a.neurons a.neurons_2 a.voltage a.neurons.input a.input
-a.scaled_encoders taught.weights taught.pes.error plain.weights shown what_is_shown what_is_shown_2 a_2
+part_inside stimulus a ensembles_0 ensembles_1 part_inner a.neurons a.neurons_2 a.voltage a.neurons.input
+a.input a.scaled_encoders taught.weights taught.pes.error plain.weights shown what_is_shown what_is_shown_2
+a_2
 """
 
 

@@ -95,8 +95,8 @@ def _label(obj: Any, given: Mapping[Any, str], counts: dict[str, int]) -> str:
 
 
 def label(obj: Any, given: Mapping[Any, str]) -> str:
-    """The name that is given to an object; else its label in letters, digits and dots, its kind, or the ends of
-    a connection.
+    """The name that is given to an object; else its label in letters, digits and dots, or its kind, or the
+    ends of a connection.
     """
     if obj in given:
         return given[obj]
