@@ -93,7 +93,6 @@ with nengo.Network(seed=3) as net:
 CALLS = (
     (
         "the process Steps of random",
-        "the process WhiteNoise of white",
         "the function noted (model.py:9)",
         "the function Leaky",
         "the process Lowpass of leaky_2",
