@@ -5,7 +5,6 @@ from __future__ import annotations
 import inprocess
 import numpy as np
 import pytest
-from language_helpers import mistakes
 
 from spikec import graph as g
 from spikec.frontend import loads
@@ -62,6 +61,19 @@ def test_parts_of_arrays() -> None:
     }  # fmt: skip
 
 
-def test_spikes_of_a_part_of_a_population() -> None:
-    (found,) = mistakes("population p(50)\nprobe p[0:5] spikes")
-    assert "the spikes of a population are recorded of all its neurons" in found[2]
+CELLS = "dt 0.1ms\npopulation p(600, drive=poisson(rate=20kHz, weight=0.2))\n" + "\n".join(
+    f"probe p{part} spikes as {name}" for name, (part, _) in {"all": ("", None), **PARTS}.items()
+)
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_spikes_of_parts_of_a_population(partitions: int) -> None:
+    found = inprocess.run(loads(CELLS), partitions, "float32", STEPS)
+    counts = np.zeros((STEPS, 600), int)
+    np.add.at(counts, (found["all"][:, 0] - 1, found["all"][:, 1]), 1)
+    assert counts.sum() > 500
+    for name, (_, neurons) in PARTS.items():
+        mine = np.zeros((STEPS, len(neurons)), int)
+        np.add.at(mine, (found[name][:, 0] - 1, found[name][:, 1]), 1)
+        np.testing.assert_array_equal(mine, counts[:, neurons])
+        assert len(found[name]) == counts[:, neurons].sum()

@@ -12,7 +12,7 @@ import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
-from spike_runtime.ops.streams import begin, beta, exactly, exponential, normal, unit, whole
+from spike_runtime.ops.streams import begin, beta, exactly, exponential, normals, unit, units, whole
 
 # Columns of the table of draws: numbers in a vector, where its stream is and ends, whether that is our own,
 # where its parameters are and end, chosen components.
@@ -57,8 +57,9 @@ class Draws(KernelOp):
 @exactly
 def _uniform(s, p, x):  # type: ignore[no-untyped-def]
     """p: the least, and how far above it they reach."""
+    units(s, x)
     for i in range(x.shape[0]):
-        x[i] = p[0] + p[1] * unit(s)
+        x[i] = p[0] + p[1] * x[i]
 
 
 @exactly
@@ -71,8 +72,9 @@ def _integers(s, p, x):  # type: ignore[no-untyped-def]
 @exactly
 def _gaussian(s, p, x):  # type: ignore[no-untyped-def]
     """p: mean, standard deviation."""
+    normals(s, x)
     for i in range(x.shape[0]):
-        x[i] = p[0] + p[1] * normal(s)
+        x[i] = p[0] + p[1] * x[i]
 
 
 @exactly
@@ -154,8 +156,7 @@ def _sum_of_squares(x):  # type: ignore[no-untyped-def]
 @exactly
 def _sphere(s, p, x):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """A direction."""
-    for i in range(x.shape[0]):
-        x[i] = normal(s)
+    normals(s, x)
     length = np.sqrt(_sum_of_squares(x))
     for i in range(x.shape[0]):
         x[i] /= length

@@ -53,9 +53,11 @@ class Deliver(KernelOp):
 
 
 class RecordSpikes(KernelOp):
-    """(events, count, status, history, firsts, probes, n) -> (events, count, status): as `RecordEvents`.
+    """(events, count, status, history, firsts, probes, pointers, columns, n) -> (events, count, status): as
+    `RecordEvents`.
 
-    probes: rows of (population, slot of the probe, neurons of the population).
+    probes: rows of (population, slot of the probe, size of the probe, first pointer).  A neuron has the
+    columns from pointers[first + neuron] to the next pointer; with a first pointer of -1 that of its number.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0, 1: 1, 2: 2}
@@ -63,16 +65,21 @@ class RecordSpikes(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         full = crowded
 
-        def record_spikes(events, count, status, history, firsts, probes, n):  # type: ignore[no-untyped-def]
+        def record_spikes(events, count, status, history, firsts, probes, pointers, columns, n):  # type: ignore[no-untyped-def]
             k, step = count[0], n.item()
             row = history[step % history.shape[0]]
             for p in range(probes.shape[0]):
-                population, slot, size = probes[p]
+                population, slot, size, first = probes[p]
                 place = firsts[population]
                 for q in range(row[population]):
-                    events[0, k] = step * size + row[place + q]
-                    events[1, k] = SLOTS + slot
-                    k += 1
+                    neuron = row[place + q]
+                    start, stop = np.int64(0), np.int64(1)
+                    if first >= 0:
+                        start, stop = pointers[first + neuron], pointers[first + neuron + 1]
+                    for c in range(start, stop):
+                        events[0, k] = step * size + (columns[c] if first >= 0 else neuron)
+                        events[1, k] = SLOTS + slot
+                        k += 1
             count[0] = k
             if full(k, events) and status[0] == 0:
                 status[0] = FULL

@@ -100,33 +100,79 @@ def skip(s, count):  # type: ignore[no-untyped-def]
 
 
 @exactly
+def _joined(first, second):  # type: ignore[no-untyped-def]
+    """A number of 53 bits of two numbers of a block."""
+    return np.float64((_tempered(first) >> 5 << 26) + (_tempered(second) >> 6)) * 2.0**-53
+
+
+@exactly
 def unit(s):  # type: ignore[no-untyped-def]
     """Uniform on [0, 1), of 53 bits."""
     position = s[POSITION]
     if 0 <= position < BLOCK - 1:  # two numbers are left: the short way
         s[POSITION] = position + 2
-        high, low = _tempered(s[WORDS + position]) >> 5, _tempered(s[WORDS + position + 1]) >> 6
-    else:
-        high, low = word(s) >> 5, word(s) >> 6
-    return (np.float64(high) * 67108864.0 + np.float64(low)) * 2.0**-53
+        return _joined(s[WORDS + position], s[WORDS + position + 1])
+    high = word(s) >> 5
+    return np.float64((high << 26) + (word(s) >> 6)) * 2.0**-53
+
+
+@exactly
+def units(s, x):  # type: ignore[no-untyped-def]
+    """Uniform numbers: as many at once as are left in the block."""
+    i = 0
+    while i < x.shape[0]:
+        position = s[POSITION]
+        count = min((BLOCK - position) // 2, x.shape[0] - i) if position > 0 else 0
+        first = WORDS + position
+        for k in range(count):
+            x[i + k] = _joined(s[first + 2 * k], s[first + 2 * k + 1])
+        s[POSITION] += 2 * count
+        i += count
+        if i < x.shape[0]:
+            x[i] = unit(s)
+            i += 1
+
+
+@exactly
+def _pair(s):  # type: ignore[no-untyped-def]
+    """Two numbers N(0, 1), of a point in the unit circle."""
+    square, x, y = 0.0, 0.0, 0.0
+    while square >= 1.0 or square == 0.0:
+        position = s[POSITION]
+        if 0 <= position < BLOCK - 3:  # four numbers are left: the short way
+            s[POSITION] = position + 4
+            u = _joined(s[WORDS + position], s[WORDS + position + 1])
+            v = _joined(s[WORDS + position + 2], s[WORDS + position + 3])
+        else:
+            u = unit(s)
+            v = unit(s)
+        x, y = 2.0 * u - 1.0, 2.0 * v - 1.0
+        square = x * x + y * y
+    factor = np.sqrt(-2.0 * np.log(square) / square)
+    return factor * y, factor * x
+
+
+@exactly
+def normals(s, x):  # type: ignore[no-untyped-def]
+    """Numbers N(0, 1), two at a time; of the last two one may be kept."""
+    kept, size, i = s[NORMAL : NORMAL + 1].view(np.float64), x.shape[0], 0
+    if s[CACHED] and size > 0:
+        x[0] = kept[0]
+        s[CACHED], i = 0, 1
+    while i + 1 < size:
+        x[i], x[i + 1] = _pair(s)
+        i += 2
+    if i < size:
+        x[i], kept[0] = _pair(s)
+        s[CACHED] = 1
 
 
 @exactly
 def normal(s):  # type: ignore[no-untyped-def]
-    """N(0, 1): two at a time, of a point in the unit circle; the second is kept."""
-    kept = s[NORMAL : NORMAL + 1].view(np.float64)
-    if s[CACHED]:
-        s[CACHED] = 0
-        return kept[0]
-    while True:
-        x = 2.0 * unit(s) - 1.0
-        y = 2.0 * unit(s) - 1.0
-        square = x * x + y * y
-        if 0.0 < square < 1.0:
-            break
-    factor = np.sqrt(-2.0 * np.log(square) / square)
-    s[CACHED], kept[0] = 1, factor * x
-    return factor * y
+    """A number N(0, 1)."""
+    x = np.empty(1)
+    normals(s, x)
+    return x[0]
 
 
 @exactly

@@ -101,8 +101,7 @@ def _with_attribute(view: e.View, given: dict[str, Given], filtered: bool) -> e.
             raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
         view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
     # Filtered spikes are numbers at every step, spikes themselves are events.
-    listed = not any(isinstance(p.element, e.Cells) and not p.whole for p in view.pieces)
-    if view.attribute == "neurons" and listed and not filtered and all(map(_spiking, view.pieces)):
+    if view.attribute == "neurons" and not filtered and all(map(_spiking, view.pieces)):
         return replace(view, attribute="spikes")
     return view
 
@@ -175,9 +174,3 @@ def _check_state(piece: e.Piece, view: e.View) -> None:
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"
         )
         raise Mistake(f"neurons of type {neuron.kind} have no {view.attribute}", view.span, hint)
-    if view.attribute == "spikes" and isinstance(piece.element, e.Cells) and not piece.whole:
-        raise Mistake(
-            "the spikes of a population are recorded of all its neurons",
-            view.span,
-            "take the part after the run",
-        )

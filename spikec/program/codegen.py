@@ -325,7 +325,10 @@ class _Writer:
         if isinstance(stage, la.Events):
             op, arguments = "record_events", f"sums, {stage.reference('sources')}"
         else:
-            op, arguments = "record_spikes", f"history, a.spikes_firsts, {stage.reference('probes')}"
+            op, arguments = (
+                "record_spikes",
+                f"history, a.spikes_firsts, {self._listed(stage, 'probes', 'pointers', 'columns')}",
+            )
         self.say(f"events, count, status = {self.op(op)}({', '.join(before)}, status, {arguments}, n)")
         self.updates = [u for u in self.updates if u[1] not in ("events", "count")]
         self.updates += [("s.events_buffer", "events"), ("s.events_count", "count")]

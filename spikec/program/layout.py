@@ -202,7 +202,7 @@ class Events(Stage):
 
 
 class SpikeEvents(Stage):
-    """Recordings of spikes that are kept as lists; array probes."""
+    """Recordings of spikes that are kept as lists; arrays probes, pointers, columns."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from spikec import projections as pj
 from spikec.nef.neurons import unit
 from spikec.program import layout as la
 from spikec.program.membranes import REST, scales
-from spikec.program.stages import Ints, ints
+from spikec.program.stages import Ints, ints, joined
 
 
 class Recorder:
@@ -23,7 +23,7 @@ class Recorder:
         self.recorded: list[tuple[str, int, Ints]] = []
         self.made: list[la.Stage] = []
         self.spikes: list[tuple[int, ...]] = []
-        self.listed: list[tuple[str, int, int]] = []
+        self.listed: list[tuple[str, int, int, g.Probe]] = []
 
     def record(
         self,
@@ -57,8 +57,7 @@ class Recorder:
         if self.spikes:
             self.made.append(la.Events("events", {"sources": ints(self.spikes)}, {}, 1))
         if self.listed:
-            probes = ints([(lists[source], slot, size) for source, slot, size in self.listed])
-            self.made.append(la.SpikeEvents("listed", {"probes": probes}, {}, 1))
+            self.made.append(self._spike_events(lists))
         return tuple(self.made)
 
     def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
@@ -94,8 +93,30 @@ class Recorder:
                     column, length = int(columns[run][0]), len(neurons[run])
                     self.spikes.append((first, length, units, slot, column, probe.size))
         if isinstance(operator, pj.Spikes):
-            self.listed.append((source, slot, operator.size))
+            self.listed.append((source, slot, operator.size, probe))
         self.recorded.append((name, slot, np.concatenate([columns for _, columns, _ in here])))
+
+    def _spike_events(self, lists: Mapping[str, int]) -> la.SpikeEvents:
+        """Of probes of a part, the columns of every neuron of the population."""
+        rows, first = [], 0
+        pointers: list[Ints] = []
+        columns: list[Ints] = []
+        for source, slot, size, probe in self.listed:
+            row = (lists[source], slot, probe.size)
+            if probe.neurons is None:
+                rows.append((*row, -1))
+                continue
+            rows.append((*row, sum(map(len, pointers))))
+            counts = np.bincount(probe.neurons, minlength=size)
+            pointers.append(first + np.concatenate([[0], np.cumsum(counts)]))
+            columns.append(np.argsort(probe.neurons, kind="stable"))
+            first += len(probe.neurons)
+        arrays = {
+            "probes": ints(rows),
+            "pointers": joined(pointers, np.int64),
+            "columns": joined(columns, np.int64),
+        }
+        return la.SpikeEvents("listed", arrays, {}, 1)
 
     def _columns(self, probe: g.Probe, atoms: Iterable[str]) -> list[tuple[str, Ints, Ints]]:
         """(atom, columns, numbers of neurons in the population) of atoms of which something is recorded."""
