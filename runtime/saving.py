@@ -17,6 +17,7 @@ class Saving:
         self._places, self._noise = places, noise
         self._given: dict[int, frames.Arrays] = {}
         self._whole: dict[int, set[int]] = {}
+        self._causes: dict[int, str] = {}
 
     def take(self, frame: frames.Frame) -> None:
         """A piece of an array, of the state of a partition after a step."""
@@ -26,17 +27,21 @@ class Saving:
         """A partition has given all, but for what cannot be saved (`cause`); write what all have given."""
         whole = self._whole.setdefault(step, set())
         whole.add(partition)
-        self.failure = cause or self.failure
+        if cause:
+            self._causes[step] = cause
         partitions = self._places.manifest.partitions
         if len(whole) < len(partitions):
             return
         del self._whole[step]
         arrays = self._given.pop(step, frames.Arrays()).of
+        self.failure = self._causes.pop(step, "")
         if self.failure:
             return
+        saved = statefile.of(
+            self._places, [arrays.pop(part.index, {}) for part in partitions], self._noise, step
+        )
         try:
-            parts = [arrays.get(part.index, {}) for part in partitions]
-            statefile.save(self.path, statefile.of(self._places, parts, self._noise, step))
+            statefile.save(self.path, saved)
         except OSError as error:
             self.failure = str(error.strerror or error)
         else:

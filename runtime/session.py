@@ -21,7 +21,8 @@ from spike_runtime import cores, statefile, statemap
 from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
-from spike_runtime.engine import Engine, EngineError
+from spike_runtime.engine import LONGEST_CHUNK, Engine, EngineError
+from spike_runtime.interrupt import interrupted_after
 from spike_runtime.known import Structure
 from spike_runtime.manifest import Manifest, Probe
 from spike_runtime.runfile import RunError
@@ -34,6 +35,8 @@ from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP
 # Steps that are timed before it is decided what is worth while; those of compiled code that threads are
 # worth starting for.
 TRIAL, WORTH_THREADS = 10, 20
+# s that Ctrl-C may wait.
+PATIENCE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,7 @@ class Session:
         self._fast, self._failed, self._broken = bool(compiled), False, False
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
+        self._few = LONGEST_CHUNK  # steps at a time
         self._ahead = self._looking_ahead(ahead)
         self._blocks: list[Block] = []
         self.steps = self._drained = 0
@@ -106,32 +110,39 @@ class Session:
         """Run so many steps, of which so many `more` will follow.
 
         Raises `EngineError` where a step fails, and what a function raised as it was; `steps` tells what was
-        completed before.
+        completed before.  Ctrl-C raises `KeyboardInterrupt` when the steps under way are completed, so that
+        it can go on, or its state be saved; a second one at once.
         """
         end = self.steps + steps
         while self.steps < end:
             if self._broken:
                 raise EngineError("a step failed, or was interrupted; reset to run again")
             self._choose(end - self.steps + more)
-            count = min(end - self.steps, *(e.chunk for e in self._engines))
-            if not self._fast and self._per_step == 0:
-                count = min(count, TRIAL)
-            start = time.perf_counter()
-            try:
-                done = self._together(count) if self._worth_threads(count) else self._in_turn(count)
-            except BaseException:
-                self._broken = True  # some state may be ahead of what is counted
-                raise
-            self._measure(time.perf_counter() - start, done)
-            self.steps += done
-            self._blocks += [block for e in self._engines for block in e.drain()]
-            self._fail()
+            with interrupted_after():
+                self._advance(min(end - self.steps, self._few, *(e.chunk for e in self._engines)))
+
+    def _advance(self, count: int) -> None:
+        """Run so many steps, which are no more than fit the buffers."""
+        if not self._fast and self._per_step == 0:
+            count = min(count, TRIAL)
+        start = time.perf_counter()
+        try:
+            done = self._together(count) if self._worth_threads(count) else self._in_turn(count)
+        except BaseException:
+            self._broken = True  # some state may be ahead of what is counted
+            raise
+        self._measure(time.perf_counter() - start, done)
+        self.steps += done
+        self._blocks += [block for e in self._engines for block in e.drain()]
+        self._fail()
 
     def _worth_threads(self, count: int) -> bool:
         return self._fast and len(self._engines) > 1 and count >= WORTH_THREADS
 
     def _measure(self, seconds: float, steps: int) -> None:
-        """Note how long steps take that are not compiled; the first ones load kernels."""
+        """Note how long steps take; the first that are not compiled load kernels."""
+        if steps:
+            self._few = max(WORTH_THREADS, int(PATIENCE * steps / max(seconds, 1e-9)))
         if steps and not self._fast:
             if self.steps >= TRIAL:
                 self._per_step = seconds / steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,45 @@ def test_what_the_caller_holds_stays_as_it_is(tmp_path: Path) -> None:
         sim.reset()
         sim.run_steps(1)
         assert recorded(sim)[0].ravel().tolist() == [9]
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_ctrl_c_interrupts_goes_on(partitions: int, tmp_path: Path) -> None:
+    def made(signals: int) -> nengo.Network:
+        def noted(t: float, x: np.ndarray) -> float:
+            if abs(t - 0.033) < 1e-6:
+                for _ in range(signals):
+                    signal.raise_signal(signal.SIGINT)
+            return t + float(x[0])
+
+        with nengo.Network(seed=2) as net:
+            a, b = nengo.Ensemble(300, 1, label="a"), nengo.Ensemble(300, 1, label="b")
+            node = nengo.Node(noted, size_in=1, size_out=1, label="noted")
+            nengo.Connection(a, node)
+            nengo.Connection(node, b)
+            nengo.Connection(b, a)
+            nengo.Probe(b, synapse=0.01, label="decoded")
+        return net
+
+    with Simulator(made(0), progress_bar=False) as sim:
+        sim.run_steps(200)
+        want = recorded(sim)
+    with Simulator(made(1), partitions=partitions, progress_bar=False) as sim:
+        with pytest.raises(KeyboardInterrupt):
+            sim.run_steps(200)
+        assert 33 <= sim.n_steps < 200
+        sim.save_state(tmp_path / "state.npz")
+        first, steps = recorded(sim), sim.n_steps
+        sim.run_steps(200 - steps)
+        same(want, recorded(sim))
+    with Simulator(made(0), partitions=3 - partitions, progress_bar=False) as sim:
+        sim.load_state(tmp_path / "state.npz")
+        sim.run_steps(200 - steps)
+        same(want, first, recorded(sim))
+    with Simulator(made(2), partitions=partitions, progress_bar=False) as sim:
+        with pytest.raises(KeyboardInterrupt):
+            sim.run_steps(200)
+        assert sim.n_steps <= 33
 
 
 def test_networks_of_functions_alone(tmp_path: Path) -> None:

@@ -49,10 +49,15 @@ def goes_on(model: spikec.Compiled, other: spikec.Compiled, first: Run, state: P
 
 
 @pytest.mark.usefixtures("reference_host")
-@pytest.mark.parametrize(("partitions", "transport"), [(1, "ring"), (3, "ring"), (3, "tcp")])
+@pytest.mark.parametrize(("partitions", "transport"), [(1, "ring"), (3, "ring"), (3, "tcp"), (3, "hosts")])
 def test_a_run_that_is_stopped_can_go_on(tmp_path: Path, partitions: int, transport: str) -> None:
     """Messages hold the sums of several steps; what cannot be seen from the end is where they are cut."""
-    model = spikec.compile_text(test_windows.MODEL, partitions, tmp_path / "built")
+    hosts = None
+    if transport == "hosts":  # the second is another process here
+        entry = '[[host]]\nname = "{}"\naddress = "127.0.0.1"\ncores = 2\nlaunch = {}\n'
+        hosts, transport = tmp_path / "hosts.toml", "ring"
+        hosts.write_text(entry.format("desk", "[]") + entry.format("other", '["env"]'))
+    model = spikec.compile_text(test_windows.MODEL, partitions, tmp_path / "built", hosts=hosts)
     other = spikec.compile_text(test_windows.MODEL, 4 - partitions, tmp_path / "other")
     window = max((wire.window for wire in model.manifest.wires), default=1)
     assert (window > 1) == (partitions > 1)
