@@ -225,3 +225,8 @@ def test_estimates_are_near_the_plans_they_stand_for(monkeypatch: pytest.MonkeyP
     assert [p.exact for p in rough] == [p.partitions == 2 for p in rough]
     for a, b in zip(rough, exact, strict=True):
         assert a.step == pytest.approx(b.step, rel=0.35)
+
+
+def test_pairs_join_all_that_they_lead_to() -> None:
+    pairs = [(7, 3), (3, 9), (1, 2), (9, 0), (5, 5), (2, 1)]
+    assert hg._joined(11, pairs) == [0, 1, 1, 0, 4, 5, 6, 0, 8, 0, 10]
