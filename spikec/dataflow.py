@@ -180,10 +180,15 @@ class Graph:
         self, kind: type[Operator] | tuple[type[Operator], ...] = Operator
     ) -> Iterator[tuple[str, Any]]:
         """(name, operator) of every node of a kind, in the order in which they were added."""
+        if kind is Operator:
+            return ((name, node.op) for name, node in self._nodes.items())
         return ((name, node.op) for name, node in self._nodes.items() if isinstance(node.op, kind))
 
     def inputs(self, name: str, port: str | None = None) -> list[str]:
         """Sources of the edges into `name` (on `port`), in the order of their places."""
+        into = self._nodes[name].into
+        if port is None and type(into) is tuple:
+            return list(into[::3])
         return [source for source, p in self.input_ports(name) if port is None or p == port]
 
     def input_ports(self, name: str) -> tuple[tuple[str, str], ...]:
@@ -199,6 +204,11 @@ class Graph:
 
     def readers(self, name: str) -> list[tuple[str, str]]:
         """(reader, port) of every edge out of `name`."""
+        one = self._nodes[name].readers
+        if type(one) is str:  # most often: its one input, or one of a few
+            into = self._nodes[one].into
+            if len(into) == 3 and type(into) is tuple:
+                return [(one, into[2])]
         return [(target, port) for target, port, _ in self.ends(name)]
 
     def ends(self, name: str) -> list[tuple[str, str, Place]]:

@@ -56,6 +56,8 @@ def kept(name: str, graph: g.Graph, dtype: str) -> Kept:
 
 def _one_number(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> bool:
     """Whether the first state is one that neurons come to by themselves: at 0 while they rest."""
+    if not atom.neurons.initial_state:
+        return True
     voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
     return bool(np.all(np.where(left > 0, voltage == 0, (voltage >= 0) & (voltage <= 1))))
 

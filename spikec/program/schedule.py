@@ -9,7 +9,6 @@ wires       rows of partial sums that one partition has and another needs; atoms
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -69,6 +68,7 @@ class _Partition:
 
     def __init__(self, model: _Model, assignment: Assignment, index: int) -> None:
         self.model, self.graph, self.index = model, model.graph, index
+        self.op = model.graph.op
         self.atoms = {name for name, p in assignment.atoms.items() if p == index}
         self.calls = calls.numbers(model.graph)
         neurons = [n for n in model.order if n in self.atoms and n not in self.calls]
@@ -92,9 +92,6 @@ class _Partition:
         self.recorded: list[Recorded] = []
         # By how many steps more than one a sum is late, where it is at all.
         self.lag: dict[str, int] = {}
-
-    def op(self, name: str) -> Any:
-        return self.graph.op(name)
 
     def rows(self, name: str) -> Ints:
         """Components of a signal that this partition needs."""
