@@ -8,6 +8,7 @@ Beside them lies `about`: JSON that says of which model they are, after how many
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -168,7 +169,7 @@ def save(path: Path, saved: Saved) -> None:
     """Write the file, which appears when it is whole.  Raises `OSError`."""
     apart = ("arrays", "pickled")
     about = {f.name: getattr(saved, f.name) for f in fields(saved) if f.name not in apart}
-    about |= {"format": FORMAT}
+    about |= {"format": FORMAT, "pickled": hashlib.sha256(saved.pickled).hexdigest()}
     others = {PYTHON: np.frombuffer(saved.pickled, np.uint8)} if saved.python else {}
     path = path.absolute()
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -204,6 +205,8 @@ def load(path: Path) -> Saved:
             raise RunError(f"{path} was written by another version of Spike; save the state again")
         about["shapes"] = {key: tuple(shape) for key, shape in about["shapes"].items()}
         pickled = arrays.pop(PYTHON).tobytes() if about.get("python") else b""
+        if about.pop("pickled") != hashlib.sha256(pickled).hexdigest():
+            raise ValueError("what it holds of Python has another checksum")
         saved = Saved(**about, arrays=arrays, pickled=pickled)
         _check_arrays(saved)
     except MemoryError:

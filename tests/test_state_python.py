@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,16 +126,25 @@ def home(tmp_path_factory: pytest.TempPathFactory, measured_host: Path) -> Itera
             del sys.modules[name]
 
 
-def compiled(home: Path, text: str, name: str, partitions: int = 1) -> spikec.Compiled:
+def compiled(
+    home: Path, text: str, name: str, partitions: int = 1, out: str = "", hosts: Path | None = None
+) -> spikec.Compiled:
     (home / f"{name}.py").write_text(text, encoding="utf-8")
-    return spikec.compile(f"{name}.py:net", partitions, home / f"{name}-{partitions}", cache=False)
+    out = out or f"{name}-{partitions}"
+    return spikec.compile(f"{name}.py:net", partitions, home / out, cache=False, hosts=hosts)
 
 
 @pytest.fixture(scope="module")
 def made(home: Path) -> dict[int, spikec.Compiled]:
-    """The model, in as many partitions, without its files."""
+    """The model, in as many partitions, without its files; 4: in 3, on two hosts, of which one is here and
+    the other is another process.
+    """
     (home / "beside.py").write_text(BESIDE, encoding="utf-8")
     made = {n: compiled(home, MODEL, "model", n) for n in (1, 2, 3)}
+    entry = '[[host]]\nname = "{}"\naddress = "127.0.0.1"\ncores = 2\nlaunch = {}\n'
+    hosts = home / "hosts.toml"
+    hosts.write_text(entry.format("desk", "[]") + entry.format("other", '["env"]'))
+    made[4] = compiled(home, MODEL, "model", 3, "model-4", hosts)
     (home / "beside.py").unlink()
     (home / "model.py").unlink()
     return made
@@ -144,13 +155,16 @@ def whole(made: dict[int, spikec.Compiled], home: Path) -> Run:
     return made[1].run("120ms", home / "whole", save_state=home / "whole.npz")
 
 
-def arrays(path: Path) -> dict[str, bytes]:
-    """What a state holds besides Python."""
+def arrays(path: Path) -> dict[str, Any]:
+    """What a state holds besides Python, of which each process makes other bytes."""
     with np.load(path) as found:
-        return {name: found[name].tobytes() for name in found if name != "python"}
+        about = json.loads(str(found["about"]))
+        assert about.pop("pickled") == hashlib.sha256(found["python"].tobytes()).hexdigest()
+        names = set(found) - {"python", "about"}
+        return {name: found[name].tobytes() for name in names} | {"about": about}
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (2, 1), (3, 2)])
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (2, 4), (4, 1), (3, 2)])
 def test_functions_go_on_at_any_cut(
     made: dict[int, spikec.Compiled], whole: Run, home: Path, before: int, after: int
 ) -> None:
