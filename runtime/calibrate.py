@@ -19,7 +19,7 @@ from typing import Any
 
 from spike_runtime import cores
 
-SCHEMA = 5
+SCHEMA = 6
 PRECISIONS = ("float32", "float64")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 

@@ -117,11 +117,13 @@ def _function(x: Any, call: Any, real: str) -> Any:
     return outputs([expression], x[0], real)
 
 
+# Entries of a row of a dense matrix.
+RUN = 64
 # Sizes of the stages; `features` gives what the cost model counts for them.
 SMALL = {
     "sum": 4,
     "decoded": 4,
-    "lowpass": 16,
+    "lowpass": 80,
     "filter": 1,
     "filter_element": 2,
     "filter_multiply": 2,
@@ -131,6 +133,7 @@ SMALL = {
     "noise": 2,
     "linear_row": 4,
     "linear_entry": 8,
+    "linear_run": RUN,
     "plain": 2,
     "curved": 2,
     "record": 4,
@@ -145,7 +148,7 @@ def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, floa
     before = size["decoded"] + size["carried"]
     first = size["lowpass"] + size["filter_element"] + size["delay"] + size["table_element"] + size["noise"]
     first += kind == ALL
-    third = first + size["linear_row"] + size["plain"]
+    third = first + _rows(size) + size["plain"]
     functions = size["plain"] + size["curved"] if kind == ALL else 0
     later = third + third + size["curved"] if functions else 0
     return {
@@ -163,8 +166,9 @@ def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, floa
         "table": size["table"],
         "table_element": size["table_element"],
         "noise": size["noise"],
-        "linear_row": size["linear_row"],
+        "linear_row": _rows(size),
         "linear_entry": _linear_entries(size, real),
+        "linear_run": size["linear_run"],
         "argument": 2 * functions,
         "arithmetic": ARITHMETIC * functions + (size["plain"] if functions else 0),
         "transcendental": size["curved"] + 1 if functions else 0,
@@ -192,7 +196,10 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
 
     coefficients = order * order + 2 * order + 1
     number = np.arange(filters)
-    rows, entries = size["linear_row"], size["linear_entry"]
+    rows, entries, runs = size["linear_row"], size["linear_entry"], size["linear_run"]
+    few, many = np.linspace(0, entries, rows + 1), np.arange(entries + RUN, entries + runs + 1, RUN)
+    # Rows of anything, then those of dense matrices: places that follow each other.
+    terms = np.concatenate([np.arange(entries) * 5 % 16, np.tile(np.r_[~0, 1:RUN], runs // RUN)])
     constant: Arrays = {
         "rows": places(size["decoded"], size["sum"]),
         "scale": np.full(size["decoded"], 2.0**-40),
@@ -212,12 +219,11 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "columns": np.tile(np.arange(size["table_element"] // size["table"]), size["table"]),
         "noise": np.tile(np.array([[1.0, 0.0, 1.0]], real), (size["noise"], 1)),
         "keys": random.integers(0, 2**63, size["noise"]).astype(np.uint64),
-        "values": np.full(entries, 0.5, real),
-        "pointers": np.linspace(0, entries, rows + 1).astype(np.int64),
-        # Rows of dense matrices: places that follow each other.
-        "terms": (np.arange(entries) % 16).astype(np.int32),
-        "plain": places(2 * size["plain"], values + rows),
-        "curved": places(2 * size["curved"], values + rows),
+        "values": np.full(entries + runs, 0.5, real),
+        "pointers": np.concatenate([few, many]).astype(np.int64),
+        "terms": terms.astype(np.int32),
+        "plain": places(2 * size["plain"], values + _rows(size)),
+        "curved": places(2 * size["curved"], values + _rows(size)),
         "recorded_columns": values - 1 - np.arange(size["record"]) % values,
         "every": np.array([1]),
         "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
@@ -244,6 +250,11 @@ def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
         "count": np.zeros(1, np.int64),
         "status": np.zeros(2, np.int64),
     }
+
+
+def _rows(size: dict[str, int]) -> int:
+    """Rows of the sparse product."""
+    return size["linear_row"] + size["linear_run"] // RUN
 
 
 def _linear_entries(size: dict[str, int], real: str) -> int:

@@ -27,6 +27,7 @@ GROWN: tuple[dict[str, int], ...] = (
             "table_element",
             "noise",
             "linear_entry",
+            "linear_run",
             "plain",
             "curved",
             "record",

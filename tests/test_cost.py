@@ -94,8 +94,9 @@ def test_arrays_of_the_measured_program_have_the_sizes_asked_for() -> None:
     size = calibrate_program.SMALL | {"decoded": 40, "linear_row": 12, "linear_entry": 36}
     constant, state = calibrate_program.arrays(size, "float32")
     assert len(constant["rows"]) == 40
-    assert len(constant["pointers"]) == 13
-    assert len(constant["terms"]) == 36
+    # And a row of a dense matrix.
+    assert len(constant["pointers"]) == 14
+    assert len(constant["terms"]) == 36 + calibrate_program.RUN
     assert state["value"].dtype == np.float32
 
 
@@ -232,7 +233,7 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 5"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 6"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
         ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),

@@ -12,9 +12,11 @@ from spike_runtime.ops import simd
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import COLUMNS, RUN, Neurons
+from spike_runtime.ops.signals import Decode, FirstOrder
+from spike_runtime.status import NOT_FINITE
 
 from spikec.nef.neurons import LIF
-from spikec.program import membranes
+from spikec.program import membranes, stages
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
@@ -155,10 +157,58 @@ def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
     assert joined[:80].tobytes() == x.tobytes()
     exact = [values[a:b].astype(float) @ x[columns[a:b]] for a, b in itertools.pairwise(pointers)]
     np.testing.assert_allclose(y, exact, rtol=0, atol=1e-13 if real == "float64" else 2e-5)
+    # What is marked as a run is loaded and not gathered: the same bytes.
+    marked = columns.copy()
+    stages.mark_runs(marked, np.diff(pointers), simd.lanes(np.dtype(real).type))
+    few = 3 if real == "float32" else 1
+    runs = [k for k, row in enumerate(rows) if len(row) > few and (np.diff(row) == 1).all()]
+    assert np.flatnonzero(marked < 0).tolist() == pointers[runs].tolist()
+    assert (np.where(marked < 0, ~marked, marked) == columns).all()
+    assert compiled(AppendProducts())(x, values, pointers, marked).tobytes() == joined.tobytes()
     # A row has the same bytes whatever stands before it.
     start = pointers[4]
     later = compiled(AppendProducts())(x, values[start:], pointers[4:] - start, columns[start:])[80:]
     assert later.tobytes() == y[4:].tobytes()
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 41])
+def test_sums_are_decoded_and_filtered_as_by_numpy(real: str, count: int) -> None:
+    random = np.random.default_rng(count)
+    sums, bits = random.integers(-(2**60), 2**60, 64), random.random(64) < 0.2
+    sums[bits] = random.normal(size=bits.sum()).view(np.int64)
+    # Places that follow each other, and others; of some the bits are those of a number.
+    for rows in (np.arange(count) + 3, random.integers(0, 64, count)):
+        scale = np.where(bits[rows], 0.0, 2.0 ** -random.integers(20, 50, count))
+        wanted = (sums[rows] * scale).astype(real)
+        wanted[bits[rows]] = sums[rows][bits[rows]].view(np.float64)
+        assert compiled(Decode(real))(sums, rows, scale).tobytes() == wanted.tobytes()
+        u, before = random.normal(size=64).astype(real), random.normal(size=count).astype(real)
+        decay, gain = (random.random(count).astype(real) for _ in range(2))
+        before[::7], gain[::7] = np.finfo(real).tiny, 0  # what fades away becomes 0
+        wanted = decay * before + gain * u[rows]
+        wanted[::7] = 0
+        value = before.copy()
+        assert compiled(FirstOrder())(value, u, rows, decay, gain).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_activities_are_added_one_by_one_and_the_first_too_large_is_named(real: str) -> None:
+    given = arguments(real, 0, False)
+    count = sum(SIZES)
+    given["atoms"][:, COLUMNS.index("activity")] = given["atoms"][:, 0]
+    given["parameters"][:, 0] = 1e6 + 0.3
+    given["sums"] = np.arange(count)
+    large = {name: array.copy() for name, array in given.items()}
+    sums, _, status = compiled(Neurons("wide_lif", real))(*given.values())
+    spikes = sums - np.arange(count)
+    assert sorted(set(spikes.tolist())) == [0, 1_000_000]
+    assert status[0] == 0
+    large["parameters"][:, 0] = 1e30
+    sums, _, status = compiled(Neurons("wide_lif", real))(*large.values())
+    # The direction of this step begins with the first atom.
+    assert status.tolist() == [NOT_FINITE, np.flatnonzero(spikes)[0]]
+    assert (sums == np.arange(count)).all()
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])

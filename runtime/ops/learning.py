@@ -17,7 +17,8 @@ from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
-from spike_runtime.ops.simd import every, fill, first, fma, load, store, total, width
+from spike_runtime.ops.linear import dot
+from spike_runtime.ops.simd import every, fill, first, fma, load, store, width
 
 # Columns of the tables: first weight, rows, columns, first rule and how many; kind of rule, place of pre,
 # first of its row places (error or post), of those of theta, place of learning (-1: none), and first
@@ -25,19 +26,6 @@ from spike_runtime.ops.simd import every, fill, first, fma, load, store, total, 
 MATRICES = ("weight", "rows", "columns", "rule", "rules")
 RULES = ("kind", "pre", "rows", "theta", "learning", "extra")
 PES, RLS, BCM, OJA, VOJA = range(5)
-
-
-@register_jitable
-def dot(a, i, b, k, count):  # type: ignore[no-untyped-def]
-    """The sum of a[i + n] b[k + n] for n < count, vector by vector."""
-    rest = count % width(a)
-    partial = fill(a, 0.0)
-    for n in range(0, count - rest, width(a)):
-        partial = fma(load(a, i + n, every(a)), load(b, k + n, every(a)), partial)
-    if rest:
-        n, mask = count - rest, first(a, rest)
-        partial = fma(load(a, i + n, mask), load(b, k + n, mask), partial)
-    return total(partial)
 
 
 @register_jitable

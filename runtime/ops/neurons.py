@@ -24,7 +24,8 @@ from spike_runtime.ops import simd
 from spike_runtime.ops.converted import finisher, is_streamed
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.ops.lif import VECTORS, by_line
-from spike_runtime.ops.simd import every, fill, first, fma, load, pack, pointer, store, tile, total
+from spike_runtime.ops.places import accumulate
+from spike_runtime.ops.simd import every, fill, first, fma, load, pack, pointer, some, store, tile, total
 from spike_runtime.ops.updates import UPDATES
 from spike_runtime.status import NOT_FINITE
 
@@ -255,7 +256,7 @@ def _decoder(real: type) -> Any:
 
     `done`: what the first four rows of dense decoders add, or None.
     """
-    add, dense, gathered = _adder(real), _dense(real), _gathered(real)
+    each, dense, gathered = _each(real), _dense(real), _gathered(real)
 
     @register_jitable(forceinline=True)
     def decode(sums, A, D, atoms, t, scale, done, status):  # type: ignore[no-untyped-def]
@@ -265,10 +266,29 @@ def _decoder(real: type) -> Any:
         else:
             dense(sums, y, A, m, D, d, rows, done, status)
         if activity >= 0:
-            for i in range(m):
-                add(sums, activity + i, A[i] * scale, status)
+            each(sums, activity, A, m, scale, status)
 
     return decode
+
+
+def _each(real: type) -> Any:
+    """sums[y + i] += scale A[i], rounded once, for all m neurons of an atom."""
+    lanes, limit, add = simd.lanes(real), real(LIMIT), _adder(real)
+
+    @register_jitable(forceinline=True)
+    def each(sums, y, A, m, scale, status):  # type: ignore[no-untyped-def]
+        most = fill(A, limit)
+        least = fill(A, real(0)) - most
+        for i in range(0, m, lanes):
+            mask = first(A, min(lanes, m - i))
+            x = load(A, i, mask) * fill(A, scale)
+            if some(mask & ~((most > x) & (x > least))):
+                for k in range(i, min(i + lanes, m)):
+                    add(sums, y + k, A[k] * scale, status)
+            else:
+                accumulate(sums, y + i, x, mask)
+
+    return each
 
 
 @register_jitable(forceinline=True)

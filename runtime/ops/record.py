@@ -15,6 +15,14 @@ from spike_runtime.status import FULL
 SLOTS = 1 << 32
 
 
+@register_jitable
+def sample(step, every, length):  # type: ignore[no-untyped-def]
+    """Row of the sample of this step in a ring of so many, -1 where there is none; few divisions, which take
+    long."""
+    number = step if every == 1 else step // every
+    return (number - 1) % length if number * every == step else -1
+
+
 class Record(KernelOp):
     """One sample at steps n with n % every == 0: (buffer, signal, columns, n, every) -> buffer.
 
@@ -25,9 +33,9 @@ class Record(KernelOp):
 
     def kernel(self) -> Callable[..., Any]:
         def record(buffer, signal, columns, n, every):  # type: ignore[no-untyped-def]
-            step, interval = n.item(), every[0]
-            if step % interval == 0:
-                row = buffer[(step // interval - 1) % buffer.shape[0]]
+            place = sample(n.item(), every[0], buffer.shape[0])
+            if place >= 0:
+                row = buffer[place]
                 for i in range(columns.shape[0]):
                     row[i] = signal[columns[i]]
             return buffer
@@ -42,9 +50,9 @@ class RecordState(KernelOp):
 
     def kernel(self) -> Callable[..., Any]:
         def record_state(buffer, state, variables, neurons, n, every):  # type: ignore[no-untyped-def]
-            step, interval = n.item(), every[0]
-            if step % interval == 0:
-                row = buffer[(step // interval - 1) % buffer.shape[0]]
+            place = sample(n.item(), every[0], buffer.shape[0])
+            if place >= 0:
+                row = buffer[place]
                 for i in range(neurons.shape[0]):
                     row[i] = state[variables[i], neurons[i]]
             return buffer
@@ -64,9 +72,9 @@ class RecordRest(KernelOp):
 
     def kernel(self) -> Callable[..., Any]:
         def record_rest(buffer, state, variables, neurons, scales, n, every):  # type: ignore[no-untyped-def]
-            step, interval = n.item(), every[0]
-            if step % interval == 0:
-                row = buffer[(step // interval - 1) % buffer.shape[0]]
+            place = sample(n.item(), every[0], buffer.shape[0])
+            if place >= 0:
+                row = buffer[place]
                 for i in range(neurons.shape[0]):
                     dt, G, tau_rc = scales[i]
                     rest = np.float64(state[variables[i], neurons[i]])

@@ -13,6 +13,8 @@ from numba.extending import register_jitable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
+from spike_runtime.ops.places import decoded, gather
+from spike_runtime.ops.simd import every, fill, first, load, pointer, store, where, width
 
 
 class Clear(KernelOp):
@@ -47,9 +49,15 @@ class Decode(KernelOp):
         real = np.dtype(self.dtype).type
 
         def decode(sums, rows, scale):  # type: ignore[no-untyped-def]
-            y, bits = np.empty(rows.shape[0], real), sums.view(np.float64)
-            for i in range(rows.shape[0]):
-                y[i] = np.float64(sums[rows[i]]) * scale[i] if scale[i] != 0.0 else bits[rows[i]]
+            y = np.empty(rows.shape[0], real)
+            S, R, C, Y = pointer(sums), pointer(rows), pointer(scale), pointer(y)
+            rest = rows.shape[0] % width(Y)
+            whole = rows.shape[0] - rest
+            for i in range(0, whole, width(Y)):
+                store(Y, i, decoded(S, R, C, i, every(Y)), every(Y))
+            if rest:
+                mask = first(Y, rest)
+                store(Y, whole, decoded(S, R, C, whole, mask), mask)
             return y
 
         return decode
@@ -71,15 +79,28 @@ class FirstOrder(KernelOp):
     inplace: ClassVar[dict[int, int]] = {0: 0}
 
     def kernel(self) -> Callable[..., Any]:
-        fade = settled
-
         def first_order(value, u, sources, decay, gain):  # type: ignore[no-untyped-def]
-            least = np.finfo(value.dtype).tiny
-            for i in range(value.shape[0]):
-                value[i] = fade(decay[i] * value[i] + gain[i] * u[sources[i]], least)
+            u = np.ascontiguousarray(u)
+            y, x, places, a, b = pointer(value), pointer(u), pointer(sources), pointer(decay), pointer(gain)
+            least = fill(y, np.finfo(value.dtype).tiny)
+            rest = value.shape[0] % width(y)
+            whole = value.shape[0] - rest
+            for i in range(0, whole, width(y)):
+                _filter(y, x, places, a, b, i, least, every(y))
+            if rest:
+                _filter(y, x, places, a, b, whole, least, first(y, rest))
             return value
 
         return first_order
+
+
+@register_jitable(forceinline=True)
+def _filter(value, u, sources, decay, gain, i, least, mask):  # type: ignore[no-untyped-def]
+    """A vector of `FirstOrder`; as `settled`, but what is not a number stays."""
+    y = load(decay, i, mask) * load(value, i, mask) + load(gain, i, mask) * gather(u, sources, i, mask)
+    nothing = y - y
+    small = (least > y) & (y > nothing - least)
+    store(value, i, where(small, nothing, y), mask)
 
 
 class Keep(KernelOp):

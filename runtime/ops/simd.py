@@ -8,9 +8,7 @@ the processor's own vectors are like; where these are shorter, LLVM takes severa
 
     load(array, i, mask)       numbers from array[i] on; 0 outside the mask
     store(array, i, x, mask)   puts them back, only under the mask
-    scatter(array, at, k, x, mask)  puts them to the places at[k], at[k + 1], ... under the mask
     every(a), first(a, count)  masks for numbers like those of array `a`: all, the first `count`
-    gather(a, at, k, mask)     numbers from array `a` at the places at[k], at[k + 1], ...; 0 outside the mask
     width(a)                   how many numbers of array `a` make a vector
     fill(a, number)            the number everywhere, of the type of array or vector `a`
     +  -  *  /  >  !=          number by number, for vectors of one type
@@ -44,7 +42,7 @@ BYTES = 64
 # Most neurons of an atom.
 TILE = 256
 
-_SHORT = ir.IntType(32)
+SHORT = ir.IntType(32)
 
 
 class Vector(types.Type):
@@ -67,7 +65,7 @@ def lanes(real: Any) -> int:
     return int(BYTES // real().itemsize)
 
 
-def _kind(like: Any) -> Vector:
+def kind_of(like: Any) -> Vector:
     """The kind of vector that belongs to an array or a vector."""
     return Vector(like.real if isinstance(like, Vector) else _of(like))
 
@@ -79,38 +77,40 @@ def _of(array: Any) -> Any:
     return array.dtype
 
 
-def _begin(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+def begin(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     """LLVM's pointer to the first number."""
     return (
         value if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, value).data
     )
 
 
-def _call(builder: ir.IRBuilder, name: str, result: ir.Type, args: list[Any]) -> Any:
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, args: list[Any]) -> Any:
     kind = ir.FunctionType(result, [a.type for a in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
-def _name(vector: ir.VectorType) -> str:
+def name_of(vector: ir.VectorType) -> str:
     """How the names of LLVM's functions call a type."""
+    if isinstance(vector.element, ir.IntType):
+        return f"v{vector.count}i{vector.element.width}"
     return f"v{vector.count}{'f64' if isinstance(vector.element, ir.DoubleType) else 'f32'}"
 
 
 def _place(context: Any, builder: Any, signature: Any, args: Any) -> tuple[Any, Any]:
     """Pointer to the vector at args[1] of array args[0], and the alignment that is sure."""
     kind = signature.args[0]
-    data = builder.gep(_begin(context, builder, kind, args[0]), [args[1]])
-    vector = context.get_value_type(_kind(kind))
-    return builder.bitcast(data, vector.as_pointer()), _SHORT(kind.dtype.bitwidth // 8)
+    data = builder.gep(begin(context, builder, kind, args[0]), [args[1]])
+    vector = context.get_value_type(kind_of(kind))
+    return builder.bitcast(data, vector.as_pointer()), SHORT(kind.dtype.bitwidth // 8)
 
 
-def _splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
-    single = builder.insert_element(vector(ir.Undefined), value, _SHORT(0))
-    return builder.shuffle_vector(single, vector(ir.Undefined), ir.VectorType(_SHORT, vector.count)(None))
+def splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
+    single = builder.insert_element(vector(ir.Undefined), value, SHORT(0))
+    return builder.shuffle_vector(single, vector(ir.Undefined), ir.VectorType(SHORT, vector.count)(None))
 
 
 def _numbers(lanes: int) -> Any:
-    return ir.VectorType(_SHORT, lanes)(list(range(lanes)))
+    return ir.VectorType(SHORT, lanes)(list(range(lanes)))
 
 
 @intrinsic
@@ -118,86 +118,28 @@ def load(typingctx: Any, array: Any, index: Any, mask: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer, align = _place(context, builder, signature, args)
         vector = pointer.type.pointee
-        name = f"llvm.masked.load.{_name(vector)}.p0"
-        return _call(builder, name, vector, [pointer, align, args[2], vector(None)])
+        name = f"llvm.masked.load.{name_of(vector)}.p0"
+        return call(builder, name, vector, [pointer, align, args[2], vector(None)])
 
-    return _kind(array)(array, types.intp, mask), generate
+    return kind_of(array)(array, types.intp, mask), generate
 
 
 @intrinsic
 def store(typingctx: Any, array: Any, index: Any, x: Any, mask: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer, align = _place(context, builder, signature, args)
-        name = f"llvm.masked.store.{_name(pointer.type.pointee)}.p0"
-        _call(builder, name, ir.VoidType(), [args[2], pointer, align, args[3]])
+        name = f"llvm.masked.store.{name_of(pointer.type.pointee)}.p0"
+        call(builder, name, ir.VoidType(), [args[2], pointer, align, args[3]])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, x, mask), generate
 
 
-@intrinsic
-def gather(typingctx: Any, array: Any, index: Any, start: Any, mask: Any) -> Any:
-    """Places that follow each other, as those of a dense matrix do, are loaded at once."""
-    kind, bits = _kind(array), index.dtype.bitwidth
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector, count = context.get_value_type(kind), kind.lanes
-        data, number = (
-            _begin(context, builder, a, v) for a, v in zip(signature.args[:2], args[:2], strict=True)
-        )
-        places = ir.VectorType(ir.IntType(bits), count)
-        first_place = builder.bitcast(builder.gep(number, [args[2]]), places.as_pointer())
-        four, mask = _SHORT(bits // 8), args[3]
-        at = _call(
-            builder, f"llvm.masked.load.v{count}i{bits}.p0", places, [first_place, four, mask, places(None)]
-        )
-        lowest = builder.extract_element(at, _SHORT(0))
-        order = builder.add(_splat(builder, lowest, places), places(list(range(count))))
-        wrong = builder.and_(builder.icmp_signed("!=", at, order), mask)
-        none = builder.icmp_signed("==", builder.bitcast(wrong, ir.IntType(count)), ir.IntType(count)(0))
-        align, size = _SHORT(array.dtype.bitwidth // 8), ir.IntType(64)
-        result = cgutils.alloca_once(builder, vector)
-        with builder.if_else(none) as (then, otherwise):
-            with then:
-                run = builder.bitcast(builder.gep(data, [lowest]), vector.as_pointer())
-                name = f"llvm.masked.load.{_name(vector)}.p0"
-                builder.store(_call(builder, name, vector, [run, align, mask, vector(None)]), result)
-            with otherwise:
-                wide = ir.VectorType(size, count)
-                base = _splat(builder, builder.ptrtoint(data, size), wide)
-                steps = builder.mul(
-                    builder.sext(at, wide) if bits < 64 else at, wide([array.dtype.bitwidth // 8] * count)
-                )
-                pointers = builder.inttoptr(builder.add(base, steps), ir.VectorType(data.type, count))
-                name = f"llvm.masked.gather.{_name(vector)}.v{count}p0"
-                builder.store(_call(builder, name, vector, [pointers, align, mask, vector(None)]), result)
-        return builder.load(result)
-
-    return kind(array, index, types.intp, mask), generate
-
-
-@intrinsic
-def scatter(typingctx: Any, array: Any, index: Any, start: Any, x: Any, mask: Any) -> Any:
-    """`index` is of int32."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        count = signature.args[3].lanes
-        data, number = (
-            _begin(context, builder, a, v) for a, v in zip(signature.args[:2], args[:2], strict=True)
-        )
-        places, wide = ir.VectorType(_SHORT, count), ir.VectorType(ir.IntType(64), count)
-        first_place = builder.bitcast(builder.gep(number, [args[2]]), places.as_pointer())
-        name = f"llvm.masked.load.v{count}i32.p0"
-        at = _call(builder, name, places, [first_place, _SHORT(4), args[4], places(None)])
-        size = array.dtype.bitwidth // 8
-        base = _splat(builder, builder.ptrtoint(data, wide.element), wide)
-        steps = builder.mul(builder.sext(at, wide), wide([size] * count))
-        pointers = builder.inttoptr(builder.add(base, steps), ir.VectorType(data.type, count))
-        name = f"llvm.masked.scatter.{_name(args[3].type)}.v{count}p0"
-        _call(builder, name, ir.VoidType(), [args[3], pointers, _SHORT(size), args[4]])
-        return context.get_dummy_value()
-
-    return types.void(array, index, types.intp, x, mask), generate
+def masked(builder: Any, vector: ir.VectorType, pointer: Any, bits: int, mask: Any) -> Any:
+    """Numbers of so many bits each from a pointer on; 0 outside the mask."""
+    place = builder.bitcast(pointer, vector.as_pointer())
+    name = f"llvm.masked.load.{name_of(vector)}.p0"
+    return call(builder, name, vector, [place, SHORT(bits // 8), mask, vector(None)])
 
 
 @intrinsic
@@ -211,7 +153,7 @@ def some(typingctx: Any, mask: Any) -> Any:
 
 @intrinsic
 def width(typingctx: Any, like: Any) -> Any:
-    kind = _kind(like)
+    kind = kind_of(like)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, kind.lanes)
@@ -221,7 +163,7 @@ def width(typingctx: Any, like: Any) -> Any:
 
 @intrinsic
 def every(typingctx: Any, like: Any) -> Any:
-    kind = Vector(_kind(like).real, mask=True)
+    kind = Vector(kind_of(like).real, mask=True)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_value_type(kind)([1] * kind.lanes)
@@ -231,24 +173,22 @@ def every(typingctx: Any, like: Any) -> Any:
 
 @intrinsic
 def first(typingctx: Any, like: Any, count: Any) -> Any:
-    kind = Vector(_kind(like).real, mask=True)
+    kind = Vector(kind_of(like).real, mask=True)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         numbers = _numbers(kind.lanes)
-        return builder.icmp_signed(
-            "<", numbers, _splat(builder, builder.trunc(args[1], _SHORT), numbers.type)
-        )
+        return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(args[1], SHORT), numbers.type))
 
     return kind(like, types.intp), generate
 
 
 @intrinsic
 def fill(typingctx: Any, like: Any, number: Any) -> Any:
-    kind = _kind(like)
+    kind = kind_of(like)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = context.cast(builder, args[1], signature.args[1], kind.real)
-        return _splat(builder, value, context.get_value_type(kind))
+        return splat(builder, value, context.get_value_type(kind))
 
     return kind(like, number), generate
 
@@ -310,7 +250,7 @@ def where(typingctx: Any, mask: Any, x: Any, y: Any) -> Any:
 
 
 def _fma(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    return _call(builder, f"llvm.fmuladd.{_name(x.type)}", x.type, [x, y, z])
+    return call(builder, f"llvm.fmuladd.{name_of(x.type)}", x.type, [x, y, z])
 
 
 @intrinsic
@@ -326,7 +266,7 @@ def polynomial(typingctx: Any, x: Any, c: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x = args[0]
         *terms, result = (
-            _splat(builder, builder.extract_value(args[1], k), x.type) for k in range(len(signature.args[1]))
+            splat(builder, builder.extract_value(args[1], k), x.type) for k in range(len(signature.args[1]))
         )
         for term in reversed(terms):
             result = _fma(builder, x, result, term)
@@ -340,10 +280,10 @@ def total(typingctx: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (vector,) = args
         while vector.type.count > 1:
-            half = ir.VectorType(_SHORT, vector.type.count // 2)
+            half = ir.VectorType(SHORT, vector.type.count // 2)
             halves = (list(range(k, k + half.count)) for k in (0, half.count))
             vector = builder.fadd(*(builder.shuffle_vector(vector, vector, half(h)) for h in halves))
-        return builder.extract_element(vector, _SHORT(0))
+        return builder.extract_element(vector, SHORT(0))
 
     return x.real(x), generate
 
@@ -358,10 +298,10 @@ def pack(typingctx: Any, index: Any, at: Any, i: Any, mask: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         numbers = _numbers(signature.args[3].lanes)
         kind, count = numbers.type, numbers.type.count
-        here = builder.add(numbers, _splat(builder, builder.trunc(args[2], _SHORT), kind))
+        here = builder.add(numbers, splat(builder, builder.trunc(args[2], SHORT), kind))
         name = f"llvm.experimental.vector.compress.v{count}i32"
-        packed = _call(builder, name, kind, [here, args[3], kind(ir.Undefined)])
-        data = _begin(context, builder, signature.args[0], args[0])
+        packed = call(builder, name, kind, [here, args[3], kind(ir.Undefined)])
+        data = begin(context, builder, signature.args[0], args[0])
         pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
         builder.store(packed, pointer, align=4)
         return builder.zext(builder.ctpop(builder.bitcast(args[3], ir.IntType(count))), ir.IntType(64))
@@ -372,7 +312,7 @@ def pack(typingctx: Any, index: Any, at: Any, i: Any, mask: Any) -> Any:
 @intrinsic
 def pointer(typingctx: Any, array: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _begin(context, builder, array, args[0])
+        return begin(context, builder, array, args[0])
 
     return types.CPointer(_of(array))(array), generate
 

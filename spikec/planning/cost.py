@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from spike_runtime import manifest as mf
 
 from spikec import graph as g
+from spikec.planning import products
 from spikec.planning.profile import HostProfile, Kernels
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.atoms import GATHER_ROWS, parameters
+from spikec.program.stages import VECTOR
 
 # Columns of the table of atoms (see `atoms.neuron_group`).
 COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
 # Of that of populations (see `spike_runtime.ops.cells`).
 DRIVE = 8
-# Bytes of the vectors that kernels compute neurons in (as in `spike_runtime.ops.simd`).
-VECTOR = 64
 # Stages with one cost per element of an array; and the array that has one element for every output.
 _PER_ELEMENT: dict[type[la.Stage], tuple[str, str]] = {
     la.Decoded: ("decoded", "rows"),
@@ -206,7 +206,7 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
 # What populations at the level of synapses take, in updates of a LIF neuron in float32, which every profile
 # holds: a neuron, its drive, a spike that arrives at one target.  Measured on one machine (1.0, 1.8 and 0.8
 # ns).
-CELL, DRIVEN, SYNAPSE = 2.6, 4.6, 2.1
+CELL, DRIVEN, SYNAPSE = 4.6, 8.3, 3.7
 
 
 def _cells(stage: la.CellGroup | la.Projections) -> float:
@@ -228,13 +228,11 @@ def _counts(stage: la.Stage) -> dict[str, float]:
         case la.Tables():
             return {"table": len(a["tables"]), "table_element": len(a["columns"])}
         case la.Linear():
-            entries = linear_entries(np.diff(a["pointers"]), a["values"].itemsize)
-            return {"linear_row": len(a["pointers"]) - 1, "linear_entry": entries}
+            return products.linear(a["pointers"], a["columns"], a["values"].itemsize)
         case la.LearnedProducts():
-            entries = PRODUCT * a["table"][:, 1].sum() * np.dtype(stage.dtype).itemsize
-            return {"linear_row": len(a["table"]), "linear_entry": entries}
+            return products.learned(a["table"])
         case la.Learning():
-            return _learning(stage)
+            return products.learning(stage)
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
             return {"record": len(elements) / int(a["every"][0])}
@@ -244,27 +242,6 @@ def _counts(stage: la.Stage) -> dict[str, float]:
         if isinstance(stage, kind):
             return {cost: len(a[array])}
     return {}
-
-
-# Bytes of learned weights that a rule changes, or a product reads, in entries of a sparse matrix, which every
-# profile holds (on one machine 0.07 and 0.05 ns for a weight in float32, twice that in float64).
-CHANGE, PRODUCT = 0.12, 0.09
-
-
-def _learning(stage: la.Learning) -> dict[str, float]:
-    """Every rule changes every row of its weights; RLS reads and changes its inverse correlations as well."""
-    _, rows, columns, _, rules = stage.arrays["matrices"].T.astype(np.float64)
-    inverse = (CHANGE + PRODUCT) * stage.state["inverse"].nbytes
-    changed = CHANGE * float((rows * columns * rules).sum()) * stage.state["weights"].itemsize
-    return {"linear_row": float((rows * rules).sum()), "linear_entry": changed + inverse}
-
-
-def linear_entries(lengths: NDArray[np.int64], itemsize: int) -> float:
-    """Entries of rows of so many, as they cost: vectors count as whole ones, but few entries are added one by
-    one (see `spike_runtime.ops.linear`).
-    """
-    lanes = VECTOR // itemsize
-    return float(np.where(lengths >= lanes // 4, lengths + -lengths % lanes, lengths).sum())
 
 
 def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:

@@ -24,7 +24,7 @@ from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, model_error
 from spikec.records import dataclass
 
-SCHEMA = 5
+SCHEMA = 6
 REFERENCE = "reference"
 FILE = "host_profile.json"
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
@@ -48,6 +48,7 @@ STAGE_COSTS = (
     "noise",
     "linear_row",
     "linear_entry",
+    "linear_run",
     "argument",
     "arithmetic",
     "transcendental",

@@ -124,6 +124,8 @@ def _key(op: g.Noise, component: int) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
+# Bytes of a vector of the kernels.
+VECTOR = 64
 # Entries of a matrix that are looked at together: what is made of them for a moment stays small.
 BLOCK_ENTRIES = 1 << 18
 
@@ -146,6 +148,7 @@ def linear(
             r, c, v = _block(terms, block)
             counts.append(np.bincount(r, minlength=len(block)))
             columns.append(c.astype(np.int32))
+            mark_runs(columns[-1], counts[-1], VECTOR // np.dtype(dtype).itemsize)
             values.append(v.astype(dtype))
     arrays = {
         "values": joined(values, dtype),
@@ -153,6 +156,19 @@ def linear(
         "columns": joined(columns, np.int32),
     }
     return la.Linear(name, arrays, {}, len(rows))
+
+
+def mark_runs(columns: NDArray[np.int32], counts: Ints, lanes: int) -> None:
+    """Make the first column c of a row to ~c where its columns follow each other, as those of dense matrices
+    do: kernels need not read the others.  Rows that fill less than a quarter of a vector stay.
+    """
+    if len(columns):
+        gaps = np.concatenate([[0], np.cumsum(np.diff(columns) != 1, dtype=np.int32)])
+        long = counts >= lanes // 4
+        end = np.cumsum(counts)[long]
+        begin = end - counts[long]
+        runs = begin[gaps[end - 1] == gaps[begin]]
+        columns[runs] = ~columns[runs]
 
 
 def _count(matrix: g.Matrix | None, rows: int) -> int:

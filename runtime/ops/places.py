@@ -1,0 +1,93 @@
+# ruff: noqa: ARG001 (the arguments of intrinsics are given by Numba)
+"""Vectors (see `simd`) of numbers that stand anywhere, and of sums of whole numbers.
+
+gather(a, at, k, mask)           numbers from array `a` at the places at[k], at[k + 1], ...
+decoded(sums, at, scale, k, mask)  whole numbers of `sums` at such places, times scale[k], scale[k + 1], ...
+accumulate(sums, i, x, mask)     adds x, rounded, to sums[i], sums[i + 1], ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from spike_runtime.ops.simd import SHORT, Vector, begin, call, kind_of, masked, name_of, splat
+
+
+def _picked(context: Any, builder: Any, kinds: Any, args: Any, mask: Any) -> Any:
+    """Numbers of array args[0] at the places in array args[1] from args[2] on: those that follow each other,
+    as places often do, are loaded at once.
+    """
+    data, number = (begin(context, builder, k, v) for k, v in zip(kinds[:2], args[:2], strict=True))
+    count, bits, size = mask.type.count, kinds[1].dtype.bitwidth, kinds[0].dtype.bitwidth
+    vector = ir.VectorType(context.get_data_type(kinds[0].dtype), count)
+    places = ir.VectorType(ir.IntType(bits), count)
+    at = masked(builder, places, builder.gep(number, [args[2]]), bits, mask)
+    lowest = builder.extract_element(at, SHORT(0))
+    order = builder.add(splat(builder, lowest, places), places(list(range(count))))
+    wrong = builder.and_(builder.icmp_signed("!=", at, order), mask)
+    none = builder.icmp_signed("==", builder.bitcast(wrong, ir.IntType(count)), ir.IntType(count)(0))
+    with builder.if_else(none) as (then, otherwise):
+        with then:
+            run = masked(builder, vector, builder.gep(data, [lowest]), size, mask)
+            here = builder.block
+        with otherwise:
+            # A vector of pointers: processors take places of 32 bits as they are.
+            pointers = builder.gep(data, [SHORT(0)])
+            pointers.operands, pointers.indices = [data, at], [at]
+            pointers.type = ir.VectorType(data.type, count)
+            name = f"llvm.masked.gather.{name_of(vector)}.v{count}p0"
+            single = call(builder, name, vector, [pointers, SHORT(size // 8), mask, vector(None)])
+            there = builder.block
+    result = builder.phi(vector)
+    result.add_incoming(run, here)
+    result.add_incoming(single, there)
+    return result
+
+
+@intrinsic
+def gather(typingctx: Any, array: Any, index: Any, start: Any, mask: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _picked(context, builder, signature.args, args, args[3])
+
+    return kind_of(array)(array, index, types.intp, mask), generate
+
+
+@intrinsic
+def decoded(typingctx: Any, sums: Any, index: Any, scale: Any, start: Any, mask: Any) -> Any:
+    """The whole numbers of `sums` (int64) at index[start], index[start + 1], ..., times scale[start], ...
+    (float64), rounded to numbers like those of the mask.  Where the scale is 0: their bits, as float64.
+    """
+    kind = Vector(mask.real)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        whole = _picked(context, builder, signature.args, [args[0], args[1], args[3]], args[4])
+        wide, vector = ir.VectorType(ir.DoubleType(), kind.lanes), context.get_value_type(kind)
+        factor = begin(context, builder, signature.args[2], args[2])
+        factors = masked(builder, wide, builder.gep(factor, [args[3]]), 64, args[4])
+        product = builder.fmul(builder.sitofp(whole, wide), factors)
+        bits = builder.fcmp_ordered("==", factors, wide(None))
+        result = builder.select(bits, builder.bitcast(whole, wide), product)
+        return result if vector == wide else builder.fptrunc(result, vector)
+
+    return kind(sums, index, scale, types.intp, mask), generate
+
+
+@intrinsic
+def accumulate(typingctx: Any, sums: Any, index: Any, x: Any, mask: Any) -> Any:
+    """sums[index + k] += x[k], rounded to the nearest whole number, under the mask.  `sums` are int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rounded = call(builder, f"llvm.rint.{name_of(args[2].type)}", args[2].type, [args[2]])
+        wide = ir.VectorType(ir.IntType(64), args[2].type.count)
+        place = builder.gep(begin(context, builder, signature.args[0], args[0]), [args[1]])
+        old = masked(builder, wide, place, 64, args[3])
+        new = builder.add(old, builder.fptosi(rounded, wide))
+        place = builder.bitcast(place, wide.as_pointer())
+        name = f"llvm.masked.store.{name_of(wide)}.p0"
+        call(builder, name, ir.VoidType(), [new, place, SHORT(8), args[3]])
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, x, mask), generate
