@@ -151,6 +151,21 @@ def test_a_simulator_begins_anew() -> None:
         np.testing.assert_array_equal(found[2][0], sim.data[probes[0]])
 
 
+def test_the_memory_of_a_simulator_holds_the_state_of_rates_too() -> None:
+    with nengo.Network(seed=1) as net:
+        kind = nengo.RegularSpiking(nengo.AdaptiveLIFRate())
+        ens = nengo.Ensemble(20, 1, neuron_type=kind)
+        nengo.Probe(ens.neurons)
+    found = []
+    for make in (nengo.Simulator, spikec.nengo.Simulator):
+        with make(net, progress_bar=False) as sim:
+            sim.run_steps(15)
+            signals = sim.model.sig[ens.neurons]
+            found.append([np.array(sim.signals[signals[name]]) for name in ("adaptation", "voltage")])
+    for theirs, ours in zip(*found, strict=True):
+        assert_equal(ours, theirs)
+
+
 def test_a_pickled_simulator_goes_on() -> None:
     """The state of streams is part of what is kept."""
     import pickle

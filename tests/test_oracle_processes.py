@@ -30,6 +30,20 @@ SAMPLED = {
         )
         for kind in ("zero", "nearest", "linear", "quadratic", "cubic")
     },
+    "numpy_white": (
+        "white_noise(dist=pdf([0, 1, 3], [0.25, 0.5, 0.25]), stream=numpy(7))",
+        nengo.processes.WhiteNoise(
+            nengo.dists.PDF(np.array([0.0, 1.0, 3.0]), np.array([0.25, 0.5, 0.25])), seed=7
+        ),
+    ),
+    "numpy_filtered": (
+        "filtered_noise(synapse=alpha(20ms), mean=0.5, std=2, stream=numpy(8))",
+        nengo.processes.FilteredNoise(nengo.Alpha(0.02), nengo.dists.Gaussian(0.5, 2), seed=8),
+    ),
+    "numpy_brown": (
+        "brown_noise(low=-1, high=2, stream=numpy(4294967295))",
+        nengo.processes.BrownNoise(nengo.dists.Uniform(-1, 2), seed=4294967295),
+    ),
     "late": (
         'piecewise(0.1s: [1, 2], 0.2s: [3, 0], interpolation="linear")',
         nengo.processes.Piecewise({0.1: [1, 2], 0.2: [3, 0]}, interpolation="linear"),

@@ -20,7 +20,7 @@ from spikec import graph as g
 from spikec.keeping import is_of_user
 from spikec.nengo import hosts, weights
 from spikec.nengo.calls import Begun, Call, Clock, HostFunction, Watch, begun
-from spikec.nengo.forms import forms, picks
+from spikec.nengo.forms import forms, picks, states
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
 from spikec.nengo.naming import recording
@@ -292,7 +292,7 @@ class _Conversion:
             {
                 signal: (op.path, variable)
                 for key, op in self._populations()
-                for variable, signal in key.state.items()
+                for variable, signal in states(key, self.sides.table).items()
             },
             places,
             tuple(self.order),

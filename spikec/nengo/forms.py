@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from nengo.builder import Model, Operator
+from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Copy, Reset, SimPyFunc
 from nengo.builder.probe import SimProbe
@@ -105,6 +105,12 @@ def rates_before(op: SimNeurons, table: Table) -> SimNeurons | None:
         return None
     first = writers[0]
     return first if whole(op.J) and whole(first.J) and whole(first.output) else None
+
+
+def states(op: SimNeurons, table: Table) -> dict[str, Signal]:
+    """The state variables of neurons, with those of the rates of which they send spikes."""
+    rates = rates_before(op, table)
+    return {**(rates.state if rates else {}), **op.state}
 
 
 def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:

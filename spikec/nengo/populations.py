@@ -13,7 +13,7 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.converted import Converted
-from spikec.nengo.forms import Preset, rates_before
+from spikec.nengo.forms import Preset, rates_before, states
 from spikec.nengo.linear import Linear
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
         seed=0,
         initial_state={
             name: np.array(signal.initial_value, np.float64)
-            for name, signal in {**(rates.state if rates else {}), **op.state}.items()
+            for name, signal in states(op, values.sides.table).items()
         },
     )
     name = values.new(key, made.path, made)

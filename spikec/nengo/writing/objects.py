@@ -11,7 +11,7 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
-from spikec.nengo.forms import rates_before
+from spikec.nengo.forms import states
 from spikec.nengo.neurons import AROUND, TYPES
 from spikec.nengo.noise import Random
 from spikec.nengo.populations import described
@@ -31,7 +31,6 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
     if isinstance(obj.neuron_type, nengo.Direct):
         return f"ensemble {name}({', '.join([*given, 'neuron=direct'])})"
     op = next(op for op in scene.writers(scene.model.sig[obj.neurons]["out"]) if isinstance(op, SimNeurons))
-    rates = rates_before(op, scene.converted.sides.table)
     kind = scene.form(op)
     if not isinstance(kind, NeuronType):
         read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
@@ -60,7 +59,7 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
         f"gain={files.text(f'{name}.gain', gain)}",
         f"bias={files.text(f'{name}.bias', bias)}",
     ]
-    for variable, signal in {**(rates.state if rates else {}), **op.state}.items():
+    for variable, signal in states(op, scene.converted.sides.table).items():
         values = np.asarray(signal.initial_value, np.float64)
         if values.any():
             unit = " * 1s" if variable == "refractory_time" else ""
