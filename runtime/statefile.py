@@ -75,7 +75,7 @@ HERE = Remedies(
     "has",
     "make it with dt={:g}",
     "make it with precision {}",
-    "make it with the seed that it had ({} here)",
+    "make the network with seed={}",
     "load it into the network that it is of",
 )
 # The Python of a session, which was not compiled: its functions tell themselves whether they are those.
