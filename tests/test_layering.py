@@ -36,7 +36,7 @@ LAYERS = {
     "program.places program.membranes program.calls program.cells program.learned program.rates "
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",
-    "output": "program.codegen program.state program.emit dump",
+    "output": "program.codegen program.state_names program.state program.emit dump",
     "whole": "pipeline keeping sessions going_on",
     "Nengo": "nengo.*",
     "networks": "network.*",

@@ -80,7 +80,7 @@ def test_names_are_those_of_the_program(tmp_path: Path) -> None:
         nengo.Connection(labelled, taken)
         shown = nengo.Probe(taken, synapse=0.01)
     text = written(net, tmp_path, names={"stim": stim, "ensembles": ensembles, "shown": shown, "own": own})
-    assert text.startswith("# Translated from a Nengo network.\nmodel model_network\n")
+    assert text.startswith("# Translated from a Nengo network.\nmodel model_network\nseed 1\n")
     assert "input stim(t) = sin(t)" in text
     assert "connect stim -> ensembles_0\n" in text
     assert "connect ensembles_0 -> my_own_label\n  via x[0] * x[0]\n" in text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from converted import nengo
 
+import spikec
 from spikec import frontend
 from spikec import graph as g
 from spikec.errors import ModelError
@@ -201,6 +202,26 @@ part_inside stimulus a ensembles_0 ensembles_1 part_inner a.neurons a.neurons_2 
 a.input a.scaled_encoders taught.weights taught.pes.error plain.weights shown what_is_shown what_is_shown_2
 a_2
 """
+
+
+def test_a_state_of_one_is_loaded_into_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled goes on from a run of the text, and the text from one of what is compiled."""
+    (tmp_path / "model.py").write_text(MODEL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    network = read_network("model.py", "net")
+    translate(network.network, "model.spk", file=network)
+    made = {
+        "python": spikec.compile("model.py:net", 2, "python", cache=False),
+        "text": spikec.compile("model.spk", 1, "text", precision="float64", cache=False),
+    }
+    whole = made["python"].run("30ms", "whole")
+    for first, second in (("python", "text"), ("text", "python")):
+        made[first].run("20ms", f"first_{first}", save_state=f"{first}.npz")
+        more = made[second].run("10ms", f"second_{first}", load_state=f"{first}.npz")
+        for name in ("shown", "a.voltage", "taught.weights"):
+            assert more.probe(name).values.tobytes() == whole.probe(name).values[20:].tobytes()
+    sys.modules.pop("model", None)
 
 
 def test_probes_are_called_the_same_in_what_is_compiled_and_in_the_text(

@@ -305,7 +305,7 @@ def test_what_was_learned_begins_another_run(tmp_path: Path) -> None:
     state = tmp_path / "learned.npz"
     first = spikec.compile_text(LEARNER, 1).run("50ms", tmp_path / "a", save_state=state)
     larger = spikec.compile_text(LEARNER + "\nprobe post synapse 7ms as more\n", 1)
-    with pytest.raises(RunError, match=r"filter probe more\.filter: not in the file"):
+    with pytest.raises(RunError, match=r"filter post->more\.filter: not in the file"):
         larger.run("3ms", load_state=state)
     begun = larger.run("3ms", tmp_path / "b", load_weights=state)
     assert begun.about.start == 0

@@ -244,19 +244,20 @@ class _Conversion:
         neurons: Ints | None = None,
     ) -> None:
         size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
-        name, target, every, ahead = node, node, max(1, round(self._period(probe))), False
+        name = self.called.get(probe, node)
+        target, every, ahead = node, max(1, round(self._period(probe))), False
         if self.names is not None:
             name, ahead = self.names[probe], probe in self.ahead
             target = recording(probe, self.names)
         elif probe in self.ahead or not _whole_number(self._period(probe)):
             every = 1  # the session looks ahead at any step, and takes those that Nengo takes
-            self.thinned.add(node)
+            self.thinned.add(name)
         op = g.Probe(
             size=size, name=name, attribute=attribute, every=every, target=target, ahead=ahead,
             unit=unit(probe), neurons=neurons,
         )  # fmt: skip
         self.graph.connect(source, self.graph.add(node, op), port)
-        self.probes[probe] = node
+        self.probes[probe] = name if self.names is None else node
 
     def circle(self) -> set[Operator]:
         """Operators to be hosts, since their signals depend on each other in a circle within a step.

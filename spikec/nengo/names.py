@@ -48,7 +48,7 @@ class Names:
         """The name of a signal's base."""
         if signal.base not in self._known:
             self._others += 1
-            self._known[signal.base] = f"signal{self._others}"
+            self._known[signal.base] = f"~signal{self._others}"
         return self._known[signal.base]
 
     def population(self, op: SimNeurons, current: Signal) -> str:

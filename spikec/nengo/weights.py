@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 from nengo.builder import Operator, Signal
 from nengo.builder.operator import DotInc
 
@@ -132,9 +133,15 @@ def _encoded(values: Values, signal: Signal) -> str:
     error, dims = values.value(op.X.base), op.A.base.shape[1]
     if not np.array_equal(taken, np.arange(dims)):
         # An error of some dimensions is 0 in the others.
-        error = values.product(f"{name}.whole", error, np.eye(dims)[:, taken])
+        error = values.product(f"{name}.whole", error, _placing(taken, dims))
     values.graph.connect(error, made)
     return made
+
+
+def _placing(taken: Ints, dims: int) -> g.Matrix:
+    """The matrix that puts a vector where `taken` says, in the form that copies of parts have."""
+    entries = (np.ones(len(taken)), (taken, np.arange(len(taken))))
+    return sp.csr_array(sp.coo_array(entries, shape=(dims, len(taken))))
 
 
 def _block(signal: Signal) -> tuple[Ints, Ints] | None:

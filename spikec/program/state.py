@@ -21,6 +21,7 @@ from spikec import projections as pj
 from spikec.program import layout as la
 from spikec.program.membranes import APART, MEMBRANE, variables
 from spikec.program.stages import Ints
+from spikec.program.state_names import state_names
 from spikec.program.streams import LENGTH
 
 # In place of the exponent of a sum whose whole numbers are the bits of float64 numbers.
@@ -89,7 +90,7 @@ class _Found:
     """The map under construction."""
 
     def __init__(self, graph: g.Graph) -> None:
-        self.graph = graph
+        self.graph, self.called = graph, state_names(graph)
         # The number of every array, as they came; by that its shape and, of exact sums, exponent, or `BITS`.
         self.number: dict[Key, int] = {}
         self.about: list[tuple[tuple[int, ...], int | str | None]] = []
@@ -165,7 +166,7 @@ class _Found:
         """A number for every component, node after node."""
         first = 0
         for name, rows in held:
-            self._put(array, (kind, name), (self.graph.op(name).size,), first, rows)
+            self._put(array, (kind, self.called[name]), (self.graph.op(name).size,), first, rows)
             first += len(rows)
 
     def _memory(self, layout: la.Layout) -> None:
@@ -181,7 +182,9 @@ class _Found:
                     size = self.graph.op(name).size
                     for k in range(order):
                         places, start = k * size + rows, first + k * count
-                        self._put(f"{stage.name}_x", ("filter", name), (order, size), start, places)
+                        self._put(
+                            f"{stage.name}_x", ("filter", self.called[name]), (order, size), start, places
+                        )
             else:
                 self._delays(f"{stage.name}_buffer", mine, stage.arrays["lengths"])
 
@@ -198,10 +201,10 @@ class _Found:
                 continue
             for row, length in zip(rows.tolist(), own, strict=True):
                 there = (row + 1) * kept - length
-                self._put_run(array, ("delay", name), (op.size, kept), (there, first, length))
+                self._put_run(array, ("delay", self.called[name]), (op.size, kept), (there, first, length))
                 first += length
             if isinstance(self.graph.op(source), g.ExactSum):
-                between = (("delay", name), ("signal", source))
+                between = (("delay", self.called[name]), ("signal", self.called[source]))
                 self.delays.setdefault(between, np.zeros(op.size, bool))[rows] = True
 
     def _neurons(self, layout: la.Layout, stage: la.NeuronGroup | la.CellGroup) -> None:
@@ -232,7 +235,8 @@ class _Found:
         if any(pl.reads_after(self.graph, reader) for reader, _ in self.graph.readers(name)):
             op, first = self.graph.op(name), layout.sum_rows[name]
             exponent = BITS if isinstance(op, g.HostValue) else op.exponent
-            self._put_run("sums", ("signal", name), (op.size,), (0, first, op.size), exponent)
+            key = ("signal", self.called[name])
+            self._put_run("sums", key, (op.size,), (0, first, op.size), exponent)
 
     def _spikes(self, name: str, atom: g.Atom, layout: la.Layout) -> None:
         lists = next(stage for stage in layout.cells if isinstance(stage, la.SpikeLists))
@@ -256,11 +260,11 @@ class _Found:
             op: pl.Weights = self.graph.op(name)
             places = (rows[:, None] * op.columns + np.arange(op.columns)).ravel()
             array = f"{stage.name}_weights"
-            self._put(array, ("weights", name), (op.size, op.columns), first, places)
+            self._put(array, ("weights", self.called[name]), (op.size, op.columns), first, places)
             for k, rule in enumerate(op.rules):
                 if isinstance(rule, pl.RLS):
                     shape = (op.columns, op.columns)
-                    key = ("inverse", f"{name}.{k}")
+                    key = ("inverse", f"{self.called[name]}.{k}")
                     self._put_run(f"{stage.name}_inverse", key, shape, (0, inverse, op.columns**2))
                     inverse += op.columns**2
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.program.forms import Form, forms
+from spikec.program.state_names import resolved
 from spikec.program.synapses import of as discretised
 
 
@@ -54,31 +55,12 @@ class _Side:
         self.graph = graph
         self.forms: dict[str, Form] = forms(graph)
 
-    def resolved(self, name: str) -> str:
-        """What a sum of one term or an identity passes on."""
-        while True:
-            op, inputs = self.graph.op(name), self.graph.inputs(name)
-            passes = isinstance(op, g.Sum) and len(inputs) == 1
-            passes |= isinstance(op, g.Product) and _is_identity(op.matrix)
-            if not passes:
-                return name
-            name = inputs[0]
-
     def inputs(self, name: str) -> dict[str, list[str]]:
         """What an operator reads, by port and in order."""
         found: dict[str, list[str]] = {}
         for source, port in self.graph.input_ports(name):
-            found.setdefault(port, []).append(self.resolved(source))
+            found.setdefault(port, []).append(resolved(self.graph, source))
         return found
-
-
-def _is_identity(matrix: g.Matrix) -> bool:
-    rows, columns = matrix.shape
-    if rows != columns:
-        return False
-    diagonal = matrix.diagonal()
-    count = np.count_nonzero(matrix) if isinstance(matrix, np.ndarray) else matrix.count_nonzero()
-    return bool((diagonal == 1.0).all()) and count == rows
 
 
 def _pairs(both: tuple[_Side, _Side], a: str, b: str) -> Iterator[tuple[str, str] | None]:

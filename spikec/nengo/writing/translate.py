@@ -100,7 +100,7 @@ def translate(
     seed, notes = seeded(network, seed, *called)
     with _user_code(file):
         scene = _scene(network, path.stem, _names(file, names), dt, seed)
-        text, recorded = _text(scene, path.stem, f"{file.path.name}:{file.name}" if file else "")
+        text, recorded = _text(scene, path.stem, f"{file.path.name}:{file.name}" if file else "", seed)
     _refuse_hosts(scene)
     if scene.mistakes:
         raise ModelError(scene.mistakes, scene.sources)
@@ -155,10 +155,12 @@ def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: floa
     return scene
 
 
-def _text(scene: Scene, stem: str, origin: str) -> tuple[str, list[tuple[str, str]]]:
+def _text(scene: Scene, stem: str, origin: str, seed: int) -> tuple[str, list[tuple[str, str]]]:
     """The statements, and the names of probes in the graph and in the text."""
     head = [f"# Translated from {origin or 'a Nengo network'}."]
     head.append(f"model {words_of(stem)}")
+    if seed:  # of saved states, and of what is added to the text
+        head.append(f"seed {seed}")
     if scene.model.dt != 0.001:
         head.append(f"dt {words.time(scene.model.dt)}")
     if any(map(links.is_neural, scene.network.all_ensembles)):
