@@ -123,6 +123,7 @@ def main(
     from spike_runtime.manifest import ManifestError, find, load
     from spike_runtime.runfile import RunError
 
+    _check_files(save_every, save_state, load_state, load_weights)
     try:
         path = find(manifest)
         _check_picture(plot)
@@ -149,6 +150,18 @@ def main(
         click.echo(describe(run, plot, save_state is not None))
     if run.status == "stopped":
         sys.exit(128 + int(run.about.cause.removeprefix("signal ")))
+
+
+def _check_files(
+    every: float | None, save_state: Path | None, load_state: Path | None, load_weights: Path | None
+) -> None:
+    """Refuse options that do not go together, by their names here."""
+    if every is not None and save_state is None:
+        raise click.UsageError("--save-every needs --save-state FILE, the file to save the state to")
+    if load_state and load_weights:
+        raise click.UsageError(
+            "--load-weights takes what was learned, --load-state everything; give one of them"
+        )
 
 
 def _announce(model: Manifest) -> None:

@@ -113,7 +113,7 @@ def run(
     folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
     if save_every is not None and save_state is None:
-        raise RunError("save_every needs a file to save the state to; give it with --save-state")
+        raise RunError("save_every needs save_state, the file to save the state to")
     every = _steps(model, save_every, "after which it saves its state") if save_every is not None else 0
     steps, transport = _steps(model, time), _transport(transport, where)
     runfile.check_folder(folder, overwrite)

@@ -225,9 +225,7 @@ def load(path: Path) -> Manifest:
     except OSError as error:
         raise ManifestError(f"cannot read {path}: {error.strerror}; compile a model first") from None
     except ValueError as error:
-        if path.suffix == ".spk":
-            raise ManifestError(f"{path} is a model; compile it first: spikec compile {path}") from None
-        raise ManifestError(f"{path} is not a manifest: {error}; compile the model again") from None
+        raise ManifestError(f"{path} {_instead(path, error)}") from None
     if not isinstance(body, dict) or "schema" not in body:
         raise ManifestError(f"{path} is not a manifest; compile the model again")
     if body["schema"] != SCHEMA:
@@ -238,6 +236,28 @@ def load(path: Path) -> Manifest:
     if digest != _digest(body):
         raise ManifestError(f"{path} was changed after it was compiled (checksum); compile the model again")
     return _manifest(body)
+
+
+def _instead(path: Path, error: ValueError) -> str:
+    """What a file is that is no JSON, and what to do."""
+    if path.suffix == ".spk":
+        return f"is a model; compile it first: spikec compile {path}"
+    if path.suffix == ".py":
+        return f"is Python; compile the Nengo network in it first: spikec compile {path}:NAME"
+    if is_saved_state(path):
+        return "is a saved state; name the manifest of the model, and this file with --load-state"
+    if path.name != NAME:
+        return f"is not a manifest; name the {NAME} that spikec compile wrote"
+    reason = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+    return f"is not a manifest: {reason}; compile the model again"
+
+
+def is_saved_state(path: Path) -> bool:
+    """Whether a file seems to be a saved state, by its name or its first bytes (of a zip file)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix == ".npz" or file.read(4) == b"PK\3\4"
 
 
 def check_present(manifest: Manifest, folder: Path, partitions: Iterable[int]) -> None:

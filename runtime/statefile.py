@@ -99,7 +99,7 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
     Raises `RunError` where there is no such file, or it does not fit the model.
     """
     if state and weights:
-        raise RunError("--load-weights takes what was learned, --load-state everything; give one of them")
+        raise RunError("load_weights takes what was learned, load_state everything; give one of them")
     if state:
         saved = load(Path(state))
         parts = parts_of(saved, places, Path(state), COMPILED)
@@ -142,7 +142,7 @@ def check_place(path: Path, overwrite: bool) -> None:
     except OSError as error:
         raise RunError(f"cannot make {path.parent}: {error.strerror}; save the state elsewhere") from None
     if path.is_dir():
-        raise RunError(f"{path} is a folder; give the name of a file with --save-state")
+        raise RunError(f"{path} is a folder; name a file to save the state to")
     if path.exists() and not overwrite:
         raise RunError(f"{path} exists; give another file with --save-state, or --overwrite")
 

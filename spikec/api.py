@@ -57,14 +57,19 @@ class Compiled:
         """Run for `time` (seconds, or text such as "500ms") and return the `Run` with every probe.
 
         Without `output` the results are kept in a temporary folder as long as the `Run` lives.
-        `options` are those of `spike_runtime.launch.run`.  Raises `RunError` where the run fails.
+        `options` are those of `spike_runtime.launch.run`.  Raises `RunError` where the input is bad,
+        `RunFailedError` where the run fails.
         """
         from spike_runtime.launch import run
-        from spike_runtime.units import seconds
+        from spike_runtime.runfile import RunError
+        from spike_runtime.units import UnitError, seconds
 
-        duration = seconds(time)
-        if "save_every" in options:
-            options["save_every"] = seconds(options["save_every"])
+        try:
+            duration = seconds(time)
+            if "save_every" in options:
+                options["save_every"] = seconds(options["save_every"])
+        except UnitError as error:
+            raise RunError(str(error)) from None
         if output is not None:
             return run(self.path, duration, output, transport=transport, **options)
         home = Path(tempfile.mkdtemp(prefix="spike-run-"))

@@ -294,11 +294,13 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
 
 def _formatted(path: Path) -> tuple[str, str]:
     """Text of a file (or of the standard input), and how it should be."""
-    from spikec.errors import ModelError
+    from spikec.errors import ModelError, model_error
     from spikec.language.files import decoded, read_text
     from spikec.language.format import format_text
     from spikec.language.values import Mistake
 
+    if path.suffix == ".py":
+        raise model_error(f"{path} is Python; fmt formats models in .spk files", "name a .spk file")
     try:
         text = decoded(sys.stdin.buffer.read(), "-") if str(path) == "-" else read_text(path, str(path), None)
     except Mistake as mistake:
@@ -322,13 +324,13 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
     """
     with errors():
-        from spikec.views import saved
+        from spike_runtime.manifest import find, is_saved_state, load
 
-        if run is svg is None and saved.is_state(manifest):
+        if run is svg is None and is_saved_state(manifest):
+            from spikec.views import saved
+
             click.echo(saved.as_json(manifest) if as_json else saved.as_text(manifest))
             return
-        from spike_runtime.manifest import find, load
-
         from spikec.views.report import report
 
         loaded = load(find(manifest))

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spikec.errors import ModelError, model_error
+from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.graph import Graph
+from spikec.language.check import IncompleteError, in_order
 from spikec.language.check import check as check_model
 from spikec.language.context import Context
+from spikec.language.elements import CheckedModel
 from spikec.language.files import read_text
-from spikec.language.loops import refuse_loops
-from spikec.language.lower import lower
+from spikec.language.loops import loops
+from spikec.language.lower import Lowering, lower
 from spikec.language.memory import available
 from spikec.language.parser import read
 from spikec.language.settings import Settings, settings
@@ -49,15 +51,27 @@ def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
         context.unread = parsed.unread
         if parsed.model is None:
             raise ModelError(context.diagnostics, context.sources)
-        model = check_model(parsed.model, context, given)
         try:
-            lowering = lower(model)
-        except Mistake as mistake:
-            raise ModelError([mistake.diagnostic], model.sources) from None
-        refuse_loops(lowering, model)
+            model = check_model(parsed.model, context, given)
+        except IncompleteError as error:
+            # A statement that could not be read, and defaults that are not known, may break a loop.
+            more = [] if parsed.diagnostics or context.defaults_lost else _lowered(error.rest)[1]
+            raise ModelError(in_order([*error.diagnostics, *more]), error.sources) from None
+        lowering, found = _lowered(model)
+        if found or lowering is None:
+            raise ModelError(found, model.sources)
         lowering.graph.sources.update(model.sources)
         lowering.graph.memory = context.bytes_needed
         return lowering.graph
+
+
+def _lowered(model: CheckedModel) -> tuple[Lowering | None, list[Diagnostic]]:
+    """The graph of a model, and the mistakes that only the graph shows."""
+    try:
+        lowering = lower(model)
+    except Mistake as mistake:
+        return None, [mistake.diagnostic]
+    return lowering, loops(lowering)
 
 
 @contextmanager

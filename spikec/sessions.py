@@ -204,7 +204,7 @@ def assigned(graph: g.Graph, partitions: int, precision: str) -> Assignment:
     possible = min(partitions, max(1, len(hyper.groups)))
     if possible < partitions:
         parts = f"{possible} partition{'s' * (possible != 1)}"
-        log.warning("%s is run in %s, more than that it cannot be cut into", graph.name, parts)
+        log.warning("%s runs in %s, not %d: it cannot be cut into more", graph.name, parts, partitions)
     if possible == 1:
         return pt.whole(graph)
     return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])

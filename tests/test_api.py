@@ -235,8 +235,10 @@ def test_mistakes_of_a_run(tiny) -> None:
         tiny.run.probe("spike")
     with pytest.raises(RunError, match="no transport 'fax'"):
         tiny.compiled.run("10ms", transport="fax")
-    with pytest.raises(ValueError, match="has no unit"):
+    with pytest.raises(RunError, match="the time 2 has no unit"):
         tiny.compiled.run("2")
+    with pytest.raises(RunError, match="'days' is not a unit of time"):
+        tiny.compiled.run("10ms", save_state="s.npz", save_every="3 days")
 
 
 # --------------------------------------------------------------------------------------------- the package

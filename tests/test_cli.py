@@ -238,6 +238,16 @@ def test_inspect_of_something_else(tiny, spikec: Command, tmp_path: Path) -> Non
     (tmp_path / "x.json").write_text("[1]")
     refused(spikec("inspect", "none.json"), "cannot read none.json", "compile a model first")
     refused(spikec("inspect", "x.json"), "x.json is not a manifest")
+    (tmp_path / "bad.py").write_text("import nengo")
+    refused(spikec("inspect", "bad.py"), "bad.py is Python", "spikec compile bad.py:NAME")
+    refused(spikec("fmt", "bad.py"), "bad.py is Python", "name a .spk file")
+    (tmp_path / "cut.npz").write_bytes(b"PK\3\4\x93")
+    refused(spikec("inspect", "cut.npz"), "cut.npz is not a state of a model, or is damaged", "--save-state")
+    refused(spikec("inspect", "cut.npz", "--svg", "a.svg"), "cut.npz is a saved state", "name the manifest")
+    (tmp_path / "manifest.json").write_bytes(b"\x93")
+    refused(spikec("inspect", "manifest.json"), "it is not text", "compile the model again")
+    (tmp_path / "other.txt").write_text("no manifest")
+    refused(spikec("inspect", "other.txt"), "not a manifest", "name the manifest.json that")
     refused(spikec("inspect", tiny.compiled.path, tmp_path), "is not a run", "make one with spike-run")
 
 

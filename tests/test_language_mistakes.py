@@ -62,6 +62,85 @@ def test_an_import_that_cannot_be_read_could_have_brought_any_name() -> None:
     assert places("import numpy\nuse thing(3) as x\nprobe x.y\nlet a = 5mz") == [(1, 8), (4, 9)]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ensemble a(9)\nconnect a[1] -> a", (2, 10, "index 1 is outside of 'a'",
+         "it has one entry, number 0")),
+        (A + "probe a.weights", (2, 8, "'a' has no part 'weights'",
+         "known names: input, neurons, refractory_time, spikes, voltage")),
+        ("relay r\nprobe r.weights", (2, 8, "'r' has no part 'weights'", "known names: input")),
+        (A + "probe a.neurons.vlt", (2, 16, "'a.neurons' has no part 'vlt'", "known names: input")),
+        (A + "probe a\nnonsense foo", (3, 1, "unknown keyword 'nonsense'",
+         "expected a statement such as connect, ensemble or probe")),
+        (A + "probe a\n  nonsense foo", (3, 3, "unknown keyword 'nonsense'",
+         "expected adaptation, as, every, ideal, recovery, refractory_time, solver, spikes, synapse, via, "
+         'voltage, a statement such as connect, ensemble or probe or "["')),
+    ],
+)  # fmt: skip
+def test_a_remedy_names_what_there_is(text: str, found: tuple[int, int, str, str]) -> None:
+    assert mistakes(text) == [found]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "bracket"),
+    [
+        ("input u(t) = sin(2*pi*t\n\nensemble a(50)\nprobe a", 1, 17, "()"),
+        ("let m = [[1, 2], [3, 4]  # )]\nensemble a(50)", 1, 9, "[]"),
+        ("ensemble a(50,\n  encoders=[[1], [2]]", 1, 11, "()"),
+        ("module m(n) {\n  ensemble b(n\n}\nensemble a(50)", 2, 13, "()"),
+        ("ensemble a(50)\nmodule m(n) {\n  ensemble b(n)", 2, 13, "{}"),
+    ],
+)
+def test_a_bracket_that_is_never_closed_is_shown_where_it_opens(
+    text: str, line: int, column: int, bracket: str
+) -> None:
+    opened, closed = bracket
+    assert mistakes(text) == [
+        (line, column, f"the bracket '{opened}' is never closed", f"close it with '{closed}'")
+    ]
+
+
+def test_a_bracket_that_is_never_closed_hides_nothing() -> None:
+    assert places("let k = (3 + 1\nensemble a(k)\nprobe b") == [(1, 9), (3, 7)]
+
+
+def test_a_bracket_that_may_be_closed_is_a_note() -> None:
+    with pytest.raises(ModelError) as caught:
+        loads("ensemble a(50,\n  dims=2\nensembel b(3)")
+    (found,) = caught.value.diagnostics
+    assert (found.message, found.span and found.span.line) == ("unexpected 'ensembel'", 3)
+    assert [(text, at.line, at.column) for text, at in found.notes] == [
+        ("the bracket '(' is open since here", 1, 11)
+    ]
+    assert places("let a = [1, 2\n  for i in 0..3]")[0] == (2, 3)
+
+
+def test_neurons_say_how_many_there_are() -> None:
+    with pytest.raises(ModelError) as caught:
+        loads(A + "array m(9, count=3)\nrelay r\nconnect a.neurons[0:3] -> r\nconnect m[0:2] -> r", "m.spk")
+    rendered = str(caught.value)
+    assert "m.spk:1:1: note: 'a' of 100 neurons is declared here" in rendered
+    assert "m.spk:2:1: note: 'm[0:2]' of 2 dimensions in all is declared here" in rendered
+    assert "m.spk:3:1: note: 'r' of 1 dimension is declared here" in rendered
+
+
+LOOP = "relay r\nconnect r -> r synapse none"
+
+
+def test_a_loop_is_found_beside_other_mistakes() -> None:
+    found = mistakes(f"connect a -> r\n{LOOP}\nconnect r -> r transform [[1, 2]]\nprobe q")
+    assert [m[:2] for m in found] == [(1, 9), (3, 1), (4, 26), (5, 7)]
+    assert found[1][2].startswith("algebraic loop: 'r->r'")
+
+
+@pytest.mark.parametrize(
+    "lost", ["defaults connection { delay=3ms, dleay=1ms }", "defaults connection delay 1"]
+)
+def test_a_loop_that_lost_defaults_may_break_is_not_told(lost: str) -> None:
+    assert {line for line, _ in places(f"{lost}\n{LOOP}")} == {1}
+
+
 # ---------------------------------------------------------------------------------------- library modules
 
 LIBRARY = {

@@ -65,7 +65,7 @@ def broken(net: nef.Network, what: str) -> None:
          "give 200 rows of 2 (values) numbers"),
         ("error", "a weight_matrix of shape (3, 3) cannot lead from 'A' to 'A'",
          "give 100 rows of 100 numbers, 4 times"),
-        ("hdf5", "there is no writer of Neo HDF5 files ('file')",
+        ("hdf5", "the file 'file' is not written: Spike writes no HDF5 files of Neo",
          "save what get_data() of the probes gives, for example with numpy.savez"),
         ("unrecorded", "the network records nothing: it has no probe", "add one: make_probe(name)"),
         ("ragged", "a transform is no list of numbers: [[1], [1, 0]]", "give numbers, or rows of one length"),

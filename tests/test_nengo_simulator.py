@@ -149,6 +149,9 @@ def test_signals_hold_the_state_of_neurons_and_say_what_they_do_not_hold(partiti
     assert ours.signals[ours.model.time] == pytest.approx(0.03)
     with pytest.raises(SimulationError, match="probe it"):
         ours.signals[decoded]
+    shown = str(ours.signals).splitlines()
+    assert f"{decoded!r} (computed in compiled code, not kept)" in shown
+    assert any(line.startswith(f"{ours.model.time!r} array(0.03") for line in shown)
     for sim in (theirs, ours):
         sim.close()
     assert ours.signals is None

@@ -109,6 +109,11 @@ def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ([], "Missing option '--time'"),
         (["--time", "1s", "--transport", "pigeon"], "'pigeon' is not one of"),
         (["--time", "1s", "--seed", "-1"], "-1 is not in the range"),
+        (["--time", "1s", "--save-every", "1s"], "--save-every needs --save-state FILE"),
+        (
+            ["--time", "1s", "--load-state", "a", "--load-weights", "b"],
+            "--load-weights takes what was learned, --load-state everything; give one of them",
+        ),
     ],
 )
 def test_bad_options(tmp_path: Path, options: list[str], message: str) -> None:

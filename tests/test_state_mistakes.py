@@ -85,10 +85,10 @@ def test_what_is_no_state_is_refused(tiny: Tiny, halves: tuple[Run, Path], tmp_p
     np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
     assert said(load_state=tmp_path / "pickled.npy").startswith("pickled.npy is not a state of a model")
     assert said(load_weights=halves[1]) == "the model learns nothing: it has no weights that could be loaded"
-    both = "--load-weights takes what was learned, --load-state everything; give one of them"
+    both = "load_weights takes what was learned, load_state everything; give one of them"
     assert said(load_weights=halves[1], load_state=halves[1]) == both
     (tmp_path / "folder").mkdir()
-    message = "folder is a folder; give the name of a file with --save-state"
+    message = "folder is a folder; name a file to save the state to"
     assert said(save_state=tmp_path / "folder") == message
     (tmp_path / "file").touch()
     assert said(save_state=tmp_path / "file" / "state.npz").startswith("cannot make file: ")

@@ -128,7 +128,7 @@ def test_states_in_between_change_nothing(tmp_path: Path) -> None:
 
 
 def test_mistakes(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"give it with --save-state$"):
+    with pytest.raises(RunError, match=r"^save_every needs save_state, the file to save the state to$"):
         tiny.compiled.run("10ms", tmp_path / "run", save_every=0.01)
     with pytest.raises(RunError, match=r"^0\.0105 s is not a whole number of steps of 0\.001 s"):
         tiny.compiled.run("10ms", tmp_path / "run", save_state=tmp_path / "a.npz", save_every="10.5ms")

@@ -41,19 +41,32 @@ def check(
 ) -> CheckedModel:
     """The model with everything resolved and expanded; what is `given` replaces what the model says.
 
-    Raises `ModelError` with all mistakes.
+    Raises `IncompleteError` with all mistakes; a plain `ModelError` where they are too many to go on.
     """
     checker = _Checker(model, context)
+    checked: CheckedModel | None
     try:
         checked = checker.run(given.parameters, given.seed, given.dt)
     except Enough:
         checked = None
-    if context.diagnostics or checked is None:
-        raise ModelError(_in_order(context.diagnostics), context.sources)
+    if checked is None:
+        raise ModelError(in_order(context.diagnostics), context.sources)
+    if context.diagnostics:
+        raise IncompleteError(in_order(context.diagnostics), checked)
     return checked
 
 
-def _in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+class IncompleteError(ModelError):
+    """The mistakes of a model; `rest` is the model without the statements that hold or depend on one."""
+
+    def __init__(self, diagnostics: list[Diagnostic], rest: CheckedModel) -> None:
+        super().__init__(diagnostics, rest.sources)
+        self.rest = rest
+
+
+def in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """Mistakes in the order of the text."""
+
     def place(d: Diagnostic) -> tuple[str, int, int]:
         return (d.span.file, d.span.line, d.span.column) if d.span else ("", 0, 0)
 
@@ -73,7 +86,7 @@ class _Checker:
 
     def run(
         self, parameters: Mapping[str, float | Value], seed: int | None, dt: float | None
-    ) -> CheckedModel | None:
+    ) -> CheckedModel:
         self._imports()
         self._override(parameters)
         self._settings(seed, dt)
@@ -81,8 +94,6 @@ class _Checker:
         expander.block(self.model.statements, self.frame)
         connections = self._connections(expander)
         probes = self._probes(expander)
-        if self.context.diagnostics:
-            return None
         return CheckedModel(
             self.name,
             self.dt,

@@ -29,7 +29,7 @@ class Context:
 
     `unread` are names whose declarations could not be parsed ("*": any).  `bytes_moment` is the most that one
     step of the compilation takes and gives back; `decoded` are paths of ensembles whose plain value has been
-    counted.
+    counted.  `defaults_lost`: a statement `defaults` holds a mistake, so not all that others take is known.
     """
 
     folder: Path | None
@@ -38,6 +38,7 @@ class Context:
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     unread: frozenset[str] = frozenset()
+    defaults_lost: bool = False
     bytes_planned: float = 0.0
     bytes_moment: float = 0.0
     decoded: set[str] = field(default_factory=set)

@@ -181,7 +181,7 @@ def indices(part: s.Expr | s.Slice, size: int, scope: Scope, what: str, span: Sp
         taken = range(size)[slice(*values)]
         if not taken or (values[1] is not None and abs(values[1]) > size):
             raise Mistake(
-                f"the slice takes entries that {what} does not have", span, f"it has {size} entries"
+                f"the slice takes entries that {what} does not have", span, f"it has {_entries(size)}"
             )
         return taken
     value = number(part, scope)
@@ -190,10 +190,14 @@ def indices(part: s.Expr | s.Slice, size: int, scope: Scope, what: str, span: Sp
         raise Mistake("an index is a whole number", span, "write a number, a slice or a list of numbers")
     for k in wanted:
         if not -size <= k < size:
-            raise Mistake(
-                f"index {int(k)} is outside of {what}", span, f"it has {size} entries, 0 to {size - 1}"
-            )
+            places = f"0 to {size - 1}" if size > 1 else "number 0"
+            hint = f"it has {_entries(size)}, {places}" if size else "it has no entries"
+            raise Mistake(f"index {int(k)} is outside of {what}", span, hint)
     return [int(k) % size for k in wanted]
+
+
+def _entries(size: int) -> str:
+    return "one entry" if size == 1 else f"{size} entries"
 
 
 def _index(expr: s.Index, scope: Scope) -> Value:

@@ -83,8 +83,10 @@ class Expander:
         own: dict[str, Default] = dict(frame.defaults.get(statement.kind, {}))
         for argument in statement.arguments:
             if argument.name is None:
+                self.context.defaults_lost = True
                 raise Mistake("a default needs a name", argument.span, "write name = value")
             if argument.name not in known:
+                self.context.defaults_lost = True
                 what = f"defaults {statement.kind} has no {argument.name!r}"
                 raise Mistake(what, argument.span, suggestion(argument.name, list(known)))
             own[argument.name] = Default(argument, frame.scope)

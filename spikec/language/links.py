@@ -358,7 +358,12 @@ def _dimensions(size: int) -> str:
 
 
 def _origin(view: e.View) -> tuple[str, Span]:
-    element = view.pieces[0].element
-    size = f"{element.size}" if len(view.pieces) == 1 else f"{view.size}"
-    what = f"of {_dimensions(element.size)}" if len(view.pieces) == 1 else f"of {size} dimensions in all"
-    return f"{view.name.split('[')[0]!r} {what} is declared here", element.span
+    """What a view is of, with all its components or neurons, and where that is declared."""
+    piece = view.pieces[0]
+    if len(view.pieces) > 1:
+        what = f"{view.name!r} of {_dimensions(view.size)} in all"
+    elif view.attribute == "neurons":
+        what = f"{piece.element.path!r} of {piece.total} neuron" + "s" * (piece.total != 1)
+    else:
+        what = f"{piece.element.path!r} of {_dimensions(piece.total)}"
+    return f"{what} is declared here", piece.element.span

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from spikec.errors import Diagnostic, ModelError
-from spikec.language.elements import CheckedModel, Connection
+from spikec.errors import Diagnostic
+from spikec.language.elements import Connection
 from spikec.language.lower import Lowering
 
 
-def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
-    """Raise `ModelError` with a mistake per circle: its connections, and which of them needs a synapse."""
+def loops(lowering: Lowering) -> list[Diagnostic]:
+    """A mistake per circle: its connections, and which of them needs a synapse."""
     if lowering.graph.is_acyclic():
-        return
+        return []
     import networkx as nx
 
     undelayed = lowering.graph.undelayed()
@@ -20,7 +20,7 @@ def refuse_loops(lowering: Lowering, model: CheckedModel) -> None:
         if len(component) > 1 or nx.number_of_selfloops(part):
             diagnostics.append(_diagnostic(nx.find_cycle(part, source=min(component)), lowering))
     diagnostics.sort(key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
-    raise ModelError(diagnostics, model.sources)
+    return diagnostics
 
 
 def _diagnostic(cycle: list[tuple[str, str]], lowering: Lowering) -> Diagnostic:

@@ -16,7 +16,14 @@ from lark.exceptions import UnexpectedEOF, VisitError
 
 from spikec.errors import Diagnostic, ModelError, Span
 from spikec.language import parser_tables, syntax
-from spikec.language.parser_messages import STATEMENT_WORDS, describe
+from spikec.language.parser_messages import (
+    BRACKETS,
+    STATEMENT_WORDS,
+    describe,
+    never_closed,
+    open_bracket,
+    stands_alone,
+)
 from spikec.language.parser_tree import BadStatement, Builder, Shifts
 from spikec.records import dataclass
 
@@ -26,7 +33,6 @@ MAX_BRACKETS = 64
 MAX_ERRORS = 20
 KNOWN_CHARACTERS = frozenset('_"()[]{}+-*/%@^<>=!.,:;#')
 
-_SKIPPED_OR_BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|[()\[\]{}]')
 _STATEMENT = re.compile(rf"[ \t]*(?:({'|'.join(STATEMENT_WORDS)})\b|}})")
 
 
@@ -136,6 +142,9 @@ def _unexpected(error: UnexpectedInput, text: str, file: str) -> _SyntaxError:
     if habit := from_elsewhere(text, position, expected):
         span = _span(text, habit.start, max(1, habit.stop - habit.start), file)
         return _SyntaxError(Diagnostic(habit.message, span, habit.hint))
+    if unclosed := never_closed(text, position, expected):
+        place, message, hint = unclosed
+        return _SyntaxError(Diagnostic(message, _span(text, place, 1, file), hint))
     span = _span(text, position, max(1, len(word)), file)
     if (
         isinstance(error, UnexpectedCharacters)
@@ -143,8 +152,16 @@ def _unexpected(error: UnexpectedInput, text: str, file: str) -> _SyntaxError:
         and word[:1] not in KNOWN_CHARACTERS
     ):
         return _SyntaxError(Diagnostic(f"unexpected character {word!r}", span, "remove it"))
-    message, hint, meant = describe(word, expected)
-    return _SyntaxError(Diagnostic(message, span, hint), meant)
+    message, hint, meant = describe(word, expected, stands_alone(text, position))
+    return _SyntaxError(Diagnostic(message, span, hint, _opened(text, position, file)), meant)
+
+
+def _opened(text: str, position: int, file: str) -> tuple[tuple[str, Span], ...]:
+    """A note about the bracket that is open at a place, where that is on a line before."""
+    place = open_bracket(text, position)
+    if place is None or text[place] == "{" or "\n" not in text[place:position]:
+        return ()
+    return ((f"the bracket {text[place]!r} is open since here", _span(text, place, 1, file)),)
 
 
 def _expected(error: UnexpectedInput) -> set[str]:
@@ -187,7 +204,7 @@ def _too_large(text: str, file: str) -> Diagnostic | None:
 
 def _too_nested(text: str, file: str) -> Diagnostic | None:
     depth = 0
-    for match in _SKIPPED_OR_BRACKET.finditer(text):
+    for match in BRACKETS.finditer(text):
         bracket = match.group(0)
         depth += (bracket in "([{") - (bracket in ")]}")
         if depth > MAX_BRACKETS:

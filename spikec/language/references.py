@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from spikec.errors import Span
 from spikec.language import syntax as s
-from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View
+from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View, neuron_of
 from spikec.language.evaluate import indices, integer
 from spikec.language.frame import Broken, Frame, Instance, Link, Object
 from spikec.language.learning import part_of
 from spikec.language.scope import Scope, suggestion
 from spikec.language.values import AlreadyReported, Mistake
+from spikec.nef.neurons import NeuronType
 
 ATTRIBUTES = ("neurons", "spikes", "voltage", "refractory_time", "adaptation", "recovery", "input")
 
@@ -174,6 +175,26 @@ def _currents(view: View, trailer: s.Attribute) -> View:
     return replace(view, name=f"{view.name}.input", attribute="current")
 
 
+def _parts(view: View) -> list[str]:
+    """What may follow the name of a view after a dot."""
+    if view.attribute not in ("value", "neurons"):
+        return []
+    neurons = [neuron_of(piece.element) for piece in view.pieces]
+    if view.attribute == "neurons":
+        populations = all(isinstance(piece.element, Population) for piece in view.pieces)
+        return ["input"] if populations else ["neurons"]
+    if None in neurons:
+        return ["input"]
+    return [name for name in ATTRIBUTES if all(n is not None and _has(n, name) for n in neurons)]
+
+
+def _has(neuron: NeuronType, name: str) -> bool:
+    """Whether neurons of a type have a part, a state variable or one that all have."""
+    if name == "spikes":
+        return neuron.spiking and not neuron.negative
+    return name in ("neurons", "input", *neuron.state)
+
+
 def _attribute(view: View, trailer: s.Attribute) -> View:
     name = trailer.name
     if name == "input" and view.attribute == "neurons":
@@ -181,7 +202,9 @@ def _attribute(view: View, trailer: s.Attribute) -> View:
     if name == "neurons" and all(isinstance(p.element, Cells) for p in view.pieces):
         return view
     if name not in ATTRIBUTES or view.attribute != "value":
-        raise Mistake(f"{view.name!r} has no part {name!r}", trailer.span, suggestion(name, list(ATTRIBUTES)))
+        known = _parts(view)
+        hint = suggestion(name, known) if known else "leave it out"
+        raise Mistake(f"{view.name!r} has no part {name!r}", trailer.span, hint)
     if name == "input":
         return View(f"{view.name}.input", view.pieces, "input", view.span)
     pieces = []

@@ -54,6 +54,14 @@ class Signals(SignalDict):
             )
         return super().__getitem__(key)
 
+    def __str__(self) -> str:
+        """Every signal with its value, or that it is not kept."""
+        lost = self._unseen if self._running() else frozenset()
+        return "".join(
+            f"{key!r} {'(computed in compiled code, not kept)' if key.base in lost else repr(self[key])}\n"
+            for key in self
+        )
+
 
 class SimulationData(NengoData):
     """Probes as arrays, and all else as Nengo's builder made it."""

@@ -313,7 +313,7 @@ class Network(Directory):
     def write_data_to_hdf5(self, filename: str = "data") -> NoReturn:
         """Refused: says what to use instead."""
         mistake(
-            f"there is no writer of Neo HDF5 files ({filename!r})",
+            f"the file {filename!r} is not written: Spike writes no HDF5 files of Neo",
             "save what get_data() of the probes gives, for example with numpy.savez",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,6 @@ WIDTH = 100
 MOST_ROWS = 40
 # What is looked for first, first.
 KINDS = ("weights", "neurons", "spikes", "filter", "delay", "signal", "inverse", "stream")
-
-
-def is_state(path: Path) -> bool:
-    """Whether a file seems to be a saved state."""
-    return zipfile.is_zipfile(path)
 
 
 def contents(path: Path) -> dict[str, Any]:
