@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from converted import nengo
+from converted import Simulator, convert, nengo
+from translated_networks import WHOLE
+from translated_parts import PARTS
+from translated_signals import SIGNALS
 
 import spikec
 from spikec import frontend
 from spikec import graph as g
 from spikec.errors import ModelError
-from spikec.nengo.compiling import compilable
+from spikec.nengo.compiling import built, compilable
 from spikec.nengo.files import read_network
+from spikec.nengo.naming import called
 from spikec.nengo.writing.translate import translate
+from spikec.planning.partition import whole as in_one
+from spikec.program.schedule import schedule
+from spikec.program.state import state_map
+from spikec.sessions import prepared
 
 
 def tiny(seed: int | None = 1) -> nengo.Network:
@@ -221,7 +230,32 @@ def test_a_state_of_one_is_loaded_into_the_other(tmp_path: Path, monkeypatch: py
         more = made[second].run("10ms", f"second_{first}", load_state=f"{first}.npz")
         for name in ("shown", "a.voltage", "taught.weights"):
             assert more.probe(name).values.tobytes() == whole.probe(name).values[20:].tobytes()
+    with Simulator(network.network, progress_bar=False, names=vars(network.module)) as simulator:
+        simulator.load_state("text.npz")
+        simulator.run_steps(10)
+        shown = simulator.data[network.module.shown]
+        assert shown.tobytes() == whole.probe("shown").values[20:].tobytes()
+        simulator.save_state("simulator.npz")
+    made["text"].run("1ms", "last", load_state="simulator.npz")
     sys.modules.pop("model", None)
+
+
+def arrays(graph: g.Graph) -> list[Any]:
+    """Names and shapes of the arrays of saved states."""
+    graph = prepared(graph)
+    layouts, _ = schedule(graph, in_one(graph), "float64")
+    found = json.loads("".join(state_map(graph, layouts)))["arrays"]
+    return sorted((kind, name, shape) for kind, name, shape, _ in found)
+
+
+@pytest.mark.parametrize(
+    "name", ["pes", "unsupervised", "subnetworks", "product", "synapse_nodes", "currents"]
+)
+def test_the_state_has_the_same_names(name: str, tmp_path: Path) -> None:
+    net = (PARTS | WHOLE | SIGNALS)[name]()
+    path = translate(net, tmp_path / "model.spk").path
+    made = convert(built(net, "model", None), 6, "model", called(net, {})).graph
+    assert arrays(made) == arrays(frontend.load(path))
 
 
 def test_probes_are_called_the_same_in_what_is_compiled_and_in_the_text(
