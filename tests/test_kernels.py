@@ -88,7 +88,7 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
         v, r, a = lif(J, v, membranes.refractory_time(left, SCALES))
         np.testing.assert_allclose(state[0, n : n + m], v, rtol=tolerance, atol=tolerance)
         found = membranes.refractory_time(state[1, n : n + m], SCALES)
-        np.testing.assert_allclose(found, np.maximum(r, 0), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(found, r, rtol=tolerance, atol=tolerance)
         D = given["decoders"][d : d + rows * m].astype(np.float64)
         D = D.reshape(m, rows).T if gather else D.reshape(rows, m)
         np.testing.assert_allclose(sums[y : y + rows], D @ a, rtol=tolerance, atol=max(0.51, 1e9 * tolerance))

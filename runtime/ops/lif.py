@@ -50,12 +50,12 @@ def _constants(p, q):  # type: ignore[no-untyped-def]
 
 
 @cache
-def _due(real: Any, line: bool) -> Any:
-    """Minus the rest of neurons that spiked, of h."""
+def _due(line: bool) -> Any:
+    """Minus the rest of neurons that spiked, of h; above 0 where it is over already."""
 
     @register_jitable(forceinline=True)
     def due(h, c):  # type: ignore[no-untyped-def]
-        return minimum(maximum(fma(h, c[2], c[1]), fma(h, c[4], c[3])), fill(h, real(0)))
+        return maximum(fma(h, c[2], c[1]), fma(h, c[4], c[3]))
 
     @register_jitable(forceinline=True)
     def due_by_line(h, c):  # type: ignore[no-untyped-def]
@@ -72,7 +72,7 @@ def by_line(p, q):  # type: ignore[no-untyped-def]
 
 def lif(real: Any, line: bool) -> Vectors:
     """state: the one number of every neuron."""
-    zero, one, due = real(0), real(1), _due(real, line)
+    zero, one, due = real(0), real(1), _due(line)
 
     @register_jitable(forceinline=True)
     def advance(j, state, n, count, mask, c):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -83,18 +83,19 @@ def lif(real: Any, line: bool) -> Vectors:
         spiked = v > fill(s, one)
         h = (v - fill(s, one)) / (j - fill(s, one))
         after = where(fill(s, zero) > active, active, maximum(v, fill(s, zero)))
-        store(state, n, where(spiked, due(h, c), after), mask)
+        left = due(h, c) if line else minimum(due(h, c), fill(s, zero))
+        store(state, n, where(spiked, left, after), mask)
         return where(spiked, fill(s, one), fill(s, zero))
 
     return _constants, advance
 
 
 def wide_lif(real: Any, line: bool) -> Vectors:
-    """state: voltage, rest (at least -G: it was over when this step began).
+    """state: voltage, rest, which goes on below 0: it says how long ago it ended.
 
     A voltage that was above 1 from the beginning is taken to have crossed it when the step began.
     """
-    zero, one, due = real(0), real(1), _due(real, line)
+    zero, one, due = real(0), real(1), _due(line)
 
     @register_jitable(forceinline=True)
     def constants(p, q):  # type: ignore[no-untyped-def]
@@ -107,7 +108,7 @@ def wide_lif(real: Any, line: bool) -> Vectors:
         v = fma(j - v, minimum(maximum(active, fill(v, zero)), c[0]), v)
         spiked = v > fill(v, one)
         h = maximum((v - fill(v, one)) / (j - fill(v, one)), fill(v, zero))
-        left = where(spiked, due(h, c), minimum(active, c[0]))
+        left = where(spiked, due(h, c), active)
         store(state, count + n, fill(v, zero) - left, mask)
         store(state, n, where(spiked, fill(v, zero), maximum(v, least)), mask)
         return where(spiked, fill(v, one), fill(v, zero))

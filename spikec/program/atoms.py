@@ -89,7 +89,7 @@ def neuron_group(
         state["streams"] = np.zeros(LENGTH * len(streams), np.int64)
     members = dict(zip((path for path, _ in atoms), table[:, 0].tolist(), strict=True))
     for path, atom in atoms:
-        if atom.neurons.initial_state:
+        if atom.neurons.initial_state or membranes.REST in kept.rows:
             first = members[path]
             state["neurons"][:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
     return la.NeuronGroup(name, arrays, state, len(atoms), kept.kind, kept.rows, members, numbers, streams)

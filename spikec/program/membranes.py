@@ -75,7 +75,7 @@ def _initial(atom: g.Atom, variable: str) -> Array:
 def initial(atom: g.Atom, rows: tuple[str, ...], dt: float, dtype: str) -> Array:
     """The state of an atom before the first step, rows x neurons."""
     state, neuron = np.zeros((len(rows), atom.size), dtype), atom.neurons.neuron
-    for k, row in enumerate(rows if atom.neurons.initial_state else ()):
+    for k, row in enumerate(rows if atom.neurons.initial_state or REST in rows else ()):
         if row in (MEMBRANE, REST):
             assert isinstance(neuron, LIF)
             voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
@@ -88,14 +88,16 @@ def initial(atom: g.Atom, rows: tuple[str, ...], dt: float, dtype: str) -> Array
 def read(state: Array, rows: tuple[str, ...], variable: str, neuron: NeuronType, dt: float) -> Array:
     """A variable of neurons with this state, a number for each neuron.
 
-    A refractory time that is at most dt may be 0, or dt: only what is left after the last step is kept.
+    Where one number says all, a refractory time that is at most dt is 0: it has no effect any more.
     """
     if variable in rows:
         return np.asarray(state[rows.index(variable)])
     if variable == "voltage":
         return np.asarray(np.maximum(state[rows.index(MEMBRANE)], 0))
-    left = state[rows.index(REST)] if REST in rows else np.maximum(-state[rows.index(MEMBRANE)], 0)
     assert isinstance(neuron, LIF)
+    if REST in rows:
+        return refractory_time(state[rows.index(REST)], scales(neuron, dt))
+    left = -state[rows.index(MEMBRANE)]
     return np.asarray(np.where(left > 0, refractory_time(left, scales(neuron, dt)), 0))
 
 
@@ -130,8 +132,8 @@ def times(p: Array) -> tuple[Array, Array]:
 def rest(refractory: Array, scale: tuple[float, float, float]) -> Array:
     """The rest of neurons with a refractory time, as Nengo counts it: from the beginning of the last step."""
     dt, step, tau_rc = scale
-    whole = np.maximum(np.floor(refractory / dt), 0.0)
-    active = np.minimum((whole + 1.0) * dt - np.maximum(refractory, 0.0), dt)
+    whole = np.floor(refractory / dt)
+    active = np.minimum((whole + 1.0) * dt - refractory, dt)
     left = whole * step + np.expm1(-active / tau_rc)
     return np.asarray(
         np.where(left > 1e-9 * step, left, np.minimum(left, 0.0))
