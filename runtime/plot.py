@@ -142,7 +142,7 @@ def _ideal(array: Any, recorded: Any) -> Floats | None:
 def _draw(axes: Axes, panel: Panel, run: Run) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, color=GREY)
-    if panel.attribute == "spikes":
+    if panel.attribute == "spikes" or _dense(panel, run):
         detail = _spikes(axes, panel, run)
     elif panel.attribute not in VECTORS:
         detail = _traces(axes, panel)
@@ -198,8 +198,35 @@ def _image(axes: Axes, panel: Panel, run: Run) -> str:
     )  # fmt: skip
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=15)
     bar.ax.tick_params(labelsize=8)
-    axes.set_ylabel("dimension", fontsize=9)
-    return ", ".join(filter(None, (f"{len(values)} dimensions", _error(panel))))
+    kind = _columns(panel)
+    axes.set_ylabel(kind, fontsize=9)
+    return ", ".join(filter(None, (f"{len(values)} {kind}s", _error(panel))))
+
+
+def _columns(panel: Panel) -> str:
+    """What a column is, by what was probed: of a Nengo model "a.neurons" or "learned.weights"."""
+    last = str(panel.data.attrs.get("target", "")).rpartition(".")[2]
+    return {"neurons": "neuron", "weights": "weight"}.get(last, "dimension")
+
+
+def _dense(panel: Panel, run: Run) -> bool:
+    """Whether it holds spikes as Nengo records them: for every neuron and step 0, or 1/dt for each spike."""
+    data, dt = panel.data, run.about.dt
+    if _columns(panel) != "neuron" or data.attrs["units"] != "Hz" or data.attrs["every"] != 1:
+        return False
+    counts = data.values * dt
+    return bool(np.allclose(counts, np.round(counts), rtol=1e-5, atol=0.0))
+
+
+def _events(panel: Panel, run: Run) -> tuple[Floats, NDArray[np.int64], int]:
+    """Times and neurons of spikes, and how many neurons there are."""
+    data = panel.data
+    if panel.attribute == "spikes":
+        return data.values, data["neuron"].values, int(data.attrs["size"])
+    counts = np.round(data.values * run.about.dt).astype(np.int64)
+    steps, neurons = np.nonzero(counts)
+    each = counts[steps, neurons]
+    return np.repeat(data["time"].values[steps], each), np.repeat(neurons, each), counts.shape[1]
 
 
 def _traces(axes: Axes, panel: Panel) -> str:
@@ -218,8 +245,7 @@ def _traces(axes: Axes, panel: Panel) -> str:
 
 def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
     """A row for each neuron, the first one at the bottom; evenly chosen ones where they are many."""
-    size = int(panel.data.attrs["size"])
-    t, neuron = panel.data.values, panel.data["neuron"].values
+    t, neuron, size = _events(panel, run)
     chosen = _spread(size, MOST_ROWS)
     row_of = np.full(size, -1)
     row_of[chosen] = np.arange(len(chosen))

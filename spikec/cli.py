@@ -236,6 +236,8 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
             )
             for call in one.get("python", ()):
                 click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
+            if one.get("python") == []:
+                click.echo(f"{one['model']}: nothing runs in Python")
             for what, reason in one.get("because", {}).items():
                 click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
             if not probes:

@@ -258,7 +258,8 @@ class HostCall(Operator):
 
     Port "x": its argument, `arguments` numbers in all (no input where it has none).  Port "after": host calls
     that run before it in a step.  `size` may be 0.  It has effects of its own, so it is never dropped and
-    never shared.  `call` is its name among the functions that whoever runs the graph provides.
+    never shared.  `call` is its name among the functions that whoever runs the graph provides.  `functions`:
+    how many functions of the model it runs, for predictions.
 
     The split puts a `HostValue`, one of `targets`, between it and its readers: as neurons are, it is computed
     in one place, and what it gives crosses wires.
@@ -267,6 +268,7 @@ class HostCall(Operator):
     call: str
     arguments: int
     targets: tuple[str, ...] = ()
+    functions: int = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -99,8 +99,10 @@ CALLS = (
     ),
 )
 REASONS = {
+    "the process Steps of random": "is none that is compiled here",
     "the function noted (model.py:9)": "changes the list 'seen' (model.py:10)",
     "the function Leaky": "is an object of the class Leaky, which may change",
+    "the process Lowpass of leaky_2": "filters signals of what runs in Python",
 }
 NAMES = (
     "shown", "rare", "b", "b_2", "note", "leaky", "leaky_2", "a.neurons", "c.voltage",

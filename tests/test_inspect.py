@@ -135,6 +135,37 @@ def test_the_slowest_of_a_run_is_the_one_that_worked_longest(manifest: mf.Manife
         assert made.reasons[1].startswith("most of its predicted time goes to ")
 
 
+def test_a_prediction_that_a_run_has_shown_to_be_wrong_is_said_and_advises_nothing(
+    manifest: mf.Manifest,
+) -> None:
+    advised = replace(manifest, plan=manifest.plan | {"advice": "use -n 1"})
+    for factor in (0.4, 0.6, 1.9, 2.1, 77.0):
+        us = factor * report(manifest).step_predicted
+        made = report(advised, _run(manifest, (Times(1000, us * 1e6, 0.0, 0.0, 0.0),) * 2))
+        text = " ".join(made.to_text().split())
+        if 0.5 <= factor <= 2:
+            assert "Advice: use -n 1" in text
+            assert "as long as predicted" not in text
+            assert "Measured times" not in text
+        else:
+            assert made.advice == ""
+            assert "Advice" not in text
+            assert f"A step took {made.ratio:.3g} times as long as predicted" in text
+            assert "means of all 1,000 steps; the first take longer" in text
+    assert "Advice: use -n 1" in report(advised).to_text()
+
+
+def test_times_of_a_run_with_python_hold_its_first_calls(manifest: mf.Manifest) -> None:
+    python = mf.Python("calls.pickle", "", (("the function f (m.py:3)",),))
+    called = replace(
+        manifest, partitions=(replace(manifest.partitions[0], python=python), manifest.partitions[1])
+    )
+    us = report(called).step_predicted
+    made = report(called, _run(called, (Times(1000, us * 1e6, 0.0, 0.0, 0.0),) * 2))
+    assert "Measured times are means of all 1,000 steps" in made.to_text()
+    assert "Measured times" not in report(called).to_text()
+
+
 def test_a_run_over_another_transport_is_marked(manifest: mf.Manifest) -> None:
     run = _run(manifest, (Times(1000, 8e6, 1e6, 3e6, 0.5e6),) * 2)
     assert "Note:" not in report(manifest, run).to_text()

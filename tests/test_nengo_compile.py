@@ -31,6 +31,7 @@ import spikec
 from spikec import cli, models
 from spikec.nengo import Simulator, pickling
 from spikec.nengo.compiling import precise
+from spikec.planning.cost import HOST_CALL
 
 
 @pytest.fixture
@@ -85,6 +86,10 @@ def test_the_commands_compile_check_inspect_and_run_networks(folder: Path) -> No
     target = {p.name: p.target for p in load(folder / "build" / "model" / "manifest.json").probes}
     assert (target["shown"], target["rare"]) == ("b", "a")
     assert target["c.voltage"] == "c.voltage"
+    plan = load(folder / "build" / "model" / "manifest.json")
+    called = next(p for p in plan.partitions if p.python)
+    assert called.operators["HostCalls"] == len(CALLS[0])
+    assert called.cost.compute["HostCalls"] >= HOST_CALL * len(CALLS[0])
     shown = command(cli.main, "inspect", "build/model").stdout
     assert "every step; predictions take 5 us for each:\n  - the process Steps of random\n" in shown
     run = command(run_cli.main, "build/model", "--time", "20ms", "-o", "run")

@@ -175,3 +175,22 @@ def test_each_mistake_is_told_with_a_remedy(folder: Path, mistake: str) -> None:
     for name, text in OTHERS.items():
         (folder / name).write_text(text, encoding="utf-8")
     assert refusal(*arguments).startswith(told)
+
+
+def test_a_value_that_is_not_finite_is_told_with_the_place_of_the_function(folder: Path) -> None:
+    """Two functions of one name: the message of Nengo does not tell which it was."""
+    lines = [
+        "import nengo",
+        "seen = []",
+        "with nengo.Network(seed=1) as net:",
+        "    fine = nengo.Node(lambda t: seen.append(t) or 1.0, size_out=1)",
+        "    wrong = nengo.Node(lambda t: seen.append(t) or float('nan'), size_out=1)",
+        "    shown = [nengo.Probe(node) for node in net.nodes]",
+    ]
+    (folder / "nan.py").write_text("\n".join(lines), encoding="utf-8")
+    model = spikec.compile("nan.py:net", 1, folder / "nan")
+    with pytest.raises(RunFailedError) as caught:
+        model.run("5ms")
+    assert "Function '<lambda>' returned non-finite value\nThis was the function <lambda> (nan.py:5)." in str(
+        caught.value
+    )

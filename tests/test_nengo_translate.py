@@ -347,3 +347,21 @@ def test_a_network_is_left_as_it_was() -> None:
     with pytest.raises(ModelError):
         translate(net, "model.txt")
     assert net.seed is None
+
+
+@pytest.mark.filterwarnings("ignore:The nengo.spa module:DeprecationWarning")
+def test_a_function_that_a_library_wraps_is_refused_at_its_own_line(tmp_path: Path) -> None:
+    """`spa.Input` makes a function of the user's, which gives a text."""
+    from nengo import spa
+
+    with spa.SPA(seed=1) as net:
+        net.buffer = spa.State(16)
+        net.given = spa.Input(buffer=lambda t: "A" if t < 0.1 else "B")
+        nengo.Probe(net.buffer.output)
+    with pytest.raises(ModelError) as caught:
+        translate(net, tmp_path / "model.spk")
+    (mistake,) = caught.value.diagnostics
+    assert mistake.span is not None
+    assert mistake.span.file == __file__
+    assert "net.given = " in Path(__file__).read_text().splitlines()[mistake.span.line - 1]
+    assert "input.py:9)" in mistake.message

@@ -19,6 +19,7 @@ from spikec.errors import ModelError
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import plan, predict, profile
+from spikec.planning.cost import HOST_CALL
 from spikec.program import layout as la
 from spikec.program.schedule import schedule
 
@@ -230,3 +231,14 @@ def test_estimates_are_near_the_plans_they_stand_for(monkeypatch: pytest.MonkeyP
 def test_pairs_join_all_that_they_lead_to() -> None:
     pairs = [(7, 3), (3, 9), (1, 2), (9, 0), (5, 5), (2, 1)]
     assert hg._joined(11, pairs) == [0, 1, 1, 0, 4, 5, 6, 0, 8, 0, 10]
+
+
+def test_host_calls_stay_in_one_partition_of_an_estimate() -> None:
+    """However many share the neurons: they take the time of their functions."""
+    graph = populations(count=4, neurons=300, dims=2)
+    for functions in (1, 8):
+        name = f"call{functions}"
+        graph.add(name, g.HostCall(size=0, call=name, arguments=0, functions=functions))
+    placed = plan.make_plan(graph, 1, REFERENCE, "float32")
+    assert placed.costs[0].compute["HostCalls"] >= 9 * HOST_CALL
+    assert predict.estimate(placed, 4, REFERENCE, "ring") >= 9 * HOST_CALL

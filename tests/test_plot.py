@@ -323,3 +323,37 @@ def test_many_spikes_are_an_image_of_rates(tmp_path: Path, figures: list[Figure]
     assert counts.shape == (plot.MOST_ROWS, plot.SPIKE_BINS)
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(neuron, minlength=100)[chosen])
     assert axes.get_title(loc="right") == "spikes of 60 of 100 neurons, 450 Hz on average"
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "label", "detail"),
+    [
+        ("a.neurons", 1000.0 * (np.arange(600).reshape(20, 30) % 7 == 0), "neuron", "spikes of 30 neurons, "),
+        ("a.neurons", np.linspace(0, 90, 600).reshape(20, 30), "neuron", "30 neurons"),
+        ("learned.weights", np.linspace(0, 90, 600).reshape(20, 30), "weight", "30 weights"),
+        ("a", np.linspace(0, 90, 600).reshape(20, 30), "dimension", "30 dimensions"),
+    ],
+)
+def test_spikes_rates_and_weights_of_nengo_models_are_drawn_as_such(
+    tmp_path: Path, figures: list[Figure], target: str, values: np.ndarray, label: str, detail: str
+) -> None:
+    import xarray as xr
+
+    attributes = {"attribute": "value", "units": "Hz", "ideal": [], "size": 30, "kind": "samples", "every": 1}
+    t = 0.001 * np.arange(1, 21)
+    array = xr.DataArray(values, {"time": t}, ("time", "column"), attrs=attributes | {"target": target})
+
+    class Given(Run):
+        def probe(self, name: str) -> xr.DataArray:  # noqa: ARG002 (there is one)
+            return array
+
+    about = RunFile("m", "", "", 0, 0.001, 20, "ring", ("p",), 0, "complete", recorded=20)
+    plot.plot_run(Given(Path("memory"), about), tmp_path / "p.png")
+    axes = panels(figures[0])["p"]
+    assert axes.get_ylabel() == label
+    assert axes.get_title(loc="right").startswith(detail)
+    if detail.startswith("spikes"):
+        (marks,) = (line for line in axes.lines if len(line.get_xdata()))
+        steps, neurons = np.nonzero(values)
+        np.testing.assert_array_equal(marks.get_xdata(), t[steps])
+        np.testing.assert_array_equal(marks.get_ydata(), neurons)

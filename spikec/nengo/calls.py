@@ -17,8 +17,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.builder import Operator, Signal
+from nengo.builder.operator import SimPyFunc
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
+from nengo.exceptions import SimulationError
 from nengo.rc import rc
 from numpy.typing import NDArray
 from spike_runtime.python import UnsavedError, loads
@@ -80,13 +82,22 @@ class Call:
         first = sum(signal.size for signal in self.results[:place])
         return np.arange(first, first + self.results[place].size)
 
-    def function(self, clock: Clock, signals: SignalDict, steps: Mapping[Operator, Step]) -> HostFunction:
-        """The function that computes this call on `signals`, with the step functions of its operators."""
+    def function(
+        self,
+        clock: Clock,
+        signals: SignalDict,
+        steps: Mapping[Operator, Step],
+        said: Callable[[Operator], str],
+    ) -> HostFunction:
+        """The function that computes this call on `signals`, with the step functions of its operators.
+
+        `said`: an operator in words, for a note to Nengo's own errors, which do not tell where it is.
+        """
         n_signal, t_signal, dt = signals[clock.step], signals[clock.time], clock.dt
         into = _slices([signals[s] for s in self.loads])
         out = _slices([signals[s] for s in self.results])
         zeroed = [signals[s] for s in self.shared]
-        run = [steps[op] for op in self.operators]
+        run = [(steps[op], op) for op in self.operators]
         watched = [(signals[w.signal], w.period, w.into) for w in self.watches if w.into is not None]
         y = np.zeros(self.size)
 
@@ -97,8 +108,12 @@ class Call:
                 memory[...] = x[first:last].reshape(memory.shape)
             for memory in zeroed:
                 memory[...] = 0
-            for step in run:
-                step()
+            for step, op in run:
+                try:
+                    step()
+                except SimulationError as error:
+                    error.add_note(f"This was {said(op)}.")
+                    raise
             for memory, period, kept in watched:
                 if n % period < 1:
                     kept.append(memory.copy())
@@ -137,7 +152,7 @@ class Begun:
 
     def functions(self) -> dict[str, HostFunction]:
         """The functions of all calls, by their names in the graph."""
-        made = (call.function(self.clock, self.signals, self.steps) for call in self.calls)
+        made = (call.function(self.clock, self.signals, self.steps, self.said) for call in self.calls)
         return {f"host.{k}": function for k, function in enumerate(made)}
 
     def state(self) -> bytes:
@@ -221,6 +236,11 @@ def begun(
         elif isinstance(op, SimProcess):
             op.process.get_rng(rng)
     return Begun(calls, tuple(steps), clock, signals, steps, said, own, modules)
+
+
+def plain(op: Operator) -> bool:
+    """Whether Nengo only moves, adds and multiplies with it."""
+    return type(op).__module__ == "nengo.builder.operator" and not isinstance(op, SimPyFunc)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from spikec.expressions import Time, renumbered
 from spikec.nef.converted import Converted
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
-from spikec.nengo.calls import Call
+from spikec.nengo.calls import Call, plain
 from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
@@ -301,7 +301,9 @@ class Values:
     # ------------------------------------------------------------------------------------------- hosts
 
     def _host(self, name: str, call: Call) -> None:
-        self.graph.add(name, g.HostCall(size=call.size, call=name, arguments=call.arguments))
+        functions = max(1, sum(not plain(op) for op in call.operators))
+        op = g.HostCall(size=call.size, call=name, arguments=call.arguments, functions=functions)
+        self.graph.add(name, op)
         if name != self.hosts[0]:
             self.graph.connect(self.hosts[self.hosts.index(name) - 1], name, "after")
         if call.loads:

@@ -11,9 +11,13 @@ from nengo.builder.operator import SimPyFunc
 from nengo.builder.processes import SimProcess
 from nengo.ensemble import Neurons
 
-from spikec.nengo.calls import Call
+from spikec.nengo.calls import Call, plain
 from spikec.nengo.names import label
+from spikec.nengo.processes import coefficients
 from spikec.tracing.functions import why
+
+# Of what has no form in the graph, or not in this place.
+OTHER = "is none that is compiled here"
 
 
 class Words:
@@ -21,6 +25,7 @@ class Words:
 
     def __init__(self, model: Model, given: Mapping[Any, str]) -> None:
         self._owners: dict[Signal, str] = {}
+        self._dt = model.dt
         for obj, signals in model.sig.items():
             owner = label(obj.ensemble if isinstance(obj, Neurons) else obj, given)
             for signal in signals.values():
@@ -29,18 +34,27 @@ class Words:
 
     def of_call(self, call: Call) -> tuple[str, ...]:
         """What runs in a call, each once: not what Nengo only moves and multiplies."""
-        said = dict.fromkeys(self.of(op) for op in call.operators if not _plain(op))
+        said = dict.fromkeys(self.of(op) for op in call.operators if not plain(op))
         return tuple(said) or ("sums and products of Nengo",)
 
     def reasons(self, calls: Iterable[Call]) -> dict[str, str]:
         """Why functions run in Python, by their words: "changes the list 'seen' (model.py:5)"."""
         found = {}
-        for op in (op for call in calls for op in call.operators if isinstance(op, SimPyFunc)):
+        for op in (op for call in calls for op in call.operators if not plain(op)):
+            if not isinstance(op, SimPyFunc):
+                found[self.of(op)] = self._kind(op)
+                continue
             size = 0 if op.output is None else op.output.size
             reason = why(op.fn, op.t_passed, None if op.x is None else op.x.size, size)
             if reason is not None:
                 found[self.of(op)] = reason.text + (f" ({reason.file}:{reason.line})" if reason.line else "")
         return found
+
+    def _kind(self, op: Operator) -> str:
+        """Why what is no function runs in Python."""
+        if isinstance(op, SimProcess) and coefficients(op.process, self._dt) is not None:
+            return "filters signals of what runs in Python"
+        return OTHER
 
     def of(self, op: Operator) -> str:
         """An operator."""
@@ -58,10 +72,6 @@ class Words:
     def _owner(self, signal: Signal | None) -> str:
         owner = self._owners.get(signal.base) if signal is not None else None
         return f" of {owner}" if owner else ""
-
-
-def _plain(op: Operator) -> bool:
-    return type(op).__module__ == "nengo.builder.operator" and not isinstance(op, SimPyFunc)
 
 
 def _place(function: Any) -> str:

@@ -46,7 +46,8 @@ _OUTPUTS: dict[type[la.Stage], str] = {
 }
 _FUNCTIONS = "sqrt exp log sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh"
 _TRANSCENDENTAL = frozenset(_FUNCTIONS.split())
-# ns of a host call: nobody knows what it does; a line of Python with a small array takes about so long.
+# ns of a function that a host call runs: nobody knows what it does; a line of Python with a small array takes
+# about so long.
 HOST_CALL = 5_000.0
 # What numbers of some distributions take, in numbers of our own noise (26 ns on one machine).
 DRAWN = {"gaussian": 0.55, "sphere": 0.6, "exponential": 0.5, "uniform": 0.2, "root_beta": 5, "cosine": 5}

@@ -35,7 +35,7 @@ RESOLUTION = 1000
 def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, float]:
     """ns per step of every atom, with what is recorded of it."""
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}
-    costs |= {name: HOST_CALL for name, _ in graph.nodes(g.HostCall)}
+    costs |= {name: HOST_CALL * op.functions for name, op in graph.nodes(g.HostCall)}
     stages = profile.kernels[dtype].stages
     for probe, op in graph.nodes(g.Probe):
         for source, port in graph.input_ports(probe):

@@ -48,17 +48,18 @@ def candidates(n: int, cores: int, limit: int) -> list[int]:
 def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> float:
     """ns per step with k partitions, from the plan for another number.
 
-    Neurons divide evenly, with what then fits the cache; of the rest half divides and half is needed
-    everywhere; every partition
-    exchanges with every other one, and the words it needs stay about the same.
+    Neurons divide evenly, with what then fits the cache, around the host calls, which stay in one partition;
+    of the rest half divides and half is needed everywhere; every partition exchanges with every other one,
+    and the words it needs stay about the same.
     """
     n = len(placed.costs)
     neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
-    rest = sum(sum(c.compute.values()) for c in placed.costs) / n - neurons / n
+    calls = sum(c.compute.get("HostCalls", 0.0) for c in placed.costs)
+    rest = (sum(sum(c.compute.values()) for c in placed.costs) - neurons - calls) / n
     far = profile.kernels[placed.layouts[0].dtype].far * sum(streamed_bytes(x) for x in placed.layouts)
     size = sum(footprint(x) for x in placed.layouts)
     neurons += far * (missing(size / k, profile.cache) - missing(size / n, profile.cache))
-    compute = {"NeuronGroup": max(neurons, 0.0) / k, "other": rest * (0.5 + 0.5 * n / k)}
+    compute = {"placed": max(calls, (max(neurons, 0.0) + calls) / k), "other": rest * (0.5 + 0.5 * n / k)}
     cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))
     return step_time([cost] * k, profile, transport)
 

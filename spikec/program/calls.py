@@ -52,4 +52,5 @@ def stage(
         read.append(argument)
         first, start = first + len(argument), start + len(argument) + size
     arrays = {"calls": ints(rows), "places": joined(read, np.int64)}
-    return la.HostCalls(name, arrays, {"memory": np.zeros(start)}, len(rows))
+    functions = sum(graph.op(node).functions for node in members)
+    return la.HostCalls(name, arrays, {"memory": np.zeros(start)}, functions)

@@ -145,7 +145,9 @@ class NeuronGroup(Stage):
 
 
 class HostCalls(Stage):
-    """Calls of Python functions, one after the other; arrays calls, places; state memory."""
+    """Calls of Python functions, one after the other; arrays calls, places; state memory.  `operators`:
+    the functions in them.
+    """
 
 
 @dataclass(frozen=True, eq=False)

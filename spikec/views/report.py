@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -95,7 +95,7 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
     plan = manifest.plan
     longest = max(p.predicted_total for p in partitions)
     profile = plan.get("profile", {})
-    return Report(
+    made = Report(
         model=manifest.model,
         precision=manifest.precision,
         neurons=manifest.neurons,
@@ -118,7 +118,9 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         run_transport=run.about.transport if run else None,
         hosts=_hosts(manifest, partitions, wires),
         python=tuple(PythonReport(p.index, p.python.calls) for p in manifest.partitions if p.python),
+        steps=min(t.steps for t in run.about.times) if times and run else None,
     )
+    return replace(made, advice="") if made.wrong else made
 
 
 def _hosts(

@@ -7,6 +7,9 @@ from typing import Any
 
 from spikec.records import dataclass
 
+# A prediction is wrong where a step takes more than so many times as long, or as short.
+WRONG = 2.0
+
 
 @dataclass(frozen=True)
 class PartitionReport:
@@ -74,7 +77,7 @@ class PythonReport:
 
 @dataclass(frozen=True)
 class Contents:
-    """The plan of a model, and what a run took where one is given."""
+    """The plan of a model, and what a run took where one is given: means of so many `steps`."""
 
     model: str
     precision: str
@@ -98,6 +101,18 @@ class Contents:
     run_transport: str | None
     hosts: tuple[HostReport, ...] = ()
     python: tuple[PythonReport, ...] = ()
+    steps: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as predicted a step took; 1 where it was not measured."""
+        known = self.step_measured and self.step_predicted
+        return self.step_measured / self.step_predicted if self.step_measured and known else 1.0
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a run has shown the prediction to be wrong: nothing can rest on it then."""
+        return not 1 / WRONG <= self.ratio <= WRONG
 
 
 def short(name: str, letters: int = 28) -> str:

@@ -148,7 +148,23 @@ def _numbers(report: Contents) -> str:
         f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
         f"Balance: the slowest takes {report.balance:.2f} times the mean.\n{recording}.\n"
         f"Cut: {report.cut_bytes:,} bytes per step on {wires}.  "
-        f"Host profile: {report.profile}\n{_other_transport(report)}"
+        f"Host profile: {report.profile}\n{_other_transport(report)}{_measured(report)}"
+    )
+
+
+def _measured(report: Contents) -> str:
+    """What those who read the times of a run must know."""
+    if report.steps is None or not (report.python or report.wrong):
+        return ""
+    said = (
+        f"Measured times are means of all {report.steps:,} steps; "
+        "the first take longer, and weigh in short runs"
+    )
+    if not report.wrong:
+        return f"{said}.\n"
+    return (
+        f"A step took {report.ratio:.3g} times as long as predicted, so what is predicted for other "
+        f"numbers of partitions may be as wrong, and there is no advice.  {said}.\n"
     )
 
 

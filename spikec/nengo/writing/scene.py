@@ -13,6 +13,7 @@ from nengo.builder import Model, Operator, Signal
 
 from spikec import graph as g
 from spikec.errors import Diagnostic, Span
+from spikec.keeping import is_of_user
 from spikec.nengo.convert import Converted
 from spikec.nengo.naming import Labels
 from spikec.nengo.processes import Synapse, coefficients
@@ -78,8 +79,11 @@ class Scene:
     def refuse_function(self, what: str, function: Any, time: bool, arguments: int | None, size: int) -> None:
         """Note a function in Python that is no expression: `what` has it; why, and where."""
         reason = why(function, time, arguments, size) or Reason("runs in Python")
-        place = self._line(reason.file, reason.line) or self._place(function)
-        self.mistakes.append(Diagnostic(f"{what}: its function {reason.text}", place, PYTHON))
+        text, place = reason.text, self._line(reason.file, reason.line) or self._place(function)
+        if (own := _of_user(function)) is not None:
+            text += f" ({reason.file}:{reason.line})" if reason.line else ""
+            place = self._place(own)
+        self.mistakes.append(Diagnostic(f"{what}: its function {text}", place, PYTHON))
 
     def _place(self, function: Any) -> Span | None:
         """The first line of a function, or of what is called of an object."""
@@ -134,3 +138,13 @@ class Scene:
                 "take Lowpass, Alpha, LinearFilter or Triangle",
             )
         return found
+
+
+def _of_user(function: Any) -> FunctionType | None:
+    """The function of the user's own that a library has wrapped into `function`, as `nengo.spa.Input` does;
+    None where it is no such function.
+    """
+    if not isinstance(function, FunctionType) or is_of_user(function.__globals__):
+        return None
+    held = (cell.cell_contents for cell in function.__closure__ or ())
+    return next((f for f in held if isinstance(f, FunctionType) and is_of_user(f.__globals__)), None)
