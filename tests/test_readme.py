@@ -112,8 +112,21 @@ def test_commands_print_what_the_readme_shows(ran: Ran, update_golden: bool) -> 
     if update_golden:
         paste(ran)
     for entry in shown(README):
-        output = cut_like(ran.printed[entry.command], entry.output)
-        assert [words(line) for line in output] == [words(line) for line in entry.output], entry.command
+        printed, wanted = as_on_a_busy_machine(ran.printed[entry.command], entry.output)
+        output = cut_like(printed, wanted)
+        assert [words(line) for line in output] == [words(line) for line in wanted], entry.command
+
+
+def as_on_a_busy_machine(printed: list[str], wanted: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
+    """Both without what `inspect` changes where steps take more than twice as long as predicted: it says so
+    and gives no advice.  The README shows a machine that does nothing else.
+    """
+    first = next((k for k, line in enumerate(printed) if line.startswith("A step took ")), None)
+    if first is None:
+        return printed, wanted
+    end = printed.index("", first)
+    advice = next((k for k, line in enumerate(wanted) if line.startswith("Advice: ")), len(wanted))
+    return printed[:first] + printed[end:], wanted[:advice]
 
 
 def paste(ran: Ran) -> None:
