@@ -102,8 +102,9 @@ def run(
     `save_state`: a file for the state after the last step, also of a run that is stopped; `save_every`: and
     before that, after every so many seconds of simulated time, each in place of the one before.
     `load_state`: go on from such a file, as if that run had not ended, in however many partitions both are;
-    the seed of the noise is then that of the file, unless given.  `load_weights`: begin anew, with what was
-    learned according to such a file.  `loaded`: what the manifest holds, where that was read.
+    the seed of the noise is then that of the file; where another is given, streams of random numbers begin
+    anew with that.  `load_weights`: begin anew, with what was learned according to such a file.  `loaded`:
+    what the manifest holds, where that was read.
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
@@ -122,7 +123,7 @@ def run(
         statefile.check_place(saved, overwrite)
     needed = saved is not None or load_state is not None or load_weights is not None
     places = statemap.load(model, path.parent) if needed else None
-    first = statefile.begin(places, load_state, load_weights) if places else Begin()
+    first = statefile.begin(places, load_state, load_weights, seed) if places else Begin()
     seed = first.noise if seed is None else seed
     plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, every, places)
     for host, partitions in plan.teams:

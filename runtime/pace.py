@@ -27,13 +27,13 @@ class Horizon:
         self.may, self.last = begin, last
         self.ended = False
         self._ahead = FIRST
-        self._seen = (begin, 0.0)
+        self._seen: tuple[int, float] | None = None
 
     def look(self, step: int, now: float) -> bool:
         """Whether `may` has changed, where all have done `step` at the time `now` (s)."""
         if self.may >= self.last or self.may - step > self._ahead // 2:
             return False
-        seen, then = self._seen
+        seen, then = self._seen = self._seen or (step, now)
         if step > seen:
             wanted = max(LEAST, SECONDS * (step - seen) / max(now - then, 1e-6))
             self._ahead = int(min(wanted, GROWTH * self._ahead))

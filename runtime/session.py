@@ -21,7 +21,7 @@ from spike_runtime import cores, statefile, statemap
 from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
-from spike_runtime.engine import LONGEST_CHUNK, Engine, EngineError
+from spike_runtime.engine import Engine, EngineError
 from spike_runtime.interrupt import interrupted_after
 from spike_runtime.known import Structure
 from spike_runtime.manifest import Manifest, Probe
@@ -84,7 +84,7 @@ class Session:
         self._fast, self._failed, self._broken = bool(compiled), False, False
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
-        self._few = LONGEST_CHUNK  # steps at a time
+        self._few = 1  # steps at a time
         self._ahead = self._looking_ahead(ahead)
         self._blocks: list[Block] = []
         self.steps = self._drained = 0
@@ -110,14 +110,15 @@ class Session:
         """Run so many steps, of which so many `more` will follow.
 
         Raises `EngineError` where a step fails, and what a function raised as it was; `steps` tells what was
-        completed before.  Ctrl-C raises `KeyboardInterrupt` when the steps under way are completed, so that
-        it can go on, or its state be saved; a second one at once.
+        completed before.  Ctrl-C raises `KeyboardInterrupt` when the steps under way are completed, or what
+        is being compiled, so that it can go on, or its state be saved; a second one at once.
         """
         end = self.steps + steps
         while self.steps < end:
             if self._broken:
                 raise EngineError("a step failed, or was interrupted; reset to run again")
-            self._choose(end - self.steps + more)
+            with interrupted_after():  # what is compiled may lose it
+                self._choose(end - self.steps + more)
             with interrupted_after():
                 self._advance(min(end - self.steps, self._few, *(e.chunk for e in self._engines)))
 
@@ -137,12 +138,13 @@ class Session:
         self._fail()
 
     def _worth_threads(self, count: int) -> bool:
-        return self._fast and len(self._engines) > 1 and count >= WORTH_THREADS
+        # Fewer that take as long as Ctrl-C may wait are worth it too.
+        return self._fast and len(self._engines) > 1 and count >= min(WORTH_THREADS, self._few)
 
     def _measure(self, seconds: float, steps: int) -> None:
         """Note how long steps take; the first that are not compiled load kernels."""
         if steps:
-            self._few = max(WORTH_THREADS, int(PATIENCE * steps / max(seconds, 1e-9)))
+            self._few = max(1, int(PATIENCE * steps / max(seconds, 1e-9)))
         if steps and not self._fast:
             if self.steps >= TRIAL:
                 self._per_step = seconds / steps
@@ -261,10 +263,10 @@ class Session:
     def saved(self, seed: int) -> Saved:
         """The state as a file of it says it, of a model with this seed, but for Python functions.
 
-        Raises `EngineError` where the last step failed.
+        Raises `RunError` where the last step failed.
         """
         if self._broken or self._failed:
-            raise EngineError("a step failed, so there is no state to save; reset to run again")
+            raise RunError("a step failed, so there is no state to save; reset to run again")
         noise = self.manifest.seed if self._seed is None else self._seed
         return statefile.of(self._places(seed), [e.portable() for e in self._engines], noise, self.steps)
 

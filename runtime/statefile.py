@@ -27,7 +27,7 @@ from spike_runtime.manifest import Manifest
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
-FORMAT, ABOUT = 1, "about"
+FORMAT, ABOUT = 2, "about"
 # What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 _LISTED = 5  # differences that are told one by one
@@ -93,8 +93,10 @@ class Begin:
     noise: int | None = None
 
 
-def begin(places: StateMap, state: Path | str | None, weights: Path | str | None) -> Begin:
+def begin(places: StateMap, state: Path | str | None, weights: Path | str | None, seed: int | None) -> Begin:
     """From a file to go on from (`state`), or one of which the learned weights alone are taken (`weights`).
+
+    `seed`: that of the noise, None: that of the file.  With another one streams of random numbers begin anew.
 
     Raises `RunError` where there is no such file, or it does not fit the model.
     """
@@ -102,6 +104,9 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         raise RunError("load_weights takes what was learned, load_state everything; give one of them")
     if state:
         saved = load(Path(state))
+        if seed not in (None, saved.noise):
+            for key in (key for key in saved.arrays if key.startswith("stream/")):
+                saved.arrays[key][:] = 0  # not seeded
         parts = parts_of(saved, places, Path(state), COMPILED)
         for arrays, partition in zip(parts, places.manifest.partitions, strict=True):
             if partition.python:
@@ -231,14 +236,23 @@ def _check_arrays(saved: Saved) -> None:
             rows, size = saved.shapes[key]
             fine = array.dtype == np.int64 and array.ndim == 2 and array.shape[1] == 2
             fine = fine and bool(((array >= 0) & (array < [rows, size])).all())
+        elif key.startswith("stream/"):
+            fine = array.shape == saved.shapes[key] and _is_stream(array)
         else:
-            stream = key.startswith("stream/")
-            fine = array.shape == saved.shapes[key]
-            fine = fine and array.dtype == ("int64" if stream else saved.precision)
-            # The first is the place in a block of 624 numbers.
-            fine = fine and not (stream and not 0 <= array[0] <= 624)
+            fine = array.shape == saved.shapes[key] and array.dtype == saved.precision
         if not fine:
             raise ValueError(f"{key} is not what the file says of it")
+
+
+def _is_stream(array: NDArray[Any]) -> bool:
+    """Whether this can be a stream of NumPy's random numbers."""
+    from spike_runtime.ops.streams import ALL, BLOCK, CACHED, LENGTH, POSITION, WORDS  # with it Numba
+
+    if array.shape != (LENGTH,) or array.dtype != np.int64:
+        return False
+    words = array[WORDS:]
+    fine = 0 <= array[POSITION] <= BLOCK and array[CACHED] in (0, 1)
+    return bool(fine and ((words >= 0) & (words <= ALL)).all())
 
 
 def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path, remedies: Remedies) -> None:

@@ -28,6 +28,8 @@ STOPPED_FOR = 1.0
 # A network between hosts is given time to recover.
 STUCK_FOR, STUCK_BETWEEN_HOSTS = 3.0, 10.0
 STOP_WITHIN = 10.0
+# After that, in s without a step and without a message, no state is waited for: a call of Python may hang.
+SAVE_WITHIN = 30.0
 # How far, in chunks, what one partition recorded may be ahead of the others before it has to wait: bounds
 # memory.
 AHEAD = 4
@@ -122,6 +124,8 @@ class Supervisor:
     _checked: float = 0.0
     _stopped_since: dict[int, float] = field(default_factory=dict)
     _moved: tuple[float, list[list[int]]] = (0.0, [])
+    # When something was last seen of the workers after they were asked to stop, and their steps then.
+    _seen: tuple[float, list[list[int]]] = (0.0, [])
     # Messages that were received but not looked at yet: kept where one of them says that the run has failed.
     _inbox: deque[tuple[Worker | RemoteWorker, frames.Frame]] = field(default_factory=deque)
 
@@ -184,8 +188,7 @@ class Supervisor:
                 self._lead(horizon)
             elif self.signals.count:
                 self.stop()
-            late = self.signals.overdue and not horizon
-            done = self._all("done") or self.signals.count > 1 or late
+            done = self._all("done") or self.signals.count > 1 or self._late()
             if progress and (done or time.monotonic() - shown > TICK):
                 shown = time.monotonic()
                 step = max(begin, min(step for worker in self.workers for step in worker.progress))
@@ -197,6 +200,18 @@ class Supervisor:
         for worker in self.workers:
             if worker.complete < self.last and not self.signals.count:
                 raise PartitionError(worker.partitions, f"stopped of itself at step {worker.complete}")
+
+    def _late(self) -> bool:
+        """Whether the workers, which were asked to stop, are waited for no longer."""
+        if not self.signals.overdue or not self.saving:
+            return self.signals.overdue
+        steps = [worker.progress for worker in self.workers]
+        if steps != self._seen[1]:
+            self._seen = (time.monotonic(), steps)
+        if time.monotonic() - self._seen[0] < SAVE_WITHIN:
+            return False
+        self.saving.failure = f"no step ended, and nothing was given of it, in {SAVE_WITHIN:g} s"
+        return True
 
     def _lead(self, horizon: Horizon) -> None:
         """Tell all workers how far they may go: no further than they must, once a signal came."""
@@ -280,6 +295,7 @@ class Supervisor:
 
     def _take(self, worker: Worker | RemoteWorker, frame: frames.Frame) -> None:
         values = frame.values
+        self._seen = (time.monotonic(), self._seen[1])
         if frame.kind == "block" and self.recorder:
             self.recorder.add(frames.to_block(frame))
         elif frame.kind == "complete" and self.recorder:

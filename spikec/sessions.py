@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.calls import Call
-from spike_runtime.engine import EngineError
 from spike_runtime.manifest import Cost
 from spike_runtime.runfile import RunError
 from spike_runtime.session import Session, Snapshot
@@ -102,7 +101,7 @@ class CallsAlone:
     def saved(self, seed: int) -> Saved:
         """As of a `Session` that has no state of its own."""
         if self._failed:
-            raise EngineError("a step failed, so there is no state to save; reset to run again")
+            raise RunError("a step failed, so there is no state to save; reset to run again")
         about = self._graph.name, seed, seed, self._graph.dt, self._precision, self.steps
         return Saved(*about, {}, {}, SESSION)
 

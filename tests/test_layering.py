@@ -63,7 +63,6 @@ EDGES = {
     "spike_runtime.manifest": "spikec.*",
     "spike_runtime.hosts": "spikec.planning.sites",
     "spike_runtime.session": "spikec.sessions",
-    "spike_runtime.engine": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.python": "spikec.going_on spikec.nengo.calls spikec.network.python",
     "spike_runtime.launch": "spikec.api",

@@ -38,6 +38,7 @@ MODELS = {
     ),
     "a large solve": "ensemble a(3000, dims=16)\nconnect a -> a\nprobe a",
     "many neurons": "ensemble a(40000, n_eval_points=400)\nconnect a -> a\nprobe a",
+    "noise of an array": "array a(100, count=12, noise=white_signal(10s, high=5Hz))\nprobe a",
     "a long signal": "input u = white_signal(period=800s, high=5Hz)\nprobe u",
 }
 

@@ -148,6 +148,9 @@ MISTAKES = {
     "ensemble a(9, noise=piecewise(0s: 1))": "piecewise has 1 number(s), and there are 9 neurons",
     "ensemble a(9, noise=white_signal(1s, high=5Hz, dims=9))": "the noise of an ensemble has no dims",
     "ensemble a(9, noise=white_noise(dist=choice([[1, 2]])))": "the options have 2 numbers, the noise 9",
+    "array a(2, count=4000, noise=white_signal(10s, high=5Hz))": "the white signal makes 80000000 items",
+    "array a(1, count=3000, noise=present_input([1, 2], each=10s))": "present_input makes 60006000 items",
+    'array a(1, count=600, noise=piecewise(0s: 1, 100s: 2, interpolation="linear"))': "makes 60000000 items",
     'ensemble a(9)\nconnect a -> a synapse linear_filter([1], [1, 1], method="best")': "a word in quotes",
 }
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import test_windows
 from spike_runtime import manifest as mf
+from spike_runtime import session as sessions
 from spike_runtime import statefile
 from spike_runtime.blocks import Block
-from spike_runtime.engine import EngineError
+from spike_runtime.engine import Engine, EngineError
 from spike_runtime.session import Session, gathered
 
 import spikec
@@ -193,6 +197,59 @@ def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> N
     whole = Session(*folders[1], Functions(), compiled=False)
     whole.advance(100)
     assert bytes_of(parts.drain()) == bytes_of(whole.drain())
+
+
+def test_ctrl_c_is_not_lost_while_it_compiles(folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(*folders[2], Functions())
+    session.advance(30)
+    session._price = 1e-9
+
+    def interrupted(engine: Engine) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as a callback of a library may
+            signal.raise_signal(signal.SIGINT)
+        compile_(engine)
+
+    compile_ = Engine.compile
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Engine, "compile", lambda engine: interrupted(engine) if engine is one else compile_(engine)
+        )
+        one = session._engines[0]
+        with pytest.raises(KeyboardInterrupt):
+            session.advance(70)
+    assert (session.steps, session._fast) == (30, True)
+    session.advance(70)
+    whole = Session(*folders[1], Functions(), compiled=False)
+    whole.advance(100)
+    assert bytes_of(session.drain()) == bytes_of(whole.drain())
+
+
+@pytest.mark.parametrize("way", [False, True])
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_ctrl_c_waits_for_one_step_where_that_takes_long(
+    partitions: int, way: bool, folders: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 1 s of a clock of its own."""
+    now = [0.0]
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    class Slow(Functions):
+        def look(self, n: int, x: np.ndarray) -> None:
+            super().look(n, x)
+            now[0] += 1
+            if n in (1, 34):
+                signal.raise_signal(signal.SIGINT)
+
+    session = Session(*folders[partitions], Slow(), compiled=way)
+    for step in (1, 34):
+        with pytest.raises(KeyboardInterrupt):
+            session.advance(60)
+        assert session.steps == step
+    assert session._worth_threads(1) == (way and partitions == 2)
+    session.advance(6)
+    whole = Session(*folders[1], Functions(), compiled=False)
+    whole.advance(40)
+    assert bytes_of(session.drain()) == bytes_of(whole.drain())
 
 
 @pytest.mark.parametrize("partitions", [1, 2])

@@ -133,3 +133,31 @@ def test_a_file_with_spikes_that_cannot_be_is_damaged(halves: tuple[Run, Path], 
     saved.arrays["spikes/p"] = np.array([[4, 8]])
     statefile.save(tmp_path / "good.npz", saved)
     assert statefile.load(tmp_path / "good.npz").arrays["spikes/p"].tolist() == [[4, 8]]
+
+
+def test_a_file_with_random_numbers_that_cannot_be_is_damaged(tmp_path: Path) -> None:
+    def loaded(stream: Any) -> dict[str, Any]:
+        array = np.asarray(stream)
+        shapes = {"stream/a": array.shape}
+        saved = statefile.Saved("m", 1, 1, 1e-3, "float64", 7, shapes, {"stream/a": array})
+        statefile.save(tmp_path / "state.npz", saved)
+        return statefile.load(tmp_path / "state.npz").arrays
+
+    good = np.zeros(627, np.int64)
+    good[:5] = 624, 1, -7, 2**32 - 1, 0
+    assert loaded(good)["stream/a"].tolist() == good.tolist()
+    changed = [
+        np.where(np.arange(627) == k, x, good) for k, x in ((0, 625), (0, -1), (1, 2), (3, 2**32), (9, -1))
+    ]
+    for bad in (np.int64(0), np.zeros(0, np.int64), np.zeros(626, np.int64), good.astype(float), *changed):
+        with pytest.raises(RunError, match="damaged: stream/a is not what the file says of it"):
+            loaded(bad)
+
+
+def test_a_state_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = statefile.load(damaged_source())
+    with monkeypatch.context() as older:
+        older.setattr(statefile, "FORMAT", 1)
+        statefile.save(tmp_path / "old.npz", saved)
+    with pytest.raises(RunError, match=r"old\.npz was written by another version of Spike"):
+        statefile.load(tmp_path / "old.npz")

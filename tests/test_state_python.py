@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from converted import nengo
 from runs import refused
-from spike_runtime import launch
+from spike_runtime import launch, supervise
 from spike_runtime.python import loads
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
@@ -193,6 +193,20 @@ def test_a_run_that_is_stopped_goes_on(made: dict[int, spikec.Compiled], home: P
     whole = made[1].run((steps + 40) / 1000, home / "s3", save_state="s3.npz", save_every="17ms")
     same(whole, first, rest)
     assert arrays(home / "s2.npz") == arrays(home / "s3.npz")
+
+
+def test_a_run_that_hangs_is_ended_without_its_state(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import time\n\ndef f(t):\n    time.sleep(1000 * (t > 0.0205))\n    return len(str(t))\n" + PROBED
+    model = compiled(home, text, "hangs")
+    monkeypatch.setattr(supervise, "STOP_WITHIN", 0.1)
+    monkeypatch.setattr(supervise, "SAVE_WITHIN", 0.5)
+    with pytest.raises(
+        launch.RunFailedError, match=r"state could not be saved to hangs\.npz: no step ended"
+    ) as caught:
+        model.run("1s", home / "h", progress=interrupting(), save_state="hangs.npz")
+    assert not (home / "hangs.npz").exists()
+    assert caught.value.run is not None
+    assert caught.value.run.status == "stopped"
 
 
 def test_python_that_is_another_now_is_refused(home: Path) -> None:

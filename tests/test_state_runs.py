@@ -126,6 +126,24 @@ def test_noise_goes_on_with_the_seed_that_it_had(tmp_path: Path) -> None:
         compiled.run("25ms", tmp_path / "more", load_state=state)
 
 
+@pytest.mark.usefixtures("reference_host")
+def test_streams_begin_anew_with_another_seed(tmp_path: Path) -> None:
+    """As those of the first run with that seed, which a state after another run then tells."""
+    text = "input noise = white_noise(stream=numpy(5))\nprobe noise as noise"
+    compiled = spikec.compile_text(text, 1, tmp_path / "built")
+    seven = tmp_path / "seven.npz"
+    first = compiled.run("15ms", tmp_path / "first", seed=7, save_state=seven)
+    eight, both = compiled.run("25ms", tmp_path / "eight", seed=8), tmp_path / "both.npz"
+    other = compiled.run("20ms", tmp_path / "other", load_state=seven, seed=8, save_state=both)
+    rest = compiled.run("5ms", tmp_path / "rest", load_state=both)
+    found = np.concatenate([other.probe("noise").values, rest.probe("noise").values])
+    np.testing.assert_array_equal(found, eight.probe("noise").values)
+    assert rest.about.seed == 8
+    again = compiled.run("25ms", tmp_path / "again", load_state=seven, seed=7)
+    whole = compiled.run("40ms", tmp_path / "whole", seed=7)
+    same(whole, first, again)
+
+
 NENGO_LEARNER = """
 import nengo
 

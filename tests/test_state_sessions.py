@@ -14,7 +14,6 @@ import pytest
 from converted import nengo
 from nengo.exceptions import SimulatorClosed
 from spike_runtime import statefile
-from spike_runtime.engine import EngineError
 from spike_runtime.runfile import RunError
 
 import spikec
@@ -275,8 +274,17 @@ def test_a_step_that_failed_leaves_no_state(tmp_path: Path) -> None:
     with Simulator(net, progress_bar=False) as sim:
         with pytest.raises(ZeroDivisionError):
             sim.run_steps(30)
-        with pytest.raises(EngineError, match="a step failed, so there is no state to save"):
+        with pytest.raises(RunError, match="a step failed, so there is no state to save"):
             sim.save_state(tmp_path / "state.npz")
+    old = nef.Network("fails", seed=1)
+    old.make_input("x", lambda t: 1 / (len(str(t)) != 5))
+    old.make("a", 20, 1)
+    old.connect("x", "a")
+    with pytest.raises(ZeroDivisionError):
+        old.run(0.03)
+    with pytest.raises(RunError, match="a step failed, so there is no state to save"):
+        old.save_state(tmp_path / "state.npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 # ----------------------------------------------------------------------------------------- nef.Network

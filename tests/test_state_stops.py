@@ -155,6 +155,10 @@ def test_workers_may_go_half_a_second_ahead() -> None:
     horizon.end(5)
     assert (horizon.may, horizon.last) == (before + 4, before + 4)
     assert not horizon.look(step, now)
+    early = Horizon(0, 10**9)
+    assert early.look(0, 1e6)
+    assert early.look(16, 1e6 + 1e-3)
+    assert early.may - 16 > FIRST
     short = Horizon(0, 7)
     assert short.look(0, 1.0)
     short.end(20)

@@ -35,6 +35,8 @@ SPARSE_ENTRY = 150
 # For each operator of a connection, and for each sample of a recording or process.
 OPERATOR = 1_200
 SAMPLE = 52
+# For each sample of all tables but one, of those that are computed one after the other.
+KEPT_SAMPLE = 12
 
 
 def available() -> int:

@@ -72,7 +72,7 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     options = _options(entries, found)
     _initial_state(options, written, found)
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
-    noisy = found.attempt(_noise, entries, seed or 0, sizes["neurons"], frame, dt)
+    noisy = found.attempt(_noise, entries, seed or 0, sizes, frame, dt)
     if not found.any:
         found.attempt(_check_rows, entries, sizes["neurons"], sizes["dims"])
     found.finish()
@@ -185,7 +185,7 @@ def _ensemble(
     return Population(path, dims, span, neurons, op, noise)
 
 
-def _noise(entries: Entries, seed: int, neurons: int, frame: Frame, dt: float) -> Source | None:
+def _noise(entries: Entries, seed: int, sizes: dict[str, int], frame: Frame, dt: float) -> Source | None:
     """Noise added to the input current of every neuron."""
     if "noise" not in entries:
         return None
@@ -197,7 +197,7 @@ def _noise(entries: Entries, seed: int, neurons: int, frame: Frame, dt: float) -
         raise Mistake(
             f"the noise of an ensemble is one of {listed}", entry.span, "write noise=white_noise(std=0.1)"
         )
-    return process(entry.value, frame, dt, seed, neurons)[1]
+    return process(entry.value, frame, dt, seed, sizes["neurons"], sizes["count"])[1]
 
 
 def _check_rows(entries: Entries, neurons: int, dims: int) -> None:

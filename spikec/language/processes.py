@@ -35,9 +35,10 @@ PROCESSES = ("white_signal", "piecewise", "present_input", *NOISES)
 
 
 def process(
-    record: Record, frame: Frame, dt: float, seed: int, size: int | None = None
+    record: Record, frame: Frame, dt: float, seed: int, size: int | None = None, count: int = 1
 ) -> tuple[int, e.Source]:
-    """Size and description of a process.  `size`: how many numbers are needed, None: as many as it says.
+    """Size and description of a process.  `size`: how many numbers are needed, None: as many as it says;
+    `count`: how many elements have one like this, each with samples of its own.
 
     Raises `Mistake`.
     """
@@ -47,8 +48,8 @@ def process(
     if record.name in NOISES:
         return noise(record, seed, size)
     if record.name == "white_signal":
-        return _white_signal(record, frame, dt, seed, size)
-    made, source = (_piecewise if record.name == "piecewise" else _present)(record, frame, dt)
+        return _white_signal(record, frame, dt, seed, size, count)
+    made, source = (_piecewise if record.name == "piecewise" else _present)(record, frame, dt, count)
     if size not in (None, made):
         raise Mistake(
             f"{record.name} has {made} number(s), and there are {size} neurons",
@@ -59,7 +60,7 @@ def process(
 
 
 def _white_signal(
-    record: Record, frame: Frame, dt: float, seed: int, size: int | None
+    record: Record, frame: Frame, dt: float, seed: int, size: int | None, count: int
 ) -> tuple[int, e.Source]:
     given = bind(record, _WHITE_SIGNAL)
     size = dims_of(given, record.span, size)
@@ -76,15 +77,20 @@ def _white_signal(
             record.span,
             f"write high={0.5 / dt:g}Hz or less",
         )
-    frame.context.reserve(steps * size, "the white signal", record.span)
-    frame.context.plan(memory.SAMPLE * float(steps) * size, record.span)
+    frame.context.reserve(steps * size * count, "the white signal", record.span)
+    _plan(float(steps) * size, count, frame, record.span)
     return size, e.WhiteSignal(
         given["period"], given["high"], given.get("rms", 0.5), seed_in(given, record, seed),
         given.get("start"),
     )  # fmt: skip
 
 
-def _present(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
+def _plan(samples: float, count: int, frame: Frame, span: Span) -> None:
+    """Count the memory of `count` tables of so many samples, which are computed one after the other."""
+    frame.context.plan(memory.SAMPLE * samples + memory.KEPT_SAMPLE * samples * (count - 1), span)
+
+
+def _present(record: Record, frame: Frame, dt: float, count: int) -> tuple[int, e.Source]:
     """`present_input(inputs, each)`: rows one after the other, again and again."""
     given = bind(record, _PRESENT)
     rows = np.atleast_1d(given["inputs"])
@@ -94,7 +100,7 @@ def _present(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
         raise Mistake(
             f"each input is shown for at least {dt:g} s", record.span, f"write each={dt * 1000:g}ms"
         )
-    frame.context.reserve(rows.size + steps, "present_input", record.span)
+    frame.context.reserve((rows.size + steps) * count, "present_input", record.span)
     return rows.shape[1], e.Presented(rows, given["each"])
 
 
@@ -111,7 +117,7 @@ def _interpolation(record: Record) -> tuple[Record, str]:
     return replace(record, entries=rest), kind
 
 
-def _piecewise(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
+def _piecewise(record: Record, frame: Frame, dt: float, count: int) -> tuple[int, e.Source]:
     """`piecewise(0s: 1, 0.5s: 0)`: each value holds from its time to the next; 0 before the first."""
     record, kind = _interpolation(record)
     if not record.entries:
@@ -138,7 +144,7 @@ def _piecewise(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
                 "give all of them one size",
             )
     values = np.array([value for _, value, _ in rows], dtype=np.float64)
-    frame.context.reserve(values.size, "piecewise", record.span)
+    frame.context.reserve(values.size * count, "piecewise", record.span)
     times = tuple(time for time, _, _ in rows)
     if kind == "zero":
         return values.shape[1], e.Steps(times, values)
@@ -147,8 +153,8 @@ def _piecewise(record: Record, frame: Frame, dt: float) -> tuple[int, e.Source]:
         what = f"{kind} interpolation needs {needed} values, not {len(rows)}"
         raise Mistake(what, record.span, 'give more values, or interpolation="linear"')
     samples = (times[-1] - times[0]) / dt * values.shape[1]
-    frame.context.reserve(samples, "piecewise", record.span)
-    frame.context.plan(memory.SAMPLE * samples, record.span)
+    frame.context.reserve(samples * count, "piecewise", record.span)
+    _plan(samples, count, frame, record.span)
     return values.shape[1], e.Curve(times, values, kind)
 
 
