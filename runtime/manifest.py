@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -254,10 +255,11 @@ def _instead(path: Path, error: ValueError) -> str:
 
 def is_saved_state(path: Path) -> bool:
     """Whether a file seems to be a saved state, by its name or its first bytes (of a zip file)."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return path.suffix == ".npz" or file.read(4) == b"PK\3\4"
+    with suppress(OSError):  # who reads it says what is wrong
+        if path.is_file():
+            with path.open("rb") as file:
+                return path.suffix == ".npz" or file.read(4) == b"PK\3\4"
+    return False
 
 
 def check_present(manifest: Manifest, folder: Path, partitions: Iterable[int]) -> None:

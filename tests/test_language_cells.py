@@ -61,8 +61,6 @@ CASES = {
                             "fixed_indegree connects populations", "give a number or a matrix here"),
     "activity without a synapse": ("relay a\nconnect p -> a transform ones(1, 100) synapse none", 1,
                                    "the activity of 'p' needs a synapse to be read", "write synapse 10ms"),
-    "activity of a part": ("probe p[3]", 1, "the activity of 'p[3]' needs a synapse to be read",
-                           "write synapse 10ms"),
     "state": ("probe p adaptation", 7, "neurons of type lif_delta have no adaptation",
               "known names: spikes, voltage"),
     "value": ("connect p -> q via x^2 transform fixed_indegree(9, weight=1) delay 1ms", 16,

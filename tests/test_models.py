@@ -233,7 +233,5 @@ def test_compiling_a_model_twice_prepares_the_same_arrays() -> None:
     first, second = (inprocess.prepared(load(MODELS / "matrix_multiplication.spk")) for _ in range(2))
     for (name, one), (other, two) in zip(first.nodes(g.Atom), second.nodes(g.Atom), strict=True):
         assert name == other
-        assert one.neurons.encoders.tobytes() == two.neurons.encoders.tobytes()
-        assert all(
-            x is None or x.tobytes() == y.tobytes() for x, y in zip(one.decoders, two.decoders, strict=True)
-        )
+        assert one.numbers.size
+        assert one.numbers.tobytes() == two.numbers.tobytes()
