@@ -58,7 +58,7 @@ def _parameters(op: g.Operator) -> Iterator[str]:
     for name in _SHOWN.get(type(op)) or [field.name for field in fields(op)]:
         value = getattr(op, name)
         given = value is not None and not (isinstance(value, tuple) and not value)
-        given &= name != "ahead" or value  # few probes are
+        given &= name != "ahead" or value  # few are
         if given and name not in ("size", "span"):
             yield f"{name}={_text(value)}"
 

@@ -138,12 +138,14 @@ class Filter(Operator):
 
     y(n) depends on x(n - 1), x(n - 2), ...: one step of delay.  `analog` False: num and den are in z
     already, or the method is "triangle", a response that falls linearly to 0 in num[0] seconds.
+    `ahead`: y(n) is y(n + 1) of this filter less the part of x(n) in it, which is added elsewhere.
     """
 
     num: tuple[float, ...]
     den: tuple[float, ...]
     analog: bool = True
     method: str = "zoh"
+    ahead: bool = False
 
     @property
     def delay(self) -> int:

@@ -37,6 +37,8 @@ SYNAPSES = {
     "second": nengo.LinearFilter([0.02, 1], [0.0004, 0.04, 1]),
     "euler": nengo.LinearFilter([1], [0.02, 1], method="euler"),
     "bilinear": nengo.LinearFilter([1], [0.03, 1], method="bilinear"),
+    "third": nengo.LinearFilter([1], [1e-3, 0.03, 0.3, 1], method="backward_diff"),
+    "brief": nengo.LinearFilter([1], [1e-12, 2e-6, 1], method="bilinear"),
     "digital": nengo.LinearFilter([0.2], [1, -0.8], analog=False),
     "feedthrough": nengo.LinearFilter([0.5, 0.1], [1, -0.4], analog=False),
     "triangle": nengo.synapses.Triangle(0.006),
@@ -133,8 +135,8 @@ def test_synapses_keep_the_coefficients_that_people_know(name: str) -> None:
     given = SYNAPSES[name]
     if name in ("lowpass", "alpha", "second"):
         assert (found.num, found.den, found.analog) == (tuple(given.num), tuple(given.den), True)
-    if name in ("euler", "bilinear"):
-        assert not found.analog
+    if name in ("euler", "bilinear", "third", "brief"):
+        assert (found.num, found.den, found.method) == (tuple(given.num), tuple(given.den), given.method)
 
 
 def test_a_filter_that_does_not_begin_at_rest_is_no_filter_of_ours() -> None:

@@ -158,6 +158,17 @@ def test_poisson_numbers(seed: int, means: list[float]) -> None:
     np.testing.assert_array_equal(found, RandomState(seed).poisson(means))
 
 
+def test_no_number_is_drawn_for_a_mean_that_is_none() -> None:
+    state, found = stream(), np.empty(2)
+    njit(lambda s, number: streams.seed(s, number))(state, np.int64(1))
+    counted()(state, np.array([np.nan, 3.0]), found)
+    np.testing.assert_array_equal(found, [np.nan, RandomState(1).poisson(3.0)])
+
+
+def test_the_compiler_makes_streams_as_long_as_the_runtime_reads_them() -> None:
+    assert (stages.LENGTH, stages.OWN_LENGTH) == (streams.LENGTH, streams.OWN_LENGTH)
+
+
 def test_components_that_are_not_needed_are_drawn_all_the_same() -> None:
     whole = samples("gaussian", (0.0, 1.0), 5, 3, 400)
     some = samples("gaussian", (0.0, 1.0), 5, 3, 400, chosen=[3, 1])

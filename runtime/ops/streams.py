@@ -257,9 +257,9 @@ def beta(s, a, b):  # type: ignore[no-untyped-def]
 
 @exactly
 def poisson(s, mean):  # type: ignore[no-untyped-def]
-    """A Poisson number with this mean: none is drawn for 0; by products below 10, by rejection from there."""
-    if mean == 0.0:
-        return 0.0
+    """A Poisson number: none for a mean of 0, NaN for NaN; by products below 10, by rejection from there."""
+    if not mean > 0.0:
+        return mean
     if mean >= 10.0:
         return _large_poisson(s, mean)
     least, product, count = np.exp(-mean), unit(s), 0.0

@@ -15,12 +15,14 @@ from nengo.processes import Piecewise, PresentInput, WhiteSignal
 from nengo.rc import rc
 
 from spikec import graph as g
-from spikec.program.synapses import Discrete, discretise
+from spikec.program.synapses import IMPLICIT, Discrete, discretise
 from spikec.records import dataclass
 
+METHODS = ("zoh", *IMPLICIT)
 SYNAPSES = (nengo.LinearFilter, nengo.Lowpass, nengo.Alpha)
 # Responses to a pulse are compared over so many steps, and equal where they differ by less than this part.
-COMPARED, TOLERANCE = 64, 1e-12
+# With fewer than 64 bits Nengo rounds its matrices too: ROUNDED.
+COMPARED, TOLERANCE, ROUNDED = 64, 1e-12, 1e-6
 # A table of more numbers is not made: the process runs as it is.
 MOST_SAMPLES = 4_000_000
 # Inputs that are presented for a part of a step repeat after several rounds: of so many parts at most.
@@ -31,7 +33,7 @@ Coefficients = tuple[tuple[float, ...], tuple[float, ...], bool]
 
 @dataclass(frozen=True, eq=False)
 class Synapse:
-    """A linear synapse: `Filter(num, den, analog)`.
+    """A linear synapse: `Filter(num, den, analog, method)`.
 
     at_once: what the filter gives at step n + 1 is set in step n, when it includes the input of step n.
     """
@@ -39,11 +41,12 @@ class Synapse:
     num: tuple[float, ...]
     den: tuple[float, ...]
     analog: bool
+    method: str = "zoh"
     at_once: bool = False
 
     def filter(self, size: int) -> g.Filter:
         """The filter for a signal of `size`: one step later where it is `at_once`."""
-        return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog)
+        return g.Filter(size=size, num=self.num, den=self.den, analog=self.analog, method=self.method)
 
 
 def synapse(op: SimProcess, dt: float) -> Synapse | None:
@@ -68,7 +71,7 @@ def coefficients(process: Any, dt: float) -> Synapse | None:
 
 
 @lru_cache(maxsize=256)  # most connections of a model have one of few synapses
-def _coefficients(process: Any, dt: float, bits: str) -> Synapse | None:  # noqa: ARG001 (a key)
+def _coefficients(process: Any, dt: float, bits: str) -> Synapse | None:
     if type(process) is nengo.synapses.Triangle:
         taps, first, step = process._get_coefficients(dt)
         response = first - step * np.arange(taps)
@@ -77,26 +80,22 @@ def _coefficients(process: Any, dt: float, bits: str) -> Synapse | None:  # noqa
     order = len(A)
     B, C, d = B.reshape(order), C.reshape(order), float(np.reshape(D, -1)[0])
     own = Discrete(_numbers(A), _numbers(B), _numbers(C), d)
-    given = Synapse(_numbers(process.num), _numbers(process.den), bool(process.analog))
-    den = np.poly(A) if order else np.ones(1)
-    num = np.real((np.poly(A - np.outer(B, C)) + (d - 1) * den) if order else [d])
-    for candidate in (given, Synapse(_numbers(num), _numbers(np.real(den)), analog=False)):
-        if _equal(own, discretise(candidate.num, candidate.den, candidate.analog, dt)):
-            return candidate
-    return None
+    found = Synapse(_numbers(process.num), _numbers(process.den), bool(process.analog))
+    if found.analog and process.method in METHODS:
+        found = replace(found, method=process.method)
+    made = discretise(found.num, found.den, found.analog, dt, found.method)
+    return found if _equal(own, made, TOLERANCE if bits == "64" else ROUNDED) else None
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in np.ravel(values))
 
 
-def _equal(a: Discrete, b: Discrete) -> bool:
+def _equal(a: Discrete, b: Discrete, tolerance: float) -> bool:
     """Whether two filters answer a pulse alike, and a constant for as long."""
-    if a.direct != b.direct:
-        return False
     first, second = _response(a), _response(b)
     scale = max(np.abs(first).max(), 1e-300)
-    return bool(np.abs(first - second).max() <= TOLERANCE * scale)
+    return bool(np.abs(first - second).max() <= tolerance * scale)
 
 
 def _response(d: Discrete) -> g.Array:

@@ -10,6 +10,7 @@ convolution, the coefficients of a delay network) can still be in different part
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from spikec import graph as g
 from spikec import plasticity as pl
@@ -80,7 +81,5 @@ def _move(graph: g.Graph, name: str, source: str) -> list[str]:
 
 def _of_size(op: g.Operator, size: int) -> g.Operator:
     """The same synapse or delay of a vector of another length."""
-    if isinstance(op, g.Delay):
-        return g.Delay(size=size, span=op.span, steps=op.steps)
-    assert isinstance(op, g.Filter)
-    return g.Filter(size=size, span=op.span, num=op.num, den=op.den, analog=op.analog, method=op.method)
+    assert isinstance(op, MEMORY)
+    return replace(op, size=size)

@@ -8,6 +8,7 @@ A dot product of two 64-dimensional vectors needs one decoded number and not 64,
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,15 +57,7 @@ def _move(graph: g.Graph, name: str, filtered: str, product: str) -> None:
     graph.connect(graph.inputs(name)[0], made, "activity")
     ends = graph.ends(product)
     graph.remove(product)
-    narrowed = g.Filter(
-        size=len(decoders),
-        span=synapse.span,
-        num=synapse.num,
-        den=synapse.den,
-        analog=synapse.analog,
-        method=synapse.method,
-    )
-    graph.add(product, narrowed)
+    graph.add(product, replace(synapse, size=len(decoders)))
     graph.connect(made, product)
     for reader, port, place in ends:
         graph.connect(product, reader, port, place)

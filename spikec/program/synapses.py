@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,6 +44,18 @@ class Discrete:
         """Whether it passes its input on unchanged, one step later."""
         return self.order == 0 and self.D == 1
 
+    def ahead(self) -> tuple[float, Discrete]:
+        """y(n + 1) in step n: the part of u(n) in it, and what gives the rest, C A x(n) or C x(n).
+
+        The states stay those of the filter.  A polynomial in z has roots near 1 that are nearly one where tau
+        is many steps: its coefficients, rounded, are those of another filter.
+        """
+        if self.direct:
+            return self.D, replace(self, D=0.0)
+        b, c = np.array(self.B), np.array(self.C)
+        A = np.reshape(self.A, (self.order, self.order))
+        return float(c @ b), replace(self, C=_flat(c @ A))
+
 
 @lru_cache(maxsize=1024)
 def discretise(
@@ -56,7 +69,7 @@ def discretise(
     """
     if method == "triangle":
         num, den = _triangle(num[0], dt)
-    if analog and _negligible(num, den, dt):
+    if analog and method == "zoh" and _negligible(num, den, dt):
         return Discrete((), (), (), num[-1] / den[-1])
     A, B, C, D = _state_space(num, den)
     order = len(B)
@@ -65,24 +78,6 @@ def discretise(
     elif order and analog:
         A, B, C, D = _bilinear(A, B, C, D, dt, IMPLICIT[method])
     return Discrete(_flat(A), _flat(B), _flat(C), D)
-
-
-def divided(
-    num: tuple[float, ...], den: tuple[float, ...], analog: bool, dt: float, method: str = "zoh"
-) -> tuple[float, tuple[tuple[float, ...], tuple[float, ...]] | None]:
-    """A synapse whose value includes the input of the same step: the part of that input, and num(z) / den(z)
-    of those before, None where that is 0.
-
-    With y(n) = c x(n), x(n) = A x(n - 1) + b u(n) this is c b u(n) + c A x(n - 1).
-    """
-    d = discretise(num, den, analog, dt, method)
-    if not d.order:
-        return d.D, None
-    A = np.reshape(d.A, (d.order, d.order))
-    b, c = np.array(d.B), np.array(d.C)
-    first, rest = (d.D, c) if d.direct else (float(c @ b), c @ A)
-    poles = np.real(np.poly(A))
-    return first, (_flat(np.real(np.poly(A - np.outer(b, rest))) - poles), _flat(poles))
 
 
 # The part of a step that is taken with the state at its end.
@@ -155,7 +150,8 @@ def add_at_once(
 
     `unique`: makes a name of which there may be a node already another.
     """
-    first, rest = divided(op.num, op.den, op.analog, graph.dt, op.method)
+    whole = of(op, graph.dt)
+    first, _ = whole.ahead()
     if first:
         import scipy.sparse as sp
 
@@ -163,14 +159,13 @@ def add_at_once(
         now = graph.add(unique(f"{name}.at_once"), part)
         graph.connect(source, now)
         graph.connect(now, name)
-    if rest is not None:
-        late = graph.add(
-            unique(f"{name}.late"), g.Filter(size=op.size, num=rest[0], den=rest[1], analog=False)
-        )
+    if whole.order:
+        late = graph.add(unique(f"{name}.late"), replace(op, ahead=True))
         graph.connect(source, late)
         graph.connect(late, name)
 
 
 def of(op: g.Filter, dt: float) -> Discrete:
     """The discretised synapse of a `Filter`."""
-    return discretise(op.num, op.den, op.analog, dt, op.method)
+    found = discretise(op.num, op.den, op.analog, dt, op.method)
+    return found.ahead()[1] if op.ahead else found

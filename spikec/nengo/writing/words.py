@@ -125,23 +125,26 @@ def synapse(filtered: Synapse | None) -> str:
     if filtered is None:
         return "none"
     num, den = filtered.num, filtered.den
-    if filtered.analog and num == (1.0,) and len(den) == 2 and den[1] == 1.0 and den[0] > 0:
+    usual = filtered.analog and filtered.method == "zoh" and num == (1.0,)
+    if usual and len(den) == 2 and den[1] == 1.0 and den[0] > 0:
         return time(den[0])
-    if filtered.analog and num == (1.0,) and len(den) == 3 and den[2] == 1.0:
+    if usual and len(den) == 3 and den[2] == 1.0:
         tau = den[1] / 2
         if den == (tau * tau, 2 * tau, 1.0):
             return f"alpha({time(tau)})"
     digital = "" if filtered.analog else ", analog=false"
-    return f"linear_filter(num={vector(num)}, den={vector(den)}{digital})"
+    method = "" if filtered.method == "zoh" else f', method="{filtered.method}"'
+    return f"linear_filter(num={vector(num)}, den={vector(den)}{digital}{method})"
 
 
 def synapse_clause(filtered: Synapse | None, default: bool = True) -> str:
     """` synapse ...`; nothing where it is what is taken without the clause: 5 ms, or none in a probe."""
     if not default:
         return "" if filtered is None else f" synapse {synapse(filtered)}"
-    plain = filtered is not None and (filtered.num, filtered.den, filtered.analog) == (
+    plain = filtered is not None and (filtered.num, filtered.den, filtered.analog, filtered.method) == (
         DEFAULT_SYNAPSE.num,
         DEFAULT_SYNAPSE.den,
         DEFAULT_SYNAPSE.analog,
+        DEFAULT_SYNAPSE.method,
     )
     return "" if plain else f" synapse {synapse(filtered)}"
