@@ -38,9 +38,9 @@ def joined(edges: Edges, source: str, place: Place, port: str) -> Edges:
 
 
 def cut(edges: Edges, source: str) -> Edges:
-    """`edges`, which may change, without those from `source`."""
+    """`edges`, which may change, without those from `source`, if there are any."""
     if isinstance(edges, dict):
-        del edges[source]
+        edges.pop(source, None)
         return edges
     return tuple(x for edge in _triples(edges) if edge[0] != source for x in edge)
 

@@ -235,3 +235,15 @@ def test_vectors_refuse_arrays_with_gaps() -> None:
 
     with pytest.raises(numba.core.errors.TypingError, match="arrays without gaps"):
         head(np.zeros(64)[::2])
+
+
+def test_views_are_read_before_their_copies_are_freed() -> None:
+    """What a kernel copies to have it in one piece stays until the pointer to it was last used."""
+    n = 12_000_000  # so large that freed memory is given back at once
+    u, order = np.arange(2 * n, dtype=np.float32)[::2], np.arange(n)[::-1].copy()
+    zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
+    filtered = compiled(FirstOrder())(zeros.copy(), u, order, zeros, ones)
+    np.testing.assert_array_equal(filtered, u[::-1])
+    columns = np.arange(n - 64, n, dtype=np.int32)
+    y = compiled(AppendProducts())(u, np.ones(64, np.float32), np.array([0, 64]), columns)
+    np.testing.assert_allclose(y[-1], u[-64:].astype(float).sum(), rtol=1e-6)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from pathlib import Path
 from typing import Any
 
 import inprocess
 import numpy as np
 import pytest
+from spike_runtime import manifest
+from spike_runtime.ops.cells import COLUMNS as CELLS
+from spike_runtime.ops.cells import PARAMETERS
+from spike_runtime.ops.draws import COLUMNS as DRAWS
+from spike_runtime.ops.host import COLUMNS as CALLS
 from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import COLUMNS, Neurons
+from spike_runtime.ops.streams import LENGTH
 
+import spikec
 from spikec import graph as g
+from spikec.errors import ModelError
 from spikec.frontend import loads
-from spikec.nef.neurons import LIF
+from spikec.nef.neurons import LIF, AdaptiveLIF, AdaptiveLIFRate, LIFRate
 from spikec.program import layout as la
 from spikec.program import membranes
+from spikec.program.atoms import parameters
 from spikec.program.places import Assignment
 from spikec.program.schedule import schedule
 
@@ -241,3 +252,39 @@ def test_a_voltage_above_the_threshold_is_kept_apart() -> None:
     assert fired[0].all()
     assert (two.state[1] <= 0).all()
     assert not (fired[1] + fired[2]).any()
+
+
+SHORT = """
+model short
+ensemble a(50, neuron=lif(tau_rc=50us, tau_ref={tau_ref}))
+probe a.spikes
+"""
+
+
+def test_a_membrane_too_fast_for_the_step_is_refused(tmp_path: Path) -> None:
+    """In float32 the rest after a spike would be made of rounding."""
+    with pytest.raises(ModelError, match="a tau_rc of 5e-05 s is too short"):
+        spikec.compile_text(SHORT.format(tau_ref="1.5ms"), output=tmp_path / "a")
+    spikec.compile_text(SHORT.format(tau_ref="1.5ms"), output=tmp_path / "b", precision="float64")
+    spikec.compile_text(SHORT.format(tau_ref="2ms"), output=tmp_path / "c")
+
+
+def test_atoms_of_a_population_are_kept_alike(tmp_path: Path) -> None:
+    """Also where the first state of some of them would do in one number, and that of others not."""
+    text = """
+        model mixed
+        ensemble a(270, neuron=adaptive_lif(), initial_voltage=gaussian(0.4, 0.1))
+        probe a.adaptation as adaptation
+        """
+    run = spikec.compile_text(text, partitions=2, output=tmp_path / "m").run("20ms", tmp_path / "run")
+    assert run.probe("adaptation").shape == (20, 270)
+
+
+def test_what_kernels_read_belongs_to_the_schema_of_the_manifest() -> None:
+    """Where this fails, raise `SCHEMA` with it: programs compiled before would read other numbers."""
+    read = (
+        CELLS, PARAMETERS, DRAWS, CALLS, COLUMNS, LENGTH,
+        [(n.kind, len(parameters(n, DT))) for n in (LIF(), AdaptiveLIF(), LIFRate(), AdaptiveLIFRate())],
+        membranes.MEMBRANE, membranes.REST,
+    )  # fmt: skip
+    assert (manifest.SCHEMA, hashlib.sha256(repr(read).encode()).hexdigest()[:16]) == (5, "0f7cf8978c847820")

@@ -1,6 +1,7 @@
 """Random vectors at every step, from streams of random numbers: the distributions that noise can have.
 
-Of streams of NumPy's the numbers are those that Nengo's distributions of these names draw, in the same order.
+Of streams of NumPy's the numbers are those that Nengo's distributions of these names draw, in the same
+order; of balls in three dimensions and more to rounding.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from spike_runtime.ops.simd import every, fill, first, fma, load, store, width
 # Columns of the tables: first weight, rows, columns, first rule and how many; kind of rule, place of pre,
 # first of its row places (error or post), of those of theta, place of learning (-1: none), and first
 # entry of P or of the scales.
-MATRICES = ("weight", "rows", "columns", "rule", "rules")
 RULES = ("kind", "pre", "rows", "theta", "learning", "extra")
 PES, RLS, BCM, OJA, VOJA = range(5)
 

@@ -93,7 +93,7 @@ def lif(real: Any, line: bool) -> Vectors:
 def wide_lif(real: Any, line: bool) -> Vectors:
     """state: voltage, rest, which goes on below 0: it says how long ago it ended.
 
-    A voltage that was above 1 from the beginning is taken to have crossed it when the step began.
+    A voltage that was above 1 from the beginning spikes in the first step: at its end, where J < 1.
     """
     zero, one, due = real(0), real(1), _due(line)
 

@@ -11,7 +11,7 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
 from spike_runtime.ops.places import gather
-from spike_runtime.ops.simd import every, fill, first, fma, load, pointer, total, width
+from spike_runtime.ops.simd import every, fill, first, fma, held, load, pointer, total, width
 
 
 @register_jitable
@@ -70,6 +70,7 @@ class AppendProducts(KernelOp):
                     for k in range(start, stop):
                         partial += V[k] * X[C[k]]
                     Y[known + row] = partial
+            held(x)
             return y
 
         return append_products

@@ -14,7 +14,7 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
 from spike_runtime.ops.places import decoded, gather
-from spike_runtime.ops.simd import every, fill, first, load, pointer, store, where, width
+from spike_runtime.ops.simd import every, fill, first, held, load, pointer, store, where, width
 
 
 class Clear(KernelOp):
@@ -89,6 +89,7 @@ class FirstOrder(KernelOp):
                 _filter(y, x, places, a, b, i, least, every(y))
             if rest:
                 _filter(y, x, places, a, b, whole, least, first(y, rest))
+            held(u)
             return value
 
         return first_order

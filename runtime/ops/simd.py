@@ -14,12 +14,12 @@ the processor's own vectors are like; where these are shorter, LLVM takes severa
     +  -  *  /  >  !=          number by number, for vectors of one type
     &  |  ~  some(mask)        of masks; whether anything is under the mask
     fma(x, y, z)               x y + z, rounded once where the processor can
-    polynomial(x, c)           c[0] + x (c[1] + x (c[2] + ...)) for a tuple c
     minimum, maximum, where    number by number, without a branch
     total(x)                   the sum, by halves
     pack(index, at, i, mask)   numbers of the places under the mask, without a branch
     tile(a)                    room for the numbers of an atom, on the stack
     pointer(a)                 where the numbers of array `a` begin
+    held(a)                    after the last use of a pointer: an array made here is not freed before
 
 Instead of an array all of them take its pointer.  Functions that are given arrays count references to them,
 which took a third of the time of a small atom; and an index of a pointer counts from its beginning alone.
@@ -34,7 +34,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 from numba.np.arrayobj import populate_array
 
 # Bytes of a vector: a cache line, and the longest vector of current processors.
@@ -262,20 +262,6 @@ def fma(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
-def polynomial(typingctx: Any, x: Any, c: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x = args[0]
-        *terms, result = (
-            splat(builder, builder.extract_value(args[1], k), x.type) for k in range(len(signature.args[1]))
-        )
-        for term in reversed(terms):
-            result = _fma(builder, x, result, term)
-        return result
-
-    return x(x, c), generate
-
-
-@intrinsic
 def total(typingctx: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (vector,) = args
@@ -315,6 +301,11 @@ def pointer(typingctx: Any, array: Any) -> Any:
         return begin(context, builder, array, args[0])
 
     return types.CPointer(_of(array))(array), generate
+
+
+@register_jitable
+def held(array):  # type: ignore[no-untyped-def]
+    return array.shape[0]
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Nengo's random processes and neurons, as operators that draw the very numbers that Nengo draws."""
+"""Nengo's random processes and neurons, as operators that draw its numbers (see `runtime/ops/draws.py`)."""
 
 from __future__ import annotations
 

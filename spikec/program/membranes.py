@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec.errors import model_error
 from spikec.nef.neurons import LIF, NeuronType
 
 MEMBRANE, REST = "membrane", "rest"
@@ -22,6 +23,7 @@ APART = ("voltage", REST)
 Array = NDArray[np.floating]
 # exp of more is not told from infinity by numbers that begin at 1.
 LARGEST = 40.0
+EPS = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 
 
 @dataclass(frozen=True, order=True)
@@ -49,39 +51,59 @@ def kept(name: str, graph: g.Graph, dtype: str) -> Kept:
     recorded = any(
         isinstance(op, g.Probe) and op.attribute in ("voltage", "refractory_time") for op in probes
     )
-    if recorded or neuron.min_voltage != 0 or not _one_number(atom, neuron, graph.dt, dtype):
+    _check_precision(atom, neuron, graph.dt, dtype)
+    if recorded or neuron.min_voltage != 0 or not _one_number(atom.neurons, neuron, graph.dt, dtype):
         return Kept(f"wide_{neuron.kind}", variables(neuron))
     return Kept(neuron.kind, (MEMBRANE, *(name for name in variables(neuron) if name not in APART)))
 
 
-def _one_number(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> bool:
-    """Whether the first state is one that neurons come to by themselves: at 0 while they rest."""
-    if not atom.neurons.initial_state:
+def _check_precision(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> None:
+    """The rest after a spike is m G - 1 + exp(phi / tau_rc) (1 - h): the factor magnifies rounding."""
+    phi = neuron.tau_ref % dt
+    if min(phi, dt - phi) < 1e-9 * dt or math.exp(min(phi / neuron.tau_rc, LARGEST)) * EPS[dtype] < 1e-4:
+        return
+    more = "compile in float64, or with a smaller step" if dtype == "float32" else "take a smaller step"
+    raise model_error(
+        f"{atom.neurons.path}: a tau_rc of {neuron.tau_rc:g} s is too short for steps of {dt:g} s in {dtype}",
+        f"{more}, or give a tau_ref of whole steps",
+        atom.neurons.span,
+    )
+
+
+def _one_number(population: g.Population, neuron: LIF, dt: float, dtype: str) -> bool:
+    """Whether the first state is one that neurons come to by themselves: at 0 while they rest.
+
+    Of all neurons of a population: its atoms are kept alike.
+    """
+    if not population.initial_state:
         return True
-    voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
+    voltage, left = _voltage_and_rest(population, slice(None), neuron, dt, dtype)
     return bool(np.all(np.where(left > 0, voltage == 0, (voltage >= 0) & (voltage <= 1))))
 
 
-def _voltage_and_rest(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> tuple[Array, Array]:
-    left = rest(_initial(atom, "refractory_time"), scales(neuron, dt))
-    return _initial(atom, "voltage").astype(dtype), left.astype(dtype)
+def _voltage_and_rest(
+    population: g.Population, part: slice, neuron: LIF, dt: float, dtype: str
+) -> tuple[Array, Array]:
+    left = rest(_initial(population, "refractory_time")[part], scales(neuron, dt))
+    return _initial(population, "voltage")[part].astype(dtype), left.astype(dtype)
 
 
-def _initial(atom: g.Atom, variable: str) -> Array:
-    values = atom.neurons.initial_state.get(variable)
-    return np.zeros(atom.size) if values is None else values[atom.start : atom.start + atom.size]
+def _initial(population: g.Population, variable: str) -> Array:
+    values = population.initial_state.get(variable)
+    return np.zeros(population.size) if values is None else values
 
 
 def initial(atom: g.Atom, rows: tuple[str, ...], dt: float, dtype: str) -> Array:
     """The state of an atom before the first step, rows x neurons."""
     state, neuron = np.zeros((len(rows), atom.size), dtype), atom.neurons.neuron
+    part = slice(atom.start, atom.start + atom.size)
     for k, row in enumerate(rows if atom.neurons.initial_state or REST in rows else ()):
         if row in (MEMBRANE, REST):
             assert isinstance(neuron, LIF)
-            voltage, left = _voltage_and_rest(atom, neuron, dt, dtype)
+            voltage, left = _voltage_and_rest(atom.neurons, part, neuron, dt, dtype)
             state[k] = left if row == REST else np.where(left > 0, -left, voltage)
         else:
-            state[k] = _initial(atom, row)
+            state[k] = _initial(atom.neurons, row)[part]
     return state
 
 
@@ -124,8 +146,8 @@ def lines(neuron: LIF, dt: float) -> tuple[float, float, float, float, float]:
 
 def times(p: Array) -> tuple[Array, Array]:
     """tau_rc and tau_ref of rows that begin with dt, G and the first line."""
-    dt, step, at_0, slope = p[:, :4].T
-    tau_rc = -dt / np.log1p(-step)
+    dt, step, at_0, slope = p[:, :4].T.astype(np.float64)
+    tau_rc = -dt / np.log1p(-np.minimum(step, 1.0 - EPS["float32"]))
     return tau_rc, (1.0 - slope - at_0) / step * dt + tau_rc * np.log(slope)
 
 
