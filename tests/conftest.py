@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import spikec
 from spikec.planning import profile
 
 ROOT = Path(__file__).resolve().parent.parent
+# Who starts tests in the background has them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small enough to be run by tests, with a cut, values, spikes and states.
 TINY = """\

@@ -183,13 +183,7 @@ def test_what_the_caller_holds_stays_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("partitions", [1, 2])
-def test_what_ctrl_c_interrupts_goes_on(
-    partitions: int, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    # Who starts tests in the background has them ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-
+def test_what_ctrl_c_interrupts_goes_on(partitions: int, tmp_path: Path) -> None:
     def made(signals: int) -> nengo.Network:
         def noted(t: float, x: np.ndarray) -> float:
             if abs(t - 0.033) < 1e-6:
