@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from typing import Any
 
 import numpy as np
 from converted import nengo
@@ -164,3 +165,44 @@ def pointers() -> None:
     nengo.Connection(stimulus(8), model.state.state.input)
     nengo.Probe(model.state.state.output, synapse=0.01)
     nengo.Probe(model.memory.state.output, synapse=0.01)
+
+
+@network
+def spoken() -> None:
+    """Inputs that name pointers as time goes on: rows, and which of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nengo import spa
+
+        with spa.SPA(seed=1) as model:
+            model.state = spa.Buffer(16, subdimensions=8, neurons_per_dimension=10)
+            model.cue = spa.State(16, subdimensions=16, neurons_per_dimension=10)
+            model.given = spa.Input(
+                state=lambda t: "A" if t < 0.01 else ("B*~C" if t < 0.02 else "0"), cue="0.5*A"
+            )
+    nengo.Probe(model.state.state.output, synapse=0.01)
+    nengo.Probe(model.cue.output, synapse=0.01)
+
+
+@network
+def held() -> None:
+    """Nodes that are objects, methods, and closures over lists; index by the time."""
+
+    class Plant:
+        gain = 2.0
+
+        def __init__(self) -> None:
+            self.turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+
+        def __call__(self, t: float, x: Any) -> Any:
+            return self.turn @ x * self.gain + t
+
+        def start(self, t: float) -> Any:
+            return [self.gain * t, steps[int(t / 0.003) % 3]]
+
+    steps = [0.1, 0.7, -0.4]
+    plant = Plant()
+    start, turned = nengo.Node(plant.start, label="start"), nengo.Node(plant, size_in=2, label="turned")
+    nengo.Connection(start, turned, synapse=None)
+    nengo.Connection(turned, turned, transform=0.2, synapse=0.01)
+    nengo.Probe(turned)

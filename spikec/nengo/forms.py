@@ -15,7 +15,7 @@ from nengo.neurons import RatesToSpikesNeuronType
 
 from spikec import graph as g
 from spikec.nef.neurons import NeuronType
-from spikec.nengo import processes
+from spikec.nengo import pointers, processes
 from spikec.nengo.learning import Learning, learning
 from spikec.nengo.linear import Linear, linear
 from spikec.nengo.neurons import around, neuron_type
@@ -56,6 +56,7 @@ def seeds(order: Sequence[Operator], seed: int) -> dict[Operator, int]:
 
 def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> dict[Operator, Form]:
     """The form of every operator that has one."""
+    pointers.complete(order, model.dt)
     random = seeds(order, seed)
     read = _read_states(order, table)
     found: dict[Operator, Form] = dict(learning(order, table))
@@ -65,7 +66,19 @@ def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> d
         form = _form(op, model, table, random)
         if form is not None:
             found[op] = form
+    if any(_runs_python(op) for op in order if op not in found):
+        # It could change in a step what a function reads of an object.
+        found = {op: form for op, form in found.items() if not (isinstance(form, Traced) and form.objects)}
     return found
+
+
+def _runs_python(op: Operator) -> bool:
+    """Whether an operator without a form runs code of the user's."""
+    if isinstance(op, SimProbe) or is_time(op):
+        return False
+    made = {SimNeurons: "neurons", SimProcess: "process"}.get(type(op), "")
+    code = getattr(op, made) if made else op
+    return isinstance(op, SimPyFunc) or not type(code).__module__.startswith("nengo.")
 
 
 def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int]) -> Form | None:
@@ -82,7 +95,7 @@ def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int])
             return _source(op, model.dt, random[op])
         case SimPyFunc() if type(op) is SimPyFunc and op.output is not None and whole(op.output):
             arguments = None if op.x is None else op.x.size
-            return trace(op.fn, op.t_passed, arguments, op.output.size)
+            return trace(op.fn, op.t_passed, arguments, op.output.size, held=True, rows=op.x is None)
     return linear(op, table) if type(op).__module__.startswith("nengo.") else None
 
 

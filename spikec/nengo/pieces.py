@@ -34,11 +34,12 @@ def pieces(process: Any, size: int, dt: float) -> Traced | None:
         chosen = tuple(
             Call("select", (begun, new, old)) for new, old in zip(piece.expressions, chosen, strict=True)
         )
-    return Traced(chosen, tuple(captured)) if sum(map(size_of, chosen)) <= MOST_NODES else None
+    objects = any(piece.objects for piece in found if piece)
+    return Traced(chosen, tuple(captured), objects) if sum(map(size_of, chosen)) <= MOST_NODES else None
 
 
 def _piece(value: Any | Callable[[float], Any], size: int) -> Traced | None:
     if callable(value):
-        return trace(value, True, None, size)
+        return trace(value, True, None, size, held=True)
     numbers = np.broadcast_to(np.ravel(np.asarray(value, np.float64)), (size,))
     return Traced(tuple(Number(float(v)) for v in numbers), ())

@@ -256,9 +256,7 @@ class Values:
             name = self.new(op, self.names.of(base), function)
             self.pending.append(lambda: self.graph.connect(self.value(whole_x), name))
         elif isinstance(form, Traced):
-            name = self.new(
-                op, self.names.of(base), g.TimeFunction(size=base.size, expressions=form.expressions)
-            )
+            name = self._of_time(op, form)
         elif isinstance(form, Synapse):
             name = self.new(op, self.names.of(base), g.Sum(size=base.size))
             self.pending.append(lambda: self._at_once(name, op, form))
@@ -267,6 +265,17 @@ class Values:
         else:
             name = self.new(op, self.names.of(base), form)
         return name
+
+    def _of_time(self, op: Operator, form: Traced) -> str:
+        """A function of the time: its expressions, or which of some rows it gives."""
+        name, found = self.names.of(op.output.base), form.expressions
+        if form.rows is None:
+            return self.new(op, name, g.TimeFunction(size=len(found), expressions=found))
+        chosen = g.TimeFunction(size=len(found), expressions=found)
+        self.known[op] = self.product(
+            name, self.graph.add(self.names.unique(f"{name}.chosen"), chosen), form.rows.T
+        )
+        return self.known[op]
 
     def _at_once(self, name: str, op: Operator, form: Synapse) -> None:
         """A synapse that sets its output in the step of its input."""

@@ -45,7 +45,9 @@ class Words:
                 found[self.of(op)] = self._kind(op)
                 continue
             size = 0 if op.output is None else op.output.size
-            reason = why(op.fn, op.t_passed, None if op.x is None else op.x.size, size)
+            asked = (op.fn, op.t_passed, None if op.x is None else op.x.size, size)
+            # What it reads of objects is no reason, unless other Python runs beside it.
+            reason = why(*asked, held=True, rows=op.x is None) or why(*asked)
             if reason is not None:
                 found[self.of(op)] = reason.text + (f" ({reason.file}:{reason.line})" if reason.line else "")
         return found

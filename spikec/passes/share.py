@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -58,7 +58,12 @@ def _merge_once(graph: g.Graph, identity: Callable[[str], Any]) -> int:
 
 
 def _identity(op: g.Operator) -> tuple[Any, ...]:
-    """What makes two operators compute the same: their type and every field but the place in the source."""
+    """What makes two operators compute the same: their type and every field but the place in the source.
+
+    Of decoders that are given, it does not matter what they stand for.
+    """
+    if isinstance(op, g.Decoding) and op.solver.kind == "no_solver" and op.solver.values is not None:
+        op = replace(op, expressions=(), targets=None, eval_points=None)
     return (type(op), *(_value(getattr(op, f.name)) for f in fields(op) if f.name != "span"))
 
 

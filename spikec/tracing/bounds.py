@@ -48,6 +48,18 @@ def interval(expression: Expression) -> Interval:
     raise TypeError(expression)
 
 
+def whole_bounds(expression: Expression) -> Interval:
+    """Least and largest of the whole numbers that an expression gives; infinite where that is not known."""
+    with np.errstate(all="ignore"):
+        low, high = interval(expression)
+    if not (isfinite(low) and isfinite(high)):
+        return -inf, inf
+    match expression:
+        case Call("%", (_, Number(count))) if count > 0:
+            high = ceil(high) - 1.0  # below the divisor
+    return float(ceil(low)), float(floor(high))
+
+
 def _ends(function: Callable[..., float], *pairs: Interval) -> Interval:
     """Of a function that has its extremes at the ends of the intervals."""
     values = [float(function(*point)) for point in np.stack(np.meshgrid(*pairs), -1).reshape(-1, len(pairs))]

@@ -1,37 +1,48 @@
 """Python functions as expressions, where they are simple and do nothing else.
 
-A function that `purity` finds pure is run once with symbols in place of numbers: what it gives are the
-expressions.  It is then compared with them on sampled points, and has to be finite everywhere.
+A function that `purity` finds pure is run once with symbols in place of numbers, and constants in place of
+what it captures (`objects`): what it gives are the expressions.  It is then compared with them on sampled
+points, and has to be finite everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from types import CellType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from spikec.expressions import Call, Component, Expression, Time, evaluate
+from spikec.expressions import Call, Component, Expression, Number, Time, evaluate
 from spikec.records import dataclass
 from spikec.tracing import known, reasons
 from spikec.tracing.bounds import finite
-from spikec.tracing.purity import Captured, captured
+from spikec.tracing.objects import ImpureError, World, parts
+from spikec.tracing.purity import Captured
 from spikec.tracing.reasons import Reason
 from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_of
 
 # A program grows with the functions of a model: longer ones run as they are.
 MOST_NODES = 400
+# Shorter vectors are written out wherever they are given.
+FEWEST = 8
 SAMPLES, TOLERANCE = 48, 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """A function as expressions, one for each number that it gives; with what it captured at the time."""
+    """A function as expressions, one for each number that it gives; with what it captured at the time.
+
+    objects: whether that is of objects, lists or dictionaries, which Python that runs beside it could change.
+    rows: where the function gives one of a few vectors, these; then expressions say which: 1 for it, else 0.
+    """
 
     expressions: tuple[Expression, ...]
     captured: tuple[Captured, ...]
+    objects: bool = False
+    rows: np.ndarray | None = None
 
 
 class _NoExpressionError(Exception):
@@ -42,35 +53,71 @@ class _NoExpressionError(Exception):
         self.reason = reason
 
 
-def trace(function: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Traced | None:
+def trace(
+    function: Callable[..., Any],
+    time: bool,
+    arguments: int | None,
+    size: int,
+    held: bool = False,
+    rows: bool = False,
+) -> Traced | None:
     """The expressions of function(t), function(t, x) or function(x), or None where there are none.
 
     `time`: whether t is passed; `arguments`: length of x, None where there is no x; `size`: of the result.
+    `held`: whether objects, lists and dictionaries that it captures are taken as constants.  `rows`: whether
+    the expressions may say which of some rows it gives.
     """
     try:
-        return _traced(function, time, arguments, size)
+        return _traced(function, time, arguments, size, held, rows)
     except _NoExpressionError:
         return None
 
 
-def why(function: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Reason | None:
+def why(
+    function: Callable[..., Any],
+    time: bool,
+    arguments: int | None,
+    size: int,
+    held: bool = False,
+    rows: bool = False,
+) -> Reason | None:
     """Why `trace` gives nothing; None where it gives expressions."""
     try:
-        _traced(function, time, arguments, size)
+        _traced(function, time, arguments, size, held, rows)
     except _NoExpressionError as untraced:
         return untraced.reason() or Reason("does more than compute")
     return None
 
 
-def _traced(given: Callable[..., Any], time: bool, arguments: int | None, size: int) -> Traced:
+def cases(function: Callable[..., Any]) -> tuple[Expression, list[str]] | None:
+    """The texts that a function of time gives, and the number of that which it gives; None for any other."""
+    paths, world, found = Paths(), World(known.SYMBOLIC, held=True), list[str]()
+
+    def number() -> tuple[Expression, ...]:
+        given = called(Symbol(Time(), paths))
+        if not isinstance(given, str):
+            raise UntraceableError("gives no text")
+        if given not in found:
+            found.append(given)
+        return (Number(float(found.index(given))),)
+
+    try:
+        called = world.called(function)
+        (which,) = paths.results(number)
+    except Exception:  # whatever code of the user's raises on symbols
+        return None
+    return (which, found) if finite(which) else None
+
+
+def _traced(
+    given: Callable[..., Any], time: bool, arguments: int | None, size: int, held: bool, rows: bool
+) -> Traced:
     """Raises `_NoExpressionError`."""
-    function = known.as_function(given)
-    if not isinstance(function, FunctionType):
+    given = known.as_function(given)
+    found = parts(given)
+    if found is None or not (held or isinstance(given, FunctionType)):
         raise _NoExpressionError(lambda: reasons.uncallable(given))
-    found = captured(function, known.NAMES)
-    if found is None:
-        raise _NoExpressionError(lambda: reasons.impure(function))
-    paths = Paths()
+    paths, world = Paths(), World(known.SYMBOLIC, held)
     passed: list[Any] = [Symbol(Time(), paths)] if time else []
 
     def run() -> tuple[Expression, ...]:
@@ -78,19 +125,63 @@ def _traced(given: Callable[..., Any], time: bool, arguments: int | None, size: 
         return _outputs(traced(*passed, *x), size)
 
     try:
-        traced = _with(function, known.SYMBOLIC)
+        traced = world.called(given)
         result = paths.results(run)
+    except ImpureError as error:
+        raise _NoExpressionError(partial(reasons.impure, error.function, held)) from None
     except (
         Exception
     ) as error:  # a user's function may raise anything on symbols: it then runs as it is, in Python
-        raise _NoExpressionError(partial(reasons.raised, error, function)) from None
-    if (count := sum(map(size_of, result))) > MOST_NODES:
-        raise _NoExpressionError(lambda: Reason(f"has {count} operations; up to {MOST_NODES} are compiled"))
-    if not all(map(finite, result)):
-        raise _NoExpressionError(lambda: _undefined(result, paths))
-    if not _agree(_with(function, {}), result, time, arguments):
+        raise _NoExpressionError(partial(reasons.raised, error, found[0], held)) from None
+    made = Traced(result, tuple(world.captured), world.objects)
+    if rows and size >= FEWEST and (chosen := _chosen(result, run, paths)) is not None:
+        made = replace(made, expressions=chosen[0], rows=chosen[1])
+    _check(made, paths)
+    if not _agree(World({}, held).called(given), made, time, arguments):
         raise _NoExpressionError(lambda: Reason("gives something else, or fails, for some numbers"))
-    return Traced(result, tuple(found))
+    return made
+
+
+def _check(made: Traced, paths: Paths) -> None:
+    """Raises `_NoExpressionError` where expressions are too long, or not finite."""
+    if (count := sum(map(size_of, made.expressions))) > MOST_NODES:
+        raise _NoExpressionError(lambda: Reason(f"has {count} operations; up to {MOST_NODES} are compiled"))
+    if not all(map(finite, made.expressions)):
+        raise _NoExpressionError(lambda: _undefined(made.expressions, paths))
+
+
+def _chosen(
+    result: tuple[Expression, ...], run: Callable[[], tuple[Expression, ...]], paths: Paths
+) -> tuple[tuple[Expression, ...], np.ndarray] | None:
+    """The vectors that a function of constants gives, as rows, and for each whether it is given: 1 or 0.
+
+    None where what it gives on a path depends on more than the path, and where it has but one.
+    """
+    if not all(isinstance(e, Number) or (isinstance(e, Call) and e.function == "select") for e in result):
+        return None
+    found: list[tuple[Expression, ...]] = []
+
+    def number() -> tuple[Expression, ...]:
+        values = run()
+        if values not in found:
+            found.append(values)
+        return (Number(float(found.index(values))),)
+
+    (which,) = paths.results(number)
+    numbers = [[e.value for e in values if isinstance(e, Number)] for values in found]
+    if len(found) < 2 or any(len(row) != len(result) for row in numbers):
+        return None
+    return tuple(_equals(which, k) for k in range(len(found))), np.array(numbers)
+
+
+def _equals(which: Expression, k: int) -> Expression:
+    """1 where a choice between numbers is k, else 0."""
+    if isinstance(which, Number):
+        return Number(float(which.value == k))
+    assert isinstance(which, Call)
+    condition, yes, no = which.arguments
+    yes, no = _equals(yes, k), _equals(no, k)
+    return yes if yes == no else Call("select", (condition, yes, no))
 
 
 def _undefined(result: tuple[Expression, ...], paths: Paths) -> Reason:
@@ -104,42 +195,6 @@ def _vector(size: int, paths: Paths) -> np.ndarray:
     x = np.empty(size, dtype=object)
     x[:] = [Symbol(Component(i), paths) for i in range(size)]
     return x
-
-
-def _with(function: FunctionType, replaced: dict[int, Any], depth: int = 0) -> FunctionType:
-    """The same function, with other modules and functions by identity; captured arrays cannot be changed."""
-
-    def swap(value: Any) -> Any:
-        if id(value) in replaced:
-            return replaced[id(value)]
-        if isinstance(value, FunctionType) and value is not function:
-            return _with(value, replaced, depth + 1)
-        if isinstance(value, np.ndarray):
-            value = value.copy()
-            value.setflags(write=False)
-        return value
-
-    if depth > 8:
-        raise UntraceableError("calls functions that call each other")
-    names = set(_global_names(function))
-    scope = {name: swap(value) for name, value in function.__globals__.items() if name in names}
-    scope["__builtins__"] = known.BUILTINS if replaced else __builtins__
-    cells = tuple(CellType(swap(cell.cell_contents)) for cell in function.__closure__ or ())
-    defaults = tuple(map(swap, function.__defaults__ or ())) or None
-    made = FunctionType(function.__code__, scope, function.__name__, defaults, cells or None)
-    if function.__kwdefaults__:
-        made.__kwdefaults__ = {name: swap(value) for name, value in function.__kwdefaults__.items()}
-    return made
-
-
-def _global_names(function: FunctionType) -> list[str]:
-    names: list[str] = []
-    codes = [function.__code__]
-    while codes:
-        code = codes.pop()
-        names += code.co_names
-        codes += [c for c in code.co_consts if isinstance(c, type(code))]
-    return names
 
 
 def _outputs(result: Any, size: int) -> tuple[Expression, ...]:
@@ -158,7 +213,7 @@ def size_of(expression: Expression) -> int:
     return 1 + sum(map(size_of, expression.arguments)) if isinstance(expression, Call) else 1
 
 
-def _agree(function: FunctionType, result: tuple[Expression, ...], time: bool, arguments: int | None) -> bool:
+def _agree(function: Callable[..., Any], made: Traced, time: bool, arguments: int | None) -> bool:
     """Whether the function gives what the expressions give, on times and vectors of many sizes."""
     rng = np.random.RandomState(0)
     steps = np.concatenate([np.arange(1, SAMPLES // 2 + 1), rng.randint(1, 100_000, SAMPLES // 2)])
@@ -168,9 +223,9 @@ def _agree(function: FunctionType, result: tuple[Expression, ...], time: bool, a
         vectors[0] = 0.0
     try:
         with np.errstate(all="raise", under="ignore"):
-            for t, x, row in zip(times, vectors, _rows(result, vectors, times), strict=True):
+            for t, x, row in zip(times, vectors, _rows(made, vectors, times), strict=True):
                 given = [float(t)] * time + ([] if arguments is None else [x.copy()])
-                wanted = np.broadcast_to(np.asarray(function(*given), np.float64), (len(result),))
+                wanted = np.broadcast_to(np.asarray(function(*given), np.float64), row.shape)
                 if not np.all(np.abs(row - wanted) <= TOLERANCE * np.maximum(1.0, np.abs(wanted))):
                     return False
     except Exception:  # it raises on some numbers: only Python can say so at the step where it happens
@@ -178,7 +233,8 @@ def _agree(function: FunctionType, result: tuple[Expression, ...], time: bool, a
     return True
 
 
-def _rows(result: tuple[Expression, ...], vectors: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Values of all expressions (columns) at every sample (rows)."""
-    columns = [np.broadcast_to(evaluate(e, vectors, times), times.shape) for e in result]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
+def _rows(made: Traced, vectors: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """What a function gives (columns) at every sample (rows)."""
+    columns = [np.broadcast_to(evaluate(e, vectors, times), times.shape) for e in made.expressions]
+    values = np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
+    return values if made.rows is None else values @ made.rows

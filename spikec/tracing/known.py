@@ -13,10 +13,12 @@ from spikec.tracing.symbols import Symbol
 
 # Functions of NumPy that work on arrays of objects as they are, or take no symbols at all.
 AS_THEY_ARE = """
-sum dot array asarray arange ones zeros ones_like eye identity linspace concatenate hstack vstack stack diag
+sum dot arange ones_like zeros_like full_like eye identity linspace concatenate hstack vstack stack diag
 column_stack outer prod cumsum mean square add subtract multiply divide true_divide negative power reshape
-ravel transpose roll repeat tile full atleast_1d float64 inner matmul flip
+ravel transpose roll repeat tile atleast_1d float64 inner matmul flip copy
 """
+# Functions that make arrays which symbols may be put into: of objects, where the function asks for no type.
+MAKING = ("array", "asarray", "zeros", "ones", "full")
 CONSTANTS = ("pi", "e", "tau", "inf")
 # Functions of one number, in NumPy and math alike, by our name.
 UNARY = {
@@ -58,6 +60,15 @@ def _norm(x: Any) -> Any:
     return _NUMPY["sqrt"](np.sum(np.asarray(x) * np.asarray(x)))
 
 
+def _making(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        made = original(*given, **named)
+        plain = len(given) == 1 + (original is np.full) and not named
+        return made.astype(object) if plain and made.dtype == np.float64 else made
+
+    return call
+
+
 def _namespace(module: Any, column: int) -> dict[str, Any]:
     """Names of a module (column 0: NumPy, 1: math) with what stands for them."""
     names: dict[str, Any] = {}
@@ -73,6 +84,7 @@ _MATH = _namespace(math, 1)
 _NUMPY: dict[str, Any] = {
     **_namespace(np, 0),
     **{name: getattr(np, name) for name in AS_THEY_ARE.split()},
+    **{name: _making(getattr(np, name)) for name in MAKING},
     "where": _where,
     "clip": _clip,
     "linalg": SimpleNamespace(norm=_norm),
@@ -117,7 +129,22 @@ def _pow(base: Any, exponent: Any) -> Any:
 BUILTINS: dict[str, Any] = {
     **{
         function.__name__: function
-        for function in (abs, sum, len, range, round, zip, enumerate, list, tuple, reversed, bool)
+        for function in (
+            abs,
+            sum,
+            len,
+            range,
+            round,
+            zip,
+            enumerate,
+            list,
+            tuple,
+            reversed,
+            bool,
+            any,
+            all,
+            map,
+        )
     },
     "min": _extreme("min", min),
     "max": _extreme("max", max),

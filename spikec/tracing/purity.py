@@ -2,7 +2,8 @@
 
 Nothing is run here.  A function is taken as pure where it stores nothing outside of its own local variables,
 calls nothing by attribute that is not known, and where all that it captures (globals, closure, defaults) is a
-number, a text, an array, a tuple of these, a module or function that is known, or a pure function again.
+number, a text, an array, a tuple of these, a module or function that is known, or a function.  Where objects
+are held, it may capture anything, and `objects` sees to it that nothing of it is changed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RESUME NOP CACHE PUSH_NULL PRECALL CALL KW_NAMES EXTENDED_ARG CALL_FUNCTION_EX D
 LOAD_CONST LOAD_FAST STORE_FAST DELETE_FAST LOAD_GLOBAL LOAD_DEREF LOAD_CLOSURE MAKE_CELL COPY_FREE_VARS
 MAKE_FUNCTION LOAD_ATTR LOAD_METHOD BINARY_OP BINARY_SUBSCR BUILD_LIST BUILD_TUPLE BUILD_SLICE BUILD_MAP
 BUILD_CONST_KEY_MAP UNPACK_SEQUENCE LIST_EXTEND LIST_APPEND LIST_TO_TUPLE GET_ITER FOR_ITER COMPARE_OP
-IS_OP CONTAINS_OP UNARY_NEGATIVE UNARY_POSITIVE UNARY_NOT RETURN_VALUE
+IS_OP CONTAINS_OP STORE_SUBSCR UNARY_NEGATIVE UNARY_POSITIVE UNARY_NOT RETURN_VALUE
 RETURN_GENERATOR YIELD_VALUE
 JUMP_FORWARD JUMP_BACKWARD JUMP_IF_TRUE_OR_POP JUMP_IF_FALSE_OR_POP
 POP_JUMP_FORWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_BACKWARD_IF_FALSE
@@ -34,8 +35,10 @@ POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
 HARMLESS = frozenset(INSTRUCTIONS.split())
 # Attributes of arrays, of functions of NumPy besides, and functions of Python that may be called.
 ATTRIBUTES = "sum dot mean prod T size shape ndim copy flatten ravel reshape tolist real linalg norm"
-BUILTINS = "abs min max sum len range float int round pow zip enumerate list tuple reversed bool"
-# A function that captures another, that captures another ...
+BUILTINS = "abs min max sum len range float int round pow zip enumerate list tuple reversed bool any all map"
+# Methods of arrays that write files.
+WRITING = ("tofile", "dump")
+# A function that captures another, that captures another ..., and lists in lists.
 DEEPEST = 4
 
 
@@ -50,19 +53,40 @@ class Captured:
         """Whether it is still what it was."""
         try:
             now = self.place()
-        except (KeyError, ValueError, NameError):
+        except Exception:  # a name or an attribute that is gone, or what a property of the user's raises
             return False
-        if isinstance(self.value, np.ndarray):
-            return isinstance(now, np.ndarray) and np.array_equal(now, self.value)
-        return now is self.value or (type(now) is type(self.value) and bool(now == self.value))
+        return _alike(now, self.value)
 
 
-def captured(function: FunctionType, known: frozenset[str], depth: int = 0) -> list[Captured] | None:
+def kept(value: Any) -> Any:
+    """A value as it is now: arrays, and lists of them, are copies; objects themselves."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (list, tuple):
+        return type(value)(map(kept, value))
+    return {key: kept(v) for key, v in value.items()} if type(value) is dict else value
+
+
+def _alike(now: Any, before: Any) -> bool:
+    if isinstance(before, np.ndarray):
+        return isinstance(now, np.ndarray) and np.array_equal(now, before)
+    if type(now) is not type(before):
+        return False
+    if type(before) in (list, tuple):
+        return len(now) == len(before) and all(map(_alike, now, before))
+    if type(before) is dict:
+        return list(now) == list(before) and all(_alike(now[key], v) for key, v in before.items())
+    return now is before or (_plain(before) and bool(now == before))
+
+
+def captured(function: FunctionType, known: frozenset[str], held: bool = False) -> list[Captured] | None:
     """What a pure function captures; None where it is not pure.
 
-    known: attributes of modules that may be called, by name.
+    known: attributes of modules that may be called, by name.  held: whether objects may be captured.
+    Functions that it captures are not looked into.
     """
-    if depth > DEEPEST or not _harmless(function.__code__, known, frozenset(function.__code__.co_cellvars)):
+    own = frozenset(function.__code__.co_cellvars)
+    if not _harmless(function.__code__, None if held else known, own):
         return None
     found: list[Captured] = []
     for place in _places(function):
@@ -70,31 +94,35 @@ def captured(function: FunctionType, known: frozenset[str], depth: int = 0) -> l
             value = place()
         except (KeyError, ValueError):  # a name that does not exist, a cell that is empty
             return None
-        if isinstance(value, FunctionType):
-            inner = captured(value, known, depth + 1)
-            if inner is None:
-                return None
-            found += inner
-        elif not allowed(value, known):
+        if not (held or isinstance(value, FunctionType) or allowed(value, known)):
             return None
-        found.append(Captured(place, value.copy() if isinstance(value, np.ndarray) else value))
+        found.append(Captured(place, kept(value)))
     return found
 
 
-def _harmless(code: CodeType, known: frozenset[str], own: frozenset[str]) -> bool:
-    """Whether no instruction, of inner functions too, changes anything outside."""
+def _harmless(code: CodeType, known: frozenset[str] | None, own: frozenset[str]) -> bool:
+    """Whether no instruction, of inner functions too, changes anything outside.
+
+    known: attributes that may be read besides; None: of all objects any, since these see to it themselves.
+    """
     for instruction in dis.get_instructions(code):
         name = instruction.opname
         if name == "STORE_DEREF":
             if instruction.argval not in own:
                 return False
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
-            if instruction.argval not in ATTRIBUTES.split() and instruction.argval not in known:
+            if not _readable(instruction.argval, known):
                 return False
         elif name not in HARMLESS:
             return False
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return all(_harmless(c, known, own | frozenset(c.co_cellvars)) for c in inner)
+
+
+def _readable(attribute: str, known: frozenset[str] | None) -> bool:
+    if known is None:
+        return not attribute.startswith("__") and attribute not in WRITING
+    return attribute in ATTRIBUTES.split() or attribute in known
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -10,6 +10,7 @@ import collections
 import dis
 import linecache
 import random
+import re
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from spikec.expressions import Call, Expression, Number, to_text
 from spikec.records import dataclass
 from spikec.tracing import known, purity
 from spikec.tracing.bounds import finite, interval
+from spikec.tracing.objects import parts
 from spikec.tracing.symbols import UntraceableError
 
 CHANGING = """
@@ -63,8 +65,10 @@ class Reason:
     line: int = 0
 
 
-def raised(error: BaseException, function: FunctionType) -> Reason:
+def raised(error: BaseException, function: FunctionType, held: bool = False) -> Reason | None:
     """What a function raised on symbols, or on numbers, at the line of its file."""
+    if held and (found := impure(function, held)) is not None:
+        return found
     line, at = function.__code__.co_firstlineno, error.__traceback__
     file = function.__code__.co_filename
     while isinstance(at, TracebackType):
@@ -79,6 +83,8 @@ def raised(error: BaseException, function: FunctionType) -> Reason:
     )
     if isinstance(error, IndexError) and "integers" in said:
         text = "uses a number that it computes as an index"
+    if isinstance(error, ValueError) and "read-only" in said:
+        text = "changes an array that it does not make itself"
     return Reason(text, file, line)
 
 
@@ -129,22 +135,44 @@ def uncallable(function: Any) -> Reason:
     return Reason(f"is an object of the class {type(function).__name__}, which may change")
 
 
-def impure(function: FunctionType, depth: int = 0) -> Reason | None:
-    """The first thing in a function that is more than computing; None where there is none."""
-    scope = _scope(function)
-    own = frozenset(function.__code__.co_cellvars)
+def impure(function: FunctionType, held: bool = False, depth: int = 0) -> Reason | None:
+    """The first thing in a function that is more than computing; None where there is none.
+
+    held: whether it may read objects, lists and dictionaries.
+    """
+    own: set[str] = set()
+    around = _Around(_scope(function), own, held, depth)
     for code in _codes(function.__code__):
-        own |= frozenset(code.co_cellvars)
+        own.update(code.co_cellvars)
         for instruction in dis.get_instructions(code):
-            found = _of_instruction(instruction, code, scope, own, depth)
+            found = _of_instruction(instruction, code, around)
             if isinstance(found, Reason):
                 return found
             if found:
                 return Reason(found, code.co_filename, instruction.positions.lineno or code.co_firstlineno)  # type: ignore[union-attr]
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-    found = next((f for value in defaults if (f := _of_value("a default", value, depth))), "")
+    found = next((f for value in defaults if (f := _of_value("a default", value, around))), "")
     where = (function.__code__.co_filename, function.__code__.co_firstlineno)
     return Reason(found, *where) if isinstance(found, str) and found else found or None
+
+
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """What is around an instruction: values of names, variables of its own, whether it may read objects, and
+    how many functions called each other.
+    """
+
+    scope: Callable[[str], Any]
+    own: set[str]
+    held: bool
+    depth: int
+
+    def value(self, name: str) -> Any:
+        """The value of a name that the function finds outside of itself, else None."""
+        try:
+            return self.scope(name)
+        except (KeyError, ValueError):
+            return None
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -166,43 +194,47 @@ def _scope(function: FunctionType) -> Callable[[str], Any]:
     return value
 
 
-def _of_instruction(
-    instruction: dis.Instruction, code: CodeType, scope: Callable[[str], Any], own: frozenset[str], depth: int
-) -> str | Reason:
+def _of_instruction(instruction: dis.Instruction, code: CodeType, around: _Around) -> str | Reason:
     """What is wrong with an instruction, "" where nothing is."""
     name, what = instruction.opname, instruction.argval
-    if name == "STORE_DEREF" and what in own:
+    if name == "STORE_DEREF" and what in around.own:
         return ""
     if name in ("LOAD_ATTR", "LOAD_METHOD"):
-        return _of_attribute(what, _source(instruction, code), scope)
+        return _of_attribute(what, _source(instruction, code), around)
     if name in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
-        return f"changes {_source(instruction, code) or 'what it is given'}"
-    if name == "LOAD_GLOBAL" or (name == "LOAD_DEREF" and what not in own):
+        source = _source(instruction, code)
+        outside = around.value(re.split(r"[.\[]", source)[0]) is not None
+        return f"changes {source or 'what it is given'}" if outside or name != "STORE_SUBSCR" else ""
+    if name == "LOAD_GLOBAL" or (name == "LOAD_DEREF" and what not in around.own):
         try:
-            value = scope(what)
+            value = around.scope(what)
         except (KeyError, ValueError):
             return f"uses the name {what!r}, which is not defined"
         changed = _changed(what, code) if type(value) in CONTAINERS else False
-        return f"changes the {CONTAINERS[type(value)]} {what!r}" if changed else _of_value(what, value, depth)
+        return (
+            f"changes the {CONTAINERS[type(value)]} {what!r}" if changed else _of_value(what, value, around)
+        )
     if name in purity.HARMLESS:
         return ""
     return DOES.get(name, f"does more than compute ({name.lower()})").format(what)
 
 
-def _of_attribute(name: str, source: str, scope: Callable[[str], Any]) -> str:
+def _of_attribute(name: str, source: str, around: _Around) -> str:
     if name in purity.ATTRIBUTES.split() or name in known.NAMES:
         return ""
     root, _, _ = source.partition(".")
-    try:
-        value = scope(root)
-    except (KeyError, ValueError):
-        value = None
+    value = around.value(root)
     if isinstance(value, RANDOM) or (isinstance(value, ModuleType) and _random(value, name)):
         return f"draws random numbers ({source})"
-    if name in CHANGING.split() and not isinstance(value, ModuleType):
+    if (
+        name in CHANGING.split()
+        and not isinstance(value, ModuleType)
+        and (value is not None or not around.held)
+    ):
         kind = "array" if isinstance(value, np.ndarray) else CONTAINERS.get(type(value), "")
         return f"changes {f'the {kind} ' if kind else ''}{root!r}" if root else f"calls {name}()"
-    return f"uses {source or name}{OTHERWISE}"
+    of_module = isinstance(value, ModuleType) and value in purity.MODULES
+    return "" if around.held and not of_module else f"uses {source or name}{OTHERWISE}"
 
 
 def _random(module: ModuleType, name: str) -> bool:
@@ -221,22 +253,27 @@ def _changed(name: str, code: CodeType) -> bool:
     return False
 
 
-def _of_value(name: str, value: Any, depth: int) -> str | Reason:
+def _of_value(name: str, value: Any, around: _Around) -> str | Reason:
     """What is wrong with a value that a function finds outside of itself, "" where nothing is."""
     if isinstance(value, FunctionType):
-        return (impure(value, depth + 1) or "") if depth < purity.DEEPEST else "calls functions in functions"
+        deeper = around.depth < purity.DEEPEST
+        found = impure(value, around.held, around.depth + 1) if deeper else "calls functions in functions"
+        return found or ""
     if purity.allowed(value, known.NAMES) or _known_builtin(name, value):
         return ""
-    if isinstance(value, ModuleType):
+    if isinstance(value, ModuleType) and not (around.held and value.__name__ not in RANDOM_MODULES):
         random_numbers = value.__name__ in RANDOM_MODULES
         return "draws random numbers" if random_numbers else f"uses the module {value.__name__}{OTHERWISE}"
     if isinstance(value, RANDOM):
         return f"draws random numbers ({name})"
+    builtin = getattr(builtins, name, None) is value
+    if around.held and not builtin and (not callable(value) or parts(value) is not None or _makes(value)):
+        return ""
     if type(value) in CONTAINERS:
         return f"reads the {CONTAINERS[type(value)]} {name!r}, which may change"
     if isinstance(value, type) and issubclass(value, BaseException):
         return f"may raise {name}"
-    if getattr(builtins, name, None) is value:
+    if builtin:
         return f"calls {name}(), which does more than compute"
     if callable(value):
         drawn = "random" in str(getattr(value, "__module__", "")) or isinstance(
@@ -244,6 +281,11 @@ def _of_value(name: str, value: Any, depth: int) -> str | Reason:
         )
         return f"draws random numbers ({name})" if drawn else f"calls {name}(){OTHERWISE}"
     return f"uses {name!r}, an object of the class {type(value).__name__}, which may change"
+
+
+def _makes(value: Any) -> bool:
+    """Whether a value is a class that is no exception: its attributes can be read."""
+    return isinstance(value, type) and not issubclass(value, BaseException)
 
 
 def _known_builtin(name: str, value: Any) -> bool:

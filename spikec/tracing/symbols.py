@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikec.expressions import Call, Expression, Number
+from spikec.tracing.bounds import whole_bounds
 
 # A function that branches more often is not written as an expression.
 MOST_PATHS = 32
@@ -50,7 +51,17 @@ class Symbol:
     def __float__(self) -> float:
         raise UntraceableError("uses a number that it computes as an index, a count or text")
 
-    __int__ = __index__ = __float__
+    __int__ = __float__
+
+    def __index__(self) -> int:
+        """A whole number between known bounds: which of them, a branch for each."""
+        low, high = whole_bounds(self.expression)
+        if not high - low < MOST_PATHS:
+            raise UntraceableError("uses a number that it computes as an index, a count or text")
+        for k in range(int(low), int(high)):
+            if self.paths.decide(Call("==", (self.expression, Number(float(k))))):
+                return k
+        return int(high)
 
     def __pos__(self) -> Symbol:
         return self

@@ -132,7 +132,7 @@ def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
         if factor is None and not words.part(conn.pre_slice, conn.pre_obj.size_out):
             return ""
     elif callable(conn.function):
-        found = trace(conn.function, False, conn.size_in, conn.size_mid)
+        found = trace(conn.function, False, conn.size_in, conn.size_mid, held=True)
         if found is None:
             return _tabled(scene, conn, factor, file)
         inner = words.listed(found.expressions)

@@ -1,0 +1,100 @@
+"""Vocabularies of `nengo.spa` as constants, in functions of time that give pointers by their names."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from nengo.builder import Operator
+from nengo.builder.operator import SimPyFunc
+
+from spikec.expressions import evaluate
+from spikec.tracing.functions import cases
+from spikec.tracing.objects import STAND_INS
+from spikec.tracing.purity import Captured
+from spikec.tracing.symbols import UntraceableError
+
+# In so many steps a text has to be given for the first time, or to be the only one that is not.
+LOOKED_AHEAD = 1_000_000
+
+
+class Pointers:
+    """A vocabulary that can be read: pointers that it holds, and what is made of them."""
+
+    def __init__(self, vocabulary: Any, note: Callable[[Captured], None]) -> None:
+        self._vocabulary, self._note = vocabulary, note
+
+    def parse(self, text: Any) -> _Pointer:
+        """What `Vocabulary.parse` gives.  Raises `UntraceableError` where it would add a pointer."""
+        if not isinstance(text, str):
+            raise UntraceableError("gives no text for a semantic pointer")
+        found = _parsed(self._vocabulary, text)
+        if found is None:
+            raise UntraceableError(f"names what its vocabulary does not hold, in {text!r}")
+        self._note(Captured(lambda: _parsed(self._vocabulary, text), found))
+        return _Pointer(found)
+
+    __getitem__ = parse
+
+
+class _Pointer:
+    def __init__(self, vector: np.ndarray) -> None:
+        self.v = vector.copy()
+        self.v.setflags(write=False)
+
+
+STAND_INS["nengo.spa.vocab.Vocabulary"] = Pointers
+
+
+def _parsed(vocabulary: Any, text: str) -> np.ndarray | None:
+    """The vector of a text; None where it names what the vocabulary does not hold."""
+    own = copy.copy(vocabulary)
+    # What the vocabulary does not hold it would draw, with random numbers that are not for us to take.
+    own.readonly, own.rng = True, np.random.RandomState(0)
+    try:
+        return np.array(own.parse(text).v)
+    except Exception:  # any that code in the text raises
+        return None
+
+
+def complete(order: Sequence[Operator], dt: float) -> None:
+    """Add the pointers to vocabularies that inputs of `nengo.spa` name as time goes on: in the order in which
+    they come, so that the vocabulary draws for them what it would draw then.
+
+    Vocabularies of which that is not known stay as they are.
+    """
+    inputs: dict[int, list[tuple[Any, Any]]] = {}
+    for op in order:
+        if isinstance(op, SimPyFunc) and (found := _named(op.fn)) is not None:
+            inputs.setdefault(id(found[0]), []).append(found)
+    for given in inputs.values():
+        vocabulary, texts = given[0][0], _in_order([function for _, function in given], given[0][0], dt)
+        for text in texts:
+            vocabulary.parse(text)
+
+
+def _named(function: Any) -> tuple[Any, Any] | None:
+    """The vocabulary and the function of an input of `nengo.spa`; None for any other function."""
+    if getattr(function, "__qualname__", "") != "make_parse_func.<locals>.parse_func":
+        return None
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
+    held = [cells[name].cell_contents for name in ("vocab", "func")]
+    return (held[0], held[1]) if type(held[0]).__module__ == "nengo.spa.vocab" else None
+
+
+def _in_order(functions: Sequence[Any], vocabulary: Any, dt: float) -> list[str]:
+    """Texts with new names, in the order in which functions give them; none where that is not known."""
+    found = [cases(function) for function in functions]
+    texts = [(text, which, k) for f in found if f for which, given in [f] for k, text in enumerate(given)]
+    new = [(text, which, k) for text, which, k in texts if _parsed(vocabulary, text) is None]
+    if not new or None in found or vocabulary.rng is None or vocabulary.readonly:
+        return []
+    times = dt * np.arange(1, LOOKED_AHEAD + 1, dtype=np.float64)
+    first = []
+    for text, which, k in new:
+        given = np.flatnonzero(np.broadcast_to(evaluate(which, np.zeros((1, 0)), times), times.shape) == k)
+        first.append((int(given[0]) if len(given) else LOOKED_AHEAD, text))
+    late = {text for n, text in first if n == LOOKED_AHEAD}
+    return [] if len(late) > 1 else [text for _, text in sorted(first, key=lambda one: one[0])]

@@ -1,0 +1,242 @@
+"""What a function finds outside of itself, while it is followed: constants that cannot be changed.
+
+Of objects, lists and dictionaries, what is read (attributes, entries) is taken as it is now, and noted, so
+that it is seen when it is another later.  What would change them raises `UntraceableError`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from spikec.tracing import known, purity
+from spikec.tracing.purity import Captured, captured
+from spikec.tracing.symbols import UntraceableError
+
+# What stands for objects of a class that is known only to compute, by its module and name: made of the object
+# and of what notes what is read of it.
+STAND_INS: dict[str, Callable[[Any, Callable[[Captured], None]], Any]] = {}
+# Of larger lists nothing is read.
+MOST_ENTRIES = 20_000
+
+
+class ImpureError(UntraceableError):
+    """A function that is called does more than compute."""
+
+    def __init__(self, function: FunctionType) -> None:
+        super().__init__(f"calls {function.__name__}(), which may do more than compute")
+        self.function = function
+
+
+def parts(given: Any) -> tuple[FunctionType, tuple[Any, ...], dict[str, Any]] | None:
+    """The function of Python that something callable runs, with the arguments that it adds to those given:
+    of a method and of an object with `__call__` the object itself.  None for all others.
+    """
+    if isinstance(given, FunctionType):
+        return given, (), {}
+    if isinstance(given, partial):
+        inner = parts(given.func)
+        return inner and (inner[0], (*inner[1], *given.args), {**inner[2], **given.keywords})
+    if isinstance(given, MethodType):
+        return (given.__func__, (given.__self__,), {}) if isinstance(given.__func__, FunctionType) else None
+    own = inspect.getattr_static(type(given), "__call__", None)
+    return (own, (given,), {}) if isinstance(own, FunctionType) else None
+
+
+class World:
+    """What functions find, where they are followed.
+
+    `replaced`: what stands for modules and functions, by their identity.  `held`: whether objects may be
+    read.  `captured`: what was read, as it was.  `objects`: whether some of it was of objects, lists or
+    dictionaries.
+    """
+
+    def __init__(self, replaced: Mapping[int, Any], held: bool = False) -> None:
+        self.replaced, self.held = replaced, held
+        self.captured: list[Captured] = []
+        self.objects = False
+        self._proxies: dict[int, Any] = {}
+        self._noted: set[tuple[int, str]] = set()
+
+    def called(self, given: Any) -> Callable[..., Any]:
+        """Something callable as it is in this world.  Raises `UntraceableError`."""
+        found = parts(given)
+        if found is None:
+            name = getattr(given, "__name__", type(given).__name__)
+            raise UntraceableError(f"calls {name}(), which may do more than compute")
+        function, first, named = found
+        made = self.function(function)
+        if not first and not named:
+            return made
+        return partial(made, *map(self.value, first), **{name: self.value(v) for name, v in named.items()})
+
+    def function(self, function: FunctionType, depth: int = 0) -> FunctionType:
+        """The same function, with what it finds outside of itself as `value` gives it."""
+        if depth > purity.DEEPEST:
+            raise UntraceableError("calls functions in functions")
+        found = captured(function, known.NAMES, self.held)
+        if found is None:
+            raise ImpureError(function)
+        self.captured += found
+        swap = partial(self.value, depth=depth + 1)
+        names = set(_global_names(function))
+        scope = {name: swap(value) for name, value in function.__globals__.items() if name in names}
+        scope["__builtins__"] = known.BUILTINS if self.replaced else builtins
+        cells = tuple(CellType(swap(cell.cell_contents)) for cell in function.__closure__ or ())
+        defaults = tuple(map(swap, function.__defaults__ or ())) or None
+        made = FunctionType(function.__code__, scope, function.__name__, defaults, cells or None)
+        if function.__kwdefaults__:
+            made.__kwdefaults__ = {name: swap(value) for name, value in function.__kwdefaults__.items()}
+        return made
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """What stands for a value: it gives the same, and cannot be changed."""
+        if id(value) in self.replaced:
+            return self.replaced[id(value)]
+        if isinstance(value, FunctionType):
+            return self.function(value, depth)
+        if isinstance(value, np.ndarray):
+            value = value.copy()
+            value.setflags(write=False)
+            return value
+        if not self.held or purity.allowed(value, known.NAMES) or isinstance(value, (range, slice)):
+            return value
+        self.objects = True
+        if type(value) in (list, tuple, dict):
+            return self._entries(value, depth + 1)
+        if isinstance(value, (MethodType, partial)):
+            return self.called(value)
+        if id(value) not in self._proxies:
+            make = STAND_INS.get(f"{type(value).__module__}.{type(value).__qualname__}")
+            self._proxies[id(value)] = (
+                Held(value, self) if make is None else make(value, self.captured.append)
+            )
+        return self._proxies[id(value)]
+
+    def _entries(self, value: Any, depth: int) -> Any:
+        if depth > purity.DEEPEST or len(value) > MOST_ENTRIES:
+            raise UntraceableError(
+                f"reads a {type(value).__name__} of {len(value):,} entries, too large to follow"
+            )
+        if isinstance(value, dict):
+            return FixedDict({key: self.value(v, depth) for key, v in value.items()})
+        made = [self.value(v, depth) for v in value]
+        return tuple(made) if isinstance(value, tuple) else FixedList(made)
+
+    def attribute(self, obj: Any, name: str) -> Any:
+        """What stands for an attribute of an object.  Raises `UntraceableError`."""
+        raw, own = (
+            _raw(obj, name),
+            isinstance(obj, (type, ModuleType)) or name in getattr(obj, "__dict__", ()),
+        )
+        if isinstance(raw, property) and isinstance(raw.fget, FunctionType):
+            return self.function(raw.fget)(self.value(obj))
+        if isinstance(raw, staticmethod):
+            return self.called(raw.__func__)
+        if isinstance(raw, classmethod) and isinstance(raw.__func__, FunctionType):
+            return partial(
+                self.function(raw.__func__), self.value(obj if isinstance(obj, type) else type(obj))
+            )
+        if isinstance(raw, FunctionType):
+            return self.function(raw) if own else partial(self.function(raw), self.value(obj))
+        if hasattr(type(raw), "__get__") and not own and not isinstance(raw, MemberDescriptorType):
+            raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
+        found = getattr(obj, name)
+        if (id(obj), name) not in self._noted:
+            self._noted.add((id(obj), name))
+            self.captured.append(Captured(lambda: getattr(obj, name), purity.kept(found)))
+        return self.value(found)
+
+
+# How attributes are found where nobody makes them up.
+_PLAIN: list[Any] = [kind.__getattribute__ for kind in (object, type, ModuleType, SimpleNamespace)]
+
+
+def _raw(obj: Any, name: str) -> Any:
+    """An attribute as it lies in an object or its class.  Raises `UntraceableError`."""
+    if type(obj).__getattribute__ in _PLAIN:
+        try:
+            return inspect.getattr_static(obj, name)
+        except AttributeError:
+            pass
+    raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
+
+
+def _kind(obj: Any) -> str:
+    if isinstance(obj, ModuleType):
+        return f"the module {obj.__name__}"
+    return (
+        f"the class {obj.__name__}"
+        if isinstance(obj, type)
+        else f"an object of the class {type(obj).__name__}"
+    )
+
+
+class Held:
+    """An object that can be read, and not changed."""
+
+    __slots__ = ("_obj", "_world")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, obj: Any, world: World) -> None:
+        object.__setattr__(self, "_obj", obj)
+        object.__setattr__(self, "_world", world)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # NumPy asks for what need not exist
+            raise AttributeError(name)
+        return self._world.attribute(self._obj, name)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        if isinstance(self._obj, type):
+            raise UntraceableError(f"makes an object of the class {self._obj.__name__}")
+        return self._world.called(self._obj)(*given, **named)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._world.attribute(self._obj, "__getitem__")(key)
+
+    def __len__(self) -> int:
+        return int(self._world.attribute(self._obj, "__len__")())
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise UntraceableError(f"uses {_kind(self._obj)} as a value")
+
+    __setattr__ = __eq__ = __bool__ = __iter__ = _refuse
+
+
+def _fixed(self: Any, *_: Any, **__: Any) -> NoReturn:
+    raise UntraceableError(f"changes a {type(self).__bases__[0].__name__} that it does not make itself")
+
+
+class FixedList(list[Any]):
+    """A list that cannot be changed."""
+
+
+class FixedDict(dict[Any, Any]):
+    """A dictionary that cannot be changed."""
+
+
+_CHANGING = """
+append extend insert remove pop clear sort reverse update setdefault popitem __setitem__ __delitem__ __iadd__
+__imul__ __ior__
+"""
+for _name in _CHANGING.split():
+    for _fixed_type in (FixedList, FixedDict):
+        if hasattr(_fixed_type.__bases__[0], _name):
+            setattr(_fixed_type, _name, _fixed)
+
+
+def _global_names(function: FunctionType) -> list[str]:
+    names: list[str] = []
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        names += code.co_names
+        codes += [c for c in code.co_consts if isinstance(c, type(code))]
+    return names

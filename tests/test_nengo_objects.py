@@ -1,0 +1,227 @@
+"""Functions that read objects, lists and vocabularies: constants, where nothing changes these in a run."""
+
+# ruff: noqa: ARG002 - functions of users do not need all that they are given
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from converted import Simulator, converted, nengo
+from nengo.builder.operator import SimPyFunc
+
+from spikec.expressions import evaluate
+from spikec.nengo import pointers
+from spikec.tracing.functions import trace, why
+
+SCHEDULE = [0.1, 0.5, [0.2, 0.7]]
+TABLE = {"low": -1.0, "high": np.array([1.0, 2.0])}
+
+
+class Plant:
+    """Constants, methods that compute, and some that do more."""
+
+    gain = 2.0
+    __slots__ = ("__dict__", "slot")
+
+    def __init__(self) -> None:
+        self.matrix = np.array([[0.0, 1.0], [-1.0, 0.0]])
+        self.parts = [0.1, 0.2]
+        self.slot = 0.5
+        self.inner = SimpleNamespace(factor=3.0)
+        self.seen: list[float] = []
+
+    def __call__(self, t: float, x: Any) -> Any:
+        return self.dynamics(t, x) + self.slot
+
+    def dynamics(self, t: float, x: Any) -> Any:
+        return self.matrix @ x * self.gain + self.parts
+
+    def inside(self, t: float) -> Any:
+        return self.inner.factor * self.doubled + self.half(t) + self.of_class(t)
+
+    @property
+    def doubled(self) -> float:
+        return self.gain * 2
+
+    @staticmethod
+    def half(t: float) -> float:
+        return t / 2
+
+    @classmethod
+    def of_class(cls, t: float) -> float:
+        return cls.gain * t
+
+    def remember(self, t: float) -> float:
+        self.seen.append(t)
+        return t
+
+    def change(self, t: float) -> float:
+        self.gain = t
+        return t
+
+    def overwrite(self, t: float) -> float:
+        self.matrix[0, 0] = t
+        return t
+
+
+PLANT = Plant()
+RANDOM = np.random.RandomState(1)
+LIBRARIES = SimpleNamespace(m=math)
+
+
+def filled(x: Any) -> Any:
+    y = np.zeros(2)
+    y[0], y[1] = x[1], -x[0]
+    y[0] += 1
+    return y
+
+
+def gathered(x: Any) -> Any:
+    found = []
+    for k in range(2):
+        found.append(x[k] * k)
+    return found
+
+
+def counted(t: float) -> Any:
+    return [SCHEDULE[int(t * 10) % 2], SCHEDULE[min(int(t * 2), 1)]]
+
+
+HELD: dict[str, tuple[Any, int | None, int]] = {
+    "object": (PLANT, 2, 2),
+    "method": (PLANT.dynamics, 2, 2),
+    "attributes, properties and class methods": (PLANT.inside, None, 1),
+    "partial": (partial(lambda k, t: k * t + PLANT.gain, 3.0), None, 1),
+    "list in a list": (lambda t: SCHEDULE[2][1] * t, None, 1),
+    "dictionary": (lambda t: TABLE["low"] + TABLE["high"] * t, None, 2),
+    "a number as an index": (counted, None, 2),
+    "module": (lambda t: LIBRARIES.m.cos(t) + LIBRARIES.m.pi, None, 1),
+}
+CHANGING: dict[str, tuple[Any, str]] = {
+    "list of its own": (PLANT.remember, "changes a list that it does not make itself"),
+    "attribute": (PLANT.change, "changes self.gain"),
+    "array of its own": (PLANT.overwrite, "changes an array that it does not make itself"),
+    "global list": (lambda t: SCHEDULE.append(t) or t, "changes the list 'SCHEDULE'"),
+    "global dictionary": (lambda t: TABLE.update(a=t) or t, "changes the dictionary 'TABLE'"),
+    "index without bounds": (lambda t: SCHEDULE[int(t)], "uses a number that it computes as an index"),
+    "new object": (lambda t: Plant() and t, "makes an object of the class Plant"),
+    "object as a value": (lambda t: t if PLANT else 0.0, "uses an object of the class Plant as a value"),
+    "library": (lambda t: SimpleNamespace(a=t).a, "makes an object of the class SimpleNamespace"),
+    "random": (lambda t: t * RANDOM.rand(), "draws random numbers"),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_objects_hold_is_constant(name: str) -> None:
+    function, arguments, size = HELD[name]
+    assert trace(function, True, arguments, size) is None
+    traced = trace(function, True, arguments, size, held=True)
+    assert traced is not None
+    assert traced.objects
+    generator = np.random.RandomState(5)
+    for t in generator.uniform(0, 3, 50):
+        x = generator.standard_normal(arguments or 0)
+        wanted = function(float(t), *([] if arguments is None else [x]))
+        ours = [float(evaluate(e, x, t)) for e in traced.expressions]
+        np.testing.assert_allclose(ours, np.broadcast_to(wanted, (size,)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [filled, gathered])
+def test_arrays_and_lists_of_its_own_may_be_filled(function: Callable[[Any], Any]) -> None:
+    traced = trace(function, False, 2, 2, held=True)
+    assert traced is not None
+    x = np.array([0.3, -2.0])
+    assert [float(evaluate(e, x)) for e in traced.expressions] == list(function(x))
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_what_would_change_objects_stays_python(name: str) -> None:
+    function, text = CHANGING[name]
+    before = repr((SCHEDULE, TABLE, PLANT.matrix, PLANT.seen, PLANT.gain))
+    found = why(function, True, None, 1, held=True)
+    assert found is not None
+    assert text in found.text
+    assert repr((SCHEDULE, TABLE, PLANT.matrix, PLANT.seen, PLANT.gain)) == before
+
+
+def test_changes_between_runs_are_noticed() -> None:
+    """Of attributes, of entries of a list, of what a list in an attribute holds."""
+    plant, rates = Plant(), [1.0, 2.0]
+    with nengo.Network() as net:
+        nengo.Probe(nengo.Node(lambda t: plant.gain * t + rates[1] + plant.parts[0]))
+    made = converted(net)
+    assert not made.calls
+    for change, back in (
+        (lambda: setattr(plant, "gain", 7.0), lambda: setattr(plant, "gain", 2.0)),
+        (lambda: rates.append(3.0), lambda: rates.pop()),
+        (lambda: plant.parts.__setitem__(0, 3.0), lambda: plant.parts.__setitem__(0, 0.1)),
+    ):
+        assert made.current()
+        change()
+        assert not made.current()
+        back()
+
+
+def test_python_beside_it_could_change_what_a_function_reads() -> None:
+    """So then it runs in Python too, and sees each change in the step."""
+    plant = Plant()
+    with nengo.Network() as net:
+        nengo.Node(plant.change, size_out=1)
+        shown = nengo.Probe(nengo.Node(lambda t: plant.gain * 2 + 0 * t))
+        plain = nengo.Node(lambda t: t * 2)
+        nengo.Probe(plain)
+    ran = [op for call in converted(net).host_calls for op in call.operators if isinstance(op, SimPyFunc)]
+    assert [op.fn for op in ran] == [plant.change, shown.obj.output]
+    with Simulator(net, progress_bar=False) as simulator:
+        simulator.run_steps(5)
+        np.testing.assert_allclose(simulator.data[shown][1:, 0], 2e-3 * np.arange(2, 6))
+
+
+# ------------------------------------------------------------------------------------------ vocabularies
+
+
+def spoken(words: list[Callable[[float], str]]) -> Any:
+    """Inputs of `nengo.spa` by functions, of one vocabulary."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nengo import spa
+
+        with spa.SPA(seed=1) as model:
+            for k, function in enumerate(words):
+                setattr(model, f"b{k}", spa.Buffer(16, neurons_per_dimension=5))
+                setattr(model, f"i{k}", spa.Input(**{f"b{k}": function}))
+                model.probes_of = [nengo.Probe(getattr(model, f"i{k}").input_nodes[f"b{k}"])]
+    return model
+
+
+def test_vocabularies_grow_as_they_would_in_time() -> None:
+    """Names that come later are drawn in the order in which they come, and no others."""
+    words = [
+        lambda t: "A" if t < 0.004 else ("B" if t < 0.012 else "C*D"),
+        lambda t: "E" if t < 0.008 else "F+A",
+    ]
+    ours, theirs = spoken(words), spoken(words)
+    made = converted(ours)
+    assert not made.calls
+    with nengo.Simulator(theirs, progress_bar=False) as simulator:
+        simulator.run_steps(20)
+    vocabularies = [net.get_default_vocab(16) for net in (ours, theirs)]
+    assert vocabularies[0].keys == vocabularies[1].keys == ["A", "E", "B", "F", "C", "D"]
+    assert np.array_equal(vocabularies[0].vectors, vocabularies[1].vectors)
+
+
+def test_names_of_which_nobody_knows_when_they_come_stay_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are given after all steps that are looked at, and what else may be asked of a vocabulary."""
+    monkeypatch.setattr(pointers, "LOOKED_AHEAD", 50)
+    late = [lambda t: "A" if t < 1 else "B", lambda t: "A" if t < 2 else "C"]
+    net = spoken(late)
+    assert converted(net).calls
+    assert net.get_default_vocab(16).keys == ["A"]
+    assert not converted(spoken(late[:1])).calls
