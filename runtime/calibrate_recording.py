@@ -48,16 +48,19 @@ def _time(kind: str, size: int, data: np.ndarray) -> float:
         for number in range(BLOCKS):
             # Events of later blocks are of later steps.
             later = data + number * BLOCK * size if kind == "events" else data
-            frames.send_block(there, Block(0, 0, number * BLOCK, later))
+            block = Block(0, 0, number * BLOCK, later)
+            frames.send_recorded(there, [block], 0, (number + 1) * BLOCK)
 
     with here, there, tempfile.TemporaryDirectory(prefix="spike-calibrate-") as folder:
         recorder = Recorder(manifest, Path(folder) / "store", BLOCKS * BLOCK, 0)
         sender = threading.Thread(target=send)
         start = time.process_time_ns()
         sender.start()
-        for number in range(BLOCKS):
-            recorder.add(frames.to_block(frames.receive(here)))
-            recorder.complete(0, (number + 1) * BLOCK)
+        for _ in range(BLOCKS):
+            frame = frames.receive(here)
+            for block in frames.to_blocks(frame):
+                recorder.add(block)
+            recorder.complete(0, frame.values["step"])
         recorder.finish()
         spent = time.process_time_ns() - start
         sender.join()

@@ -31,7 +31,12 @@ from spike_runtime.wires import ring
 from spike_runtime.wires.layout import COLUMNS, PROGRESS
 
 BUFFER_BYTES = 16 << 20
-LONGEST_CHUNK = 1000
+# Steps between handing over what was recorded, which takes a core from the partitions where all have one.
+# Fast programs do it every so many ns, if that many steps of recordings stay in the cache.
+LONGEST_CHUNK, MOST_STEPS = 1000, 8000
+CHUNK_NS, CHUNK_BYTES = 50e6, 1 << 20
+# In a step, of a neuron whose spikes are recorded: two numbers for each of at most 100 Hz.
+EVENT_BYTES = 1.6
 
 
 class EngineError(Exception):
@@ -144,7 +149,10 @@ class Engine:
         """Steps per call: as many as the recording buffers may hold."""
         size = {"value": np.dtype(self.manifest.precision).itemsize, "sum": np.dtype(np.int64).itemsize}
         row = sum(s.columns * size[s.kind] / s.every for s in self.slots if s.kind != "events")
-        return int(np.clip(BUFFER_BYTES // max(row, 1), 1, LONGEST_CHUNK))
+        events = sum(s.columns for s in self.slots if s.kind == "events")
+        step = self.manifest.plan.get("step_us", 0.0) * 1e3
+        more = min(CHUNK_NS / max(step, 1.0), CHUNK_BYTES / max(row + EVENT_BYTES * events, 1.0), MOST_STEPS)
+        return int(np.clip(BUFFER_BYTES // max(row, 1), 1, max(LONGEST_CHUNK, more)))
 
     def _buffers(self) -> dict[str, NDArray[Any]]:
         buffers: dict[str, NDArray[Any]] = {}

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,27 +36,26 @@ class Stream(Protocol):
     def sendall(self, data: bytes | memoryview, /) -> None: ...
 
 
-def send(channel: Stream, kind: str, body: bytes | memoryview = b"", **values: Any) -> None:
-    """Write one message; waits while the other side does not read.  Raises `OSError` where it is gone."""
-    head = json.dumps({"kind": kind, "body": len(body), "values": values}).encode()
+def send(channel: Stream, kind: str, *body: bytes | memoryview, **values: Any) -> None:
+    """Write one message, its body in pieces; waits while the other side does not read.
+
+    Raises `OSError` where it is gone.
+    """
+    head = json.dumps({"kind": kind, "body": sum(map(len, body)), "values": values}).encode()
     channel.sendall(_LENGTH.pack(len(head)) + head)
-    if body:
-        channel.sendall(body)
+    for piece in filter(len, body):
+        channel.sendall(piece)
 
 
-def send_block(channel: socket.socket, block: Block) -> None:
-    """Write one block of recorded numbers."""
-    data = np.ascontiguousarray(block.data)
-    send(
-        channel,
-        "block",
-        data.data.cast("B") if data.size else b"",
-        probe=block.probe,
-        part=block.part,
-        first_sample=block.first_sample,
-        dtype=data.dtype.str,
-        shape=data.shape,
-    )
+def send_recorded(channel: Stream, blocks: Sequence[Block], partition: int, step: int) -> None:
+    """Write what a partition recorded up to a step: one message, for each wakes the other side."""
+    arrays = [np.ascontiguousarray(block.data) for block in blocks]
+    about = [
+        (block.probe, block.part, block.first_sample, data.dtype.str, data.shape)
+        for block, data in zip(blocks, arrays, strict=True)
+    ]
+    body = (data.data.cast("B") for data in arrays if data.size)
+    send(channel, "recorded", *body, partition=partition, step=step, blocks=about)
 
 
 def send_array(
@@ -84,11 +84,14 @@ class Arrays:
         whole[v["start"] : v["start"] + len(frame.body)] = np.frombuffer(frame.body, np.uint8)
 
 
-def to_block(frame: Frame) -> Block:
-    """The block in a message of kind "block"."""
-    v = frame.values
-    data = np.frombuffer(frame.body, np.dtype(v["dtype"])).reshape(v["shape"])
-    return Block(v["probe"], v["part"], v["first_sample"], data)
+def to_blocks(frame: Frame) -> Iterator[Block]:
+    """The blocks in a message of kind "recorded"."""
+    start = 0
+    for probe, part, first_sample, kind, shape in frame.values["blocks"]:
+        dtype = np.dtype(kind)
+        data = np.frombuffer(frame.body, dtype, prod(shape), start).reshape(shape)
+        start += data.nbytes
+        yield Block(probe, part, first_sample, data)
 
 
 def receive(channel: socket.socket) -> Frame:
@@ -113,6 +116,7 @@ class Splitter:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._head: dict[str, Any] = {}  # of a message whose body has not come
 
     def feed(self, piece: bytes) -> list[Frame]:
         """The messages that are complete with this piece."""
@@ -123,16 +127,25 @@ class Splitter:
         return frames
 
     def _next(self) -> Frame | None:
-        if len(self._data) < _LENGTH.size:
+        if not self._head:
+            if len(self._data) < _LENGTH.size:
+                return None
+            (length,) = _LENGTH.unpack_from(self._data)
+            text = self._taken(_LENGTH.size + length)
+            if text is None:
+                return None
+            self._head = json.loads(text[_LENGTH.size :])
+        body = self._taken(self._head["body"])
+        if body is None:
             return None
-        (length,) = _LENGTH.unpack_from(self._data)
-        start = _LENGTH.size + length
-        if len(self._data) < start:
-            return None
-        head = json.loads(self._data[_LENGTH.size : start])
-        end = start + head["body"]
-        if len(self._data) < end:
-            return None
-        body = bytes(self._data[start:end])
-        del self._data[:end]
+        head, self._head = self._head, {}
         return Frame(head["kind"], head["values"], body)
+
+    def _taken(self, count: int) -> bytes | None:
+        """The first so many bytes, which are here no more, if there are as many."""
+        if len(self._data) < count:
+            return None
+        with memoryview(self._data) as view:
+            taken = bytes(view[:count])
+        del self._data[:count]
+        return taken

@@ -46,7 +46,7 @@ class Outbox:
 
         Waits while too many are under way.  Raises `OSError` where the other side is gone.
         """
-        self._put(partial(self._send_blocks, blocks, partition, step))
+        self._put(partial(frames.send_recorded, self._channel, blocks, partition, step))
 
     def keep(self, arrays: Mapping[str, NDArray[Any]], cause: str, partition: int, step: int) -> None:
         """Hand over the state of a partition after `step`, but for what cannot be saved (`cause`)."""
@@ -65,11 +65,6 @@ class Outbox:
                 job()
             except OSError as error:
                 self._failure = error
-
-    def _send_blocks(self, blocks: list[Block], partition: int, step: int) -> None:
-        for block in blocks:
-            frames.send_block(self._channel, block)
-        frames.send(self._channel, "complete", partition=partition, step=step)
 
     def _send_state(self, arrays: Mapping[str, NDArray[Any]], cause: str, partition: int, step: int) -> None:
         for name, array in arrays.items():

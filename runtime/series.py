@@ -1,7 +1,7 @@
 """What is recorded of one probe, as arrays of a Zarr store: samples, or events.
 
-Every file is replaced whole, so the arrays can be read at any time.  Chunks are large, for each costs about a
-millisecond; `show` writes what there is of one that is not whole.
+Every file is replaced whole, so the arrays can be read at any time.  Chunks are large, for each is a file;
+`show` writes what there is of one that is not whole.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from urllib.parse import quote
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from spike_runtime.chunks import CODEC, Chunks
 from spike_runtime.manifest import Manifest, Probe
-from zarr.codecs import BloscCodec
 from zarr.core.sync import sync
 
 EVENTS_CHUNK = 1 << 18
 TIME_CHUNK = 1 << 16
 _CHUNK_BYTES = 4 << 20
 _MOST_SAMPLES, _LEAST_SAMPLES = 1 << 14, 16
-_FAST = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
 
 
 def group_name(probe: str) -> str:
@@ -107,6 +106,7 @@ class Samples:
         self._samples = self._count(steps)
         self.not_finite: int | None = None
         self._time = _times(group, TIME_CHUNK, "time", self._samples)
+        self._spare: NDArray[Any] | None = None  # memory of the last chunk
         about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
         self._value = group.create_array(
             "value",
@@ -114,10 +114,11 @@ class Samples:
             chunks=(self._chunk, probe.size),
             dtype=self._dtype,
             fill_value=np.nan,
-            compressors=_FAST,
+            compressors=CODEC,
             dimension_names=("time", "column"),
             attributes=about,
         )
+        self._time_chunks, self._value_chunks = Chunks(self._time), Chunks(self._value)
 
     def _count(self, step: int) -> int:
         """Samples up to a step."""
@@ -136,7 +137,7 @@ class Samples:
     def advance(self, step: int) -> None:
         while (self._whole + 1) * self._chunk <= self._count(step):
             self._write((self._whole + 1) * self._chunk)
-            del self._pending[self._whole]
+            self._spare = self._pending.pop(self._whole)
             self._whole += 1
 
     def show(self, step: int) -> None:
@@ -153,24 +154,25 @@ class Samples:
 
     def _buffer(self, number: int) -> NDArray[Any]:
         if number not in self._pending:
-            kind = np.int64 if self._probe.kind == "sum" else self._dtype
-            self._pending[number] = np.zeros((self._chunk, self._probe.size), kind)
+            kind = np.dtype(np.int64) if self._probe.kind == "sum" else self._dtype
+            buffer, self._spare = self._spare, None
+            if buffer is None:
+                buffer = np.zeros((self._chunk, self._probe.size), kind)
+            elif self._probe.kind == "sum":
+                buffer[:] = 0
+            self._pending[number] = buffer
         return self._pending[number]
 
     def _write(self, stop: int) -> None:
         """Write the chunk that `stop` is in or ends, which has nothing behind that."""
         start = self._whole * self._chunk
-        end = min(start + self._chunk, self._samples)
-        data = self._buffer(self._whole)
+        data = self._buffer(self._whole)[: stop - start]
         if self._probe.kind == "sum":
             data = np.ldexp(data.astype(np.float64), self._scale).astype(self._dtype)
         if self.not_finite is None:
-            self._look(data[max(self._on_disk - start, 0) : stop - start], max(self._on_disk, start))
-        if stop < end:
-            data = data.copy()
-            data[stop - start :] = np.nan
+            self._look(data[max(self._on_disk - start, 0) :], max(self._on_disk, start))
         self._write_times(stop)
-        self._value[start:end] = data[: end - start]
+        self._value_chunks.write(self._whole, data)
         self._on_disk = stop
 
     def _look(self, data: NDArray[Any], first: int) -> None:
@@ -185,7 +187,7 @@ class Samples:
         while self._timed < stop:
             end = min(self._timed + TIME_CHUNK, self._samples)
             numbers = self._before + np.arange(self._timed + 1, end + 1)
-            self._time[self._timed : end] = numbers * self._probe.every * self._dt
+            self._time_chunks.write(self._timed // TIME_CHUNK, numbers * self._probe.every * self._dt)
             self._timed = end
 
 
@@ -207,10 +209,11 @@ class Events:
             chunks=(EVENTS_CHUNK,),
             dtype=np.int32,
             fill_value=-1,
-            compressors=_FAST,
+            compressors=CODEC,
             dimension_names=("event",),
             attributes={"units": "1", "long_name": f"neuron of {probe.target}"},
         )
+        self._time_chunks, self._neuron_chunks = Chunks(self._time), Chunks(self._neuron)
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:  # noqa: ARG002 (events have no number)
         if len(data):
@@ -259,9 +262,9 @@ class Events:
         stop = self._whole + len(events)
         step, neuron = np.divmod(events, self._size)
         self._neuron.resize((stop,))
-        self._neuron[self._whole : stop] = neuron.astype(np.int32)
+        self._neuron_chunks.write(self._whole // EVENTS_CHUNK, neuron)
         self._time.resize((stop,))
-        self._time[self._whole : stop] = step * self._dt
+        self._time_chunks.write(self._whole // EVENTS_CHUNK, step * self._dt)
         self._last = int(step[-1])
 
 
@@ -290,6 +293,7 @@ def _times(group: zarr.Group, chunk: int, dimension: str, size: int) -> zarr.Arr
         chunks=(chunk,),
         dtype=np.float64,
         fill_value=np.nan,
+        compressors=CODEC,
         dimension_names=(dimension,),
         attributes={"units": "s"},
     )

@@ -242,7 +242,7 @@ class Supervisor:
             self._listen(limit=False)
             while self._inbox:
                 worker, frame = self._inbox.popleft()
-                if frame.kind in ("block", "complete"):
+                if frame.kind == "recorded":
                     self._take(worker, frame)
                 elif frame.kind in ("done", "failed"):
                     worker.state = frame.kind
@@ -296,9 +296,9 @@ class Supervisor:
     def _take(self, worker: Worker | RemoteWorker, frame: frames.Frame) -> None:
         values = frame.values
         self._seen = (time.monotonic(), self._seen[1])
-        if frame.kind == "block" and self.recorder:
-            self.recorder.add(frames.to_block(frame))
-        elif frame.kind == "complete" and self.recorder:
+        if frame.kind == "recorded" and self.recorder:
+            for block in frames.to_blocks(frame):
+                self.recorder.add(block)
             worker.recorded[values["partition"]] = values["step"]
             self.recorder.complete(values["partition"], values["step"])
         elif frame.kind == "ready":
