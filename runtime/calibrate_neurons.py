@@ -12,7 +12,7 @@ from spike_runtime import memory
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.ops import simd
 from spike_runtime.ops.converted import is_random
-from spike_runtime.ops.kernel import compiled
+from spike_runtime.ops.kernel import machine_code
 from spike_runtime.ops.neurons import Neurons
 
 KINDS = (
@@ -131,7 +131,7 @@ def _time(kind: str, real: str, shape: Shape, atoms: int) -> float:
 
 
 def _steps(kind: str, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:
-    kernel, arguments = compiled(Neurons(kind, real)), _arguments(kind, real, shape, atoms)
+    kernel, arguments = machine_code(Neurons(kind, real)), _arguments(kind, real, shape, atoms)
 
     def steps(repetitions: int) -> None:
         for _ in range(repetitions):

@@ -24,6 +24,7 @@ from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 from pytensor.tensor.type import TensorType
 from spike_runtime import ops
 from spike_runtime.calls import Calls
+from spike_runtime.memory import as_if_writable
 from spike_runtime.status import FULL
 from spike_runtime.version import source_version
 from spike_runtime.wires.layout import STOP
@@ -43,7 +44,8 @@ def loop(
     `calls`: the Python functions that it calls.
     """
     step = step_of(program, {"host": calls.eager} if calls else {})
-    a, s = SimpleNamespace(**constants), SimpleNamespace(**state, segment=segment)
+    a = SimpleNamespace(**{name: as_if_writable(array) for name, array in constants.items()})
+    s = SimpleNamespace(**state, segment=segment)
     number, status = np.zeros((), np.int64), state["status"]
 
     def run(first: int, count: int, progress: int, _table: int) -> int:

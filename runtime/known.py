@@ -11,8 +11,9 @@ from typing import Any
 from numpy.typing import NDArray
 from spike_runtime.version import kernel_folder
 
-# What compiling takes at the least, and more for each call in the program, in s (rough).
-KNOWN, NEW, PER_CALL = 0.15, 1.0, 0.08
+# What compiling takes at the least, and more for each call in the program, in s (rough).  Kernels are
+# compiled either way.
+KNOWN, NEW, PER_CALL = 0.05, 0.15, 0.02
 
 
 class Structure:

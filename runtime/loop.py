@@ -9,10 +9,8 @@ programs of one structure share one compiled function on disk, and all loops are
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,11 +20,20 @@ import numpy as np
 import pytensor
 from numpy.typing import NDArray
 from pytensor.compile.io import In, Out
+from pytensor.compile.maker import FunctionMaker
 from pytensor.compile.mode import NUMBA
+from pytensor.graph.basic import Apply
 from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key, numba_njit
+from pytensor.link.numba.dispatch.basic import (
+    cache_key_for_constant,
+    numba_funcify_ensure_cache,
+    numba_typify,
+)
 from spike_runtime.addresses import ENTRY, viewer
 from spike_runtime.known import Structure
+from spike_runtime.ops.alone import alone
+from spike_runtime.ops.calling import called, kinds_of, name_of, prepare
+from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.status import FULL
 from spike_runtime.version import source_version
 from spike_runtime.wires.atomics import load_acquire, store_release
@@ -76,19 +83,14 @@ def compile_loop(
     s = {name: _variable(name, value) for name, value in sorted({**state, "segment": segment}.items())}
     updates = program.step(clock, SimpleNamespace(**a), SimpleNamespace(**s))
     names = [name for name, variable in s.items() if variable in updates]
-    function = pytensor.function(
-        [
-            In(clock),
-            *(In(v, borrow=True) for v in a.values()),
-            *(In(v, mutable=True, borrow=True) for v in s.values()),
-        ],
-        [Out(updates[s[name]], borrow=True) for name in names],
-        mode=MODE,
-        accept_inplace=True,
-        on_unused_input="ignore",
-    )
+    inputs = [
+        In(clock),
+        *(In(v, borrow=True) for v in a.values()),
+        *(In(v, mutable=True, borrow=True) for v in s.values()),
+    ]
+    outputs = [Out(updates[s[name]], borrow=True) for name in names]
+    fgraph = FunctionMaker(inputs, outputs, MODE, accept_inplace=True, on_unused_input="ignore").fgraph
     arguments = _arrays(constants, state, segment)
-    fgraph = function.maker.fgraph
     offset = 1 + len(a)
     positions = [offset + list(s).index(name) for name in names]
     copies = [
@@ -130,14 +132,8 @@ def _loop(
     fgraph: Any, copies: list[tuple[int, int]], arguments: Sequence[NDArray[Any]], status: int, segment: int
 ) -> Loop:
     """def loop(...): run the step for every number, copy what is not in place, watch status and stop."""
-    step, key = numba_funcify_and_cache_key(fgraph)
-    names = {
-        "__name__": __name__,
-        # Compiled here and in the loop; PyTensor's own form for the disk would be optimised a third time.
-        "step": numba_njit(step.py_func),
-        "load_acquire": load_acquire,
-        "store_release": store_release,
-    }
+    step = _Step(fgraph)
+    names = {"__name__": __name__, "load_acquire": load_acquire, "store_release": store_release, **step.space}
     views, place = [], 0
     for k, array in enumerate(arguments):
         view = f"view_{array.dtype.name}_{array.ndim}"
@@ -151,26 +147,61 @@ def loop(first, count, progress, table):
         if load_acquire(x{segment}, {STOP}) != 0:
             return i
         x0[()] = first + i
-        y = step({", ".join(f"x{k}" for k in range(len(arguments)))})
-{chr(10).join(f"        x{position}[:] = y[{k}]" for k, position in copies)}
+{chr(10).join(f"        {line}" for line in step.lines)}
+{chr(10).join(f"        x{position}[:] = {step.names[fgraph.outputs[k]]}" for k, position in copies)}
         if x{status}[0] != 0:
             return i + (x{status}[0] == {FULL})
         store_release(x{segment}, progress, first + i)
     return count
 """
-    digest = None if key is None else hashlib.sha256(f"{source}{key}{source_version()}".encode()).hexdigest()
+    key = f"{source}{step.keys}{source_version()}"
+    digest = None if None in step.keys else hashlib.sha256(key.encode()).hexdigest()
     function = compile_numba_function_src(source, "loop", names, cache_key=digest)
-    with _one_at_a_time(digest or "uncached"):
+    with alone(f"spike-{(digest or 'uncached')[:16]}"):
         compiled: Loop = numba.njit(ENTRY, nogil=True, cache=digest is not None, error_model="numpy")(
             function
         )
     return compiled
 
 
-@contextmanager
-def _one_at_a_time(digest: str) -> Iterator[None]:
-    """Let one process compile a structure; the others wait for it, and find it on disk."""
-    path = Path(pytensor.config.compiledir) / f"spike-{digest[:16]}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+class _Step:
+    """The nodes of a step as lines of Python: kernels by name, PyTensor's own Ops as PyTensor has them.
+
+    What an Op computes in place has the name of the input whose memory it takes.
+    """
+
+    def __init__(self, fgraph: Any) -> None:
+        self.lines: list[str] = []
+        self.space: dict[str, Any] = {}
+        self.keys: list[str | None] = []
+        self.names = {v: f"x{k}" for k, v in enumerate(fgraph.inputs)}
+        nodes = fgraph.toposort()
+        prepare((node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp))
+        for k, node in enumerate(nodes):
+            self._add(f"op{k}", node)
+
+    def _add(self, name: str, node: Apply) -> None:
+        for variable in node.inputs:
+            if variable not in self.names:
+                self._constant(variable)
+        places = {}
+        if isinstance(node.op, KernelOp):
+            kinds, places = kinds_of(node), node.op.destroy_map
+            self.space[name], key = called(node.op, kinds), name_of(node.op, kinds)
+        else:
+            self.space[name], key = numba_funcify_ensure_cache(node.op, node=node)
+        self.keys.append(key)
+        new = []
+        for k, variable in enumerate(node.outputs):
+            if k in places:
+                self.names[variable] = self.names[node.inputs[places[k][0]]]
+            else:
+                self.names[variable] = f"y{len(self.names)}"
+                new.append(self.names[variable])
+        call = f"{name}({', '.join(self.names[v] for v in node.inputs)})"
+        self.lines.append(f"{', '.join(new)} = {call}" if new else call)
+
+    def _constant(self, variable: Any) -> None:
+        self.names[variable] = f"c{len(self.names)}"
+        self.space[self.names[variable]] = numba_typify(variable.data, variable=variable)
+        self.keys.append(cache_key_for_constant(variable.data))

@@ -6,6 +6,7 @@ Vectors are 64 bytes, as cache lines are: where an array does not begin at a lin
 
 from __future__ import annotations
 
+import ctypes
 from math import prod
 from typing import Any
 
@@ -28,3 +29,17 @@ def aligned(array: NDArray[Any]) -> NDArray[Any]:
     copy = zeros(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def as_if_writable(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory as an array that says it may be changed, for what changes nothing all the same.
+
+    Machine code is made for one or the other: programs take theirs by address, which says neither.
+    """
+    if array.flags.writeable:
+        return array
+    if array.size == 0:
+        return array.copy()
+    room: Any = (ctypes.c_byte * array.nbytes).from_address(array.ctypes.data)
+    room.owner = array
+    return np.ndarray(array.shape, array.dtype, room)

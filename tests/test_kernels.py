@@ -9,7 +9,6 @@ import numba
 import numpy as np
 import pytest
 from spike_runtime.ops import simd
-from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import COLUMNS, RUN, Neurons
 from spike_runtime.ops.signals import Decode, FirstOrder
@@ -78,7 +77,7 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
     given = arguments(real, rows, gather)
     x, atoms = given["values"].astype(np.float64), given["atoms"]
     before = given["state"].astype(np.float64)
-    sums, state, status = compiled(Neurons("wide_lif", real))(*given.values())
+    sums, state, status = Neurons("wide_lif", real)(*given.values())
     tolerance = 1e-11 if real == "float64" else 3e-5
     spikes = 0.0
     for atom in atoms:
@@ -109,11 +108,11 @@ def test_an_atom_has_the_same_bytes_alone_and_among_others(real: str, gather: bo
     other = membranes.lines(LIF(tau_rc=0.03, tau_ref=0.0014), DT)
     together["parameters"][2:5, 2:7] = other
     before = {k: v.copy() for k, v in together.items()}
-    sums, state, _ = compiled(Neurons(kind, real))(*together.values())
+    sums, state, _ = Neurons(kind, real)(*together.values())
     for k, atom in enumerate(before["atoms"]):
         alone = {k: v.copy() for k, v in before.items()}
         alone["atoms"], alone["parameters"] = atom[None], before["parameters"][k : k + 1]
-        own_sums, own_state, _ = compiled(Neurons(kind, real))(*alone.values())
+        own_sums, own_state, _ = Neurons(kind, real)(*alone.values())
         y, here = atom[7], slice(atom[0], atom[0] + atom[1])
         assert own_sums[y : y + 6].tobytes() == sums[y : y + 6].tobytes()
         assert own_state[:, here].tobytes() == state[:, here].tobytes()
@@ -130,7 +129,7 @@ def test_the_direction_in_which_atoms_are_taken_changes_no_byte(real: str) -> No
     results = []
     for step in (1, 2):
         again = {name: array.copy() for name, array in given.items()} | {"n": np.array(step)}
-        sums, state, status = compiled(Neurons("wide_lif", real))(*again.values())
+        sums, state, status = Neurons("wide_lif", real)(*again.values())
         results.append((sums.tobytes(), state.tobytes(), status.tobytes()))
     assert results[0] == results[1]
     # Not a number in the first and in the last atom: the one that is taken first is named.
@@ -138,7 +137,7 @@ def test_the_direction_in_which_atoms_are_taken_changes_no_byte(real: str) -> No
     named = []
     for step in (1, 2):
         again = {name: array.copy() for name, array in given.items()} | {"n": np.array(step)}
-        named.append(compiled(Neurons("wide_lif", real))(*again.values())[2][1])
+        named.append(Neurons("wide_lif", real)(*again.values())[2][1])
     assert named[0] == 0
     assert named[1] > 2 * (len(sizes) - RUN) - 1
 
@@ -152,7 +151,7 @@ def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
     rows += [np.delete(np.arange(80), k) for k in (0, 20, 79)]
     columns, pointers = np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
     values, x = random.normal(size=len(columns)).astype(real), random.normal(size=80).astype(real)
-    joined = compiled(AppendProducts())(x, values, pointers, columns)
+    joined = AppendProducts()(x, values, pointers, columns)
     y = joined[80:]
     assert joined[:80].tobytes() == x.tobytes()
     exact = [values[a:b].astype(float) @ x[columns[a:b]] for a, b in itertools.pairwise(pointers)]
@@ -164,10 +163,10 @@ def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
     runs = [k for k, row in enumerate(rows) if len(row) > few and (np.diff(row) == 1).all()]
     assert np.flatnonzero(marked < 0).tolist() == pointers[runs].tolist()
     assert (np.where(marked < 0, ~marked, marked) == columns).all()
-    assert compiled(AppendProducts())(x, values, pointers, marked).tobytes() == joined.tobytes()
+    assert AppendProducts()(x, values, pointers, marked).tobytes() == joined.tobytes()
     # A row has the same bytes whatever stands before it.
     start = pointers[4]
-    later = compiled(AppendProducts())(x, values[start:], pointers[4:] - start, columns[start:])[80:]
+    later = AppendProducts()(x, values[start:], pointers[4:] - start, columns[start:])[80:]
     assert later.tobytes() == y[4:].tobytes()
 
 
@@ -182,14 +181,14 @@ def test_sums_are_decoded_and_filtered_as_by_numpy(real: str, count: int) -> Non
         scale = np.where(bits[rows], 0.0, 2.0 ** -random.integers(20, 50, count))
         wanted = (sums[rows] * scale).astype(real)
         wanted[bits[rows]] = sums[rows][bits[rows]].view(np.float64)
-        assert compiled(Decode(real))(sums, rows, scale).tobytes() == wanted.tobytes()
+        assert Decode(real)(sums, rows, scale).tobytes() == wanted.tobytes()
         u, before = random.normal(size=64).astype(real), random.normal(size=count).astype(real)
         decay, gain = (random.random(count).astype(real) for _ in range(2))
         before[::7], gain[::7] = np.finfo(real).tiny, 0  # what fades away becomes 0
         wanted = decay * before + gain * u[rows]
         wanted[::7] = 0
         value = before.copy()
-        assert compiled(FirstOrder())(value, u, rows, decay, gain).tobytes() == wanted.tobytes()
+        assert FirstOrder()(value, u, rows, decay, gain).tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("real", REALS)
@@ -200,12 +199,12 @@ def test_activities_are_added_one_by_one_and_the_first_too_large_is_named(real: 
     given["parameters"][:, 0] = 1e6 + 0.3
     given["sums"] = np.arange(count)
     large = {name: array.copy() for name, array in given.items()}
-    sums, _, status = compiled(Neurons("wide_lif", real))(*given.values())
+    sums, _, status = Neurons("wide_lif", real)(*given.values())
     spikes = sums - np.arange(count)
     assert sorted(set(spikes.tolist())) == [0, 1_000_000]
     assert status[0] == 0
     large["parameters"][:, 0] = 1e30
-    sums, _, status = compiled(Neurons("wide_lif", real))(*large.values())
+    sums, _, status = Neurons("wide_lif", real)(*large.values())
     # The direction of this step begins with the first atom.
     assert status.tolist() == [NOT_FINITE, np.flatnonzero(spikes)[0]]
     assert (sums == np.arange(count)).all()
@@ -242,8 +241,8 @@ def test_views_are_read_before_their_copies_are_freed() -> None:
     n = 12_000_000  # so large that freed memory is given back at once
     u, order = np.arange(2 * n, dtype=np.float32)[::2], np.arange(n)[::-1].copy()
     zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
-    filtered = compiled(FirstOrder())(zeros.copy(), u, order, zeros, ones)
+    filtered = FirstOrder()(zeros.copy(), u, order, zeros, ones)
     np.testing.assert_array_equal(filtered, u[::-1])
     columns = np.arange(n - 64, n, dtype=np.int32)
-    y = compiled(AppendProducts())(u, np.ones(64, np.float32), np.array([0, 64]), columns)
+    y = AppendProducts()(u, np.ones(64, np.float32), np.array([0, 64]), columns)
     np.testing.assert_allclose(y[-1], u[-64:].astype(float).sum(), rtol=1e-6)

@@ -15,7 +15,6 @@ from spike_runtime.ops.cells import COLUMNS as CELLS
 from spike_runtime.ops.cells import PARAMETERS
 from spike_runtime.ops.draws import COLUMNS as DRAWS
 from spike_runtime.ops.host import COLUMNS as CALLS
-from spike_runtime.ops.kernel import compiled
 from spike_runtime.ops.neurons import COLUMNS, Neurons
 from spike_runtime.ops.streams import LENGTH
 
@@ -49,7 +48,7 @@ class Neuron:
     """Neurons of one kind, given the currents of each step."""
 
     def __init__(self, kind: str, real: str, parameters: list[float], state: Any) -> None:
-        self.step, self.state = compiled(Neurons(kind, real)), np.array(state, real)
+        self.step, self.state = Neurons(kind, real), np.array(state, real)
         self.parameters = np.tile(np.array([1.0, *parameters], real), (len(SIZES), 1))
         self.nothing = np.zeros(0, real)
 

@@ -16,6 +16,8 @@ from spike_runtime import session as sessions
 from spike_runtime import statefile
 from spike_runtime.blocks import Block
 from spike_runtime.engine import Engine, EngineError
+from spike_runtime.ops import first_order, neurons
+from spike_runtime.ops.kernel import machine_code
 from spike_runtime.session import Session, gathered
 
 import spikec
@@ -101,12 +103,14 @@ def test_the_text_of_a_program_gives_what_the_compiled_one_does(
 ) -> None:
     graph = frontend.load(Path("models") / f"{model}.spk")
     made = compile_graph(graph, tmp_path / "m", Options(1, real, host_profile="reference"))
-    results = []
+    results, compiled = [], []
     for way in (False, True):
         session = Session(made, tmp_path / "m", compiled=way)
         session.advance(150)
         results.append(bytes_of(session.drain()))
+        compiled.append([list(machine_code(op).overloads) for op in (first_order, neurons("lif", real))])
     assert results[0] == results[1]
+    assert compiled[0] == compiled[1]  # both use the same machine code
     assert any(any(data) for data in results[0].values())
 
 

@@ -86,7 +86,6 @@ class Cells(KernelOp):
                 if activity >= 0:
                     for i in range(m):
                         sums[activity + i] += fired[i] * units
-            return state, history, sums, status
 
         return cells
 

@@ -56,7 +56,7 @@ def is_streamed(kind: str) -> bool:
 
 
 def finisher(kind: str, real: Any) -> Any:
-    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (n, (keys,)), or (n, (keys, drawn,
+    """finish(A, a, dt, random): rates A of atom a to spikes, with random = (n, keys), or (n, (keys, drawn,
     streams)) for kinds that are `is_streamed`; nothing for most kinds.
     """
     if is_streamed(kind):
@@ -74,7 +74,7 @@ def finisher(kind: str, real: Any) -> Any:
     @register_jitable
     def finish(A, a, dt, random):  # type: ignore[no-untyped-def]
         n, keys = random
-        base = mix(keys[0][a] + GOLDEN * np.uint64(n))
+        base = mix(keys[a] + GOLDEN * np.uint64(n))
         for i in range(A.shape[0]):
             z = mix(base + GOLDEN * np.uint64(i + 1))
             u, v = np.float64(z >> np.uint64(11)) * size, np.float64(mix(z) >> np.uint64(11)) * size

@@ -50,7 +50,7 @@ class Draws(KernelOp):
                 for i in range(chosen):
                     y[out + i] = real(parameters[p] * x[columns[out + i]])
                 out += chosen
-            return streams, y
+            return y
 
         return draws
 

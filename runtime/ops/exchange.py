@@ -29,7 +29,6 @@ class Collect(KernelOp):
             code = receive(segment, wires, rows, totals, n.item() - 1)
             if code != 0 and status[0] == 0:
                 status[0], status[1] = STOPPED, code
-            return totals, status
 
         return collect
 
@@ -52,7 +51,7 @@ class Late(KernelOp):
             oldest = history[n.item() % history.shape[0]]
             for i in range(rows.shape[0]):
                 totals[rows[i]], oldest[i] = oldest[i], totals[rows[i]]
-            return history, totals
+            return totals
 
         return late
 
@@ -72,6 +71,5 @@ class Publish(KernelOp):
             code = send(segment, wires, rows, sums, n.item()) if status[0] == 0 else 0
             if code != 0 and status[0] == 0:
                 status[0], status[1] = STOPPED, code
-            return status
 
         return publish

@@ -53,7 +53,7 @@ class StateSpace(KernelOp):
                         after += coefficients[C + k] * x
                     y[first + i] = before if direct else after
                 first += size
-            return state, y
+            return y
 
         return state_space
 
@@ -82,6 +82,6 @@ class Delay(KernelOp):
                     y[i] = buffer[place]
                     buffer[place] = value
                     start += length
-            return buffer, y
+            return y
 
         return delay

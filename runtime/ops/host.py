@@ -56,6 +56,5 @@ class Host(KernelOp):
                     break
                 for i in range(size):
                     sums[row + i] = bits[start + arguments + i]
-            return sums, status, memory
 
         return host

@@ -38,7 +38,7 @@ class Join(KernelOp):
                 f"    k += {x}.shape[0]",
             ]
         lines.append("    return y")
-        space: dict[str, Any] = {"np": np}
+        space: dict[str, Any] = {"np": np, "__name__": __name__}  # where Numba finds its globals again
         exec("\n".join(lines), space)
         function: Callable[..., Any] = space["join"]
         return function

@@ -1,4 +1,8 @@
-"""The base of Spike's PyTensor Ops: a Numba kernel with declared outputs, some of them in place."""
+"""The base of Spike's PyTensor Ops: a Numba kernel with declared outputs, some of them in place.
+
+A kernel is compiled once for the types of its arrays and kept on disk.  All programs that use it call the
+same machine code (see `calling`), and so does Python where a program is run as it is (see `eager`).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ from typing import Any, ClassVar
 
 import pytensor.tensor as pt
 from numba import njit
+from numba.core.caching import FunctionCache
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
-from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
 from pytensor.tensor.type import TensorType
 from spike_runtime.version import source_version
 
@@ -21,10 +25,10 @@ from spike_runtime.version import source_version
 class KernelOp(Op):
     """An Op computed by the function that `kernel()` returns, compiled by Numba.
 
-    The kernel takes the Op's inputs and returns its outputs, in order.  `inplace` maps an output to the
-    input whose memory it takes over; every other output has the type that `output_types` gives.  `fastmath`
-    is the set of liberties the compiler may take; the results of a kernel must depend on its arguments
-    alone all the same.
+    `inplace` maps an output to the input whose memory it takes over; such outputs come first, and at most one
+    follows that is new, of the type that `output_types` gives.  The kernel takes the Op's inputs, changes
+    those that are taken over, and returns what is new.  `fastmath` is the set of liberties the compiler may
+    take; the results of a kernel must depend on its arguments alone all the same.
     """
 
     __props__: ClassVar[tuple[str, ...]] = ()
@@ -33,6 +37,11 @@ class KernelOp(Op):
 
     def __init__(self) -> None:
         self.destroy_map = {output: [source] for output, source in self.inplace.items()}
+
+    @property
+    def key(self) -> str:
+        """What tells the kernel from all others, in any version of its sources."""
+        return f"{type(self).__qualname__} {self._props()} {source_version()}"
 
     @abstractmethod
     def kernel(self) -> Callable[..., Any]:
@@ -50,37 +59,35 @@ class KernelOp(Op):
         """Of arrays: what the kernel computes, at once.  Of variables: those of a new node, as for any Op."""
         if any(isinstance(x, Variable) for x in inputs):
             return super().__call__(*inputs, **options)
-        return _compiled(self, len(inputs))(*inputs)
+        outputs = self._run(inputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        new = machine_code(self)(*inputs)
+        return *(inputs[k] for (k,) in self.destroy_map.values()), *(() if new is None else (new,))
 
     def perform(self, _node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
-        results = _compiled(self, len(inputs))(*inputs)
-        results = results if isinstance(results, tuple) else (results,)
-        for storage, result in zip(output_storage, results, strict=True):
+        for storage, result in zip(output_storage, self._run(inputs), strict=True):
             storage[0] = result
 
 
-def compiled(op: KernelOp) -> Callable[..., Any]:
-    """The kernel of `op` as a function that Python can call; its machine code is kept on disk."""
-    return lambda *inputs: _compiled(op, len(inputs))(*inputs)
+class _Cache(FunctionCache):
+    """Machine code on disk by the key of its Op alone: in every process Numba would take functions that the
+    kernel refers to for others.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return sig, codegen.magic_tuple()
 
 
 @cache
-def _compiled(op: KernelOp, count: int) -> Callable[..., Any]:
-    """The kernel of so many arguments."""
+def machine_code(op: KernelOp) -> Callable[..., Any]:
+    """The kernel of `op` as a function that Python can call, compiled for the types that it is given."""
     kernel = op.kernel()
-    name, arguments = kernel.__name__, ", ".join(f"x{k}" for k in range(count))
-    inner = numba_njit(kernel, fastmath=set(op.fastmath), error_model="numpy")
-    source = f"def {name}({arguments}):\n    return inner({arguments})\n"
-    key = sha256(f"{type(op).__qualname__} {op._props()} {source} {source_version()}".encode()).hexdigest()
-    space = {"__name__": __name__, "inner": inner}
-    outer = compile_numba_function_src(source, name, space, cache_key=key)
-    function: Callable[..., Any] = njit(cache=True, nogil=True, error_model="numpy")(outer)
-    return function
-
-
-@register_funcify_default_op_cache_key(KernelOp)
-def _compile_kernel(op: KernelOp, **_: Any) -> tuple[Callable[..., Any], int]:
-    return numba_njit(op.kernel(), fastmath=set(op.fastmath), error_model="numpy"), source_version()
+    function: Any = njit(nogil=True, error_model="numpy", fastmath=set(op.fastmath))(kernel)
+    CACHED_SRC_FUNCTIONS[kernel] = sha256(op.key.encode()).hexdigest()
+    function._cache = _Cache(kernel)
+    return function  # type: ignore[no-any-return]
 
 
 def vector(dtype: str) -> TensorType:

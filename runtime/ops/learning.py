@@ -83,7 +83,6 @@ class Learn(KernelOp):
                     if decay != 0:
                         add(W, row, W, row, -decay, columns)
                     apply(W, row, columns, factors, own, u, G)
-            return W, P
 
         return learn
 

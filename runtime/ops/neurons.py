@@ -102,7 +102,6 @@ def _in_order(real: type, activities: Any) -> Callable[..., Any]:
             check(pointer(values), pointer(atoms), t, pointer(status))
             done = activities(A, J, values, state, atoms, parameters, E, B, D, a, random)
             decode(pointer(sums), pointer(A), pointer(D), pointer(atoms), t, scale, done, pointer(status))
-        return sums, state, status, streams
 
     return neurons
 
@@ -111,7 +110,7 @@ def _by_turns(real: type, activities: Any) -> Callable[..., Any]:
     """All atoms, in a direction that changes from step to step: `activities` of each, then what they add."""
     check, decode = _checker(real), _decoder(real)
 
-    def neurons(values, sums, state, status, atoms, parameters, E, B, D, n, *keys):  # type: ignore[no-untyped-def]
+    def neurons(values, sums, state, status, atoms, parameters, E, B, D, n, keys=None):  # type: ignore[no-untyped-def]
         values, A, J = np.ascontiguousarray(values), tile(B), tile(B)
         count, step = atoms.shape[0], n.item()
         runs = (count + RUN - 1) // RUN
@@ -122,7 +121,6 @@ def _by_turns(real: type, activities: Any) -> Callable[..., Any]:
                 check(pointer(values), pointer(atoms), t, pointer(status))
                 done = activities(A, J, values, state, atoms, parameters, E, B, D, a, (step, keys))
                 decode(pointer(sums), pointer(A), pointer(D), pointer(atoms), t, scale, done, pointer(status))
-        return sums, state, status
 
     return neurons
 

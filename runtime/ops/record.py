@@ -38,7 +38,6 @@ class Record(KernelOp):
                 row = buffer[place]
                 for i in range(columns.shape[0]):
                     row[i] = signal[columns[i]]
-            return buffer
 
         return record
 
@@ -55,7 +54,6 @@ class RecordState(KernelOp):
                 row = buffer[place]
                 for i in range(neurons.shape[0]):
                     row[i] = state[variables[i], neurons[i]]
-            return buffer
 
         return record_state
 
@@ -81,7 +79,6 @@ class RecordRest(KernelOp):
                     whole = np.floor(rest / G)
                     active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
                     row[i] = (whole + 2.0) * dt - min(active, dt)
-            return buffer
 
         return record_rest
 
@@ -121,7 +118,6 @@ class RecordEvents(KernelOp):
             count[0] = k
             if full(k, events) and status[0] == 0:
                 status[0] = FULL
-            return events, count, status
 
         return record_events
 

@@ -25,7 +25,6 @@ class Clear(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         def clear(sums):  # type: ignore[no-untyped-def]
             sums[:] = 0
-            return sums
 
         return clear
 
@@ -90,7 +89,6 @@ class FirstOrder(KernelOp):
             if rest:
                 _filter(y, x, places, a, b, whole, least, first(y, rest))
             held(u)
-            return value
 
         return first_order
 
@@ -113,6 +111,5 @@ class Keep(KernelOp):
         def keep(kept, values, places):  # type: ignore[no-untyped-def]
             for i in range(kept.shape[0]):
                 kept[i] = values[places[i]]
-            return kept
 
         return keep

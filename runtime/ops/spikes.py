@@ -47,7 +47,6 @@ class Deliver(KernelOp):
                         for k in range(pointers[s], pointers[s + 1]):
                             arriving[targets[k]] += np.int64(weights[offset + k]) << shift
             history[step % rows, : firsts.shape[0]] = 0
-            return arriving, history
 
         return deliver
 
@@ -83,7 +82,6 @@ class RecordSpikes(KernelOp):
             count[0] = k
             if full(k, events) and status[0] == 0:
                 status[0] = FULL
-            return events, count, status
 
         return record_spikes
 
@@ -103,7 +101,6 @@ class CollectSpikes(KernelOp):
             code = receive(segment, wires, history, firsts, window[0], n.item() - 1)
             if code != 0 and status[0] == 0:
                 status[0], status[1] = STOPPED, code
-            return history, status
 
         return collect_spikes
 
@@ -120,6 +117,5 @@ class PublishSpikes(KernelOp):
             code = send(segment, wires, history, firsts, window[0], n.item()) if status[0] == 0 else 0
             if code != 0 and status[0] == 0:
                 status[0], status[1] = STOPPED, code
-            return status
 
         return publish_spikes

@@ -1,0 +1,130 @@
+# ruff: noqa: ARG001 (the arguments of intrinsics are given by Numba)
+"""Kernels as functions of compiled code that are called by name, so that no program compiles them again.
+
+The machine code of a kernel stands in memory once, under a name that says which kernel it is and for which
+types of arrays.  A loop that calls it knows the name alone, on disk as in memory, and is small: to compile a
+new program takes little where its kernels are known, and a kernel computes the same in all programs because
+it is the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from inspect import Parameter, Signature
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from numba import types
+from numba.core import cgutils, errors
+from numba.extending import intrinsic
+from numba.np.numpy_support import from_dtype
+from pytensor.graph.basic import Apply
+from spike_runtime.ops.alone import alone
+from spike_runtime.ops.kernel import KernelOp, machine_code
+
+# Of an array: the type of its numbers, how many dimensions.
+Kinds = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Machine code under a name: types of arguments as it takes them, and of what it returns."""
+
+    name: str
+    arguments: tuple[types.Type, ...]
+    result: types.Type
+
+
+def kinds_of(node: Apply) -> Kinds:
+    """The kinds of the arrays that a node is given."""
+    return tuple((v.type.dtype, v.type.ndim) for v in node.inputs)
+
+
+def name_of(op: KernelOp, kinds: Kinds) -> str:
+    """The name of a kernel for such arrays."""
+    return f"spike_{sha256(f'{op.key} {kinds}'.encode()).hexdigest()[:40]}"
+
+
+def prepare(needed: Iterable[tuple[KernelOp, Kinds]]) -> None:
+    """Have kernels in memory under their names, from disk or compiled.
+
+    What another process compiles at this moment comes last: processes that begin together share the work.
+    """
+    waiting = []
+    for op, kinds in needed:
+        with alone(name_of(op, kinds), wait=False) as mine:
+            if mine:
+                named(op, kinds)
+            else:
+                waiting.append((op, kinds))
+    for op, kinds in waiting:
+        with alone(name_of(op, kinds)):
+            named(op, kinds)
+
+
+@cache
+def named(op: KernelOp, kinds: Kinds) -> Named:
+    """The machine code of a kernel for C-contiguous arrays of these kinds, which from now on has its name."""
+    function: Any = machine_code(op)
+    given = tuple(_contiguous(*kind) for kind in kinds)
+    arguments = tuple(function.get_call_template(given, {})[2])  # with those left out
+    made = function.overloads[arguments]
+    address = made.library.get_pointer_to_function(made.fndesc.mangled_name)
+    name = name_of(op, kinds)
+    llvmlite.binding.add_symbol(name, address)
+    return Named(name, arguments, made.signature.return_type)
+
+
+@cache
+def called(op: KernelOp, kinds: Kinds) -> Callable[..., Any]:
+    """A function of compiled code that calls the kernel; arrays that have gaps are copied before.
+
+    Those that the kernel changes must have none.
+    """
+    code, changed = named(op, kinds), {source for (source,) in op.destroy_map.values()}
+    wanted = [_contiguous(*kind) for kind in kinds]
+
+    def call(typing: Any, *given: Any) -> Any:
+        if any(k in changed and x.layout != "C" for k, x in enumerate(given)):
+            raise errors.TypingError(f"{op} changes arrays without gaps only, not {given}")
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            copied = {k: wanted[k] for k, x in enumerate(given) if x.layout != "C"}
+            arrays = list(args)
+            for k, kind in copied.items():
+                arrays[k] = context.compile_internal(builder, _without_gaps, kind(given[k]), [args[k]])
+            result = _call(context, builder, code, arrays)
+            for k, kind in copied.items():
+                context.nrt.decref(builder, kind, arrays[k])
+            return result
+
+        return code.result(*given), generate
+
+    # Numba counts the arguments of an intrinsic.
+    names = ["typing", *(f"x{k}" for k in range(len(kinds)))]
+    call.__signature__ = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in names])  # type: ignore[attr-defined]
+    return intrinsic(call)  # type: ignore[no-any-return]
+
+
+def _without_gaps(array: Any) -> Any:
+    return np.ascontiguousarray(array)
+
+
+def _contiguous(dtype: str, dimensions: int) -> types.Array:
+    return types.Array(from_dtype(np.dtype(dtype)), dimensions, "C")
+
+
+def _call(context: Any, builder: Any, code: Named, arrays: Sequence[Any]) -> Any:
+    """Call by name; what the kernel raises goes on to the caller."""
+    convention = context.call_conv
+    kind = convention.get_function_type(code.result, code.arguments)
+    values = [*arrays, *[None] * (len(code.arguments) - len(arrays))]  # an argument left out is none at all
+    function = cgutils.get_or_insert_function(builder.module, kind, code.name)
+    status, result = convention.call_function(builder, function, code.result, code.arguments, values)
+    with cgutils.if_unlikely(builder, status.is_error):
+        convention.return_status_propagate(builder, status)
+    return result
