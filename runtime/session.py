@@ -70,7 +70,7 @@ class Session:
         """
         self.manifest = manifest
         self._layout = ring.segment_layout(manifest)
-        self._segment = np.zeros(self._layout.words, np.int64)
+        self._segment = self._memory(self._layout.words)
         self._functions = calls or {}
         self._calls = Calls([self._functions[name] for name in manifest.calls])
         self._folder, self._seed, self._compiled = folder, seed, compiled
@@ -95,6 +95,10 @@ class Session:
             self.manifest, self._folder, partition, self._segment, self._layout, self._seed, self._calls,
             eager=not self._compiled,
         )  # fmt: skip
+
+    def _memory(self, words: int) -> NDArray[np.int64]:
+        """What partitions share."""
+        return np.zeros(words, np.int64)
 
     def _prepare(self) -> None:
         """Before the first step, or before the state after another is taken."""
@@ -184,13 +188,8 @@ class Session:
         errors: list[BaseException] = []
 
         def go(p: int) -> None:
-            engine, ran = self._engines[p], 1
-            border = count - self._window + 1
             try:
-                while done[p] < count and ran and not self._segment[STOP]:
-                    ran = engine.run(first + done[p], border - done[p] if done[p] < border else 1)
-                    done[p] += ran
-                    self._relieve(engine)
+                self._go(p, first, count, done)
             except BaseException as error:
                 errors.append(error)
             if done[p] < count:
@@ -206,6 +205,15 @@ class Session:
             raise errors[0]
         return min(done)
 
+    def _go(self, p: int, first: int, count: int, done: list[int]) -> None:
+        """Run a partition, the last steps of a window one by one; `done` says how far it came."""
+        engine, ran = self._engines[p], 1
+        border = count - self._window + 1
+        while done[p] < count and ran and not self._segment[STOP]:
+            ran = engine.run(first + done[p], border - done[p] if done[p] < border else 1)
+            done[p] += ran
+            self._relieve(engine)
+
     def _relieve(self, engine: Engine) -> None:
         """Take the spikes that were recorded: there is room for those of the next step only."""
         if "events_count" in engine.state and engine.state["events_count"][0]:
@@ -215,12 +223,16 @@ class Session:
         """Raise what a function raised."""
         error = self._calls.take_error()
         for engine in self._engines:
-            if engine.state["status"][0] == CALL_FAILED:
-                engine.state["status"][:] = OK
+            self._excuse(engine)
         self._failed = error is not None
         if error is not None:
             self._broken = len(self._engines) > 1
             raise error
+
+    def _excuse(self, engine: Engine) -> None:
+        """What a function raised is told otherwise."""
+        if engine.state["status"][0] == CALL_FAILED:
+            engine.state["status"][:] = OK
 
     def reset(self) -> None:
         """Back to before the first step."""
@@ -233,6 +245,9 @@ class Session:
         self._blocks.clear()
         self._failed = self._broken = False
         self.steps = self._drained = 0
+
+    def recall(self, code: bool = False) -> None:
+        """Bring here what other processes hold: there are none (see `apart`)."""
 
     def snapshot(self) -> Snapshot:
         """All that it needs to go on from here, but for what is recorded and not drained."""
@@ -304,10 +319,14 @@ class Session:
             for k, probe in enumerate(self.manifest.probes)
         }
         for look, names in self._ahead if self.steps > first else []:
-            rows = look.recorded if self._begun(look.partition) else look.rows
-            for slot, row in rows(self.steps + 1).items():
+            for slot, row in self._rows(look).items():
                 drained[names[slot]] = np.concatenate([drained[names[slot]][1:], [row]])
         return drained
+
+    def _rows(self, look: Ahead) -> dict[int, NDArray[Any]]:
+        """What a partition records in the next step."""
+        rows = look.recorded if self._begun(look.partition) else look.rows
+        return rows(self.steps + 1)
 
     def _begun(self, partition: int) -> bool:
         """Whether a partition ran a step that failed, in it or in another one."""

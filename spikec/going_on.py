@@ -28,8 +28,8 @@ def save(running: Running, path: Path, seed: int, functions: Functions | None) -
     Raises `RunError` where it cannot be saved: nothing is written then.
     """
     statefile.check_place(path, overwrite=True)
-    saved = running.saved(seed)
     try:
+        saved = running.saved(seed)
         if saved.python and functions is not None:
             saved = replace(saved, pickled=functions.state())
         statefile.save(path, saved)

@@ -256,12 +256,13 @@ class Decoding(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HostCall(Operator):
-    """y = call(n, x): Python code, called once in step n, in the one partition that owns all host calls.
+    """y = call(n, x): Python code, called once in step n, in the one partition that owns it.
 
     Port "x": its argument, `arguments` numbers in all (no input where it has none).  Port "after": host calls
     that run before it in a step.  `size` may be 0.  It has effects of its own, so it is never dropped and
     never shared.  `call` is its name among the functions that whoever runs the graph provides.  `functions`:
-    how many functions of the model it runs, for predictions.
+    how many functions of the model it runs, for predictions.  `family`: calls of one family are in one
+    partition.
 
     The split puts a `HostValue`, one of `targets`, between it and its readers: as neurons are, it is computed
     in one place, and what it gives crosses wires.
@@ -271,6 +272,7 @@ class HostCall(Operator):
     arguments: int
     targets: tuple[str, ...] = ()
     functions: int = 1
+    family: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from spike_runtime.apart import ApartSession, Functions
 from spike_runtime.calls import Call
 from spike_runtime.manifest import Cost
 from spike_runtime.runfile import RunError
@@ -36,6 +37,9 @@ from spikec.verify import verify
 
 log = logging.getLogger(__name__)
 
+# ns that functions are taken to need for which somebody asks for processes.
+APART_CALL = 200_000.0
+
 
 class Running(Protocol):
     """A model that can be run step by step; see `spike_runtime.session.Session`."""
@@ -48,6 +52,8 @@ class Running(Protocol):
     def drain(self) -> dict[str, NDArray[Any]]: ...
 
     def reset(self) -> None: ...
+
+    def recall(self, code: bool = False) -> None: ...
 
     def snapshot(self) -> Snapshot: ...
 
@@ -90,6 +96,9 @@ class CallsAlone:
         """Back to before the first step."""
         self.steps, self._failed = 0, False
 
+    def recall(self, code: bool = False) -> None:
+        """All is here."""
+
     def snapshot(self) -> Snapshot:
         """There is no state but the step."""
         return Snapshot(self.steps)
@@ -120,12 +129,12 @@ class CallsAlone:
         """Nothing is held."""
 
 
-class Placed(Session):
-    """A session that knows where the state of every population is."""
+class Places:
+    """Where in a session the state of every population is."""
 
-    def __init__(self, layouts: Sequence[la.Layout], graph: g.Graph, *given: Any, **options: Any) -> None:
-        """`layouts`: of all partitions, made from the split `graph`.  For the rest see `Session`."""
-        super().__init__(*given, **options)
+    def __init__(self, session: Session, layouts: Sequence[la.Layout], graph: g.Graph) -> None:
+        """`layouts`: of all partitions, made from the split `graph`."""
+        self._session = session
         # Of every population: (partition, array, its rows, first number there, first neuron, how many, what
         # type) of its atoms.
         self._atoms: dict[str, list[tuple[int, str, tuple[str, ...], int, int, int, NeuronType]]] = {}
@@ -147,9 +156,29 @@ class Placed(Session):
             return None
         whole = np.zeros(sum(atom[5] for atom in atoms))
         for partition, array, rows, first, start, size, neuron in atoms:
-            state = self.state(partition)[array][:, first : first + size]
+            state = self._session.state(partition)[array][:, first : first + size]
             whole[start : start + size] = membranes.read(state, rows, name, neuron, self._dt)
         return whole
+
+
+class Placed(Session):
+    """A session that tells the state of neurons."""
+
+    places: Places
+
+    def variable(self, path: str, name: str) -> NDArray[np.float64] | None:
+        """See `Places`."""
+        return self.places.variable(path, name)
+
+
+class PlacedApart(ApartSession):
+    """The same, of partitions that are processes."""
+
+    places: Places
+
+    def variable(self, path: str, name: str) -> NDArray[np.float64] | None:
+        """See `Places`."""
+        return self.places.variable(path, name)
 
 
 def prepared(graph: g.Graph) -> g.Graph:
@@ -166,24 +195,36 @@ def prepared(graph: g.Graph) -> g.Graph:
 
 
 def session(
-    graph: g.Graph, calls: Mapping[str, Call], partitions: int, precision: str, ahead: Collection[str] = ()
+    graph: g.Graph,
+    calls: Mapping[str, Call],
+    partitions: int,
+    precision: str,
+    ahead: Collection[str] = (),
+    apart: Functions | None = None,
 ) -> Running:
     """The session of a graph, in as many partitions as asked for, or as it can be cut into.
 
-    `ahead`: probes of synapses, of which what they give in the step after is wanted.
+    `ahead`: probes of synapses, of which what they give in the step after is wanted.  `apart`: what calls run
+    on, where partitions are to be processes.
     """
-    if all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
+    if apart is None and all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
         return CallsAlone(graph, calls, precision)
     sources = graph.sources
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))
     try:
         with collector_paused(), one_thread():
             graph = prepared(graph)
-            assignment = assigned(graph, partitions, precision)
+            assignment = assigned(graph, partitions, precision, APART_CALL if apart else 0.0)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
         manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.sessions")
-        made = Placed(layouts, graph, manifest, home / "model", calls, ahead=ahead)
+        given = manifest, home / "model", calls
+        made: Placed | PlacedApart
+        if apart is None:
+            made = Placed(*given, ahead=ahead)
+        else:
+            made = PlacedApart(*given, ahead=ahead, functions=apart)
+        made.places = Places(made, layouts, graph)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, ModelError):
@@ -193,13 +234,18 @@ def session(
     return made
 
 
-def assigned(graph: g.Graph, partitions: int, precision: str) -> Assignment:
-    """Where everything is, in as many partitions as asked for, or as the graph can be cut into."""
+def assigned(graph: g.Graph, partitions: int, precision: str, per_function: float = 0.0) -> Assignment:
+    """Where everything is, in as many partitions as asked for, or as the graph can be cut into.
+
+    `per_function`: ns that each Python function takes at least.
+    """
     if partitions == 1:
         return pt.whole(graph)
     host = profile.load(profile.REFERENCE)
     who = hg.reads(graph)
-    hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, host, precision))
+    costs = pt.vertex_costs(graph, host, precision)
+    costs |= {k: max(costs[k], per_function * op.functions) for k, op in graph.nodes(g.HostCall)}
+    hyper = hg.hypergraph(graph, who, costs)
     possible = min(partitions, max(1, len(hyper.groups)))
     if possible < partitions:
         parts = f"{possible} partition{'s' * (possible != 1)}"

@@ -37,7 +37,7 @@ LAYERS = {
     "program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state_names program.state program.emit dump",
-    "whole": "pipeline keeping sessions going_on",
+    "whole": "pipeline keeping sharing sessions going_on",
     "Nengo": "nengo.*",
     "networks": "network.*",
     "people": "models views.* api console cli",
@@ -64,6 +64,7 @@ EDGES = {
     "spike_runtime.manifest": "spikec.*",
     "spike_runtime.hosts": "spikec.planning.sites",
     "spike_runtime.session": "spikec.sessions",
+    "spike_runtime.apart": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.python": "spikec.going_on spikec.nengo.calls spikec.network.python",
     "spike_runtime.launch": "spikec.api",
@@ -75,11 +76,11 @@ EDGES = {
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (
     "spikec.cli spikec.console spikec.nef.pool spike_runtime.cli spike_runtime.calibrate "
-    "spike_runtime.nursery spike_runtime.worker"
+    "spike_runtime.nursery spike_runtime.forked spike_runtime.worker"
 )
 MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join spikec.nengo.files"
-# Python of the user's own model, whose checksum was compared.
-MAY_UNPICKLE = "spike_runtime.python"
+# Python of the user's own model, whose checksum was compared; what a process says that was forked from this.
+MAY_UNPICKLE = "spike_runtime.python spike_runtime.forked"
 # Writes that pickle, and loads none: all that it may name of the module `pickle` is the class that writes.
 MAY_PICKLE = "spikec.keeping"
 PROGRAMS_IMPORT = ("import numpy as np", "import pytensor.tensor as pt", "from spike_runtime.ops import ")

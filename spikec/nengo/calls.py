@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,7 @@ class Call:
 
     x: values of `loads` from the graph, one after the other.  y: what these operators made of `gives`, then
     copies of what is shown.  In memory, those of `gives` that the graph adds to (`shared`) are 0 before the
-    operators run: y is their part.
+    operators run: y is their part.  family: calls of one may use the same objects.
     """
 
     operators: list[Operator] = field(default_factory=list)
@@ -58,6 +58,7 @@ class Call:
     gives: list[Signal] = field(default_factory=list)
     shared: list[Signal] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
+    family: int = 0
 
     @property
     def parts(self) -> tuple[list[Any], ...]:
@@ -155,15 +156,16 @@ class Begun:
         made = (call.function(self.clock, self.signals, self.steps, self.said) for call in self.calls)
         return {f"host.{k}": function for k, function in enumerate(made)}
 
-    def state(self) -> bytes:
-        """What the functions need to go on as they would from here: all that they hold, with their code.
+    def state(self, calls: Collection[str] | None = None) -> bytes:
+        """What the functions need to go on as they would from here: all that they hold, with their code; or
+        what those of some calls hold, by their names.
 
         Raises `UnsavedError` that names what cannot be kept.
         """
-        memory = self._memory()
-        values = [array.copy() if _changes(array) else None for array in memory]
+        memory, own = self._memory(), self._operators(calls)
         modules = {name: m for name, m in list(sys.modules.items()) if self.modules and self.own(vars(m))}
-        everything = values, [self.steps[op] for op in self.host], modules
+        steps = [self.steps[op] if op in own else None for op in self.host]
+        everything = self.memory(calls), steps, modules
         try:
             return self._kind() + bytes_of(everything, self.own, memory, self.modules)
         except Exception as error:  # whatever an object raises when it is asked for its state
@@ -177,13 +179,31 @@ class Begun:
         kind = self._kind()
         if data[: len(kind)] != kind:
             raise ValueError("it is of other functions, processes or neurons")
-        memory = self._memory()
-        values, steps, modules = loads(data[len(kind) :], memory)
-        for array, value in zip(memory, values, strict=True):
+        values, steps, modules = loads(data[len(kind) :], self._memory())
+        self.take(values)
+        found = zip(self.host, steps, strict=True)
+        self.steps |= {op: step for op, step in found if step is not None}
+        sys.modules.update(modules)
+
+    def memory(self, calls: Collection[str] | None = None) -> list[Any]:
+        """Copies of what operators share, of all calls or of some; None for what is not theirs, or never
+        changes.
+        """
+        own = {id(self.signals[s.base]) for op in self._operators(calls) for s in op.all_signals}
+        own |= {id(array) for array in self._memory()[:2]}
+        return [a.copy() if id(a) in own and _changes(a) else None for a in self._memory()]
+
+    def take(self, memory: Sequence[Any]) -> None:
+        """Take over what `memory` gave."""
+        for array, value in zip(self._memory(), memory, strict=True):
             if value is not None:
                 array[...] = value
-        self.steps |= dict(zip(self.host, steps, strict=True))
-        sys.modules.update(modules)
+
+    def _operators(self, calls: Collection[str] | None) -> set[Operator]:
+        """Those of some calls, or all."""
+        if calls is None:
+            return set(self.host)
+        return {op for k, call in enumerate(self.calls) if f"host.{k}" in calls for op in call.operators}
 
     def _memory(self) -> list[Any]:
         """What operators share: of every signal that they use, in a fixed order."""

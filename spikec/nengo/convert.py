@@ -69,6 +69,7 @@ class Converted:
     seeded: bool
     host_calls: tuple[Call, ...] = field(repr=False)
     host: frozenset[Operator] = field(repr=False)
+    apart: bool
     _model: Model = field(repr=False)
     _captured: tuple[Captured, ...] = field(repr=False)
     _called: Mapping[Any, str] = field(repr=False)
@@ -84,7 +85,7 @@ class Converted:
 
     def again(self, seed: int) -> Converted | None:
         """The same with what functions capture now; None where more than their numbers has changed."""
-        new = convert(self._model, seed, called=self._called)
+        new = convert(self._model, seed, called=self._called, apart=self.apart)
         parts, others = ([call.parts for call in made.host_calls] for made in (self, new))
         if new.probes != self.probes or parts != others:
             return None
@@ -107,11 +108,13 @@ def convert(
     name: str = "nengo",
     names: Mapping[Any, str] | None = None,
     called: Mapping[Any, str] | None = None,
+    apart: bool = False,
 ) -> Converted:
     """The graph of a built model, `seed` being that of the simulator; it is not begun yet.
 
     `names`: what the user calls objects, those of probes without repetition, where the graph is to be
-    compiled: then it records all probes itself.  `called`: the same for a session.
+    compiled: then it records all probes itself.  `called`: the same for a session; `apart`: of one
+    whose calls run in other processes, so that the graph records all probes too.
 
     There a probe takes every so many steps: see `uneven`.
 
@@ -124,7 +127,7 @@ def convert(
     kept_host: set[Operator] = set()
     while True:
         chosen = sides(order, table, known, kept_host)
-        made = _Conversion(model, name, order, after, chosen, names, called or {})
+        made = _Conversion(model, name, order, after, chosen, names, called or {}, apart)
         circle = made.circle()
         if not circle:
             return made.result()
@@ -143,8 +146,9 @@ class _Conversion:
         chosen: Sides,
         names: Mapping[Any, str] | None,
         called: Mapping[Any, str],
+        apart: bool,
     ) -> None:
-        self.called = called
+        self.called, self.apart = called, apart
         self.model, self.order, self.sides, self.names = model, order, chosen, names
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
@@ -160,7 +164,7 @@ class _Conversion:
             and (chosen.in_graph(base) or any(op in chosen.native for op in uses.reads))
         }
         self.host = frozenset({*chosen.host, *extra})
-        self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches))
+        self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches, apart))
         self.graph = g.Graph(name, model.dt, 0)
         self.values = Values(model, self.graph, chosen, self.calls, called if names is None else names)
         shown = {
@@ -182,6 +186,7 @@ class _Conversion:
         give a step later.  Where one filter is all there is, the session looks ahead.
         """
         watches, extra = [], []
+        whole = self.apart or self.names is not None
         for probe in self.model.probes:
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
@@ -191,7 +196,7 @@ class _Conversion:
                 continue
             if not updated and not self.sides.only_host(base):
                 continue
-            signal, kept = self.model.sig[probe]["in"], None if self.names is not None else list[Any]()
+            signal, kept = self.model.sig[probe]["in"], None if whole else list[Any]()
             # A session shows them too, though nobody looks: so its state is that of a compiled model.
             shown = kept is None or (signal.size <= MOST_SHOWN and not signal.sparse)
             watches.append(Watch(signal, self._period(probe), shown, kept))
@@ -301,6 +306,7 @@ class _Conversion:
             seeded,
             self.calls,
             self.host,
+            self.apart,
             self.model,
             tuple(c for form in native.values() if isinstance(form, Traced) for c in form.captured),
             self.called,

@@ -1,18 +1,23 @@
 """Which operators run together in a host call.
 
 They are gathered into as few calls as can be.  Call k holds the operators that need what call k - 1 gives, by
-way of the graph; what they hand each other by memory needs no call of its own.
+way of the graph; what they hand each other by memory needs no call of its own.  Where calls may be in several
+processes, operators that share no memory and no objects are apart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nengo.builder import Operator, Signal
+from nengo.builder.operator import SimPyFunc
+from nengo.params import Parameter
 
-from spikec.nengo.calls import Call, Watch
+from spikec.nengo.calls import Call, Watch, plain
 from spikec.nengo.sides import Sides
+from spikec.nengo.signals import is_time
+from spikec.sharing import families
 
 
 def calls(
@@ -22,26 +27,69 @@ def calls(
     given: set[Signal],
     extra: Sequence[Operator],
     watches: Sequence[Watch],
+    apart: bool = False,
 ) -> list[Call]:
     """The calls of a model, in the order in which they run.
 
     after: the operators that come after each in a step (Nengo's dependencies).  given: base signals whose
     values in the graph have parts made by hosts.  extra: natives that also run as hosts, for `watches`.
+    apart: what shares neither memory nor objects is called apart, family by family.
     """
     levels = _levels(order, after, sides)
     running = {*sides.host, *extra}
+    ordered = [op for op in order if op in running]
+    members = _families(ordered, sides, set(extra)) if apart else [ordered]
+    result: list[Call] = []
+    left = list(watches)
+    for family, operators in enumerate(members):
+        written = {s.base for op in operators for s in (*op.sets, *op.incs, *op.updates)}
+        last = family == len(members) - 1
+        watched = [watch for watch in left if last or watch.signal.base in written]
+        left = [watch for watch in left if watch not in watched]
+        made = _family(operators, levels, sides, watched)
+        seen: set[Signal] = set()
+        for call in made:
+            call.family = family
+            _signals(call, sides, given, seen)
+        result += made
+    return result
+
+
+def _family(
+    operators: Sequence[Operator], levels: Mapping[Operator, int], sides: Sides, watches: Sequence[Watch]
+) -> list[Call]:
+    """The calls of operators that share a memory."""
     made: dict[int, Call] = defaultdict(Call)
-    for op in order:
-        if op in running:
-            made[levels[op]].operators.append(op)
+    for op in operators:
+        made[levels[op]].operators.append(op)
     if watches:
         loaded = any(sides.in_graph(w.signal.base) and not _updated(sides, w.signal.base) for w in watches)
         made[max(made, default=0) + bool(made and loaded)].watches += watches
-    result = [made[level] for level in sorted(made)]
-    seen: set[Signal] = set()
-    for call in result:
-        _signals(call, sides, given, seen)
-    return result
+    return [made[level] for level in sorted(made)]
+
+
+def _families(operators: Sequence[Operator], sides: Sides, extra: set[Operator]) -> list[list[Operator]]:
+    """Operators that need no memory and no object of each other, in lists.
+
+    What also has a value in the graph is handed over there, but for what the graph computes as well.
+    """
+    roots, memory = [], []
+    for op in operators:
+        held = [op.fn] if isinstance(op, SimPyFunc) else [v for v in vars(op).values() if type(v) is not list]
+        roots.append([] if plain(op) else held)
+        memory.append({s.base for s in op.all_signals if _is_handed_on(s.base, sides, extra)})
+    found: dict[int, list[Operator]] = defaultdict(list)
+    for op, family in zip(operators, families(roots, memory, (Signal, Parameter)), strict=True):
+        found[family].append(op)
+    return list(found.values())
+
+
+def _is_handed_on(base: Signal, sides: Sides, extra: set[Operator]) -> bool:
+    """Whether operators hand each other the value of a signal by memory alone."""
+    writers = sides.table.of[base].writers if base in sides.table.of else []
+    if not writers or is_time(writers[0]):
+        return False
+    return not sides.in_graph(base) or not extra.isdisjoint(writers)
 
 
 def _levels(

@@ -38,12 +38,14 @@ class Simulator(nengo.Simulator):
 
     partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
     so many is cut into as many as can be.  The results are the same, to the bit.
+    processes: each is a process of its own, with the Python functions that it calls: several may run at the
+    same time, and they change copies of what they use.
     optimize: taken for compatibility; Spike's passes always run.
     names: variables, such as globals(), that objects are called by in saved states, as
     `spikec compile` calls them.
     """
 
-    default_partitions = 1
+    default_partitions, default_processes = 1, False
     default_called: Mapping[Any, str] | None = None
     closed = True  # of one that was not made, too
 
@@ -56,10 +58,12 @@ class Simulator(nengo.Simulator):
         progress_bar: Any = True,
         optimize: bool = True,
         partitions: int | None = None,
+        processes: bool | None = None,
         names: Mapping[str, Any] | None = None,
     ) -> None:
         self.progress_bar, self.optimize = progress_bar, optimize
         self.partitions = self.default_partitions if partitions is None else partitions
+        self.processes = self.default_processes if processes is None else bool(processes)
         if not npext.is_integer(self.partitions) or self.partitions < 1:
             raise ValidationError(f"Must be 1 or more (got {partitions!r})", attr="partitions", obj=self)
         self.model = Model(
@@ -101,7 +105,7 @@ class Simulator(nengo.Simulator):
             self.seed = seed
         if self._converted is None or again:
             self._drop_session()
-            self._converted = convert(self.model, self.seed, called=self._called)
+            self._converted = convert(self.model, self.seed, called=self._called, apart=self.processes)
         self._converted.start(self.seed)
         self._step_order = list(self._converted.order)
         unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
@@ -115,6 +119,7 @@ class Simulator(nengo.Simulator):
     def signals(self) -> Signals | None:
         """Nengo's memory: time, the state of neurons, and all that host calls use; None once closed."""
         if self._signals is not None and self._session is not None and self._converted is not None:
+            self._session.recall()
             memory = self._converted.signals
             memory[self.model.step], memory[self.model.time] = self._n_steps, self._time
             for signal, (path, variable) in self._converted.states.items():
@@ -153,10 +158,12 @@ class Simulator(nengo.Simulator):
         """As Nengo's, with all that the session needs to go on."""
         state: dict[str, Any] = super().__getstate__()
         kept = None if self._session is None else self._session.snapshot()
-        return state | {"partitions": self.partitions, "session": kept, "called": self._called}
+        told = {name: getattr(self, name) for name in ("partitions", "processes")}
+        return state | told | {"session": kept, "called": self._called}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.default_partitions, self.default_called = state["partitions"], state["called"]
+        self.default_processes = state["processes"]
         super().__setstate__(state)
         if state["session"] is not None and not self.closed:
             self._started().restore(state["session"])
@@ -232,6 +239,8 @@ class Simulator(nengo.Simulator):
         if self._converted.current():
             return self._started()
         kept = None if self._session is None else self._session.snapshot()
+        if self._session is not None and self.processes:
+            self._bring_functions(self._session)
         again = self._converted.again(self.seed)
         self._drop_session()
         if again is None:
@@ -241,13 +250,23 @@ class Simulator(nengo.Simulator):
             self._started().restore(kept)
         return self._started()
 
+    def _bring_functions(self, running: Running) -> None:
+        """Have what functions hold here, to call them elsewhere."""
+        assert self._converted is not None
+        assert self._converted.begun is not None
+        running.recall(code=True)
+        self._converted.calls |= self._converted.begun.functions()
+
     def _started(self) -> Running:
         """The session, made when it is needed first."""
         if self._session is None:
             assert self._converted is not None
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
-            self._session = session(made.graph, made.calls, int(self.partitions), precision, made.ahead)
+            apart = made.begun if self.processes else None
+            self._session = session(
+                made.graph, made.calls, int(self.partitions), precision, made.ahead, apart
+            )
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:

@@ -311,10 +311,13 @@ class Values:
 
     def _host(self, name: str, call: Call) -> None:
         functions = max(1, sum(not plain(op) for op in call.operators))
-        op = g.HostCall(size=call.size, call=name, arguments=call.arguments, functions=functions)
+        op = g.HostCall(
+            size=call.size, call=name, arguments=call.arguments, functions=functions, family=call.family
+        )
         self.graph.add(name, op)
-        if name != self.hosts[0]:
-            self.graph.connect(self.hosts[self.hosts.index(name) - 1], name, "after")
+        place = self.hosts.index(name)
+        if place and self.calls[place - 1].family == call.family:
+            self.graph.connect(self.hosts[place - 1], name, "after")
         if call.loads:
             self.pending.append(lambda: self._load(name, call))
 

@@ -213,7 +213,7 @@ def value_probes(graph: g.Graph) -> list[str]:
 
 def separable(graph: g.Graph) -> bool:
     """Whether no exact sum is needed in the step that makes it, so that every atom can be anywhere."""
-    alone = sum(1 for _ in graph.nodes(g.HostCall)) < 2 and not _in_order(graph)
+    alone = not _relatives(graph) and not _in_order(graph)
     return alone and all(
         isinstance(graph.op(reader), g.Probe) or pl.reads_after(graph, reader)
         for name, _ in graph.nodes(g.ExactSum)
@@ -234,13 +234,18 @@ def _in_order(graph: g.Graph) -> list[tuple[str, str]]:
     return pairs
 
 
+def _relatives(graph: g.Graph) -> list[tuple[str, str]]:
+    """Pairs of host calls of one family."""
+    first: dict[int, str] = {}
+    found = [(first.setdefault(op.family, name), name) for name, op in graph.nodes(g.HostCall)]
+    return [(a, b) for a, b in found if a != b]
+
+
 def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
-    """Atoms that must share a partition, as groups in the order of the graph; all host calls are in one."""
+    """Atoms that must share a partition, as groups in the order of the graph."""
     atoms = [name for name, _ in graph.nodes(g.PLACED)]
     number = {name: k for k, name in enumerate(atoms)}
-    calls = [number[name] for name, _ in graph.nodes(g.HostCall)]
-    pairs = [(calls[0], other) for other in calls[1:]]
-    pairs += [(number[a], number[b]) for a, b in _in_order(graph)]
+    pairs = [(number[a], number[b]) for a, b in (*_relatives(graph), *_in_order(graph))]
     owner = _owner_of_columns(who)
     for k, names in enumerate(who.readers):
         columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]

@@ -1,0 +1,230 @@
+"""A session whose partitions are processes: each calls the Python functions that are its own.
+
+They are forked from the caller's process before the first step, so functions find all that they use as it is
+then, and change copies of it.  The engines of this process stay at rest: their state is brought up to date
+when it is wanted, and where it is set anew the processes are ended, and the next step forks others.
+"""
+
+from __future__ import annotations
+
+import mmap
+import weakref
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from spike_runtime import crew
+from spike_runtime.ahead import Ahead
+from spike_runtime.blocks import Block
+from spike_runtime.engine import EngineError
+from spike_runtime.forked import GoneError, Process, end_all, packed, ready, unpacked
+from spike_runtime.session import Session, Snapshot
+from spike_runtime.statefile import Saved
+from spike_runtime.wires.layout import STOP
+
+# s between two looks at how far the others are, when one has failed.
+LOOK = 0.002
+
+# What a process says of steps: how many were completed, what they recorded, and the number of the call that
+# raised, -1 of none, with what was raised.
+Ran: TypeAlias = tuple[int, list[Block], tuple[int, Any] | None]
+
+
+class Functions(Protocol):
+    """What the functions of a session run on; calls are told by their names, as in `Manifest.calls`."""
+
+    def state(self, calls: Collection[str] | None = None) -> bytes:
+        """All that these calls hold (None: all); raises `spike_runtime.python.UnsavedError`."""
+
+    def restore(self, data: bytes) -> None:
+        """Hold that; what is of other calls stays."""
+
+    def memory(self, calls: Collection[str]) -> list[Any]:
+        """The arrays that these calls share with the caller, None for those of others."""
+
+    def take(self, memory: Sequence[Any]) -> None:
+        """Take over such arrays, but for those that are None."""
+
+
+class ApartSession(Session):
+    """As `Session`, but for `functions`: what its calls run on."""
+
+    def __init__(self, *given: Any, functions: Functions | None = None, **options: Any) -> None:
+        """For the rest see `Session`."""
+        self.functions = functions
+        self._processes: list[Process] = []
+        self._known = -1  # the step of the state that the engines here have
+        self._raised = False  # in a process: whether a function of its own did, in the last step
+        super().__init__(*given, **options)
+        weakref.finalize(self, end_all, self._processes)
+
+    def _memory(self, words: int) -> NDArray[np.int64]:
+        return np.frombuffer(mmap.mmap(-1, 8 * words), np.int64, words)
+
+    # ------------------------------------------------------------------------------------------- running
+
+    def _worth_threads(self, count: int) -> bool:  # noqa: ARG002
+        return True  # the processes are there
+
+    def _choose(self, steps: int) -> None:
+        before = self._fast
+        super()._choose(steps)
+        if self._fast and not before:
+            self._ask("compile")  # it is on disk now
+
+    def _together(self, count: int) -> int:
+        if not self._processes:
+            on = enumerate(crew.idle_cores(len(self._engines)))
+            self._processes += [Process(partial(self._answer, p), core) for p, core in on]
+        try:
+            ran = self._run(count)
+        except BaseException:
+            end_all(self._processes)  # one may hang
+            raise
+        self._blocks += [block for _, blocks, _ in ran.values() for block in blocks]
+        failed = [(done, *failure) for done, _, failure in ran.values() if failure]
+        if failed:  # of those in the same step, the one that comes first in it
+            _, number, error = min(failed, key=lambda found: found[:2])
+            self._calls.error = unpacked(error)
+            if number < 0:
+                raise self._calls.take_error() or EngineError()
+        return min(done for done, _, _ in ran.values())
+
+    def _run(self, count: int) -> dict[int, Ran]:
+        """Run so many steps in all processes; gives what each says of it.  Where one fails, the others go as
+        far as it came.  Raises `EngineError` where a process is gone.
+        """
+        for process in self._processes:
+            process.send("run", self.steps + 1, count)
+        ran: dict[int, Ran] = {}
+        waiting = dict(zip(self._processes, range(len(self._processes)), strict=True))
+        while waiting:
+            for process in ready(list(waiting), LOOK if len(ran) else None):
+                p = waiting.pop(process)
+                try:
+                    ran[p] = process.reply()
+                except GoneError as error:
+                    raise EngineError(f"the process of partition {p} {error}") from None
+            least = min((done for done, *_ in ran.values()), default=count)
+            words = [self._segment[self._engines[p].progress] for p in waiting.values()]
+            if least < count and all(word >= self.steps + least for word in words):
+                self._segment[STOP] = 1
+        return ran
+
+    def _rows(self, look: Ahead) -> dict[int, NDArray[Any]]:
+        if not self._processes:
+            return super()._rows(look)
+        process = self._processes[look.partition]
+        process.send("rows", self.steps, self._failed)
+        found: dict[int, NDArray[Any]] = process.reply()
+        return found
+
+    def _begun(self, partition: int) -> bool:
+        return self._failed and (self._raised or self._engines[partition].completed > self.steps)
+
+    # --------------------------------------------------------------------------------------------- state
+
+    def recall(self, code: bool = False) -> None:
+        """Bring here what the processes hold: the memory of functions; `code`: all that functions hold.
+
+        Raises `spike_runtime.python.UnsavedError` where that cannot be kept.
+        """
+        if self.functions is not None:
+            take = self.functions.restore if code else self.functions.take
+            for held in self._ask("code" if code else "memory"):
+                take(held)
+
+    def _recall(self) -> None:
+        """Have the state of the engines here."""
+        if self._known == self.steps:
+            return
+        for engine, (state, past) in zip(self._engines, self._ask("state"), strict=False):
+            for name, value in state.items():
+                engine.state[name][...] = value
+            if engine.past is not None:
+                engine.past.extend(past)
+            engine.rewind(self.steps)
+        self._known = self.steps
+
+    def state(self, partition: int) -> dict[str, NDArray[Any]]:
+        self._recall()
+        return super().state(partition)
+
+    def snapshot(self) -> Snapshot:
+        self._recall()
+        return super().snapshot()
+
+    def saved(self, seed: int) -> Saved:
+        if not (self._broken or self._failed):
+            self._recall()
+            self.recall(code=True)
+        return super().saved(seed)
+
+    def reset(self) -> None:
+        end_all(self._processes)
+        self._known = -1
+        super().reset()
+
+    def close(self) -> None:
+        end_all(self._processes)
+        super().close()
+
+    def _ask(self, name: str) -> list[Any]:
+        """What all processes answer; nothing where there are none.  Raises what one of them raises."""
+        for process in self._processes:
+            process.send(name)
+        replies, errors = [], []
+        try:
+            for process in self._processes:
+                try:
+                    replies.append(process.reply())
+                except Exception as error:
+                    errors.append(error)
+        except BaseException:
+            self._broken = True  # an answer may still come
+            end_all(self._processes)
+            raise
+        if errors:
+            raise errors[0]
+        return replies
+
+    # -------------------------------------------------------------------------------- in another process
+
+    def _answer(self, p: int, name: str, *given: Any) -> Any:
+        """What the process of a partition answers."""
+        engine = self._engines[p]
+        match name:
+            case "run":
+                return self._ran(p, *given)
+            case "rows":
+                self.steps, self._failed = given
+                (look,) = (look for look, _ in self._ahead if look.partition == p)
+                return super()._rows(look)
+            case "state":
+                return self._state(engine), [sums.copy() for sums in engine.past or ()]
+            case "compile":
+                return engine.compile()
+        assert self.functions is not None
+        calls = self._calls_of(engine)
+        return self.functions.state(calls) if name == "code" else self.functions.memory(calls)
+
+    def _calls_of(self, engine: Any) -> list[str]:
+        tables = (table for name, table in engine.constants.items() if name.endswith("_calls"))
+        return [self.manifest.calls[row[0]] for table in tables for row in table.tolist()]
+
+    def _ran(self, p: int, first: int, count: int) -> Ran:
+        """Run steps."""
+        engine, done, failure = self._engines[p], [0] * len(self._engines), None
+        try:
+            self._go(p, first, count, done)
+        except Exception as error:
+            failure = -1, packed(error)
+        number, raised = int(engine.state["status"][1]), self._calls.take_error()
+        self._excuse(engine)
+        self._raised = raised is not None
+        if raised is not None:
+            failure = number, packed(raised)
+        blocks, self._blocks = self._blocks + engine.drain(), []
+        return done[p], blocks, failure

@@ -1,0 +1,109 @@
+"""Which functions are taken to share what they can change."""
+
+# ruff: noqa: ARG005
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikec.sharing import families
+
+TABLE: list[int] = []
+WEIGHTS = np.ones(3)
+total = 0
+
+
+def adds(t: float) -> float:
+    global total
+    total += 1
+    return t
+
+
+def reads(t: float) -> float:
+    return t + total
+
+
+def closures() -> dict[str, Callable[..., Any]]:
+    gain, count, kept = 2.0, 0, {"a": 1}
+    rng, generator = np.random.RandomState(1), random.Random(2)
+
+    def counts(t: float) -> float:
+        nonlocal count
+        count += 1
+        return t
+
+    class Env:
+        size = 3
+
+        def __init__(self) -> None:
+            self.x = 0.0
+
+        def step(self, t: float) -> float:
+            self.x += t
+            return self.x + self.size
+
+    class Counter(Env):
+        def step(self, t: float) -> float:
+            type(self).size += 1
+            return t
+
+    env, other, counter, second = Env(), Env(), Counter(), Counter()
+    return {
+        "scaled": lambda t: gain * np.sin(t),
+        "scaled too": lambda t: gain * t,
+        "counts": counts,
+        "tells the count": lambda t: count * t,
+        "keeps": lambda t: kept.update(a=t) or t,
+        "tells what is kept": lambda t: kept["a"],
+        "draws": lambda t: rng.normal(),
+        "draws too": rng.normal,
+        "of Python": lambda t: generator.random(),
+        "env": env.step,
+        "env too": lambda t: env.x,
+        "other env": other.step,
+        "counter": counter.step,
+        "second counter": second.step,
+        "of a table": lambda t: TABLE.append(t) or t,
+        "of a table by an argument": functools.partial(lambda t, table: t, table=TABLE),
+        "weights": lambda t: WEIGHTS[0],
+        "a part of the weights": lambda t, part=WEIGHTS[1:]: part[0],
+        "adds": adds,
+        "reads": reads,
+        "global random": lambda t: np.random.rand(),
+        "global random too": lambda t: random.random(),
+        "a file": lambda t: open("x").read(),
+        "a file too": lambda t: open("y").read(),
+    }
+
+
+FUNCTIONS = closures()
+PAIRS = {
+    "counts": "tells the count", "keeps": "tells what is kept", "draws": "draws too", "env": "env too",
+    "counter": "second counter", "of a table": "of a table by an argument", "adds": "reads",
+    "weights": "a part of the weights", "a file": "a file too", "global random": "global random too",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("one", PAIRS)
+def test_what_two_functions_can_change_joins_them(one: str) -> None:
+    functions = [FUNCTIONS["scaled"], FUNCTIONS[one], FUNCTIONS[PAIRS[one]]]
+    assert families([[f] for f in functions], [()] * 3) == [0, 1, 1]
+
+
+def test_what_shares_nothing_is_apart() -> None:
+    names = [name for name in FUNCTIONS if name not in PAIRS.values() and name != "of Python"]
+    assert families([[FUNCTIONS[name]] for name in names], [()] * len(names)) == list(range(len(names)))
+
+
+def test_all_that_are_joined_by_others_are_one_family() -> None:
+    a, b, c = [1], [2], [3]
+    roots = [[lambda: a], [lambda: c], [lambda: (b, c)], [lambda: 4], [lambda: (a, b)]]
+    assert families(roots, [()] * 5) == [0, 0, 0, 3, 0]
+    assert families(roots, [(), (), (), (a,), (a,)]) == [0] * 5
+    assert families(roots, [()] * 5, skipped=(list,)) == [0, 1, 2, 3, 4]
