@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from spikec import edges
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Operator:
     """Base: `size` is the length of the signal it sets, `delay` the least steps from any input to it."""
 
@@ -66,6 +66,8 @@ class Graph:
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory = sources or {}, memory
         self._nodes: dict[str, _Node] = {}
+        # Whether that is another graph's too, so that it is copied before it is changed.
+        self._shared = False
         self._token = object()
         # What `input_ports` answered for nodes with many inputs, until these change.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -101,16 +103,22 @@ class Graph:
     def add(self, name: str, op: Operator) -> str:
         if name in self._nodes:
             raise InvalidGraph(f"two operators are named {name!r}")
-        self._nodes[name] = _Node(op, (), (), self._token)
+        self._own_nodes()[name] = _Node(op, (), (), self._token)
         self._order = None
         self.changed.add(name)
         return name
+
+    def _own_nodes(self) -> dict[str, _Node]:
+        """The table of nodes, to be changed."""
+        if self._shared:
+            self._nodes, self._shared = self._nodes.copy(), False
+        return self._nodes
 
     def _own(self, name: str) -> _Node:
         """A node, to be changed."""
         node = self._nodes[name]
         if node.token is not self._token:
-            node = self._nodes[name] = _Node(
+            node = self._own_nodes()[name] = _Node(
                 node.op,
                 node.into.copy() if isinstance(node.into, dict) else node.into,
                 node.readers.copy() if isinstance(node.readers, dict) else node.readers,
@@ -126,7 +134,8 @@ class Graph:
         """
         self._edges += 1
         into, out = self._own(target), self._own(source)
-        into.into = edges.joined(into.into, source, self._edges if place is None else place, port)
+        place = edges.following(into.into, self._edges) if place is None else place
+        into.into = edges.joined(into.into, source, place, port)
         out.readers = edges.including(out.readers, target)
         self.rewired = True
         self._inputs_changed(target)
@@ -146,6 +155,10 @@ class Graph:
         """The operator on a node: an `Operator`, of a kind that the caller knows or asks."""
         return self._nodes[name].op
 
+    def size(self, name: str) -> int:
+        """How many numbers a node sets."""
+        return self._nodes[name].op.size
+
     def replace(self, name: str, op: Operator) -> None:
         """Give node `name` another operator; raises `InvalidGraph` where its signal has another size or delay
         than its readers know.
@@ -162,7 +175,7 @@ class Graph:
         self.changed.add(name)
 
     def remove(self, name: str) -> None:
-        node = self._nodes.pop(name)
+        node = self._own_nodes().pop(name)
         for source in edges.sources(node.into):
             if source != name:
                 out = self._own(source)
@@ -187,6 +200,8 @@ class Graph:
     def inputs(self, name: str, port: str | None = None) -> list[str]:
         """Sources of the edges into `name` (on `port`), in the order of their places."""
         into = self._nodes[name].into
+        if port is None and type(into) is str:  # most often
+            return [into]
         if port is None and type(into) is tuple:
             return list(into[::3])
         return [source for source, p in self.input_ports(name) if port is None or p == port]
@@ -194,12 +209,11 @@ class Graph:
     def input_ports(self, name: str) -> tuple[tuple[str, str], ...]:
         """(source, port) of every edge into `name`, in the order of their places."""
         into = self._nodes[name].into
-        if isinstance(into, tuple):
-            return ((into[0], into[2]),) if len(into) == 3 else tuple(zip(into[::3], into[2::3], strict=True))
+        if not isinstance(into, dict):
+            return edges.ports(into)
         known = self._ports.get(name)
         if known is None:
-            listed = edges.listed(into)
-            known = self._ports[name] = tuple(zip(listed[::3], listed[2::3], strict=True))
+            known = self._ports[name] = edges.ports(into)
         return known
 
     def readers(self, name: str) -> list[tuple[str, str]]:
@@ -207,7 +221,9 @@ class Graph:
         one = self._nodes[name].readers
         if type(one) is str:  # most often: its one input, or one of a few
             into = self._nodes[one].into
-            if len(into) == 3 and type(into) is tuple:
+            if type(into) is str:
+                return [(one, edges.PLAIN)]
+            if type(into) is tuple and len(into) == 3:
                 return [(one, into[2])]
         return [(target, port) for target, port, _ in self.ends(name)]
 
@@ -223,15 +239,17 @@ class Graph:
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
-        made._nodes, made._ports, made.changed = self._nodes.copy(), self._ports.copy(), self.changed.copy()
+        made._nodes, made._ports, made.changed = self._nodes, self._ports.copy(), self.changed.copy()
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
         self._token = object()  # neither may change what both have now
+        self._shared = made._shared = True
         return made
 
     def moved(self) -> Graph:
         """A copy for who needs this graph no more: it is empty then, so that what is dropped goes."""
-        made = self.copy()
-        self._nodes, self._ports, self.changed, self._order = {}, {}, set(), None
+        shared, made = self._shared, self.copy()
+        made._shared = shared
+        self._nodes, self._ports, self.changed, self._order, self._shared = {}, {}, set(), None, False
         return made
 
     def order(self) -> list[str]:
@@ -252,22 +270,18 @@ class Graph:
 
     def _sorted(self) -> list[str]:
         """Names in order; those in and after a cycle without delay are left out."""
-        names = list(self._nodes)
+        names, nodes = list(self._nodes), list(self._nodes.values())
         place = {name: k for k, name in enumerate(names)}
-        delayed = {name for name, op in self.nodes() if op.delay}
-        waiting = {
-            name: sum(source not in delayed for source in edges.sources(node.into))
-            for name, node in self._nodes.items()
-        }
-        heap = [place[name] for name, count in waiting.items() if not count]
-        heapify(heap)
+        delayed = [node.op.delay > 0 for node in nodes]
+        waiting = [sum(not delayed[place[s]] for s in edges.sources(node.into)) for node in nodes]
+        heap = [k for k, count in enumerate(waiting) if not count]
         made = []
         while heap:
-            name = names[heappop(heap)]
-            made.append(name)
-            for reader in () if name in delayed else edges.each(self._nodes[name].readers):
-                waiting[reader] -= 1
-                if not waiting[reader]:
+            k = heappop(heap)
+            made.append(names[k])
+            for reader in () if delayed[k] else edges.each(nodes[k].readers):
+                waiting[place[reader]] -= 1
+                if not waiting[place[reader]]:
                     heappush(heap, place[reader])
         return made
 

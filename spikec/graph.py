@@ -17,6 +17,7 @@ The language lowers to `Ensemble` and `Decoding` (descriptions); `nef.build` mak
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from spikec.dataflow import Graph as Graph
 from spikec.dataflow import Operator as Operator
+from spikec.errors import Span
 from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
 from spikec.populations import Array as Array
@@ -121,6 +123,12 @@ class Sum(Operator):
     """y = sum of the inputs on port "x"; 0 where there are none."""
 
 
+@lru_cache(maxsize=1024)
+def relay(size: int, span: Span | None) -> Sum:
+    """The sum of so many numbers that stands at a place in the source: one object for a whole array."""
+    return Sum(size=size, span=span)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Product(Operator):
     """y = matrix x, matrix of size x (length of x), dense or CSR."""
@@ -200,7 +208,7 @@ class Solver:
         return dict(self.options).get(name, default)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Ensemble(Operator):
     """A population as described: `size` neurons representing `dims` dimensions.  Ports "x" (dims) and "J"
     (size): the current of neuron i is gain[i] (encoder[i] . x / radius + J[i]) + bias[i].
@@ -226,7 +234,7 @@ class Ensemble(Operator):
     initial_state: tuple[tuple[str, Distribution], ...] = ()
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Decoding(Operator):
     """What is to be decoded from the ensemble on port "activity": `expressions` of the represented x.
 

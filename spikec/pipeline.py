@@ -90,8 +90,8 @@ def compile_graph(
 ) -> Manifest | None:
     """Compile a dataflow graph into the folder `output`.
 
-    `python`: what its host calls run.  `keep`: whether `model` is needed afterwards; else it is empty then,
-    and does not take memory beside what is made of it.
+    `python`: what its host calls run.  `keep`: whether `model` is needed afterwards, and what `inspect` is
+    given; else the model is empty then, and nothing of it is in memory longer than it has to be.
     Returns the manifest, or None where `inspect` stopped the compilation.
     Raises `ModelError` for mistakes of the user, with nothing written.
     """
@@ -135,13 +135,14 @@ def _compile(
         graph,
         made.layouts,
         made.recorded,
-        made.summary(),
+        made.summary,
         made.costs,
         output,
         f"spikec {VERSION}",
         made.spread.places,
         made.spread.hosts,
         python,
+        keep,
     )
 
 
@@ -150,8 +151,8 @@ def passes(
 ) -> list[tuple[str, Callable[[Graph], Graph]]]:
     """Graph to graph: described neurons become arrays in `build`, populations become atoms in `split`.
 
-    dtype: the precision of what atoms hold, that of their programs or a higher one.  The last takes its graph
-    to pieces.
+    dtype: the precision of what atoms hold, that of their programs or a higher one.  `build` and the last one
+    take their graph to pieces.
     """
     decoders = Cache() if options.cache else None
     return [
@@ -161,7 +162,7 @@ def passes(
         ("fold", lambda graph: drop(fold(graph))),
         # What advances to one place twice is shared again.
         ("advance", lambda graph: share(advance(graph))),
-        ("build", lambda graph: build(graph, decoders, options.jobs, progress)),
+        ("build", lambda graph: build(graph, decoders, options.jobs, progress, keep=False)),
         ("narrow", narrow),
         # What a probe then records of atoms itself, nothing has to compute.
         ("split", lambda graph: drop(select(split(graph, dtype, keep=False)))),

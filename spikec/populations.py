@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 # ----------------------------------------------------------------------------------------- neurons, built
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Population(Operator):
     """What all atoms of a population share: its type of neuron, and what keys its random numbers.
 
@@ -60,7 +60,7 @@ class Tuned:
     points: Callable[[], Array]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Neurons(Population):
     """A built population: J = scaled_encoders x + bias (+ port "J"), activity a = neuron(J).  size = neurons.
 
@@ -95,7 +95,7 @@ class Neurons(Population):
         return self.encoders * (self.gain / self.radius)[:, None]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Decoders(Operator):
     """y = matrix a, matrix of size x neurons, in units of the represented value per Hz.
 
@@ -110,7 +110,7 @@ class Decoders(Operator):
 # ----------------------------------------------------------------------------------------- neurons, split
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Atom(Operator):
     """Neurons start .. start + size of one population, with the rows it contributes to every sum it feeds.
 

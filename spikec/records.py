@@ -26,11 +26,14 @@ else:
         return lambda cls: _frozen(cls, **options)
 
 
-def _frozen(cls: C, *, eq: bool = True, repr: bool = True, kw_only: bool = False) -> C:
+def _frozen(
+    cls: Any, *, eq: bool = True, repr: bool = True, kw_only: bool = False, slots: bool = False
+) -> Any:
     own = cls.__dict__
     if own.get("__doc__") is None:
         cls.__doc__ = cls.__name__  # or the standard library writes its signature there, which takes long
     dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
+    cls = _slotted(cls) if slots else cls
     methods: dict[str, Any] = {"__setattr__": _refuse, "__delattr__": _refuse, "__init__": _first_init(cls)}
     if repr:
         methods["__repr__"] = _repr
@@ -40,6 +43,26 @@ def _frozen(cls: C, *, eq: bool = True, repr: bool = True, kw_only: bool = False
         if name not in own:
             setattr(cls, name, method)
     return cls
+
+
+def _slotted(cls: Any) -> Any:
+    """The same class with a slot for each of its own fields: of what there are very many."""
+    inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+    own = [f.name for f in dataclasses.fields(cls) if f.name not in inherited]
+    body = {k: v for k, v in cls.__dict__.items() if k not in (*own, "__dict__", "__weakref__")}
+    state = {"__getstate__": _state, "__setstate__": _set_state}
+    made = type(cls)(cls.__name__, cls.__bases__, {**body, **state, "__slots__": tuple(own)})
+    made.__qualname__ = cls.__qualname__
+    return made
+
+
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, f.name) for f in dataclasses.fields(self)]
+
+
+def _set_state(self: Any, state: list[Any]) -> None:
+    for f, value in zip(dataclasses.fields(self), state, strict=True):
+        object.__setattr__(self, f.name, value)
 
 
 def _first_init(cls: type[Any]) -> Callable[..., None]:

@@ -217,7 +217,7 @@ def session(
             assignment = assigned(graph, partitions, precision, APART_CALL if apart else 0.0)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
-        manifest = emit(graph, layouts, recorded, {}, costs, home / "model", "spikec.sessions")
+        manifest = emit(graph, layouts, recorded, dict, costs, home / "model", "spikec.sessions")
         given = manifest, home / "model", calls
         made: Placed | PlacedApart
         if apart is None:

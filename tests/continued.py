@@ -25,7 +25,7 @@ def session(graph: g.Graph, assignment: Assignment, dtype: str) -> Iterator[tupl
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "build"
         costs = [mf.Cost({}, 0.0)] * assignment.partitions
-        manifest = emit(graph, layouts, recorded, {}, costs, home, "test")
+        manifest = emit(graph, layouts, recorded, dict, costs, home, "test")
         made = Session(manifest, home, compiled=False)
         for engine in made._engines:
             engine.remember()

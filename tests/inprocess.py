@@ -49,7 +49,7 @@ def run_assigned(
     layouts, recorded = schedule(graph, assignment, dtype, overlap)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "build"
-        manifest = emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, home, "test")
+        manifest = emit(graph, layouts, recorded, dict, [mf.Cost({}, 0.0)] * partitions, home, "test")
         session = Session(manifest, home, compiled=compiled)
         try:
             session.advance(steps)

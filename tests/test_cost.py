@@ -135,7 +135,7 @@ def test_gathered_decoders_cost_by_the_spikes_at_rest() -> None:
     atom = graph.op("e0#0")
     numbers = atom.numbers.copy()
     numbers[16] = -1.0  # the bias, after the encoders
-    silent = g.Atom(**{**vars(atom), "numbers": numbers})
+    silent = replace(atom, numbers=numbers)
     c = REFERENCE.kernels["float32"].neurons["lif"]
     spikes = atom.neurons.neuron.rates(atom.bias).sum() * graph.dt
     difference = cost.atom_cost(atom, graph, REFERENCE, "float32") - cost.atom_cost(

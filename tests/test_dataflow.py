@@ -38,6 +38,22 @@ def test_edges_keep_their_order() -> None:
     assert graph.readers("a") == []
 
 
+def test_a_new_edge_comes_last_wherever_others_were_put() -> None:
+    graph = _model()
+    ((_, port, place),) = graph.ends("a")
+    graph.connect("c", "sum", port, (place, 1))
+    graph.connect("c", "sum", port, (place, 0))
+    graph.disconnect("loop", "sum")
+    graph.connect("a", "loop")
+    assert graph.inputs("sum") == ["b", "a", "c", "c", "b"]
+    assert graph.input_ports("loop") == (("sum", "x"), ("a", "x"))
+    graph.connect("loop", "sum", "x")
+    graph.connect("loop", "sum", "y")
+    assert graph.input_ports("sum")[-2:] == (("loop", "x"), ("loop", "y"))
+    graph.disconnect("sum", "loop")
+    assert graph.ends("a") == [("sum", "x", 2), ("loop", "x", 2)]
+
+
 def test_neither_of_two_copies_sees_what_the_other_changes() -> None:
     """Tables are shared until one of the two changes, whichever that is and however often they are copied."""
     original = _model()

@@ -27,7 +27,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def _manifest(graph: g.Graph, n: int, folder: Path) -> mf.Manifest:
     made = plan.make_plan(graph, n, REFERENCE, "float32")
-    emit.emit(graph, made.layouts, made.recorded, made.summary(), made.costs, folder / "b", "test")
+    emit.emit(graph, made.layouts, made.recorded, made.summary, made.costs, folder / "b", "test")
     return mf.load(folder / "b" / "manifest.json")
 
 

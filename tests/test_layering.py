@@ -18,7 +18,7 @@ PACKAGES = {"spikec": "spikec", "spike_runtime": "runtime"}
 
 # The compiler in the order in which data passes it.  A file imports from its own layer and those above.
 LAYERS = {
-    "words": "records errors expressions cache nef.neurons nef.izhikevich nef.converted",
+    "words": "records store errors expressions cache nef.neurons nef.izhikevich nef.converted",
     "graph": "dataflow edges sparse populations graph plasticity",
     "tracing": "tracing.*",
     "neural engineering": "nef.*",

@@ -78,6 +78,44 @@ def test_mistakes(dataclass: Any) -> None:
         same(first=-1)
 
 
+def _slotted(dataclass: Any) -> list[object]:
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Base:
+        first: int
+        span: str | None = None
+
+        @property
+        def twice(self) -> int:
+            return 2 * self.first
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class More(Base):
+        last: tuple[int, ...] = ()
+
+        @property
+        def twice(self) -> int:
+            return 2 * self.first + len(self.last)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Open(More):
+        """With a dictionary again."""
+
+        other: float = 1.5
+
+    made = [Base(first=1), More(first=2), More(first=2, last=(3,)), Open(first=1, other=2.5)]
+    facts: list[object] = [repr(m).replace("_slotted.<locals>.", "") for m in made]
+    facts += [[a == b for a in made] for b in made] + [m.twice for m in made]
+    facts += [hasattr(m, "__dict__") for m in made] + [Base.__slots__, More.__slots__]
+    facts += [dataclasses.replace(made[2], span="here") == More(first=2, last=(3,), span="here")]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made[1].first = 3
+    return facts
+
+
+def test_slots_are_those_of_the_standard_library() -> None:
+    assert _slotted(lazy) == _slotted(standard)
+
+
 def test_only_frozen_ones() -> None:
     with pytest.raises(TypeError, match="of the standard library"):
         lazy(eq=False)
@@ -91,7 +129,16 @@ class Kept:
     more: tuple[int, ...] = ()
 
 
+@lazy(frozen=True, slots=True)
+class Small(Kept):
+    """With slots for its own fields."""
+
+    last: str = ""
+
+
 def test_copies_and_pickles() -> None:
+    small = Small(3, (4,), "end")
+    assert copy.copy(small) == pickle.loads(pickle.dumps(small)) == small
     kept = Kept(3, (4,))
     assert copy.copy(kept) == pickle.loads(pickle.dumps(kept)) == kept
     assert "signature" not in Kept.__dict__

@@ -71,7 +71,7 @@ def compiled(graph: g.Graph, partitions: int, folder: Path) -> mf.Manifest:
         graph = verify(apply(graph))
     assignment = assigned(graph, partitions, "float64")
     layouts, recorded = schedule(graph, assignment, "float64")
-    return emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, folder, "test")
+    return emit(graph, layouts, recorded, dict, [mf.Cost({}, 0.0)] * partitions, folder, "test")
 
 
 class Functions:

@@ -250,7 +250,7 @@ def test_the_map_does_not_depend_on_the_cut_but_for_what_is_where(tmp_path: Path
     for partitions in (1, 3):
         layouts, recorded = schedule(graph, dealt(graph, partitions, 5), "float32")
         maps.append(json.loads("".join(state_map(graph, layouts))))
-        emit(graph, layouts, recorded, {}, [mf.Cost({}, 0.0)] * partitions, tmp_path / "built", "test")
+        emit(graph, layouts, recorded, dict, [mf.Cost({}, 0.0)] * partitions, tmp_path / "built", "test")
         assert json.loads((tmp_path / "built" / mf.STATE).read_text()) == maps[-1]
     assert maps[0]["arrays"] == maps[1]["arrays"]
     assert maps[0]["delays"] == maps[1]["delays"]

@@ -104,7 +104,7 @@ Source = ConstantSource | TimeSource | Recording | Steps | WhiteSignal | WhiteNo
 # --------------------------------------------------------------------------------------------- elements
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Element:
     """One object of the model: its value is a vector of `size`."""
 
@@ -118,7 +118,7 @@ class Input(Element):
     source: Source
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Population(Element):
     """`ensemble` is None in direct mode, where the value is the input; `noise`, a number for each neuron, is
     added to the currents.
@@ -211,7 +211,7 @@ class Array:
 # ------------------------------------------------------------------------------------------ connections
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Piece:
     """Components of one element's value, or of its neurons."""
 

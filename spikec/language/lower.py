@@ -6,7 +6,7 @@ ensemble `a` is the node `a`, its input vector the sum `a.in`, currents into its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec.errors import Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_elements import add_element, current, encoded, passes_on
@@ -67,9 +68,11 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
     if attribute == "neurons":
         name = f"{element.path}.neurons.in"
         if name not in graph:
-            graph.add(name, g.Sum(size=piece.total, span=element.span))
+            graph.add(name, g.relay(piece.total, element.span))
             graph.connect(name, element.path, "J")
         return name
+    if _neural(element):  # the name that the graph has already: there may be very many
+        return graph.inputs(element.path, "x")[0]
     return element.path if passes_on(element) else f"{element.path}.in"
 
 
@@ -78,7 +81,10 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
 
 @dataclass(frozen=True)
 class _Path:
-    """How each piece of a source is read: its functions, and what follows."""
+    """How each piece of a source is read: its functions, and what follows.
+
+    `alike`: operators that were made for it, for pieces are many, and most of them alike.
+    """
 
     name: str
     view: e.View
@@ -88,6 +94,13 @@ class _Path:
     solver: g.Solver
     eval_points: g.Distribution | None
     targets: e.FloatArray | None = None
+    alike: dict[Hashable, g.Operator] = field(default_factory=dict)
+
+    def operator(self, key: Hashable, make: Callable[[], g.Operator]) -> g.Operator:
+        """What `make` gives, or gave for that key."""
+        if key not in self.alike:
+            self.alike[key] = make()
+        return self.alike[key]
 
 
 def _connection(link: e.Connection, lowering: Lowering) -> None:
@@ -198,19 +211,16 @@ def _read(
     """The node of a piece's value, activity, or function of its value."""
     element = piece.element
     if path.view.attribute == "neurons":
-        node = graph.add(f"{name}.activity", g.Decoding(size=piece.total, span=owner.span, expressions=()))
+        activity = path.operator(
+            ("activity", piece.total), lambda: g.Decoding(size=piece.total, span=owner.span, expressions=())
+        )
+        node = graph.add(f"{name}.activity", activity)
         graph.connect(element.path, node, "activity")
         return node
     if _neural(element):
-        # Without a function all of x is decoded, and sliced afterwards, so that connections share it.
-        expressions = identity(element.size) if functions is None else functions
-        size = len(expressions)
-        if path.targets is not None:
-            size, expressions = path.targets.shape[1], ()
-        op = g.Decoding(
-            size=size, span=owner.span, expressions=expressions,
-            solver=path.solver, eval_points=path.eval_points, targets=path.targets,
-        )  # fmt: skip
+        # Pieces of one function have one tuple.
+        key = ("decode", element.size if functions is None else id(functions))
+        op = path.operator(key, lambda: _decoding(functions, element.size, path, owner))
         node = graph.add(f"{name}.decode", op)
         graph.connect(element.path, node, "activity")
         return node
@@ -223,6 +233,20 @@ def _read(
     return node
 
 
+def _decoding(
+    functions: tuple[Expression, ...] | None, dims: int, path: _Path, owner: e.Connection | e.Recorded
+) -> g.Decoding:
+    """Without a function all of x is decoded, and sliced afterwards, so that connections share it."""
+    expressions = identity(dims) if functions is None else functions
+    size = len(expressions)
+    if path.targets is not None:
+        size, expressions = path.targets.shape[1], ()
+    return g.Decoding(
+        size=size, span=owner.span, expressions=expressions,
+        solver=path.solver, eval_points=path.eval_points, targets=path.targets,
+    )  # fmt: skip
+
+
 def _remember(
     name: str, node: str, size: int, path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded
 ) -> str:
@@ -230,18 +254,20 @@ def _remember(
 
     Both orders are equal; in this one what crosses a cut may be as late as the delay.
     """
-    chain: Sequence[tuple[str, g.Operator]] = []
-    if path.synapse is not None:
-        s = path.synapse
-        synapse = g.Filter(size=size, span=owner.span, num=s.num, den=s.den, analog=s.analog, method=s.method)
-        chain = [("filter", synapse)]
+    chain: list[tuple[str, Callable[[], g.Operator]]] = []
     if path.delay:
-        chain = [("delay", g.Delay(size=size, span=owner.span, steps=path.delay)), *chain]
-    for suffix, op in chain:
-        added = graph.add(f"{name}.{suffix}", op)
+        chain.append(("delay", lambda: g.Delay(size=size, span=owner.span, steps=path.delay)))
+    if path.synapse is not None:
+        chain.append(("filter", partial(_filter, size, path.synapse, owner.span)))
+    for suffix, make in chain:
+        added = graph.add(f"{name}.{suffix}", path.operator((suffix, size), make))
         graph.connect(node, added)
         node = added
     return node
+
+
+def _filter(size: int, s: Synapse, span: Span | None) -> g.Filter:
+    return g.Filter(size=size, span=span, num=s.num, den=s.den, analog=s.analog, method=s.method)
 
 
 # ----------------------------------------------------------------------------------------------- probes

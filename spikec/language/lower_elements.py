@@ -17,10 +17,10 @@ def add_element(element: e.Element, graph: g.Graph) -> None:
         case e.Input():
             graph.add(path, source(element, graph.dt))
         case e.Population():
-            graph.add(f"{path}.in", g.Sum(size=element.size, span=element.span))
+            entry = graph.add(f"{path}.in", g.relay(element.size, element.span))
             if element.ensemble is not None:
                 graph.add(path, element.ensemble)
-                graph.connect(f"{path}.in", path)
+                graph.connect(entry, path)
                 _noise(element, graph)
         case e.Cells():
             graph.add(path, element.op)
@@ -63,7 +63,7 @@ def encoded(element: e.Population, graph: g.Graph) -> str:
     """The sum of what is added to J as it is."""
     name = f"{element.path}.encoded.in"
     if name not in graph:
-        graph.add(name, g.Sum(size=element.neurons, span=element.span))
+        graph.add(name, g.relay(element.neurons, element.span))
         graph.connect(name, element.path, "encoded")
     return name
 
@@ -78,6 +78,6 @@ def current(graph: g.Graph, element: e.Element) -> str:
     path, name = element.path, f"{element.path}.current"
     if name in graph:
         return name
-    graph.add(name, g.Sum(size=e.neurons_of(element), span=element.span))
+    graph.add(name, g.relay(e.neurons_of(element), element.span))
     pl.add_current(graph, path, name)
     return name

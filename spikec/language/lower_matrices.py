@@ -6,6 +6,7 @@ one, and where a matrix needs the whole vector it is gathered in a tree.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,14 +98,19 @@ def _aligned(
     """Entry k of the sources goes to entry k of the targets, times `factor`."""
     edges = []
     several = len(sources) > 1 or len(targets) > 1
+    # By sizes and components: pieces are many, and most of them alike.
+    products: dict[Hashable, g.Product] = {}
     for s, a, t, b, count in _overlaps(sources, targets):
         source, target = sources[s], targets[t]
         taken, put = source.taken[a : a + count], target.taken[b : b + count]
         node = source.node
         if factor != 1.0 or not (taken == range(source.size) and put == range(target.size)):
-            m = matrix(target.size, source.size, np.array(put), np.array(taken), np.full(count, factor))
             label = f"{name}.product.{s}.{t}" if several else f"{name}.product"
-            node = graph.add(label, g.Product(size=target.size, span=span, matrix=m))
+            key = (target.size, source.size, put, taken)
+            if key not in products:
+                m = matrix(target.size, source.size, np.array(put), np.array(taken), np.full(count, factor))
+                products[key] = g.Product(size=target.size, span=span, matrix=m)
+            node = graph.add(label, products[key])
             graph.connect(source.node, node)
         graph.connect(node, target.node)
         edges.append((node, target.node))

@@ -30,26 +30,34 @@ _BUNDLE_NEURONS = 4000  # of small ensembles that share one entry of the cache
 
 
 def build(
-    graph: Graph, cache: Cache | None = None, jobs: int | None = None, progress: Progress | None = None
+    graph: Graph,
+    cache: Cache | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    keep: bool = True,
 ) -> Graph:
     """A copy of `graph` with `Neurons` for every `Ensemble` and `Decoders` for every `Decoding`.
 
     The result depends on the graph alone: not on `jobs` (processes; default: one per core) or on the cache.
-    `progress(stage, done, total)` counts ensembles.  Raises `ModelError` with all mistakes found.
+    `progress(stage, done, total)` counts ensembles.  `keep`: whether `graph` is needed afterwards; else it is
+    empty then.  Raises `ModelError` with all mistakes found.
     """
     describer = Describer()
     tasks = [_task(graph, name, op, describer) for name, op in graph.nodes(Ensemble)]
     tasks = [_weighted(task, graph, describer) for task in tasks]
     outcomes = _outcomes(tasks, cache, jobs, progress)
     _raise_mistakes([d for task in tasks for d in outcomes[task.name].diagnostics])
-    built = graph.copy()
-    for members in _alike(tasks, describer):
-        for task, neurons in zip(members, populations([task.op for task in members]), strict=True):
-            built.replace(task.name, neurons)
+    built = graph.copy() if keep else graph.moved()
+    kinds = _alike(tasks, describer)
     for task in tasks:
         for (name, decoding), solution in zip(task.decodings, outcomes.pop(task.name).solutions, strict=True):
             built.replace(name, decoders(decoding, solution))
-    for name, decoding in graph.nodes(Decoding):
+    tasks.clear()
+    for members in kinds:
+        for task, neurons in zip(members, populations([task.op for task in members]), strict=True):
+            built.replace(task.name, neurons)
+        members.clear()
+    for name, decoding in list(built.nodes(Decoding)):
         if not decoding.solved:
             built.replace(name, Decoders(size=decoding.size, span=decoding.span, matrix=None))
     scale(built)
@@ -111,14 +119,16 @@ def _encoders(op: Ensemble) -> Array | None:
         return None
 
 
-def _alike(tasks: Sequence[Task], describer: Describer) -> Iterator[list[Task]]:
+def _alike(tasks: Sequence[Task], describer: Describer) -> list[list[Task]]:
     """Tasks with ensembles of one description, in runs that are tuned together."""
     kinds: dict[bytes, list[Task]] = {}
     for task in tasks:
         kinds.setdefault(describer.described(task.op), []).append(task)
+    runs = []
     for members in kinds.values():
         run = max(1, _RUN_NEURONS // max(1, members[0].op.size * members[0].op.dims))
-        yield from (members[first : first + run] for first in range(0, len(members), run))
+        runs += [members[first : first + run] for first in range(0, len(members), run)]
+    return runs
 
 
 def _outcomes(

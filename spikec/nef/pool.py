@@ -8,7 +8,6 @@ of chunks.
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
 import struct
@@ -16,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +25,11 @@ from spikec.nef.solvers import memory
 from spikec.nef.system import Workspace
 from spikec.nef.tasks import Solved, Task, flat_size, flatten, run, unflatten
 from spikec.nef.tuning import point_count
+from spikec.store import Store
 
 _WORTH_A_PROCESS = 5e8  # operations; some 10 ms, which is what starting a process costs
 _CHUNKS_PER_PROCESS = 8  # so that processes finish together, and progress shows
-_MOST_POINTS = 250_000  # numbers in the evaluation points of a chunk
+_MOST_POINTS = 15_000  # numbers in the evaluation points of a chunk
 _NUMBER = struct.Struct("=i")  # of a chunk, in a pipe
 _MOST_CHUNKS = 8192  # whose numbers a pipe holds
 
@@ -102,10 +101,9 @@ class _Pool:
         self.workspace = Workspace()
         self.missing = set(range(len(self.chunks)))
         self.children: list[int] = []
-        starts = np.cumsum([0, *(flat_size(task) for task in self.tasks)]).tolist()
-        memory = mmap.mmap(-1, max(8 * starts[-1], 1))
-        numbers = np.frombuffer(memory, np.float64, starts[-1])
-        self.numbers: list[Array] = [numbers[a:b] for a, b in pairwise(starts)]
+        store = Store()
+        sizes = [sum(flat_size(self.tasks[i]) for i in chunk) for chunk in self.chunks]
+        self.numbers: list[Array] = [store.array((size,), np.float64) for size in sizes]
         self.todo, put = os.pipe()
         os.set_blocking(put, False)
         os.write(put, b"".join(map(_NUMBER.pack, range(len(self.chunks)))))
@@ -125,7 +123,7 @@ class _Pool:
         with suppress(BaseException):
             parent = os.getppid()
             while (k := self.next()) is not None and os.getppid() == parent:
-                if all(not solved.diagnostics for solved in self.solve(k, share=True)):
+                if all(not solved.diagnostics for solved in self.solve(k)):
                     os.write(self.tell, _NUMBER.pack(k))
         os._exit(0)
 
@@ -134,20 +132,27 @@ class _Pool:
         number = os.read(self.todo, _NUMBER.size)
         return int(_NUMBER.unpack(number)[0]) if number else None
 
-    def solve(self, k: int, share: bool = False) -> list[Solved]:
-        """Outcomes of a chunk; with `share` they are put where the other processes see them."""
-        chunk = self.chunks[k]
-        solved = run([self.tasks[i] for i in chunk], self.workspace)
+    def solve(self, k: int) -> list[Solved]:
+        """Outcomes of a chunk, which are put where all processes see them."""
+        outcomes = run([self.tasks[i] for i in self.chunks[k]], self.workspace)
         self.missing.discard(k)
-        if share:
-            for i, outcome in zip(chunk, solved, strict=True):
-                flatten(outcome, self.numbers[i])
-        return solved
+        if any(outcome.diagnostics for outcome in outcomes):
+            return outcomes
+        for outcome, (_, numbers) in zip(outcomes, self._places(k), strict=True):
+            flatten(outcome, numbers)
+        return self.solved(k)
+
+    def _places(self, k: int) -> Iterator[tuple[Task, Array]]:
+        """The tasks of a chunk, and the memory for what is found."""
+        first = 0
+        for task in (self.tasks[i] for i in self.chunks[k]):
+            yield task, self.numbers[k][first : first + flat_size(task)]
+            first += flat_size(task)
 
     def solved(self, k: int) -> list[Solved]:
-        """Outcomes of a chunk that another process has solved."""
+        """Outcomes of a chunk that some process has solved."""
         self.missing.discard(k)
-        return [unflatten(self.tasks[i], self.numbers[i]) for i in self.chunks[k]]
+        return [unflatten(task, numbers) for task, numbers in self._places(k)]
 
     def finished(self, wait: bool = False) -> Iterator[int]:
         """Chunks that other processes have solved since; with `wait` until all have ended."""

@@ -89,7 +89,7 @@ class System:
         return [(start, min(start + step, points)) for start in range(0, points, step)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Decoders (outputs x neurons) and their root mean square error over the evaluation points."""
 

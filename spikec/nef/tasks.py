@@ -26,7 +26,7 @@ VERSION = "8"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """An ensemble with the names and descriptions of all that is decoded from it.
 
@@ -49,11 +49,15 @@ class Describer:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], tuple[tuple[Any, ...], bytes]] = {}
+        self._tasks: dict[tuple[bytes, ...], bytes] = {}
         self._start = hashlib.sha256(f"{VERSION} {arithmetic()}".encode()).digest()
 
     def task(self, name: str, op: Ensemble, decodings: Sequence[tuple[str, Decoding]]) -> Task:
-        pieces = [self._start, self.described(op), *(self.described(decoding) for _, decoding in decodings)]
-        return Task(name, op, tuple(decodings), hashlib.sha256(b"".join(pieces)).digest())
+        pieces = (self._start, self.described(op), *(self.described(decoding) for _, decoding in decodings))
+        known = self._tasks.get(pieces)
+        if known is None:
+            known = self._tasks[pieces] = hashlib.sha256(b"".join(pieces)).digest()
+        return Task(name, op, tuple(decodings), known)
 
     def described(self, op: Ensemble | Decoding) -> bytes:
         """SHA-256 over all of an operator but the seed and path that key its random numbers."""
@@ -78,7 +82,7 @@ def _described(kind: type[Ensemble] | type[Decoding]) -> Callable[[Any], tuple[A
 _DESCRIBED = {kind: _described(kind) for kind in (Ensemble, Decoding)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Solved:
     """Solutions in the order of a task's decodings, or what is wrong with them."""
 

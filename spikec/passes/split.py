@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec import projections as pj
+from spikec.errors import Span
 from spikec.nef.neurons import unit
+from spikec.store import Store
 
 ATOM = 256
 # The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest
@@ -32,7 +34,7 @@ def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
     keep: whether `graph` is needed afterwards; else it is empty then, and every population goes with its
     arrays as soon as its atoms are made.
     """
-    result = graph.copy() if keep else graph.moved()
+    result, store = graph.copy() if keep else graph.moved(), Store()
     for name in [name for name, _ in result.nodes(g.Neurons)]:
         neurons = result.op(name)
         cells = isinstance(neurons, pj.Cells)
@@ -45,7 +47,7 @@ def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
         else:
             spikes = _activity(result, name) if recorded else None
         _read_from(result, name, spikes, recorded, "x")
-        _split_one(result, name, neurons, spikes if cells else None, dtype)
+        _split_one(result, name, neurons, spikes if cells else None, dtype, store)
     for name, call in list(result.nodes(g.HostCall)):
         _place(result, name, call)
     return result
@@ -95,7 +97,9 @@ def _activity(graph: g.Graph, name: str) -> str:
     return activity
 
 
-def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None, dtype: str) -> None:
+def _split_one(
+    graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None, dtype: str, store: Store
+) -> None:
     decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
     probes = [r for r, port in graph.readers(name) if port == "neurons"]
     inputs = graph.input_ports(name)
@@ -103,12 +107,12 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None
     graph.remove(name)
     exponents = [_exponent(neurons, op.matrix, bound) for _, op in decoders]
     for (target, op), exponent in zip(decoders, exponents, strict=True):
-        graph.replace(target, g.ExactSum(size=op.size, span=op.span, exponent=exponent))
+        graph.replace(target, _exact_sum(op.size, op.span, exponent))
     shared: dict[str, Any] = {
         "neurons": _population(neurons),
         "span": neurons.span,
         "targets": tuple(target for target, _ in decoders),
-        "rows": tuple(None if op.matrix is None else len(op.matrix) for _, op in decoders),
+        "rows": _rows(*(None if op.matrix is None else len(op.matrix) for _, op in decoders)),
     }
     factor = unit(neurons.neuron, graph.dt)
     blocks = [
@@ -119,7 +123,9 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None
     driven = any(port == "x" for _, port in inputs)
     for k, start in enumerate(range(0, neurons.size, ATOM)):
         stop = min(neurons.size, start + ATOM)
-        numbers = _numbers(neurons, start, stop, driven, blocks, dtype)
+        rows = _numbers(neurons, start, stop, driven, blocks)
+        numbers = store.array((sum(map(len, rows)), stop - start), dtype)
+        np.concatenate(rows, out=numbers, casting="unsafe")
         path = graph.add(f"{name}#{k}", g.Atom(size=stop - start, start=start, numbers=numbers, **shared))
         for source, port in inputs:
             graph.connect(source, path, port)
@@ -129,6 +135,18 @@ def _split_one(graph: g.Graph, name: str, neurons: g.Neurons, spikes: str | None
             graph.connect(path, spikes, "activity")
         for probe in probes:
             graph.connect(path, probe, "neurons")
+
+
+@lru_cache(maxsize=1024)
+def _exact_sum(size: int, span: Span | None, exponent: int) -> g.ExactSum:
+    """One object for all that are alike, as those of an array are."""
+    return g.ExactSum(size=size, span=span, exponent=exponent)
+
+
+@lru_cache(maxsize=1024)
+def _rows(*counts: int | None) -> tuple[int | None, ...]:
+    """One object for all that are alike here too."""
+    return counts
 
 
 def _population(neurons: g.Neurons) -> g.Population:
@@ -147,19 +165,19 @@ def _population(neurons: g.Neurons) -> g.Population:
 
 
 def _numbers(
-    neurons: g.Neurons, start: int, stop: int, driven: bool, blocks: list[tuple[g.Array, float]], dtype: str
-) -> NDArray[np.floating]:
-    """Scaled encoders, where there is an input, bias, and decoders of some neurons: rows x neurons.
+    neurons: g.Neurons, start: int, stop: int, driven: bool, blocks: list[tuple[g.Array, float]]
+) -> list[g.Array]:
+    """Scaled encoders, where there is an input, bias, and decoders of some neurons: rows of these.
 
     blocks: decoders with what they are multiplied by, to be in units of their sums.
     """
     if isinstance(neurons, pj.Cells):
-        return np.zeros((0, stop - start), dtype)
+        return [np.zeros((0, stop - start))]
     rows = [neurons.bias[None, start:stop], *(matrix[:, start:stop] * factor for matrix, factor in blocks)]
     if driven:
         gains = neurons.gain[start:stop] / neurons.radius
         rows.insert(0, (neurons.encoders[start:stop] * gains[:, None]).T)
-    return np.concatenate(rows, dtype=dtype, casting="unsafe")
+    return rows
 
 
 def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:

@@ -82,16 +82,17 @@ def neuron_group(
         "bias": la.Joined(lambda: (atom.bias for atom in own), n, dtype),
         "decoders": la.Joined(lambda: (a.block.T if _gathers(a) else a.block for a in own), d, dtype),
     }
-    state: dict[str, NDArray[Any]] = {"neurons": np.zeros((len(kept.rows), n), dtype)}
+    begun = any(atom.neurons.initial_state for atom in own) or membranes.REST in kept.rows
+    first_state = (np.zeros if begun else la.zeros)((len(kept.rows), n), dtype)
+    state: dict[str, NDArray[Any]] = {"neurons": first_state}
     streams: dict[str, int] = {}
     if streamed(own[0]):
         arrays["drawn"], streams = of_populations(atoms)
         state["streams"] = np.zeros(LENGTH * len(streams), np.int64)
     members = dict(zip((path for path, _ in atoms), table[:, 0].tolist(), strict=True))
-    for path, atom in atoms:
-        if atom.neurons.initial_state or membranes.REST in kept.rows:
-            first = members[path]
-            state["neurons"][:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
+    for path, atom in atoms if begun else ():
+        first = members[path]
+        first_state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
     return la.NeuronGroup(name, arrays, state, len(atoms), kept.kind, kept.rows, members, numbers, streams)
 
 

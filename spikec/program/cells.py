@@ -81,7 +81,7 @@ def _projections(
         first += op.sources + 1
         weights += _synapses(op, runs) if own >= 0 else 0
     neurons = group.state["neurons"].shape[1]
-    arriving = np.zeros(neurons, np.int64)
+    arriving = la.zeros(neurons, np.int64)
     table = ints(rows).reshape(-1, 6)
     return la.Projections("synapses", {"table": table}, {"arriving": arriving}, len(names), tuple(parts))
 
@@ -175,7 +175,7 @@ def _group(
         "chances": joined(chances.chances, np.uint32),
         "aliases": joined(chances.aliases, np.int32),
     }
-    state = {"neurons": np.zeros((len(DeltaLIF.state), n), dtype)}
+    state = {"neurons": la.zeros((len(DeltaLIF.state), n), dtype)}
     return la.CellGroup(kind, arrays, state, len(atoms), kind, DeltaLIF.state, members)
 
 

@@ -6,7 +6,7 @@ and a function of exact sums and of time alone, so that every copy has the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -115,7 +115,7 @@ def _needed(op: g.Operator, port: str, mask: Mask, size: int) -> Mask:
     return mask
 
 
-def absorbed(graph: g.Graph) -> frozenset[str]:
+def absorbed(graph: g.Graph) -> Collection[str]:
     """Products that are terms of sums and nothing else: they need no signal of their own.
 
     Where several sums read one, it is computed in each, which costs nothing where it has one entry a row.
@@ -126,7 +126,7 @@ def absorbed(graph: g.Graph) -> frozenset[str]:
         only_sums = all(isinstance(graph.op(reader), g.Sum) for reader, _ in readers)
         if only_sums and (len(readers) == 1 or _selects(op.matrix)):
             found.append(name)
-    return frozenset(found)
+    return dict.fromkeys(found)  # a set would take three times the memory
 
 
 def _selects(matrix: g.Matrix) -> bool:

@@ -8,9 +8,10 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ HERE = "localhost"
 def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any] | la.Joined], dict[str, NDArray[Any]]]:
     """Constant arrays and state of a partition, by the names that its program uses."""
     constant: dict[str, NDArray[Any] | la.Joined] = {}
-    state: dict[str, NDArray[Any]] = {"sums": np.zeros(layout.sums, np.int64)}
+    state: dict[str, NDArray[Any]] = {"sums": la.zeros(layout.sums, np.int64)}
     for stage in layout.stages:
         constant.update({f"{stage.name}_{k}": v for k, v in stage.arrays.items()})
         state.update({f"{stage.name}_{k}": v for k, v in stage.state.items()})
@@ -43,10 +44,10 @@ def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any] | la.Joined], dict
             constant.update({f"{stage.name}_{k}": v for k, v in adjacency(stage).items()})
     if len(layout.carried):
         constant["carried"] = layout.carried
-        state["carried"] = np.zeros(len(layout.carried), layout.dtype)
+        state["carried"] = la.zeros(len(layout.carried), layout.dtype)
     if len(layout.late):
         constant["late"] = layout.late
-        state["own"] = np.zeros((layout.window - 1, len(layout.late)), np.int64)
+        state["own"] = la.zeros((layout.window - 1, len(layout.late)), np.int64)
     if layout.spikes.any:
         constant["spikes_window"] = np.array([layout.spikes.window])
     for name, wires in (("send", layout.send), ("receive", layout.receive)):
@@ -59,41 +60,46 @@ def emit(
     graph: g.Graph,
     layouts: Sequence[la.Layout],
     recorded: Sequence[Recorded],
-    plan: dict[str, Any],
+    plan: Callable[[], dict[str, Any]],
     costs: Sequence[mf.Cost],
     folder: Path,
     compiler: str,
     places: Sequence[str] | None = None,
     hosts: tuple[mf.Host, ...] = (),
     python: Python | None = None,
+    keep: bool = True,
 ) -> mf.Manifest:
     """Write everything into `folder` (made new, replacing an older compilation) and return the manifest.
 
-    `places`: name of the host of every partition, one of `hosts`; all on this host where not given.
-    `python`: what the host calls run, where they are to run without this process.
+    `plan`: gives what the manifest keeps of the plan.  `places`: name of the host of every partition, one of
+    `hosts`; all on this host where not given.  `python`: what the host calls run, where they are to run
+    without this process.  `keep`: whether `graph` and `layouts` are needed afterwards; else atoms lose their
+    numbers, most of what there is in memory, as soon as these are written.
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        partitions = tuple(
-            _partition(graph, layout, len(layouts), cost, host, draft, python)
-            for layout, cost, host in zip(layouts, costs, places or [HERE] * len(layouts), strict=True)
-        )
+        partitions = []
+        for layout, cost, host in zip(layouts, costs, places or [HERE] * len(layouts), strict=True):
+            partitions.append(_partition(graph, layout, len(layouts), cost, host, draft, python))
+            if not keep:
+                _release(graph, layout)
+        state = _state_map(graph, layouts, draft)
         manifest = mf.Manifest(
             model=graph.name,
             seed=graph.seed,
             dt=graph.dt,
             precision=layouts[0].dtype,
             neurons=sum(p.neurons for p in partitions),
-            partitions=partitions,
+            partitions=tuple(partitions),
             wires=_wires(layouts),
             probes=_probes(graph, recorded),
             hosts=hosts,
-            plan=plan,
+            plan=plan(),
             compiler=compiler,
             calls=tuple(graph.op(name).call for name in numbers(graph)),
-            state=_state_map(graph, layouts, draft),
+            state=state,
         )
         (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
         draft.chmod(0o755)
@@ -166,6 +172,22 @@ def _partition(
     )
 
 
+def _release(graph: g.Graph, layout: la.Layout) -> None:
+    """Take the numbers of a partition's atoms out of the graph."""
+    for stage in layout.stages:
+        if isinstance(stage, la.NeuronGroup):
+            stage.joined.clear()
+            for path in stage.members:
+                atom = graph.op(path)
+                graph.replace(path, replace(atom, numbers=_none(atom.size)))
+
+
+@lru_cache(maxsize=256)
+def _none(size: int) -> NDArray[np.float64]:
+    """The numbers of atoms that have lost theirs: one array for all that are so large."""
+    return np.zeros((0, size))
+
+
 def _python(folder: Path, file: str, python: Python) -> mf.Python:
     (folder / file).write_bytes(python.pickle)
     return mf.Python(file, hashlib.sha256(python.pickle).hexdigest(), python.calls)
@@ -183,15 +205,16 @@ def _state_map(graph: g.Graph, layouts: Sequence[la.Layout], folder: Path) -> st
 
 def _array(folder: Path, file: str, name: str, value: NDArray[Any] | la.Joined) -> mf.ArrayFile:
     """Write one array as `numpy.save` does, with no copy of it in memory."""
-    array = np.ascontiguousarray(value)
+    array = value if isinstance(value, la.Joined) else np.ascontiguousarray(value)
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(header, about)
     digest = hashlib.sha256(header.getbuffer())
     with (folder / file).open("wb") as out:
         out.write(header.getbuffer())
-        if array.size:
-            out.write(array.data.cast("B"))
-            digest.update(array.data.cast("B"))
+        for block in array.blocks() if isinstance(array, la.Joined) else [array] * bool(array.size):
+            out.write(block.data.cast("B"))
+            digest.update(block.data.cast("B"))
     return mf.ArrayFile(name, file, array.dtype.name, array.shape, digest.hexdigest())
 
 

@@ -8,15 +8,24 @@ signals of this step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spikec.projections import Projection
 from spikec.records import dataclass
+
+
+def zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """State that begins at 0: it takes no memory until a run has it.  Not to be changed."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+# Numbers of a joined array that are put together at a time.
+BLOCK = 1 << 16
 
 
 class Joined:
@@ -29,14 +38,31 @@ class Joined:
         self.pieces, self.size, self.dtype = pieces, size, np.dtype(dtype)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.size,)
+
+    @property
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The array in vectors of some length, one after the other."""
+        block: list[NDArray[Any]] = []
+        size = 0
+        for piece in self.pieces():
+            block.append(piece.ravel())
+            size += piece.size
+            if size >= BLOCK:
+                yield np.concatenate(block, dtype=self.dtype, casting="unsafe")
+                block, size = [], 0
+        if block:
+            yield np.concatenate(block, dtype=self.dtype, casting="unsafe")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         made, first = np.empty(self.size, self.dtype), 0
-        for piece in self.pieces():
-            made[first : first + piece.size] = piece.ravel()
-            first += piece.size
+        for block in self.blocks():
+            made[first : first + len(block)] = block
+            first += len(block)
         return made if dtype is None else made.astype(dtype, copy=False)
 
 
@@ -215,8 +241,8 @@ class Held:
     and the rows.
     """
 
-    memory: tuple[tuple[str, NDArray[np.int64]], ...]
-    carried: tuple[tuple[str, NDArray[np.int64]], ...]
+    memory: Mapping[str, NDArray[np.int64]]
+    carried: Mapping[str, NDArray[np.int64]]
     weights: Mapping[str, tuple[int, NDArray[np.int64]]]
 
 

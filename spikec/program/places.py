@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +35,14 @@ class Places(Mapping[str, Ints]):
     Nearly all signals stand there whole and in order.  Of these only the first place is kept.
     """
 
-    def __init__(self) -> None:
-        self.length = 0
-        self._of: dict[str, Ints | range] = {}
+    def __init__(self, size: Callable[[str], int]) -> None:
+        """`size`: how many components a signal has."""
+        self.length, self._size = 0, size
+        self._of: dict[str, int | Ints] = {}
 
     def __getitem__(self, name: str) -> Ints:
         places = self._of[name]
-        return np.arange(places.start, places.stop) if isinstance(places, range) else places
+        return np.arange(places, places + self._size(name)) if isinstance(places, int) else places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._of)
@@ -52,10 +53,16 @@ class Places(Mapping[str, Ints]):
     def __contains__(self, name: object) -> bool:
         return name in self._of
 
-    def append(self, name: str, rows: Ints, size: int, places: Ints | None = None) -> None:
+    def first(self, name: str) -> int:
+        """The place of the first component."""
+        places = self._of[name]
+        return places if isinstance(places, int) else int(places[0])
+
+    def append(self, name: str, rows: Ints, places: Ints | None = None) -> None:
         """Put the components `rows` of a signal at the end, or at `places` counted from the end."""
+        size = self._size(name)
         if places is None and len(rows) == size:
-            self._of[name] = range(self.length, self.length + size)
+            self._of[name] = self.length
         else:
             where = np.full(size, -1, np.int64)
             where[rows] = self.length + (np.arange(len(rows)) if places is None else places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -28,7 +28,7 @@ class Recorder:
     def record(
         self,
         owned: Iterable[str],
-        local: set[str],
+        local: Collection[str],
         produced: Mapping[str, None],
         groups: Sequence[la.NeuronGroup | la.CellGroup],
         lists: Mapping[str, int],
@@ -76,7 +76,7 @@ class Recorder:
             order = np.argsort(columns)
             self._add(name, probe, "sums", {"columns": rows[order]}, columns[order])
 
-    def _events(self, name: str, local: set[str]) -> None:
+    def _events(self, name: str, local: Collection[str]) -> None:
         source, probe = self.graph.inputs(name, "x")[0], self.graph.op(name)
         atoms = [a for a in self.graph.inputs(source, "activity") if a in local]
         here = self._columns(probe, atoms)
@@ -124,7 +124,11 @@ class Recorder:
         return [entry for entry in found if len(entry[1])]
 
     def _state(
-        self, name: str, probe: g.Probe, local: set[str], groups: Sequence[la.NeuronGroup | la.CellGroup]
+        self,
+        name: str,
+        probe: g.Probe,
+        local: Collection[str],
+        groups: Sequence[la.NeuronGroup | la.CellGroup],
     ) -> None:
         """A state variable of the atoms that are here; all atoms of one population are in one group."""
         atoms = [a for a in self.graph.inputs(name, "neurons") if a in local]

@@ -8,7 +8,7 @@ wires       rows of partial sums that one partition has and another needs; atoms
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class _Model:
     overlap: bool
     forms: dict[str, Form]
     order: list[str]
-    absorbed: frozenset[str]
+    absorbed: Collection[str]
     rates: dict[str, float]
 
 
@@ -69,7 +69,7 @@ class _Partition:
     def __init__(self, model: _Model, assignment: Assignment, index: int) -> None:
         self.model, self.graph, self.index = model, model.graph, index
         self.op = model.graph.op
-        self.atoms = {name for name, p in assignment.atoms.items() if p == index}
+        self.atoms = dict.fromkeys(name for name, p in assignment.atoms.items() if p == index)
         self.calls = calls.numbers(model.graph)
         neurons = [n for n in model.order if n in self.atoms and n not in self.calls]
         self.cells = [n for n in neurons if isinstance(self.op(n).neurons, pj.Cells)]
@@ -88,7 +88,8 @@ class _Partition:
         for name in (*self.produced, *(n for n in self.needed_sums if n not in self.produced)):
             self.sum_rows[name] = self.sums
             self.sums += self.op(name).size
-        self.now, self.before = Places(), Places()
+        sizes = model.graph.size
+        self.now, self.before = Places(sizes), Places(sizes)
         self.recorded: list[Recorded] = []
         # By how many steps more than one a sum is late, where it is at all.
         self.lag: dict[str, int] = {}
@@ -116,7 +117,7 @@ class _Partition:
         decoded = self._decoded_before()
         carried = self._carried_names()
         for name in carried:
-            self.before.append(name, self.rows(name), self.op(name).size)
+            self.before.append(name, self.rows(name))
         self.weights = learned.held(self.graph, {n: self.rows(n) for n in self.needed(pl.Weights)})
         late = self._products(
             "late", [n for n in self.needed(pl.Learned) if pl.late(self.graph, n)], self.before
@@ -151,7 +152,7 @@ class _Partition:
             neurons=neurons,
             rest=rest,
             cells=populations,
-            carried=stages.joined([self.now[n][self.rows(n)] for n in carried], np.int64),
+            carried=stages.joined((self.now[n][self.rows(n)] for n in carried), np.int64),
             recordings=self._recordings(
                 [*(s for level in levels for s in level), *neurons, *rest, *populations]
             ),
@@ -159,12 +160,12 @@ class _Partition:
             receive={source: self._wire_rows(sums) for source, sums in received.items()},
             window=wires.window,
             spikes=la.SpikeExchange(lists.window, lists.sent(self.index), lists.receives(self.index)),
-            late=self._wire_rows([(n, self.rows(n)) for n in self.lag if n in self.produced]),
-            held=la.Held(self.memory, tuple((n, self.rows(n)) for n in carried), self.weights),
+            late=self._wire_rows((n, self.rows(n)) for n in self.lag if n in self.produced),
+            held=la.Held(self.memory, {n: self.rows(n) for n in carried}, self.weights),
         )
 
-    def _wire_rows(self, wire: Sequence[Crossing]) -> Ints:
-        return stages.joined([self.sum_rows[name] + rows for name, rows in wire], np.int64)
+    def _wire_rows(self, wire: Iterable[Crossing]) -> Ints:
+        return stages.joined((self.sum_rows[name] + rows for name, rows in wire), np.int64)
 
     def _readers(self, name: str, delayed: bool) -> bool:
         """Whether something needed reads `name` in the step after (`delayed`) or in the same step."""
@@ -184,54 +185,55 @@ class _Partition:
         return self._decoded("decoded", names, self.before) if names else None
 
     def _decoded(self, name: str, sums: list[str], places: Places) -> la.Decoded:
-        rows = [self.sum_rows[n] + self.rows(n) for n in sums]
-        scale = [np.full(len(self.rows(n)), calls.scale(self.op(n))) for n in sums]
         for n in sums:
-            places.append(n, self.rows(n), self.op(n).size)
-        return la.Decoded(
-            name,
-            {"rows": stages.joined(rows, np.int64), "scale": stages.joined(scale, np.float64)},
-            {},
-            len(sums),
-        )
+            places.append(n, self.rows(n))
+        scale = np.repeat([calls.scale(self.op(n)) for n in sums], [len(self.rows(n)) for n in sums])
+        rows = self._wire_rows((n, self.rows(n)) for n in sums)
+        return la.Decoded(name, {"rows": rows, "scale": scale}, {}, len(sums))
 
     def _carried_names(self) -> list[str]:
         """Signals other than exact sums, and what is late already, that are read in the step after."""
         return learned.carried(self.graph, self.needed((*MEMORY, pl.Weights, pl.Learned)))
 
     def _memory(self) -> tuple[la.Stage, ...]:
-        low: list[tuple[str, synapses.Discrete, Ints]] = []
-        general: list[tuple[str, synapses.Discrete, Ints]] = []
-        late: list[tuple[str, int, Ints]] = []
+        low: list[str] = []
+        general: list[str] = []
+        late: list[str] = []
         for name in self.needed(MEMORY):
-            op, read = self.op(name), self.graph.inputs(name)[0]
-            source = self.before[read][self.rows(name)]
-            if isinstance(op, g.Delay):
-                late.append((name, op.steps - self.lag.get(read, 0), source))
-                continue
-            synapse = synapses.of(op, self.graph.dt)
-            if synapse.plain:
-                late.append((name, 1, source))
+            synapse = None if isinstance(self.op(name), g.Delay) else self._discrete(name)
+            if synapse is None or synapse.plain:
+                late.append(name)
             else:
-                (low if synapse.order == 1 and not synapse.direct else general).append(
-                    (name, synapse, source)
-                )
+                (low if synapse.order == 1 and not synapse.direct else general).append(name)
         made: list[la.Stage] = []
         dtype = self.model.dtype
         if low:
-            made.append(stages.lowpass([entry[1:] for entry in low], dtype))
+            made.append(stages.lowpass([self._discrete(n) for n in low], *self._read_before(low), dtype))
         if general:
-            made.append(stages.state_space([entry[1:] for entry in general], dtype))
+            found = [self._discrete(n) for n in general]
+            made.append(stages.state_space(found, *self._read_before(general), dtype))
         if late:
-            made.append(stages.delays([entry[1:] for entry in late], dtype))
-        names = [entry[0] for entry in (*low, *general, *late)]
-        self.memory = tuple((n, self.rows(n)) for n in names)
-        self._append(names)
+            made.append(stages.delays([self._steps(n) for n in late], *self._read_before(late), dtype))
+        self.memory = {n: self.rows(n) for names in (low, general, late) for n in names}
+        self._append(self.memory)
         return tuple(made)
+
+    def _discrete(self, name: str) -> synapses.Discrete:
+        return synapses.of(self.op(name), self.graph.dt)
+
+    def _steps(self, name: str) -> int:
+        """Steps by which a delay, or a synapse that is none, is late."""
+        op = self.op(name)
+        return op.steps - self.lag.get(self.graph.inputs(name)[0], 0) if isinstance(op, g.Delay) else 1
+
+    def _read_before(self, names: list[str]) -> tuple[list[int], Ints]:
+        """How many components are needed of each synapse or delay, and the places that they read."""
+        places = (self.before[self.graph.inputs(n)[0]][self.rows(n)] for n in names)
+        return [len(self.rows(n)) for n in names], stages.joined(places, np.int64)
 
     def _append(self, names: Iterable[str]) -> None:
         for name in names:
-            self.now.append(name, self.rows(name), self.op(name).size)
+            self.now.append(name, self.rows(name))
 
     def _sources(self) -> tuple[la.Stage, ...]:
         made: list[la.Stage] = []
@@ -267,7 +269,7 @@ class _Partition:
             made.append(stages.expressions(f"{prefix}_{k}", entries))
             count, size = len(computed), self.op(members[0]).size
             for j, name in enumerate(members):
-                self.now.append(name, np.arange(size), size, min(j, count - 1) + count * np.arange(size))
+                self.now.append(name, np.arange(size), min(j, count - 1) + count * np.arange(size))
             self.now.length += count * size
         return made
 
@@ -295,9 +297,8 @@ class _Partition:
         """Undelayed stages, level after level, and the atoms among them: those read in the same step."""
         level = self._level_of()
         immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
-        early = {a for n in immediate for a in self.graph.inputs(n, "activity")} | self.atoms & set(
-            self.calls
-        )
+        early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
+        early |= self.atoms.keys() & self.calls.keys()
         levels = []
         for k in range(1, max(level.values(), default=0) + 1):
             names = [n for n in self.model.order if level.get(n) == k and n not in self.model.absorbed]
@@ -337,12 +338,11 @@ class _Partition:
         rows = {n: self.rows(n) for n in members}
         made = learned.products(name, self.graph, rows, signals, self.weights, self.model.dtype)
         for n in members:
-            signals.append(n, rows[n], self.op(n).size)
+            signals.append(n, rows[n])
         return made
 
     def _linear(self, name: str, members: list[str]) -> la.Linear:
-        rows = [self._terms(n) for n in members]
-        made = stages.linear(name, rows, [self.rows(n) for n in members], self.model.dtype)
+        made = stages.linear(name, ((self._terms(n), self.rows(n)) for n in members), self.model.dtype)
         self._append(members)
         return made
 

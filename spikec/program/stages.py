@@ -7,9 +7,9 @@ takes the operators of its stage as (name, operator) pairs in the order of the g
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,42 @@ def ints(values: Sequence[Any]) -> Ints:
     return np.asarray(values, dtype=np.int64)
 
 
-def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+# So many are put together at a time: each is an object of a hundred bytes beside its numbers.
+PIECES = 256
+
+
+class Vector:
+    """A vector under construction, of many small pieces."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = dtype
+        self._pieces: list[NDArray[Any]] = []
+        self._long: list[NDArray[Any]] = []
+
+    def add(self, piece: NDArray[Any]) -> None:
+        self._pieces.append(np.ravel(piece))
+        if len(self._pieces) == PIECES:
+            self._join()
+
+    def _join(self) -> None:
+        self._long.append(np.concatenate(self._pieces, dtype=self._dtype, casting="unsafe"))
+        self._pieces.clear()
+
+    def whole(self) -> NDArray[Any]:
+        """All pieces, one after the other; empty where there are none."""
+        if self._pieces:
+            self._join()
+        if len(self._long) == 1:
+            return self._long[0]
+        return np.concatenate(self._long) if self._long else np.zeros(0, self._dtype)
+
+
+def joined(parts: Iterable[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     """One vector of all `parts`; empty where there are none."""
-    if not parts:
-        return np.zeros(0, dtype)
-    return np.concatenate([np.ravel(p) for p in parts], dtype=dtype, casting="unsafe")
+    made = Vector(dtype)
+    for part in parts:
+        made.add(part)
+    return made.whole()
 
 
 @lru_cache(maxsize=256)
@@ -42,37 +73,41 @@ def whole(size: int) -> Ints:
     return made
 
 
-def lowpass(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.Lowpass:
-    """value = decay * value + gain * before[source]; each synapse with the places it reads."""
-    sources = joined([source for _, source in synapses], np.int64)
-    decay = np.repeat([s.A[0] for s, _ in synapses], [len(p) for _, p in synapses])
-    gain = np.repeat([s.B[0] * s.C[0] for s, _ in synapses], [len(p) for _, p in synapses])
+def lowpass(synapses: Sequence[Discrete], counts: Sequence[int], sources: Ints, dtype: str) -> la.Lowpass:
+    """value = decay * value + gain * before[source].
+
+    counts: components of each synapse; sources: the places that these read, synapse after synapse.
+    """
+    decay = np.repeat([s.A[0] for s in synapses], counts)
+    gain = np.repeat([s.B[0] * s.C[0] for s in synapses], counts)
     arrays = {"source": sources, "decay": decay.astype(dtype), "gain": gain.astype(dtype)}
-    return la.Lowpass("lowpass", arrays, {"value": np.zeros(len(sources), dtype)}, len(synapses))
+    return la.Lowpass("lowpass", arrays, {"value": la.zeros(len(sources), dtype)}, len(synapses))
 
 
-def state_space(synapses: Sequence[tuple[Discrete, Ints]], dtype: str) -> la.StateSpace:
-    """Filters of any order, for `StateSpace` of the runtime."""
+def state_space(
+    synapses: Sequence[Discrete], counts: Sequence[int], sources: Ints, dtype: str
+) -> la.StateSpace:
+    """Filters of any order, for `StateSpace` of the runtime; the rest as in `lowpass`."""
     rows, coefficients, state = [], [], 0
     start = 0
-    for s, source in synapses:
-        rows.append((s.order, len(source), state, start, s.direct))
+    for s, count in zip(synapses, counts, strict=True):
+        rows.append((s.order, count, state, start, s.direct))
         block = np.array([*s.A, *s.B, *s.C, s.D])
         coefficients.append(block)
-        start, state = start + len(block), state + s.order * len(source)
+        start, state = start + len(block), state + s.order * count
     arrays = {
-        "sources": joined([source for _, source in synapses], np.int64),
+        "sources": sources,
         "filters": ints(rows).reshape(-1, 5),
         "coefficients": joined(coefficients, dtype),
     }
-    return la.StateSpace("synapse", arrays, {"x": np.zeros(state, dtype)}, len(synapses))
+    return la.StateSpace("synapse", arrays, {"x": la.zeros(state, dtype)}, len(synapses))
 
 
-def delays(operators: Sequence[tuple[int, Ints]], dtype: str) -> la.Delays:
-    """Delays of so many steps of the places given."""
-    lengths = np.repeat(ints([steps - 1 for steps, _ in operators]), [len(p) for _, p in operators])
-    arrays = {"sources": joined([p for _, p in operators], np.int64), "lengths": lengths}
-    return la.Delays("delayed", arrays, {"buffer": np.zeros(int(lengths.sum()), dtype)}, len(operators))
+def delays(steps: Sequence[int], counts: Sequence[int], sources: Ints, dtype: str) -> la.Delays:
+    """Delays of so many steps; the rest as in `lowpass`."""
+    lengths = np.repeat(ints(steps) - 1, counts)
+    arrays = {"sources": sources, "lengths": lengths}
+    return la.Delays("delayed", arrays, {"buffer": la.zeros(int(lengths.sum()), dtype)}, len(steps))
 
 
 def constants(operators: Sequence[tuple[g.Constant, Ints]], dtype: str) -> la.Constants:
@@ -130,32 +165,36 @@ VECTOR = 64
 BLOCK_ENTRIES = 1 << 18
 
 
-def linear(
-    name: str, rows: Sequence[Sequence[tuple[g.Matrix | None, Ints]]], sizes: Sequence[Ints], dtype: str
-) -> la.Linear:
+Terms: TypeAlias = "Sequence[tuple[g.Matrix | None, Ints]]"
+
+
+def linear(name: str, sums: Iterable[tuple[Terms, Ints]], dtype: str) -> la.Linear:
     """One sparse matrix for many sums of products.
 
-    rows[k]: the terms (matrix or None for the identity, places of its argument by component) of node k;
-    sizes[k]: the components of node k that are needed.  Terms of a row stay in the order in which they were
-    connected.  An entry takes 8 bytes, 4 of them for its column, in float32, and little more on the way.
+    sums: of each node its terms (matrix or None for the identity, places of its argument by component) and
+    the components that are needed.  Terms of a row stay in the order in which they were connected.  An entry
+    takes 8 bytes, 4 of them for its column, in float32, and little more on the way.
     """
-    counts, columns, values = [], [], []
-    for terms, needed in zip(rows, sizes, strict=True):
+    counts, columns, values = Vector(np.int64), Vector(np.int32), Vector(dtype)
+    operators = 0
+    for terms, needed in sums:
+        operators += 1
         entries = sum(_count(matrix, len(needed)) for matrix, _ in terms)
         height = max(1, BLOCK_ENTRIES * len(needed) // max(1, entries))
         for first in range(0, len(needed), height):
             block = needed[first : first + height]
             r, c, v = _block(terms, block)
-            counts.append(np.bincount(r, minlength=len(block)))
-            columns.append(c.astype(np.int32))
-            mark_runs(columns[-1], counts[-1], VECTOR // np.dtype(dtype).itemsize)
-            values.append(v.astype(dtype))
+            count, places = np.bincount(r, minlength=len(block)), c.astype(np.int32)
+            mark_runs(places, count, VECTOR // np.dtype(dtype).itemsize)
+            counts.add(count)
+            columns.add(places)
+            values.add(v.astype(dtype))
     arrays = {
-        "values": joined(values, dtype),
-        "pointers": np.concatenate([[0], np.cumsum(joined(counts, np.int64))]),
-        "columns": joined(columns, np.int32),
+        "values": values.whole(),
+        "pointers": np.concatenate([[0], np.cumsum(counts.whole())]),
+        "columns": columns.whole(),
     }
-    return la.Linear(name, arrays, {}, len(rows))
+    return la.Linear(name, arrays, {}, operators)
 
 
 def mark_runs(columns: NDArray[np.int32], counts: Ints, lanes: int) -> None:
@@ -178,9 +217,7 @@ def _count(matrix: g.Matrix | None, rows: int) -> int:
     return matrix.size if isinstance(matrix, np.ndarray) else matrix.nnz
 
 
-def _block(
-    terms: Sequence[tuple[g.Matrix | None, Ints]], needed: Ints
-) -> tuple[Ints, Ints, NDArray[np.float64]]:
+def _block(terms: Terms, needed: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Row (among the needed), place and value of every entry of all `terms`, row after row."""
     found = [(places, *_entries(matrix, needed)) for matrix, places in terms]
     r = joined([rows for _, rows, _, _ in found], np.int64)

@@ -31,7 +31,7 @@ Key = tuple[str, str]
 
 
 # Entries of a list that are one piece of text.
-PIECE = 1 << 12
+PIECE = 1 << 8
 
 
 def state_map(graph: g.Graph, layouts: Sequence[la.Layout]) -> Iterator[str]:
@@ -41,16 +41,18 @@ def state_map(graph: g.Graph, layouts: Sequence[la.Layout]) -> Iterator[str]:
     found = _Found(graph)
     for layout in layouts:
         found.add(layout)
-    keys = sorted(found.number)
-    rank = np.empty(len(keys), np.int64)
-    rank[[found.number[key] for key in keys]] = np.arange(len(keys))
+    keys = {kind: sorted(found.number[kind]) for kind in sorted(found.number)}
+    rank = np.empty(len(found.about), np.int64)
+    order = [found.number[kind][name] for kind, names in keys.items() for name in names]
+    rank[order] = np.arange(len(order))
     yield '{"arrays":'
-    yield from _listed([*key, *found.about[found.number[key]]] for key in keys)
+    named = ([kind, name] for kind, names in keys.items() for name in names)
+    yield from _listed([*key, *found.about[number]] for key, number in zip(named, order, strict=True))
     delays = [
-        [*(int(rank[found.number[key]]) for key in both), _spans(np.flatnonzero(mask))]
+        [*(int(rank[found.number[kind][name]]) for kind, name in both), _spans(np.flatnonzero(mask))]
         for both, mask in sorted(found.delays.items())
     ]
-    lists = [[int(rank[found.number["spikes", name]]), first] for name, first in found.lists]
+    lists = [[int(rank[found.number["spikes"][name]]), first] for name, first in found.lists]
     yield f',"delays":{_text(delays)},"lists":{_text(lists)},"partitions":['
     for k, (runs, membranes, own) in enumerate(zip(found.runs, found.membranes, found.own, strict=True)):
         yield '{"runs":' if k == 0 else ',{"runs":'
@@ -91,8 +93,9 @@ class _Found:
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph, self.called = graph, state_names(graph)
-        # The number of every array, as they came; by that its shape and, of exact sums, exponent, or `BITS`.
-        self.number: dict[Key, int] = {}
+        # By kind and name the number of every array, as they came; by that its shape and, of exact sums,
+        # exponent, or `BITS`.
+        self.number: dict[str, dict[str, int]] = {}
         self.about: list[tuple[tuple[int, ...], int | str | None]] = []
         # By partition and array of it: number, first of the model's array, first here, how many.
         self.runs: list[dict[str, array[int]]] = []
@@ -126,7 +129,7 @@ class _Found:
                         self._sum(layout, name)
             if isinstance(stage, (la.Draws, la.NeuronGroup)):
                 self._streams(stage)
-        self._vector("carried", "signal", layout.held.carried)
+        self._vector("carried", "signal", layout.held.carried.items())
 
     def _put(self, array: str, key: Key, shape: Sequence[int], first: int, places: Ints) -> None:
         """What stands in `array` from `first` on has these places in the array `key` of the model."""
@@ -149,7 +152,8 @@ class _Found:
 
     def _numbered(self, key: Key, shape: Sequence[int], exponent: int | str | None = None) -> int:
         """The number of an array of the model; what many are alike in is one object."""
-        number = self.number.setdefault(key, len(self.about))
+        kind, name = key
+        number = self.number.setdefault(kind, {}).setdefault(name, len(self.about))
         about = (tuple(shape), exponent)
         about = self.alike.setdefault(about, about)
         if number == len(self.about):
@@ -162,7 +166,7 @@ class _Found:
             tables[name] = array("q")
         tables[name].extend(numbers)
 
-    def _vector(self, array: str, kind: str, held: Sequence[tuple[str, Ints]]) -> None:
+    def _vector(self, array: str, kind: str, held: Iterable[tuple[str, Ints]]) -> None:
         """A number for every component, node after node."""
         first = 0
         for name, rows in held:
@@ -171,9 +175,9 @@ class _Found:
 
     def _memory(self, layout: la.Layout) -> None:
         """Synapses and delays."""
-        left = list(layout.held.memory)
+        left = iter(layout.held.memory.items())
         for stage in layout.memory:
-            mine, left = left[: stage.operators], left[stage.operators :]
+            mine = islice(left, stage.operators)
             if isinstance(stage, la.Lowpass):
                 self._vector(f"{stage.name}_value", "filter", mine)
             elif isinstance(stage, la.StateSpace):
@@ -188,7 +192,7 @@ class _Found:
             else:
                 self._delays(f"{stage.name}_buffer", mine, stage.arrays["lengths"])
 
-    def _delays(self, array: str, mine: Sequence[tuple[str, Ints]], lengths: Ints) -> None:
+    def _delays(self, array: str, mine: Iterable[tuple[str, Ints]], lengths: Ints) -> None:
         """Of every component the values of the last steps, the newest first; where several partitions make a
         sum, the newest of them are still on their way.
         """

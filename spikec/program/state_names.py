@@ -55,7 +55,7 @@ class _Names:
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
         self.found: dict[str, str] = {}
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: dict[str, int] = {}
         for name, target in self._ends():
             self._walk(name, target)
         for name, op in graph.nodes():
@@ -64,10 +64,8 @@ class _Names:
 
     def _ends(self) -> Iterator[tuple[str, str]]:
         """(node, name of the object) of all that others are named after, in the order of their names."""
-        populations: dict[str, str] = {}
-        for name, _ in self.graph.nodes(g.Atom):
-            populations.setdefault(name.rpartition("#")[0], name)
-        yield from sorted((name, path) for path, name in populations.items())
+        firsts = sorted(name for name, op in self.graph.nodes(g.Atom) if op.start == 0)
+        yield from ((name, name.rpartition("#")[0]) for name in firsts)
         probes = ((name, op.name) for name, op in self.graph.nodes(g.Probe))
         yield from sorted(probes, key=lambda probe: probe[1])
 
@@ -111,5 +109,6 @@ class _Names:
         op = self.graph.op(name)
         ending = ENDINGS.get(type(op), type(op).__name__.lower())
         base = f"{self._source(name)}->{target}"
-        count = self._counts[base, ending] = self._counts.get((base, ending), 0) + 1
-        return base + (f"#{count}" if count > 1 else "") + f".{ending}"
+        name = f"{base}.{ending}"
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        return f"{base}#{count}.{ending}" if count > 1 else name
