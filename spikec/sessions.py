@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,13 +199,11 @@ def session(
     calls: Mapping[str, Call],
     partitions: int,
     precision: str,
-    ahead: Collection[str] = (),
     apart: Functions | None = None,
 ) -> Running:
     """The session of a graph, in as many partitions as asked for, or as it can be cut into.
 
-    `ahead`: probes of synapses, of which what they give in the step after is wanted.  `apart`: what calls run
-    on, where partitions are to be processes.
+    `apart`: what calls run on, where partitions are to be processes.
     """
     if apart is None and all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
         return CallsAlone(graph, calls, precision)
@@ -220,10 +218,7 @@ def session(
         manifest = emit(graph, layouts, recorded, dict, costs, home / "model", "spikec.sessions")
         given = manifest, home / "model", calls
         made: Placed | PlacedApart
-        if apart is None:
-            made = Placed(*given, ahead=ahead)
-        else:
-            made = PlacedApart(*given, ahead=ahead, functions=apart)
+        made = Placed(*given) if apart is None else PlacedApart(*given, functions=apart)
         made.places = Places(made, layouts, graph)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)

@@ -101,7 +101,7 @@ CALLS = (
 REASONS = {
     "the process Steps of random": "is none that is compiled here",
     "the function noted (model.py:9)": "changes the list 'seen' (model.py:10)",
-    "the function Leaky": "is an object of the class Leaky, which may change",
+    "the function Leaky": "changes self.value (model.py:21)",
     "the process Lowpass of leaky_2": "filters signals of what runs in Python",
 }
 NAMES = (

@@ -23,6 +23,11 @@ SAMPLED = {
         "present_input([1, 2, 4], each=5ms/3)",
         nengo.processes.PresentInput([[1], [2], [4]], 0.005 / 3),
     ),
+    "once": (
+        "present_input([[1, 2], [3, 4], [5, 6]], each=0.5s, repeat=false)",
+        # The first step shows the first row, and every other what was to be shown before it.
+        nengo.processes.Piecewise({0: [1, 2], 0.501: [3, 4], 1.001: [5, 6]}),
+    ),
     **{
         kind: (
             f'piecewise(0s: 0.5, 0.1s: 1, 0.2507s: -1, 0.4s: 0.25, 0.5s: 2, interpolation="{kind}")',

@@ -252,7 +252,9 @@ def noises() -> None:
     shown = processes.PresentInput(np.linspace(-1, 1, 40).reshape(2, 20), 0.004)
     steps = processes.Piecewise({0.005: [0.1, 0.4, 1], 0.02: [1, -1, 0]})
     d, e = nengo.Ensemble(20, 1, label="d", noise=shown), nengo.Ensemble(3, 1, label="e", noise=steps)
-    for ensemble in (a, b, c, d, e):
+    often = processes.Piecewise({0.001 * k: [k % 3, k % 5] for k in range(2, 30)})
+    f = nengo.Ensemble(2, 1, label="f", noise=often)
+    for ensemble in (a, b, c, d, e, f):
         nengo.Connection(relay[0], ensemble)
         nengo.Probe(ensemble, synapse=0.01)
 

@@ -59,6 +59,9 @@ def learned_parts() -> None:
     learn(a[0], b[1], solver=nengo.solvers.LstsqL2(weights=True))
     learn(a[0], b[1], rule=nengo.RLS(1e-3))
     learn(a[0], c[1], rule=nengo.Voja(1e-2))
+    # Errors for neurons of which the encoders learn too.
+    learn(a, c, solver=nengo.solvers.LstsqL2(weights=True))
+    learn(b, c.neurons[3:9], 6, 2)
     nengo.Probe(b, synapse=0.01)
 
 
@@ -114,7 +117,7 @@ def currents() -> None:
 
 @network
 def within_connections() -> None:
-    """What goes into connections and comes out of those without a synapse; weights through a synapse."""
+    """What goes into connections and comes out of them; weights through a synapse."""
     stim = stimulus(2)
     a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(30, 2, label="b")
     plain = nengo.Connection(stim, a, transform=[[1, 2], [3, 4]], synapse=None)
@@ -124,7 +127,10 @@ def within_connections() -> None:
     for conn in (plain, square, weights, between):
         nengo.Probe(conn, "input")
         nengo.Probe(conn, "input", synapse=0.01)
-    for conn in (plain, weights, between):
+    late = nengo.Connection(stim, a, transform=0.5, synapse=nengo.Alpha(0.01))
+    part = nengo.Connection(a.neurons[2:5], b, transform=np.full((2, 3), 1e-3))
+    many = nengo.Connection(a, b, solver=nengo.solvers.LstsqL2(weights=True), synapse=0.02)
+    for conn in (plain, weights, between, late, square, part, many):
         nengo.Probe(conn, "output")
         nengo.Probe(conn, "output", synapse=0.01, sample_every=0.003)
     nengo.Probe(plain, "weights", synapse=0.1)
@@ -139,6 +145,11 @@ def endless() -> None:
         ens = nengo.Ensemble(20, 1, neuron_type=kind)
         nengo.Connection(stim, ens, transform=-1)
         nengo.Probe(ens.neurons, "voltage")
+    given = {"gain": np.full(10, 2.0), "bias": np.linspace(0.5, 3, 10)}
+    for kind in (nengo.LIF(tau_ref=np.inf), nengo.LIFRate(tau_ref=np.inf), nengo.Tanh(tau_ref=np.inf)):
+        ens = nengo.Ensemble(10, 1, neuron_type=kind, **given)
+        nengo.Probe(ens.neurons)
+    nengo.Probe(nengo.Ensemble(10, 1, neuron_type=nengo.AdaptiveLIFRate(tau_n=np.inf), **given).neurons)
 
 
 @network

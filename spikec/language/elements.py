@@ -92,10 +92,11 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Presented:
-    """Rows of `values` for `each` (s), one after the other, again and again."""
+    """Rows of `values` for `each` (s), one after the other: again and again, or once, and the last stays."""
 
     values: FloatArray
     each: float
+    repeat: bool = True
 
 
 Source = ConstantSource | TimeSource | Recording | Steps | WhiteSignal | WhiteNoise | Curve | Presented

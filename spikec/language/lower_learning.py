@@ -14,6 +14,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import identity
 from spikec.language import elements as e
+from spikec.language.lower_elements import encoded
 from spikec.language.lower_matrices import Part, gather
 from spikec.language.solving import placed
 from spikec.language.vocabulary import Synapse
@@ -127,7 +128,31 @@ def _replace_encoders(graph: g.Graph, target: e.Population, name: str, link: e.C
     graph.connect(name, product, "weights")
     graph.connect(f"{target.path}.in", product)
     graph.disconnect(f"{target.path}.in", target.path)
-    graph.connect(product, target.path, "encoded")
+    # Before all else that is added to the currents.
+    graph.connect(product, encoded(target, graph), place=0)
+
+
+def encode_by_learned(graph: g.Graph) -> None:
+    """Let errors for neurons of an ensemble be encoded by what its encoders are now, where these learn."""
+    for name, op in list(graph.nodes(pl.Encoding)):
+        (target,) = graph.inputs(name, "encoders")
+        learned = f"{target}.encoders"
+        if op.by != "encoders" or learned not in graph:
+            continue
+        product = pl.Learned(size=graph.op(learned).size, span=op.span)
+        graph.disconnect(target, name)
+        if op.rows is None:
+            graph.replace(name, product)
+            graph.connect(learned, name, "weights")
+            continue
+        (error,) = graph.inputs(name, "x")
+        graph.disconnect(error, name)
+        graph.add(f"{name}.all", product)
+        graph.connect(learned, f"{name}.all", "weights")
+        graph.connect(error, f"{name}.all")
+        taken = np.eye(product.size)[list(op.rows)]
+        graph.replace(name, g.Product(size=op.size, span=op.span, matrix=taken))
+        graph.connect(f"{name}.all", name)
 
 
 def _presynaptic(graph: g.Graph, link: e.Connection) -> str:

@@ -92,6 +92,8 @@ def _presented(element: e.Input, shown: e.Presented, dt: float) -> Table:
     """Row k from the step after t = k * each on; the first step shows the first row."""
     rows, period = shown.values, round(len(shown.values) * shown.each / dt)
     starts = np.ceil(np.arange(len(rows)) * shown.each / dt - TOLERANCE).astype(np.int64) + 1
+    if not shown.repeat:
+        return _table(element, rows, np.append(0, starts[1:]), 0)
     # A step that is a multiple of the period ends the last row.
     return _table(element, np.vstack([rows[-1:], rows]), np.append(0, starts), period)
 

@@ -28,6 +28,7 @@ _WHITE_SIGNAL = (
 _PRESENT = (
     Parameter("inputs", kind="matrix", required=True),
     Parameter("each", TIME, required=True, positive=True),
+    Parameter("repeat"),
 )
 # How values between those given are found: SciPy's words.
 INTERPOLATIONS = ("zero", "nearest", "linear", "quadratic", "cubic")
@@ -91,7 +92,7 @@ def _plan(samples: float, count: int, frame: Frame, span: Span) -> None:
 
 
 def _present(record: Record, frame: Frame, dt: float, count: int) -> tuple[int, e.Source]:
-    """`present_input(inputs, each)`: rows one after the other, again and again."""
+    """`present_input(inputs, each)`: rows one after the other, again and again unless `repeat` is false."""
     given = bind(record, _PRESENT)
     rows = np.atleast_1d(given["inputs"])
     rows = rows if rows.ndim == 2 else rows[:, None]
@@ -101,7 +102,7 @@ def _present(record: Record, frame: Frame, dt: float, count: int) -> tuple[int, 
             f"each input is shown for at least {dt:g} s", record.span, f"write each={dt * 1000:g}ms"
         )
     frame.context.reserve((rows.size + steps) * count, "present_input", record.span)
-    return rows.shape[1], e.Presented(rows, given["each"])
+    return rows.shape[1], e.Presented(rows, given["each"], bool(given.get("repeat", 1.0)))
 
 
 def _interpolation(record: Record) -> tuple[Record, str]:

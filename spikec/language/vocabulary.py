@@ -35,8 +35,8 @@ _LIF = (
     P("min_voltage", none=-inf),
     P("amplitude", positive=True),
 )
-_RATE = (_LIF[0], _LIF[1], _LIF[3])
-_SATURATING = (P("tau_ref", TIME, positive=True),)
+_RATE = (_LIF[0], P("tau_ref", TIME, least=0.0, none=inf), _LIF[3])
+_SATURATING = (P("tau_ref", TIME, positive=True, none=inf),)
 _ADAPTATION = (P("tau_n", TIME, positive=True, none=inf), P("inc_n", least=0.0))
 _IZHIKEVICH = (
     P("tau_recovery", positive=True), P("coupling", least=0.0), P("reset_voltage"), P("reset_recovery")

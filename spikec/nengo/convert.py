@@ -44,8 +44,7 @@ class Converted:
 
     graph: host calls are named in it by `HostCall.call`.  calls: their functions, by that name.
     probes: the name of the graph's `Probe` that records a probe, flat; all others are in `recorded`, a list
-    of arrays that the host calls append to.  ahead: names of those that record what a filter gives, and of
-    which what it gives in the step after is meant.  thinned: names of those that record at every step where
+    of arrays that the host calls append to.  thinned: names of those that record at every step where
     the model asks for some steps.  signals: Nengo's memory.  unseen: base
     signals that live in the graph alone.  states: population and variable of signals that are the state of
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
@@ -57,7 +56,6 @@ class Converted:
     graph: g.Graph
     calls: dict[str, HostFunction]
     probes: dict[Any, str]
-    ahead: frozenset[str]
     thinned: frozenset[str]
     recorded: dict[Any, list[Any]]
     signals: SignalDict
@@ -152,7 +150,6 @@ class _Conversion:
         self.model, self.order, self.sides, self.names = model, order, chosen, names
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
-        self.ahead: set[Any] = set()
         self.thinned: set[str] = set()
         self.watched: dict[Any, Watch] = {}
         watches, extra = self._watches()
@@ -183,7 +180,7 @@ class _Conversion:
         """Probes that host calls record, and the filters that run as hosts for them.
 
         A probe sees a signal at the end of a step, when it has been updated: that is what the graph's filters
-        give a step later.  Where one filter is all there is, the session looks ahead.
+        give a step later.  Where one filter is all there is, it is made once more, for the probe (`_probe`).
         """
         watches, extra = [], []
         whole = self.apart or self.names is not None
@@ -191,8 +188,7 @@ class _Conversion:
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
             updated = [] if uses is None else uses.updates
-            if len(updated) == 1 and isinstance(self.sides.native.get(updated[0]), Synapse):
-                self.ahead.add(probe)
+            if self._filter_of(base) is not None:
                 continue
             if not updated and not self.sides.only_host(base):
                 continue
@@ -219,8 +215,17 @@ class _Conversion:
         elif state is not None:
             neurons, variable, chosen = state
             self._add_probe(number, probe, variable, self.values.neurons(neurons), "neurons", chosen)
+        elif (op := self._filter_of(signal.base)) is not None:
+            self._add_probe(number, probe, "value", self.values.read_after(signal, op), "x")
         else:
             self._add_probe(number, probe, "value", self.values.read(signal), "x")
+
+    def _filter_of(self, base: Signal) -> Operator | None:
+        """The synapse of the graph that alone updates a signal."""
+        uses = self.sides.table.of.get(base)
+        updated = [] if uses is None else uses.updates
+        alone = len(updated) == 1 and isinstance(self.sides.native.get(updated[0]), Synapse)
+        return updated[0] if alone else None
 
     def _state(self, signal: Signal) -> tuple[SimNeurons, str, Ints | None] | None:
         """Neurons, the name of their state, and which of them (all: None), where a signal is that."""
@@ -250,15 +255,14 @@ class _Conversion:
     ) -> None:
         size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
         name = self.called.get(probe, node)
-        target, every, ahead = node, max(1, round(self._period(probe))), False
+        target, every = node, max(1, round(self._period(probe)))
         if self.names is not None:
-            name, ahead = self.names[probe], probe in self.ahead
-            target = recording(probe, self.names)
-        elif probe in self.ahead or not _whole_number(self._period(probe)):
-            every = 1  # the session looks ahead at any step, and takes those that Nengo takes
+            name, target = self.names[probe], recording(probe, self.names)
+        elif not _whole_number(self._period(probe)):
+            every = 1  # the session takes those that Nengo takes
             self.thinned.add(name)
         op = g.Probe(
-            size=size, name=name, attribute=attribute, every=every, target=target, ahead=ahead,
+            size=size, name=name, attribute=attribute, every=every, target=target,
             unit=unit(probe), neurons=neurons,
         )  # fmt: skip
         self.graph.connect(source, self.graph.add(node, op), port)
@@ -290,7 +294,6 @@ class _Conversion:
             self.graph,
             {},
             self.probes,
-            frozenset(self.probes[probe] for probe in self.ahead),
             frozenset(self.thinned),
             self.recorded,
             signals,

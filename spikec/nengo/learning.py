@@ -18,7 +18,7 @@ from nengo.builder.operator import Copy, DotInc
 from nengo.builder.probe import SimProbe
 
 from spikec import plasticity as pl
-from spikec.nengo.signals import Table, whole
+from spikec.nengo.signals import Ints, Table, places, whole
 from spikec.records import dataclass
 
 # The signals that each rule reads, by the port of ours.
@@ -105,16 +105,24 @@ def _fits(rule: Operator, base: Signal) -> bool:
 
 
 def _product(reader: Operator, base: Signal) -> bool:
+    """Whether an operator multiplies by weights: by all of them, or by some rows and columns."""
     return (
         type(reader) is DotInc
         and reader.A.base is base
-        and reader.A.shape == base.shape
-        and whole(reader.A)
+        and block(reader.A) is not None
         and reader.X.base is not base
-        and reader.X.shape == (base.shape[1],)
+        and reader.X.shape == (reader.A.shape[1],)
         and whole(reader.Y)
-        and reader.Y.size == base.shape[0]
+        and reader.Y.size == reader.A.shape[0]
     )
+
+
+def block(signal: Signal) -> tuple[Ints, Ints] | None:
+    """The rows and columns of a matrix of which a signal shows the entries, None where it is no matrix."""
+    if signal.ndim != 2:
+        return None
+    rows, columns = np.divmod(places(signal), signal.base.shape[1])
+    return rows[:, 0], columns[0]
 
 
 def rule(op: Any, dt: float, columns: int, filtered: tuple[str, ...]) -> pl.Rule:

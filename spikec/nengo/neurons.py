@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import nengo
+import numpy as np
 from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 
@@ -14,14 +15,23 @@ from spikec.nef.converted import Converted, PoissonSpiking, RegularSpiking, Stoc
 from spikec.nef.izhikevich import Izhikevich
 from spikec.nengo.noise import stream_of
 
+# What is longer than this in s is never over.
+LONGEST = 1e9
+
+
+def _rest(neurons: Any) -> float:
+    """A refractory time that may be infinite, as one that can be counted in steps."""
+    return float(min(neurons.tau_ref, LONGEST))
+
+
 TYPES: dict[type, Callable[[Any], nt.NeuronType]] = {
     nengo.LIF: lambda n: nt.LIF(
-        tau_rc=n.tau_rc, tau_ref=n.tau_ref, amplitude=n.amplitude, min_voltage=n.min_voltage
+        tau_rc=n.tau_rc, tau_ref=_rest(n), amplitude=n.amplitude, min_voltage=n.min_voltage
     ),
     nengo.LIFRate: lambda n: nt.LIFRate(tau_rc=n.tau_rc, tau_ref=n.tau_ref, amplitude=n.amplitude),
     nengo.AdaptiveLIF: lambda n: nt.AdaptiveLIF(
         tau_rc=n.tau_rc,
-        tau_ref=n.tau_ref,
+        tau_ref=_rest(n),
         amplitude=n.amplitude,
         min_voltage=n.min_voltage,
         tau_n=n.tau_n,
@@ -70,7 +80,7 @@ def around(op: SimNeurons, rates: SimNeurons, model: Model) -> Converted | None:
 def neuron_type(op: SimNeurons) -> nt.NeuronType | None:
     """Our neuron type of an operator, or None where it is another's type."""
     make = TYPES.get(type(op.neurons))
-    if make is None or op.state_extra:
+    if make is None or op.state_extra or np.isinf(getattr(op.neurons, "amplitude", 0.0)):
         return None
     ours = make(op.neurons)
     if set(op.state) != set(ours.state) or op.J.ndim != 1 or op.output.shape != op.J.shape:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo.builder import Model, Operator, Signal
+from nengo.builder.learning_rules import SimVoja
 from nengo.builder.neurons import SimNeurons
 
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.converted import Converted
 from spikec.nengo.forms import Preset, rates_before, states
+from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 
 if TYPE_CHECKING:
@@ -132,12 +134,20 @@ def _feed(
         total = values.graph.add(values.names.unique(f"{name}.neurons.in"), g.Sum(size=base.size))
         values.connect(total, [values.linear(replace(forms[writer], values=None)) for writer in currents])
         values.graph.connect(total, name, "J")
-    terms = [node for writer in rest if writer not in currents for node in values.term(writer, base)]
+    # What encoders that learn make of the input comes first.
+    others = sorted((w for w in rest if w not in currents), key=lambda w: not _by_encoders(values, w))
+    terms = [node for writer in others for node in values.term(writer, base)]
     terms += [values.part(k, base) for k, call in enumerate(values.calls) if base in call.gives]
     if terms:
         total = values.graph.add(values.names.unique(f"{name}.encoded.in"), g.Sum(size=base.size))
         values.connect(total, terms)
         values.graph.connect(total, name, "encoded")
+
+
+def _by_encoders(values: Values, writer: Operator) -> bool:
+    """Whether an operator multiplies by encoders that learn."""
+    form = values.sides.native[writer]
+    return isinstance(form, Learning) and any(isinstance(rule, SimVoja) for rule in form.rules)
 
 
 def _scaled(form: Any, gain: g.Array) -> bool:

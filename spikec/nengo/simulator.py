@@ -264,9 +264,7 @@ class Simulator(nengo.Simulator):
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
             apart = made.begun if self.processes else None
-            self._session = session(
-                made.graph, made.calls, int(self.partitions), precision, made.ahead, apart
-            )
+            self._session = session(made.graph, made.calls, int(self.partitions), precision, apart)
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ import scipy.sparse as sp
 from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import DotInc
-from nengo.builder.probe import SimProbe
 from nengo.connection import Connection
 from nengo.ensemble import Ensemble
 
@@ -70,6 +69,18 @@ class Values:
             return base
         return self.product(self.names.of(signal), base, selection(places(signal).ravel(), signal.base.size))
 
+    def read_after(self, signal: Signal, op: Operator) -> str:
+        """The node of a signal, or of a view of it, when the synapse `op` has updated it in the step."""
+        key = (op, "after")
+        if key not in self.known:
+            name = self.new(key, f"{self.names.of(signal.base)}.after", g.Sum(size=signal.base.size))
+            form: Any = self.sides.native[op]
+            self.pending.append(lambda: self._at_once(name, op, form))
+        if whole(signal):
+            return self.known[key]
+        chosen = selection(places(signal).ravel(), signal.base.size)
+        return self.product(self.names.of(signal), self.known[key], chosen)
+
     def value(self, base: Signal) -> str:
         """The node that gives the value of a base signal."""
         if base not in self.known:
@@ -122,11 +133,9 @@ class Values:
     def _matrix_before(self, op: Any) -> tuple[Signal, g.Matrix] | None:
         """The signal and the matrix whose product a synapse filters; None where it is no such.
 
-        What is decoded from neurons is the shorter vector, and a probe of the synapse itself looks ahead.
+        What is decoded from neurons is the shorter vector.
         """
         read = op.input
-        if any(isinstance(reader, SimProbe) for reader in self.sides.table.of[op.output.base].reads):
-            return None
         source = read.base
         matrix: Any = None if whole(read) else selection(places(read).ravel(), source.size)
         reader = op

@@ -16,10 +16,10 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.forms import Preset
-from spikec.nengo.learning import Learning, inputs, rule
+from spikec.nengo.learning import Learning, block, inputs, rule
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
-from spikec.nengo.signals import Ints, places, whole
+from spikec.nengo.signals import Ints, whole
 
 if TYPE_CHECKING:
     from spikec.nengo.values import Values
@@ -28,15 +28,28 @@ if TYPE_CHECKING:
 IN_ONE_PIECE = (g.Sum, g.Filter, g.Delay, g.Decoders, g.Product)
 
 
-def product(values: Values, op: Operator, form: Learning) -> str:
-    """The product of learned weights and a signal."""
-    rows, _ = form.weights.shape
-    made = values.graph.add(
-        values.names.unique(f"{values.names.of(form.weights)}.product"), pl.Learned(size=rows)
-    )
+def product(values: Values, op: Any, form: Learning) -> str:
+    """The product of learned weights, or of some rows and columns of them, and a signal."""
+    rows, columns = form.weights.shape
+    name = f"{values.names.of(form.weights)}.product"
+    made = values.graph.add(values.names.unique(name), pl.Learned(size=rows))
     values.graph.connect(weights(values, form), made, "weights")
-    values.pending.append(lambda: values.graph.connect(_piece(values, op.X), made))
-    return made
+    found = block(op.A)
+    assert found is not None
+    values.pending.append(partial(_multiplied, values, op, made, found[1], columns))
+    if np.array_equal(found[0], np.arange(rows)):
+        return made
+    chosen = sp.csr_array((np.ones(len(found[0])), found[0], np.arange(len(found[0]) + 1)))
+    chosen.resize(len(found[0]), rows)
+    return values.product(f"{name}.part", made, chosen)
+
+
+def _multiplied(values: Values, op: Any, name: str, taken: Ints, columns: int) -> None:
+    """Connect what is multiplied: a vector of some components is 0 in the others."""
+    given = _piece(values, op.X)
+    if not np.array_equal(taken, np.arange(columns)):
+        given = values.product(f"{name}.whole", given, _placing(taken, columns))
+    values.graph.connect(given, name)
 
 
 def weights(values: Values, form: Learning) -> str:
@@ -118,7 +131,7 @@ def _encoded(values: Values, signal: Signal) -> str:
         return ""
     op = writers[0]
     ensemble = _encoded_by(values, op.A)
-    found = None if ensemble is None else _block(op.A)
+    found = None if ensemble is None else block(op.A)
     if found is None or not whole(op.X) or not values.sides.table.constant(op.A):
         return ""
     activity = values.model.sig[ensemble.neurons]["out"].base
@@ -142,14 +155,6 @@ def _placing(taken: Ints, dims: int) -> g.Matrix:
     """The matrix that puts a vector where `taken` says, in the form that copies of parts have."""
     entries = (np.ones(len(taken)), (taken, np.arange(len(taken))))
     return sp.csr_array(sp.coo_array(entries, shape=(dims, len(taken))))
-
-
-def _block(signal: Signal) -> tuple[Ints, Ints] | None:
-    """The rows and columns of a matrix of which a signal shows the entries, None where it is no matrix."""
-    if signal.ndim != 2:
-        return None
-    rows, columns = np.divmod(places(signal), signal.base.shape[1])
-    return rows[:, 0], columns[0]
 
 
 def _less_one(values: Values, signal: Signal) -> str:

@@ -77,8 +77,8 @@ def _noise(scene: Scene, name: str, obj: nengo.Ensemble) -> list[str]:
     form = scene.form(op)
     if isinstance(form, Random):
         return [f"noise={_random(scene, f'{name}.noise', form)}"]
-    if isinstance(form, g.Table) and (text := _process(scene, f"{name}.noise", form)):
-        return [f"noise={text}"]
+    if isinstance(form, g.Table):
+        return [f"noise={_process(scene, f'{name}.noise', form)}"]
     scene.refuse(
         f"ensemble {name}: its noise, {type(obj.noise).__name__}, cannot be written",
         "add it by a node that is connected to the neurons with transform=1 / gain",
@@ -98,10 +98,14 @@ def _random(scene: Scene, name: str, form: Random, dims: int = 1) -> str:
 
 
 def _process(scene: Scene, name: str, table: g.Table) -> str:
-    """A table of the time as a process; "" for a long one that does not repeat."""
+    """A table of the time as a process."""
     dt = scene.model.dt
     if not table.period:
-        return f"piecewise({', '.join(_pairs(table, dt))})" if _short(table) else ""
+        if _short(table):
+            return f"piecewise({', '.join(_pairs(table, dt))})"
+        rows = np.searchsorted(table.starts, np.arange(1, int(table.starts[-1]) + 1), side="right") - 1
+        once = scene.files.text(name, table.samples[rows])
+        return f"present_input({once}, each={words.time(dt)}, repeat=false)"
     # Step n takes row n mod period: the first row is that of step `period`.
     rows = np.searchsorted(table.starts, np.arange(table.period), side="right") - 1
     shown = np.roll(table.samples[np.maximum(rows, 0)], -1, axis=0)

@@ -54,8 +54,8 @@ def _probed(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str]:
         return "", f"{scene.labels[target]}.input" + words.part(_slice(obj), target.size_in), synapse
     if isinstance(target, LearningRule) and (found := rule_signal(scene, obj, name)):
         return (*found, synapse)
-    if isinstance(target, nengo.Connection) and (found := connection_signal(scene, obj, name)):
-        return (*found, synapse)
+    if isinstance(target, nengo.Connection) and (made := connection_signal(scene, obj, name)):
+        return made
     return _matrix(scene, obj, name, synapse)
 
 

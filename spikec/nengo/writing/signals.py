@@ -62,19 +62,26 @@ def rule_signal(scene: Scene, obj: nengo.Probe, name: str) -> Found | None:
     return _relayed(scene, neurons, size, name, f" synapse {words.synapse(synapse)}")
 
 
-def connection_signal(scene: Scene, obj: nengo.Probe, name: str) -> Found | None:
-    """What goes into a connection; what comes out of it, where it has no synapse."""
+def connection_signal(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str] | None:
+    """What goes into a connection, or comes out of it, made by a relay: statements, the relay, and a synapse
+    that the probe has in its place.
+    """
     conn: nengo.Connection = obj.obj
+    own = words.synapse_clause(scene.filter(obj.synapse), default=False)
     if obj.attr == "input":
         pre = conn.pre_obj
         if isinstance(pre, Neurons) or is_neural(pre):
             ensemble = pre.ensemble if isinstance(pre, Neurons) else pre
-            return activity(scene, ensemble, slice(None), name)
-        return "", scene.labels[pre]
-    learns = scene.converted.sides.learning(scene.model.sig[conn]["weights"].base)
-    if obj.attr != "output" or conn.synapse is not None or learns:
+            return (*activity(scene, ensemble, slice(None), name), own)
+        return "", scene.labels[pre], own
+    weights = scene.model.sig[conn]["weights"]
+    learns = weights is not None and scene.converted.sides.learning(weights.base)
+    if obj.attr != "output" or learns:
         return None
     relay = scene.labels.new(f"{name}_values".replace(".", "_"))
     size = scene.model.sig[conn]["weighted"].size
     source, clauses, before = copied(scene, conn)
-    return f"{before}relay {relay}[{size}]\nconnect {source} -> {relay}{clauses} synapse none\n", relay
+    synapse = words.synapse_clause(scene.filter(conn.synapse), default=False)
+    # A probe sees what a synapse gives after the step, as a relay with one does, others what it gave before.
+    after, inner = (synapse, " synapse none") if not own else ("", synapse or " synapse none")
+    return f"{before}relay {relay}[{size}]{after}\nconnect {source} -> {relay}{clauses}{inner}\n", relay, own
