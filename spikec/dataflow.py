@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from spikec import edges
 from spikec.edges import Edges, Names, Place
@@ -66,14 +68,15 @@ class Graph:
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory = sources or {}, memory
         self._nodes: dict[str, _Node] = {}
-        # Whether that is another graph's too, so that it is copied before it is changed.
-        self._shared = False
+        # The graphs whose table that is: it is copied before it is changed where it is others' too.
+        self._users = WeakSet([self])
+        self._shared = False  # whether it may be
         self._token = object()
         # What `input_ports` answered for nodes with many inputs, until these change.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
         self._edges = 0
         # What `order` found, until edges or nodes change.
-        self._order: list[str] | None = None
+        self._order: tuple[str, ...] | None = None
         # Nodes whose operator or inputs are other than when `verify` saw them last; whether inputs are.
         self.changed: set[str] = set()
         self.rewired = False
@@ -111,7 +114,10 @@ class Graph:
     def _own_nodes(self) -> dict[str, _Node]:
         """The table of nodes, to be changed."""
         if self._shared:
-            self._nodes, self._shared = self._nodes.copy(), False
+            self._shared = False
+            if len(self._users) > 1:
+                self._users.discard(self)
+                self._nodes, self._users = self._nodes.copy(), WeakSet([self])
         return self._nodes
 
     def _own(self, name: str) -> _Node:
@@ -243,16 +249,19 @@ class Graph:
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
         self._token = object()  # neither may change what both have now
         self._shared = made._shared = True
+        made._users = self._users
+        made._users.add(made)
         return made
 
     def moved(self) -> Graph:
         """A copy for who needs this graph no more: it is empty then, so that what is dropped goes."""
-        shared, made = self._shared, self.copy()
-        made._shared = shared
-        self._nodes, self._ports, self.changed, self._order, self._shared = {}, {}, set(), None, False
+        made = self.copy()
+        self._users.discard(self)
+        self._nodes, self._users, self._shared = {}, WeakSet([self]), False
+        self._ports, self.changed, self._order = {}, set(), None
         return made
 
-    def order(self) -> list[str]:
+    def order(self) -> tuple[str, ...]:
         """Names in an order that puts undelayed inputs before their readers; of several that may come next,
         the one added first.  Raises `InvalidGraph` where there is a cycle without delay.
         """
@@ -260,7 +269,7 @@ class Graph:
             self._order = self._sorted()
         if len(self._order) < len(self):
             raise InvalidGraph("a cycle without delay")
-        return self._order.copy()
+        return self._order
 
     def is_acyclic(self) -> bool:
         """Whether every cycle holds a step of delay."""
@@ -268,22 +277,25 @@ class Graph:
             self._order = self._sorted()
         return len(self._order) == len(self)
 
-    def _sorted(self) -> list[str]:
+    def _sorted(self) -> tuple[str, ...]:
         """Names in order; those in and after a cycle without delay are left out."""
-        names, nodes = list(self._nodes), list(self._nodes.values())
+        names, nodes = list(self._nodes), self._nodes
         place = {name: k for k, name in enumerate(names)}
-        delayed = [node.op.delay > 0 for node in nodes]
-        waiting = [sum(not delayed[place[s]] for s in edges.sources(node.into)) for node in nodes]
+        # Arrays, for there may be a million nodes.
+        delayed = bytearray(node.op.delay > 0 for node in nodes.values())
+        before = (sum(not delayed[place[s]] for s in edges.sources(node.into)) for node in nodes.values())
+        waiting = array("l", before)
         heap = [k for k, count in enumerate(waiting) if not count]
-        made = []
+        made = array("l")
         while heap:
             k = heappop(heap)
-            made.append(names[k])
-            for reader in () if delayed[k] else edges.each(nodes[k].readers):
+            made.append(k)
+            for reader in () if delayed[k] else edges.each(nodes[names[k]].readers):
                 waiting[place[reader]] -= 1
                 if not waiting[place[reader]]:
                     heappush(heap, place[reader])
-        return made
+        del place, waiting
+        return tuple([names[k] for k in made])
 
     def undelayed(self) -> networkx.DiGraph:
         """The edges whose value is read in the step that sets it; acyclic in a valid graph."""

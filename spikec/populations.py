@@ -22,12 +22,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Population(Operator):
-    """What all atoms of a population share: its type of neuron, and what keys its random numbers.
+    """What all atoms of a population share, and those of others that are alike: its type of neuron, and the
+    seed of its random numbers.
 
     State is 0 before step 1, but for the variables that `initial_state` gives (one value per neuron each).
     """
 
-    path: str
     dims: int
     neuron: NeuronType
     seed: int
@@ -66,8 +66,10 @@ class Neurons(Population):
 
     scaled_encoders: neurons x dims = gain * encoders / radius.  Activity is in spikes (spiking: the count
     of spikes in the step, which stands for count * amplitude / dt) or in the unit of the rate neuron (Hz).
+    `path` keys its random numbers.
     """
 
+    path: str
     radius: float
     tuning: Tuning
 
@@ -112,7 +114,8 @@ class Decoders(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Atom(Operator):
-    """Neurons start .. start + size of one population, with the rows it contributes to every sum it feeds.
+    """Neurons start .. start + size of the population `path`, with the rows it contributes to every sum it
+    feeds.
 
     Out-edges lead to `ExactSum` nodes; it adds `rows[i]` decoded rows, or None for the activity itself, to
     the sum named `targets[i]`.
@@ -122,6 +125,7 @@ class Atom(Operator):
     after target.  Atoms of `Cells` have none.
     """
 
+    path: str
     neurons: Population
     start: int
     targets: tuple[str, ...]

@@ -147,7 +147,7 @@ class Places:
                         layout.partition, f"{group.name}_neurons", group.rows, first, atom.start, atom.size,
                         atom.neurons.neuron,
                     )  # fmt: skip
-                    self._atoms.setdefault(atom.neurons.path, []).append(place)
+                    self._atoms.setdefault(atom.path, []).append(place)
 
     def variable(self, path: str, name: str) -> NDArray[np.float64] | None:
         """A state variable of a population, a number for each neuron; None where nobody needs its neurons."""

@@ -289,4 +289,4 @@ def test_kernels_are_ops_of_one_kind() -> None:
 
 def test_populations_that_nothing_reads_are_dropped() -> None:
     graph = inprocess.prepared(loads("population p(10)\npopulation q(10)\nprobe p", "m.spk"))
-    assert {op.neurons.path for _, op in graph.nodes(g.Atom)} == {"p"}
+    assert {op.path for _, op in graph.nodes(g.Atom)} == {"p"}

@@ -226,7 +226,7 @@ def test_the_initial_state_is_in_one_number() -> None:
         tuning=g.Tuned(np.ones((3, 1)), np.ones(3), np.zeros(3), lambda: np.zeros((0, 1))), seed=0,
         initial_state={"voltage": np.array([0.3, 0, 0]), "refractory_time": DT * np.array([1, 1.5, 3])},
     )  # fmt: skip
-    atom = g.Atom(size=3, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((3, 3)))
+    atom = g.Atom(size=3, path="a", neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((3, 3)))
     step = -np.expm1(-DT / 0.02)
     for dtype in REALS:
         state = membranes.initial(atom, (membranes.MEMBRANE,), DT, dtype)
@@ -242,7 +242,10 @@ def test_a_voltage_above_the_threshold_is_kept_apart() -> None:
         initial_state={"voltage": np.array([0.3, 1.5])},
     )  # fmt: skip
     graph = g.Graph("m", DT, 0)
-    graph.add("a#0", g.Atom(size=2, neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2))))
+    graph.add(
+        "a#0",
+        g.Atom(size=2, path="a", neurons=neurons, start=0, targets=(), rows=(), numbers=np.ones((2, 2))),
+    )
     assert membranes.kept("a#0", graph, "float32").kind == "wide_lif"
     given = [DT, *membranes.lines(LIF(), DT), 0.0]
     two = Neuron("wide_lif", "float64", given, np.array([np.full(sum(SIZES), 1.5), np.zeros(sum(SIZES))]))

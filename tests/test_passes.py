@@ -366,7 +366,7 @@ def test_split_records_spikes_and_activity_from_one_sum() -> None:
         "probe a.neurons spikes as s\nprobe b\n"
     )
     cut = verify(split(build(share(graph))))
-    atom = next(op for _, op in cut.nodes(g.Atom) if op.neurons.path == "a")
+    atom = next(op for _, op in cut.nodes(g.Atom) if op.path == "a")
     assert sum(matrix is None for matrix in atom.decoders) == 1
     assert [count for count in atom.rows if count is not None] == [1] * (len(atom.rows) - 1)
 

@@ -17,7 +17,7 @@ import numpy as np
 from spikec import graph as g
 from spikec import projections as pj
 from spikec.errors import Span
-from spikec.nef.neurons import unit
+from spikec.nef.neurons import NeuronType, unit
 from spikec.store import Store
 
 ATOM = 256
@@ -109,6 +109,7 @@ def _split_one(
     for (target, op), exponent in zip(decoders, exponents, strict=True):
         graph.replace(target, _exact_sum(op.size, op.span, exponent))
     shared: dict[str, Any] = {
+        "path": neurons.path,
         "neurons": _population(neurons),
         "span": neurons.span,
         "targets": tuple(target for target, _ in decoders),
@@ -153,15 +154,13 @@ def _population(neurons: g.Neurons) -> g.Population:
     """What atoms need to know of their population: not its arrays."""
     if isinstance(neurons, pj.Cells):
         return neurons
-    return g.Population(
-        size=neurons.size,
-        span=neurons.span,
-        path=neurons.path,
-        dims=neurons.dims,
-        neuron=neurons.neuron,
-        seed=neurons.seed,
-        initial_state=neurons.initial_state,
-    )
+    made = _alike(neurons.size, neurons.dims, neurons.neuron, neurons.seed)
+    return replace(made, initial_state=neurons.initial_state) if neurons.initial_state else made
+
+
+@lru_cache(maxsize=1024)
+def _alike(size: int, dims: int, neuron: NeuronType, seed: int) -> g.Population:
+    return g.Population(size=size, dims=dims, neuron=neuron, seed=seed)
 
 
 def _numbers(

@@ -55,7 +55,7 @@ def _of_stream(name: str, atom: g.Atom) -> Note:
 
 
 def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
-    source, target = _population(graph, total), graph.op(atom).neurons.path
+    source, target = _population(graph, total), graph.op(atom).path
     text = f"{source!r} is connected to {target!r} without a synapse"
     # One decoding may serve several connections: then only the ensemble's place is certain.
     place = graph.op(total) if len(graph.readers(total)) == 1 else graph.op(atom)
@@ -63,7 +63,7 @@ def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
 
 
 def _population(graph: g.Graph, total: str) -> str:
-    return str(graph.op(graph.inputs(total, "activity")[0]).neurons.path)
+    return str(graph.op(graph.inputs(total, "activity")[0]).path)
 
 
 def _several(names: list[str]) -> str:

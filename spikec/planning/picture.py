@@ -39,7 +39,7 @@ def picture(graph: g.Graph, assignment: Assignment) -> dict[str, Any]:
     shares: dict[int, dict[int, int]] = {}
     for node, box in box_of.items():
         op, k = graph.op(node), number[box]
-        members.setdefault(k, set()).add(op.neurons.path if isinstance(op, g.Atom) else node)
+        members.setdefault(k, set()).add(op.path if isinstance(op, g.Atom) else node)
         if isinstance(op, g.Atom):
             share, partition = shares.setdefault(k, {}), assignment.atoms[node]
             share[partition] = share.get(partition, 0) + op.size
@@ -55,7 +55,7 @@ def _boxes(graph: g.Graph, most: int) -> dict[str, tuple[str, str]]:
     shown = {}
     for node, op in graph.nodes():
         if isinstance(op, g.Atom):
-            shown[node] = ("ensemble", op.neurons.path)
+            shown[node] = ("ensemble", op.path)
         elif isinstance(op, g.Probe):
             shown[node] = ("probe", op.name)
         elif isinstance(op, SOURCES) and graph.readers(node):

@@ -254,7 +254,7 @@ def _runs(graph: g.Graph, assignment: Assignment, partition: int) -> list[list[A
     for name, op in graph.nodes(g.Atom):
         if assignment.atoms[name] != partition:
             continue
-        path, last = op.neurons.path, op.start + op.size - 1
+        path, last = op.path, op.start + op.size - 1
         if runs and runs[-1][0] == path and runs[-1][2] == op.start - 1:
             runs[-1][2] = last
         else:

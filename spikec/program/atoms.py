@@ -106,7 +106,7 @@ def _key(atom: g.Atom) -> int:
     neurons = atom.neurons
     if streamed(atom):
         return int(neurons.neuron.stream)  # type: ignore[attr-defined]
-    digest = hashlib.sha256(f"{neurons.seed}\0{neurons.path}\0spikes {atom.start}".encode()).digest()
+    digest = hashlib.sha256(f"{neurons.seed}\0{atom.path}\0spikes {atom.start}".encode()).digest()
     return int.from_bytes(digest[:8], "little")
 
 
@@ -116,6 +116,6 @@ def _activity(atom: g.Atom, graph: g.Graph, sum_rows: dict[str, int]) -> tuple[i
     if not targets:
         return -1, 0.0
     if len(targets) > 1:
-        raise InvalidGraph(f"the activity of {atom.neurons.path} is summed twice: {targets}")
+        raise InvalidGraph(f"the activity of {atom.path} is summed twice: {targets}")
     per_unit = nt.unit(atom.neurons.neuron, graph.dt)
     return sum_rows[targets[0]] + atom.start, per_unit * 2.0 ** graph.op(targets[0]).exponent

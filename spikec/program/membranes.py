@@ -64,9 +64,9 @@ def _check_precision(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> None:
         return
     more = "compile in float64, or with a smaller step" if dtype == "float32" else "take a smaller step"
     raise model_error(
-        f"{atom.neurons.path}: a tau_rc of {neuron.tau_rc:g} s is too short for steps of {dt:g} s in {dtype}",
+        f"{atom.path}: a tau_rc of {neuron.tau_rc:g} s is too short for steps of {dt:g} s in {dtype}",
         f"{more}, or give a tau_ref of whole steps",
-        atom.neurons.span,
+        atom.span,
     )
 
 

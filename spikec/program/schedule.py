@@ -8,7 +8,7 @@ wires       rows of partial sums that one partition has and another needs; atoms
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class _Model:
     dtype: str
     overlap: bool
     forms: dict[str, Form]
-    order: list[str]
+    order: Sequence[str]
     absorbed: Collection[str]
     rates: dict[str, float]
 
@@ -75,7 +75,6 @@ class _Partition:
         self.cells = [n for n in neurons if isinstance(self.op(n).neurons, pj.Cells)]
         self.probes = [n for n, p in assignment.probes.items() if p == index]
         self.demand: Demand = demand(self.graph, [n for n in model.order if n in self.atoms], self.probes)
-        self.ordered = [n for n in model.order if n in self.demand]
         self.produced = dict.fromkeys(
             t
             for n in model.order
@@ -106,7 +105,7 @@ class _Partition:
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
-        return [name for name in self.ordered if isinstance(self.op(name), kinds)]
+        return [n for n in self.model.order if n in self.demand and isinstance(self.op(n), kinds)]
 
     # ------------------------------------------------------------------------------------------ layout
 
@@ -282,15 +281,17 @@ class _Partition:
     # ------------------------------------------------------------------------------------------ levels
 
     def _level_of(self) -> dict[str, int]:
-        """How many undelayed operators lead to each needed node; an absorbed product is part of its sum."""
+        """How many undelayed operators lead to each needed node, where any do; an absorbed product is part of
+        its sum.
+        """
         level: dict[str, int] = {}
         for name in self.model.order:
             if name not in self.demand and name not in self.atoms:
                 continue
-            op = self.op(name)
-            inputs = [level[s] for s in self.graph.inputs(name) if s in level]
-            depth = max(inputs, default=0)
-            level[name] = 0 if isinstance(op, NO_LEVEL) else depth + (name not in self.model.absorbed)
+            depth = max((level[s] for s in self.graph.inputs(name) if s in level), default=0)
+            depth += name not in self.model.absorbed
+            if depth and not isinstance(self.op(name), NO_LEVEL):
+                level[name] = depth
         return level
 
     def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], set[str]]:
