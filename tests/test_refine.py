@@ -45,7 +45,7 @@ def _refined(extra: float) -> tuple[_Placed, _Placed, int, hg.Hypergraph]:
         return _Placed(assignment, tuple(mf.Cost({"NeuronGroup": ns}, 0.0) for ns in work))
 
     before = again(assigned(graph, 2, REFERENCE))
-    after = refine(before, again, graph, hyper, who)
+    after = refine(before, again, graph, hyper, who, 1.0)
     return before, after, calls - 1, hyper
 
 

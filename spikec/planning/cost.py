@@ -131,8 +131,12 @@ def _neurons(
 Transport = str | Callable[[int], str]
 
 
-def layout_cost(layout: la.Layout, profile: HostProfile, transport: Transport = "ring") -> mf.Cost:
-    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency."""
+def layout_cost(
+    layout: la.Layout, profile: HostProfile, transport: Transport = "ring", own_pace: bool = False
+) -> mf.Cost:
+    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency,
+    unless it goes at its `own_pace` (see `flow`).
+    """
     kernels = profile.kernels[layout.dtype]
     compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
     for stage in layout.stages:
@@ -142,7 +146,7 @@ def layout_cost(layout: la.Layout, profile: HostProfile, transport: Transport = 
     compute["Join"] = _joins(layout, kernels)
     return mf.Cost(
         {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
-        round(exchange_cost(layout, profile, transport), 1),
+        round(exchange_cost(layout, profile, transport, own_pace), 1),
     )
 
 
@@ -164,7 +168,9 @@ def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) ->
     return max(slowest, max(shares) + min(latency, max(c.exchange for c in costs)))
 
 
-def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport) -> float:
+def exchange_cost(
+    layout: la.Layout, profile: HostProfile, transport: Transport, own_pace: bool = False
+) -> float:
     """ns per step of a partition's messages, one for every window, and of waiting for the last to arrive."""
     wires: dict[str, list[int]] = {}
     for other, rows in (*layout.send.items(), *layout.receive.items()):
@@ -175,7 +181,7 @@ def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport)
     copied = layout.sums + len(layout.late) if layout.receive else 0
     kernels = profile.kernels[layout.dtype]
     # While the messages travel, a step goes on with neurons that they do not wait for.
-    latency = max(profile.wires[name]["latency"] for name in wires)
+    latency = 0.0 if own_pace else max(profile.wires[name]["latency"] for name in wires)
     messages = max(0.0, latency - sum(stage_cost(stage, kernels) for stage in layout.rest))
     messages += sum(profile.wires[name]["message"] * len(words) for name, words in wires.items())
     moved = sum(profile.wires[name]["word"] * sum(words) for name, words in wires.items())

@@ -10,7 +10,8 @@ synapse in between), all atoms that make it and all that need it so must share a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ Ints = NDArray[np.int64]
 MEMORY = (g.Filter, g.Delay)
 # Each is planned in full.
 MOST_WINDOWS = 3
+NONE: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class Reads:
     readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
     sums: names; firsts: column of each one's first component, with the number of columns at the end.
     later: readers x columns, components needed a step (or a window) later; now: those needed before, in the
-    step that makes them as a rule.
+    step that makes them as a rule.  computed: readers x components of all other signals, those needed on the
+    way, which begin at the column `others[name]`.
     """
 
     readers: tuple[tuple[str, ...], ...]
@@ -47,18 +50,25 @@ class Reads:
     firsts: Ints
     later: sp.csr_array
     now: sp.csr_array
+    computed: sp.csr_array
+    others: dict[str, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Hypergraph:
-    """Vertices are groups of atoms.  Hyperedge e joins vertices pins[e], weighing `words[e]` numbers per
-    step.
+    """Vertices are groups of atoms.  Hyperedge e joins vertices pins[e]: in every partition that has one of
+    them beside the first, words[e] numbers more per step cross the cut, and work[e] ns are computed again.
     """
 
     groups: tuple[tuple[str, ...], ...]
     weights: tuple[float, ...]
     pins: tuple[tuple[int, ...], ...]
     words: tuple[int, ...]
+    work: tuple[float, ...]
+
+    def prices(self, word: float) -> list[float]:
+        """ns per step of every hyperedge, where a number on a wire takes `word` ns."""
+        return [word * words + work for words, work in zip(self.words, self.work, strict=True)]
 
 
 def windows(graph: g.Graph) -> tuple[int, ...]:
@@ -87,7 +97,8 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
         reached = _boolean(reached + frontier)
     later = reached[:, size : size + columns.sums_size]
     now = reached[:, size + columns.sums_size :]
-    return Reads(tuple(names for names, _ in readers), tuple(columns.sums), columns.firsts, later, now)
+    names = tuple(names for names, _ in readers)
+    return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size], columns.first)
 
 
 def _boolean(matrix: sp.csr_array) -> sp.csr_array:
@@ -283,9 +294,11 @@ def _owner_of_columns(who: Reads) -> Ints:
     return np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
 
 
-def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergraph:
+def hypergraph(
+    graph: g.Graph, who: Reads, costs: dict[str, float], replicas: Mapping[str, NDArray[np.float64]] = NONE
+) -> Hypergraph:
     """Vertices weighted by the ns of their atoms; a hyperedge for components of a sum that the same readers
-    need.
+    need, and for other signals that they need, of which `replicas` has the ns of every component.
     """
     members = groups(graph, who)
     vertex = {name: k for k, names in enumerate(members) for name in names}
@@ -305,9 +318,36 @@ def hypergraph(graph: g.Graph, who: Reads, costs: dict[str, float]) -> Hypergrap
         pins = pins_of[key]
         edges[pins] = edges.get(pins, 0) + 1
     _add_spikes(graph, vertex, edges)
-    kept = {pins: words for pins, words in edges.items() if len(pins) > 1}
+    work = _replicated(who, replicas, reading)
+    kept = [pins for pins in {**edges, **work} if len(pins) > 1]
     weights = tuple(sum(costs[a] for a in names) for names in members)
-    return Hypergraph(members, weights, tuple(kept), tuple(kept.values()))
+    words, again = tuple(edges.get(p, 0) for p in kept), tuple(work.get(p, 0.0) for p in kept)
+    return Hypergraph(members, weights, tuple(kept), words, again)
+
+
+def _replicated(
+    who: Reads, replicas: Mapping[str, NDArray[np.float64]], reading: Sequence[Sequence[int]]
+) -> dict[tuple[int, ...], float]:
+    """By all vertices that need the same signals: ns of computing these, which each of their partitions
+    does.
+    """
+    cost = np.zeros(who.computed.shape[1])
+    for name, each in replicas.items():
+        cost[who.others[name] : who.others[name] + len(each)] = each
+    needed = who.computed.tocsc()
+    count = np.diff(needed.indptr) * (cost > 0)
+    work: dict[tuple[int, ...], float] = {}
+    # What one reader needs alone is nearly everything, as a rule.
+    alone = np.flatnonzero(count == 1)
+    own = np.bincount(needed.indices[needed.indptr[alone]], cost[alone], len(reading))
+    for reader in np.flatnonzero(own).tolist():
+        pins = tuple(reading[reader])
+        work[pins] = work.get(pins, 0.0) + float(own[reader])
+    for column in np.flatnonzero(count > 1).tolist():
+        readers = needed.indices[needed.indptr[column] : needed.indptr[column + 1]]
+        pins = tuple(sorted({v for r in readers.tolist() for v in reading[r]}))
+        work[pins] = work.get(pins, 0.0) + float(cost[column])
+    return work
 
 
 def _add_spikes(graph: g.Graph, vertex: dict[str, int], edges: dict[tuple[int, ...], int]) -> None:

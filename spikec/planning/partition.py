@@ -71,7 +71,13 @@ def place(
     `shares`: what each host takes, n partitions together, where there are several hosts.
     """
     check_count(n, hyper, graph, who)
-    blocks = _blocks(hyper, shares or [Share(n)], word)
+    return assigned(graph, n, who, hyper, _blocks(hyper, shares or [Share(n)], word))
+
+
+def assigned(
+    graph: g.Graph, n: int, who: hg.Reads, hyper: hg.Hypergraph, blocks: Sequence[int]
+) -> Assignment:
+    """The assignment to n partitions with every vertex of a hypergraph in its block."""
     atoms = {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
     atoms = {name: atoms[name] for name, _ in graph.nodes(g.PLACED)}
     return Assignment(n, atoms, probe_owners(graph, who, atoms))
@@ -122,14 +128,16 @@ def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[
 def _part(hyper: hg.Hypergraph, vertices: list[int]) -> hg.Hypergraph:
     """The hypergraph of some vertices, with what joins them to each other."""
     number = {v: k for k, v in enumerate(vertices)}
-    edges: dict[tuple[int, ...], int] = {}
-    for pins, words in zip(hyper.pins, hyper.words, strict=True):
+    edges: dict[tuple[int, ...], tuple[int, float]] = {}
+    for pins, words, work in zip(hyper.pins, hyper.words, hyper.work, strict=True):
         inside = tuple(number[v] for v in pins if v in number)
         if len(inside) > 1:
-            edges[inside] = edges.get(inside, 0) + words
+            before = edges.get(inside, (0, 0.0))
+            edges[inside] = before[0] + words, before[1] + work
     groups = tuple(hyper.groups[v] for v in vertices)
     weights = tuple(hyper.weights[v] for v in vertices)
-    return hg.Hypergraph(groups, weights, tuple(edges), tuple(edges.values()))
+    crossing, again = tuple(w for w, _ in edges.values()), tuple(w for _, w in edges.values())
+    return hg.Hypergraph(groups, weights, tuple(edges), crossing, again)
 
 
 def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[int]:
@@ -141,7 +149,7 @@ def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[i
         return list(range(count))
     unit = max(sum(hyper.weights) / count / RESOLUTION, 1e-9)
     weights = [max(1, round(w / unit)) for w in hyper.weights]
-    edges = [max(1, round(w * word / unit)) for w in hyper.words]
+    edges = [max(1, round(price / unit)) for price in hyper.prices(word)]
     return _filled(_kahypar(hyper, shares, weights, edges), weights, [s.partitions for s in shares])
 
 

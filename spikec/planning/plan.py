@@ -9,6 +9,7 @@ from typing import Any
 from spike_runtime import manifest as mf
 
 from spikec import graph as g
+from spikec.planning import flow
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning.picture import picture
@@ -16,6 +17,7 @@ from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
 from spikec.planning.recording import beside, recording_cost
 from spikec.planning.refine import refine
+from spikec.planning.replicas import Floats, component_costs
 from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, Recorded, schedule
@@ -125,11 +127,15 @@ class _Planner:
     def weights(self) -> list[dict[str, float]]:
         return [pt.vertex_costs(self.graph, site.profile, self.dtype) for site in self.sites]
 
+    @cached_property
+    def replicas(self) -> dict[str, Floats]:
+        return component_costs(self.graph, self.sites[0].profile.kernels[self.dtype].stages)
+
     def cuts_of(self, window: int) -> _Cuts:
         """Cuts across which nothing is read less than `window` steps later."""
         if window not in self.cuts:
             reads = hg.reads(self.graph, window)
-            self.cuts[window] = _Cuts(reads, hg.hypergraph(self.graph, reads, self.weights[0]))
+            self.cuts[window] = _Cuts(reads, hg.hypergraph(self.graph, reads, self.weights[0], self.replicas))
         return self.cuts[window]
 
     @cached_property
@@ -148,6 +154,7 @@ class _Planner:
                 self.graph,
                 cuts.hypergraph,
                 cuts.reads,
+                self._word(hosts),
                 made.site_of if hosts > 1 else None,
             )
         self.placed[n, hosts] = placed
@@ -192,14 +199,28 @@ class _Planner:
             tried = [self.cuts_of(window) for window in (1, *hg.windows(self.graph))]
             possible = [cuts for k, cuts in enumerate(tried) if k == 0 or len(cuts.hypergraph.groups) >= n]
             placed = [self._schedule(self._assignment(n, hosts, made, cuts), made, cuts) for cuts in possible]
+            if along := self._along(n, hosts, tried[0]):
+                placed.append(self._schedule(along, made, tried[0]))
             self.placed[n, hosts] = min(placed, key=lambda p: p.step)
         return self.placed[n, hosts]
 
     def _assignment(self, n: int, hosts: int, made: Spread, cuts: _Cuts) -> Assignment:
-        word = self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
         totals = [max(sum(w.values()), 1e-9) for w in self.weights]
         shares = [pt.Share(count, totals[0] / totals[k]) for k, count in enumerate(made.counts)]
-        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, word, shares)
+        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, self._word(hosts), shares)
+
+    def _along(self, n: int, hosts: int, cuts: _Cuts) -> Assignment | None:
+        """Cut along the flow of the model, where that is a different cut and the model is not too large."""
+        if hosts > 1 or self.atoms > EXACT_ATOMS or not 1 < n <= len(cuts.hypergraph.groups):
+            return None
+        blocks = flow.blocks(self.graph, cuts.reads, cuts.hypergraph, n, self._word(hosts))
+        if blocks is None:
+            return None
+        return pt.assigned(self.graph, n, cuts.reads, cuts.hypergraph, pt.renumbered(blocks))
+
+    def _word(self, hosts: int) -> float:
+        """ns of a number on a wire."""
+        return self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
 
     def _schedule(self, assignment: Assignment, made: Spread, cuts: _Cuts | None) -> _Placed:
         layouts, recorded = schedule(self.graph, assignment, self.dtype, made.by_socket)

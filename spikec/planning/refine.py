@@ -2,8 +2,8 @@
 
 The partitioner balances what atoms cost, but a partition also computes what its atoms need (sums, transforms,
 synapses), which depends on which atoms it has.  So groups of atoms worth about half the difference move from
-the slowest partition to the fastest, those first that put the fewest numbers on wires; where that is not
-faster, half as much is tried.
+the slowest partition to the fastest, those first by which the fewest numbers come on wires and the least
+is computed twice; where that is not faster, half as much is tried.
 """
 
 from __future__ import annotations
@@ -47,22 +47,25 @@ def refine(
     graph: g.Graph,
     hyper: hg.Hypergraph,
     who: hg.Reads,
+    word: float,
     site_of: Sequence[int] | None = None,
 ) -> P:
     """`placed`, or a better placement found by moving groups of atoms out of the slowest partition.
 
     `again` schedules an assignment.  The number of tries depends on the size of the model alone.
+    `word`: ns of a number on a wire.
     `site_of`: number of the host of every partition, ascending, where there are several.
     """
     tries = min(TRIES, ATOM_BUDGET // max(1, sum(len(names) for names in hyper.groups)))
     part = 1.0
     tried: set[tuple[int, ...]] = set()
+    prices = hyper.prices(word)
     while tries > 0 and placed.assignment.partitions > 1:
         slow, fast, half = _slowest(placed)
         if not half:
             break
         blocks = [placed.assignment.atoms[names[0]] for names in hyper.groups]
-        chosen = tuple(_chosen(hyper, blocks, slow, fast, part * half))
+        chosen = tuple(_chosen(hyper, prices, blocks, slow, fast, part * half))
         part /= 2
         if not chosen:
             break
@@ -96,17 +99,19 @@ def _slowest(placed: Placed) -> tuple[int, int, float]:
     return slow, fast, 0.0 if balanced else (totals[slow] - totals[fast]) / 2
 
 
-def _chosen(hyper: hg.Hypergraph, blocks: Sequence[int], slow: int, fast: int, amount: float) -> list[int]:
+def _chosen(
+    hyper: hg.Hypergraph, prices: Sequence[float], blocks: Sequence[int], slow: int, fast: int, amount: float
+) -> list[int]:
     """Groups of block `slow` worth `amount` ns, or one that is nearest to it; one stays there at least.
 
-    One after the other the group is taken that puts the fewest numbers on wires for what it is worth.
+    One after the other the group is taken of which the hyperedges cost least for what it is worth.
     """
     here = [k for k, block in enumerate(blocks) if block == slow]
     fitting = [k for k in here if hyper.weights[k] <= amount]
     if not fitting:
         options = [(hyper.weights[k], k) for k in here if hyper.weights[k] < 2 * amount]
         return [min(options)[1]] if options and len(here) > 1 else []
-    edges = _Edges(hyper, blocks, slow, fast)
+    edges = Edges(hyper, prices, blocks, slow, fast)
 
     def ranked(k: int) -> tuple[float, int]:
         return edges.added(k) / max(hyper.weights[k], 1.0), k
@@ -131,11 +136,13 @@ def _chosen(hyper: hg.Hypergraph, blocks: Sequence[int], slow: int, fast: int, a
     return [k for k in fitting if k not in left]
 
 
-class _Edges:
+class Edges:
     """How many pins each hyperedge has in the two blocks, while groups move from one to the other."""
 
-    def __init__(self, hyper: hg.Hypergraph, blocks: Sequence[int], slow: int, fast: int) -> None:
-        self.hyper = hyper
+    def __init__(
+        self, hyper: hg.Hypergraph, prices: Sequence[float], blocks: Sequence[int], slow: int, fast: int
+    ) -> None:
+        self.hyper, self.prices = hyper, prices
         self.of: dict[int, list[int]] = {}
         self.slow, self.fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
         for edge, pins in enumerate(hyper.pins):
@@ -144,10 +151,10 @@ class _Edges:
                 self.fast[edge] += blocks[pin] == fast
                 self.of.setdefault(pin, []).append(edge)
 
-    def added(self, group: int) -> int:
-        """Numbers on wires that moving a group adds, or removes where negative."""
+    def added(self, group: int) -> float:
+        """ns that moving a group adds by its hyperedges, or takes away where negative."""
         return sum(
-            self.hyper.words[e] * ((self.fast[e] == 0) - (self.slow[e] == 1)) for e in self.of.get(group, ())
+            self.prices[e] * ((self.fast[e] == 0) - (self.slow[e] == 1)) for e in self.of.get(group, ())
         )
 
     def move(self, group: int) -> set[int]:

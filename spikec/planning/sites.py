@@ -11,6 +11,7 @@ from spike_runtime import manifest as mf
 
 from spikec.errors import model_error
 from spikec.planning.cost import layout_cost, step_time
+from spikec.planning.flow import waiting
 from spikec.planning.profile import HostProfile, read
 from spikec.program import layout as la
 from spikec.records import dataclass
@@ -61,13 +62,16 @@ class Spread:
 
     def costs(self, layouts: Sequence[la.Layout]) -> tuple[mf.Cost, ...]:
         """Predicted cost of every partition, on its host and with what joins it to each of the others."""
-        site_of = self.site_of
+        site_of, waits = self.site_of, waiting(layouts)
 
         def cost(layout: la.Layout) -> mf.Cost:
             own = site_of[layout.partition]
             profile = self.sites[own].profile
             return layout_cost(
-                layout, profile, lambda other: self.transport if site_of[other] == own else BETWEEN_HOSTS
+                layout,
+                profile,
+                lambda other: self.transport if site_of[other] == own else BETWEEN_HOSTS,
+                own_pace=layout.partition not in waits,
             )
 
         return tuple(cost(layout) for layout in layouts)

@@ -1,0 +1,86 @@
+"""Cuts along the flow of a model, and what partitions compute again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from partition_models import populations
+
+from spikec import graph as g
+from spikec.planning import flow, plan, profile
+from spikec.planning import hypergraph as hg
+from spikec.planning import partition as pt
+from spikec.planning.replicas import component_costs
+
+REFERENCE = profile.load("reference")
+WORD = REFERENCE.wires["ring"]["word"]
+STAGES = REFERENCE.kernels["float32"].stages
+
+
+def _cut(graph: g.Graph, n: int) -> dict[str, int] | None:
+    who = hg.reads(graph)
+    hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, REFERENCE, "float32"))
+    blocks = flow.blocks(graph, who, hyper, n, WORD)
+    if blocks is None:
+        return None
+    return {name: block for names, block in zip(hyper.groups, blocks, strict=True) for name in names}
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_a_chain_is_cut_in_its_order(n: int) -> None:
+    graph = populations(count=15, neurons=100, links=[(k, k + 1) for k in range(14)])
+    blocks = _cut(graph, n)
+    assert blocks
+    assert [blocks[f"e{k}#0"] for k in range(15)] == sorted(n * k // 15 for k in range(15))
+
+
+def test_rings_stay_whole() -> None:
+    """Four rings of five, one of which feeds another."""
+    links = [(5 * r + k, 5 * r + (k + 1) % 5) for r in range(4) for k in range(5)] + [(17, 3)]
+    graph = populations(count=20, neurons=100, links=links)
+    blocks = _cut(graph, 2)
+    assert blocks
+    assert all(len({blocks[f"e{5 * r + k}#0"] for k in range(5)}) == 1 for r in range(4))
+    assert blocks["e17#0"] <= blocks["e3#0"]
+    assert sum(blocks.values()) == 10
+
+
+def test_a_loop_of_all_is_not_cut_along_its_flow() -> None:
+    assert _cut(populations(count=8, neurons=100), 2) is None
+
+
+def test_partitions_in_a_row_do_not_wait_for_messages() -> None:
+    """In a ring they do: the same messages cost the time that they travel besides."""
+    wire = REFERENCE.wires["ring"]
+    chain = [(k, k + 1) for k in range(5)]
+    row, ring = (
+        plan.make_plan(populations(count=6, neurons=250, links=links), 2, REFERENCE, "float32")
+        for links in (chain, [*chain, (5, 0)])
+    )
+    assert flow.waiting(row.layouts) == frozenset()
+    assert flow.waiting(ring.layouts) == {0, 1}
+    assert [sorted(x.send) for x in row.layouts] == [[1], []]
+    assert row.costs[0].exchange == pytest.approx(wire["message"] + wire["word"], abs=0.1)
+    assert min(c.exchange for c in ring.costs) > wire["latency"]
+
+
+def test_what_two_compute_alike_keeps_them_together() -> None:
+    """Eight populations in pairs, of which both read the same rows of a matrix."""
+    graph = populations(count=8, neurons=100, dims=8, links=[])
+    for pair in range(4):
+        graph.add(f"row{pair}", g.Product(size=8, matrix=np.random.default_rng(pair).standard_normal((8, 8))))
+        graph.connect("stimulus", f"row{pair}")
+        for k in (pair, pair + 4):
+            graph.connect(f"row{pair}", f"e{k}.in")
+    who, costs = hg.reads(graph), pt.vertex_costs(graph, REFERENCE, "float32")
+    alone, made = (
+        hg.hypergraph(graph, who, costs, component_costs(graph, STAGES | {"linear_run": run}))
+        for run in (0.0, 2.0)
+    )
+    for pair in range(4):
+        edge = made.pins.index((pair, pair + 4))
+        assert made.words[edge] == 0
+        assert made.work[edge] - alone.work[edge] == pytest.approx(8 * 8 * 2.0)
+    atoms = pt.place(graph, 2, who, made, WORD).atoms
+    assert len(set(atoms.values())) == 2
+    assert all(atoms[f"e{k}#0"] == atoms[f"e{k + 4}#0"] for k in range(4))
