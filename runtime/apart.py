@@ -16,11 +16,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import crew
-from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.engine import EngineError
 from spike_runtime.forked import GoneError, Process, end_all, packed, ready, unpacked
-from spike_runtime.session import Session, Snapshot
+from spike_runtime.session import Arrays, Session, Snapshot
 from spike_runtime.statefile import Saved
 from spike_runtime.wires.layout import STOP
 
@@ -49,14 +48,13 @@ class Functions(Protocol):
 
 
 class ApartSession(Session):
-    """As `Session`, but for `functions`: what its calls run on."""
+    """As `Session`, but for `functions`: what its calls run on.  It looks ahead for no probes."""
 
     def __init__(self, *given: Any, functions: Functions | None = None, **options: Any) -> None:
         """For the rest see `Session`."""
         self.functions = functions
         self._processes: list[Process] = []
         self._known = -1  # the step of the state that the engines here have
-        self._raised = False  # in a process: whether a function of its own did, in the last step
         super().__init__(*given, **options)
         weakref.finalize(self, end_all, self._processes)
 
@@ -113,17 +111,6 @@ class ApartSession(Session):
                 self._segment[STOP] = 1
         return ran
 
-    def _rows(self, look: Ahead) -> dict[int, NDArray[Any]]:
-        if not self._processes:
-            return super()._rows(look)
-        process = self._processes[look.partition]
-        process.send("rows", self.steps, self._failed)
-        found: dict[int, NDArray[Any]] = process.reply()
-        return found
-
-    def _begun(self, partition: int) -> bool:
-        return self._failed and (self._raised or self._engines[partition].completed > self.steps)
-
     # --------------------------------------------------------------------------------------------- state
 
     def recall(self, code: bool = False) -> None:
@@ -151,6 +138,11 @@ class ApartSession(Session):
     def state(self, partition: int) -> dict[str, NDArray[Any]]:
         self._recall()
         return super().state(partition)
+
+    def streams(self) -> list[Arrays]:
+        if not self._broken:
+            self._recall()
+        return super().streams()
 
     def snapshot(self) -> Snapshot:
         self._recall()
@@ -198,10 +190,6 @@ class ApartSession(Session):
         match name:
             case "run":
                 return self._ran(p, *given)
-            case "rows":
-                self.steps, self._failed = given
-                (look,) = (look for look, _ in self._ahead if look.partition == p)
-                return super()._rows(look)
             case "state":
                 return self._state(engine), [sums.copy() for sums in engine.past or ()]
             case "compile":
@@ -223,7 +211,6 @@ class ApartSession(Session):
             failure = -1, packed(error)
         number, raised = int(engine.state["status"][1]), self._calls.take_error()
         self._excuse(engine)
-        self._raised = raised is not None
         if raised is not None:
             failure = number, packed(raised)
         blocks, self._blocks = self._blocks + engine.drain(), []

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ TRIAL, WORTH_THREADS = 10, 20
 # s that Ctrl-C may wait.
 PATIENCE = 0.5
 
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -46,7 +48,7 @@ class Snapshot:
     """
 
     steps: int
-    states: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    states: list[Arrays] = field(default_factory=list)
     segment: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     past: list[list[NDArray[np.int64]]] = field(default_factory=list)
 
@@ -246,6 +248,19 @@ class Session:
         self._failed = self._broken = False
         self.steps = self._drained = 0
 
+    def streams(self) -> list[Arrays]:
+        """What neurons drew their random numbers from, by partition; nothing where the last step failed, as
+        partitions may be at different numbers of one stream then.
+        """
+        kept = [{k: v.copy() for k, v in e.state.items() if _is_of_neurons(k)} for e in self._engines]
+        return [] if self._broken else kept
+
+    def draw_on(self, streams: list[Arrays]) -> None:
+        """Go on with random numbers where `streams` of such a session were, before the first step."""
+        for engine, kept in zip(self._engines, streams, strict=False):
+            for name, array in kept.items():
+                engine.state[name][...] = array
+
     def recall(self, code: bool = False) -> None:
         """Bring here what other processes hold: there are none (see `apart`)."""
 
@@ -254,11 +269,11 @@ class Session:
         past = [[sums.copy() for sums in engine.past or ()] for engine in self._engines]
         return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy(), past)
 
-    def state(self, partition: int) -> dict[str, NDArray[Any]]:
+    def state(self, partition: int) -> Arrays:
         """The arrays of a partition that change from step to step, as they are now."""
         return self._engines[partition].state
 
-    def _state(self, engine: Engine) -> dict[str, NDArray[Any]]:
+    def _state(self, engine: Engine) -> Arrays:
         """All state but what was recorded."""
         kept = {k: v for k, v in engine.state.items() if not k.startswith("record_") and k != "events_buffer"}
         return {name: array.copy() for name, array in kept.items()}
@@ -309,7 +324,7 @@ class Session:
 
     # ----------------------------------------------------------------------------------------- recordings
 
-    def drain(self) -> dict[str, NDArray[Any]]:
+    def drain(self) -> Arrays:
         """What every probe recorded since the last call: samples x columns, or spikes as (step, neuron)."""
         blocks, self._blocks = self._blocks, []
         first, self._drained = self._drained, self.steps
@@ -319,14 +334,10 @@ class Session:
             for k, probe in enumerate(self.manifest.probes)
         }
         for look, names in self._ahead if self.steps > first else []:
-            for slot, row in self._rows(look).items():
+            rows = look.recorded if self._begun(look.partition) else look.rows
+            for slot, row in rows(self.steps + 1).items():
                 drained[names[slot]] = np.concatenate([drained[names[slot]][1:], [row]])
         return drained
-
-    def _rows(self, look: Ahead) -> dict[int, NDArray[Any]]:
-        """What a partition records in the next step."""
-        rows = look.recorded if self._begun(look.partition) else look.rows
-        return rows(self.steps + 1)
 
     def _begun(self, partition: int) -> bool:
         """Whether a partition ran a step that failed, in it or in another one."""
@@ -343,6 +354,11 @@ class Session:
             (Ahead(self._engines[p], self._folder / self.manifest.partitions[p].program, names), names)
             for p, names in sorted(wanted.items())
         ]
+
+
+def _is_of_neurons(name: str) -> bool:
+    """Whether an array of the state is streams of random numbers that neurons draw from."""
+    return name.endswith("_streams") and not name.startswith("drawn_")
 
 
 def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision: str) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from spike_runtime.apart import ApartSession, Functions
 from spike_runtime.calls import Call
 from spike_runtime.manifest import Cost
 from spike_runtime.runfile import RunError
-from spike_runtime.session import Session, Snapshot
+from spike_runtime.session import Arrays, Session, Snapshot
 from spike_runtime.statefile import HERE, SESSION, Saved
 
 from spikec import graph as g
@@ -52,6 +52,10 @@ class Running(Protocol):
     def drain(self) -> dict[str, NDArray[Any]]: ...
 
     def reset(self) -> None: ...
+
+    def streams(self) -> list[Arrays]: ...
+
+    def draw_on(self, streams: list[Arrays]) -> None: ...
 
     def recall(self, code: bool = False) -> None: ...
 
@@ -95,6 +99,13 @@ class CallsAlone:
     def reset(self) -> None:
         """Back to before the first step."""
         self.steps, self._failed = 0, False
+
+    def streams(self) -> list[Arrays]:
+        """There are no neurons."""
+        return []
+
+    def draw_on(self, streams: list[Arrays]) -> None:
+        """There are no neurons."""
 
     def recall(self, code: bool = False) -> None:
         """All is here."""

@@ -151,6 +151,37 @@ def test_a_simulator_begins_anew() -> None:
         np.testing.assert_array_equal(found[2][0], sim.data[probes[0]])
 
 
+@pytest.mark.parametrize("options", [{}, {"partitions": 2}, {"partitions": 2, "processes": True}], ids=str)
+@pytest.mark.parametrize("seed", [None, 8])
+def test_random_neurons_go_on_after_a_reset(options: dict[str, Any], seed: int | None) -> None:
+    """As Nengo's do, whose generators belong to the model that was built."""
+    with nengo.Network(seed=1) as net:
+        noise = nengo.Node(WhiteNoise())
+        kinds = [TYPES["stochastic"], TYPES["poisson"], nengo.LIF()]
+        made = [nengo.Ensemble(300, 1, neuron_type=kind) for kind in kinds]
+        for ens in made:
+            nengo.Connection(noise, ens, synapse=0.01)
+        probes = [nengo.Probe(ens.neurons) for ens in made]
+    found = []
+    simulators = (
+        nengo.Simulator(net, progress_bar=False, optimize=False),
+        spikec.nengo.Simulator(net, progress_bar=False, **options),
+    )
+    for sim in simulators:
+        with sim:
+            sim.run_steps(15)
+            first = [np.array(sim.data[probe]) for probe in probes]
+            sim.reset(seed=seed)
+            for _ in range(2):
+                sim.run_steps(10)
+            found.append([first, [np.array(sim.data[probe]) for probe in probes]])
+    (theirs, theirs_again), (ours, ours_again) = found
+    for a, b in zip((*theirs, *theirs_again), (*ours, *ours_again), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    changed = [not np.array_equal(a, b[:15]) for a, b in zip(ours, ours_again, strict=True)]
+    assert changed == [True, True, seed is not None]
+
+
 def test_the_memory_of_a_simulator_holds_the_state_of_rates_too() -> None:
     with nengo.Network(seed=1) as net:
         kind = nengo.RegularSpiking(nengo.AdaptiveLIFRate())

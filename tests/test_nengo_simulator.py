@@ -195,6 +195,38 @@ def test_a_number_of_partitions_that_cannot_be(wrong: Any) -> None:
         Simulator(nengo.Network(), progress_bar=False, partitions=wrong)
 
 
+def test_what_is_computed_elsewhere_cannot_be_written() -> None:
+    """It would be lost: what native neurons hold is copied when it is asked for."""
+    seen: list[float] = []
+    with nengo.Network(seed=1) as net:
+        a = nengo.Ensemble(20, 1)
+        kept = nengo.Node(lambda _, x: seen.append(x[0]) or x, size_in=1, size_out=1)
+        nengo.Connection(a, kept)
+        probe = nengo.Probe(kept)
+    with Simulator(net, progress_bar=False) as sim:
+        for _ in range(2):
+            with pytest.raises(ValueError, match="read-only"):
+                sim.signals[sim.model.sig[a.neurons]["voltage"]][...] = 0.5
+            sim.run_steps(3)
+        sim.signals[sim.model.sig[kept]["out"]][...] = 2.0  # memory of a host call, as in Nengo
+        assert sim.signals[sim.model.sig[kept]["out"]] == 2.0
+    assert sim.data[probe].shape == (6, 1)
+    sim.clear_probes()
+    assert len(sim.data[probe]) == 0
+
+
+def test_a_simulator_that_cannot_be_made_leaves_no_warning() -> None:
+    with nengo.Network() as net:
+        one, two = nengo.Node(size_in=1), nengo.Node(size_in=1)
+        nengo.Connection(one, two, synapse=None)
+        nengo.Connection(two, one, synapse=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(nengo.exceptions.BuildError, match="cycles") as caught:
+            Simulator(net, progress_bar=False)
+        assert caught.value.__traceback__.tb_next.tb_frame.f_locals["self"].closed
+
+
 def test_an_empty_network_and_no_steps() -> None:
     with Simulator(nengo.Network(), progress_bar=False) as sim:
         with pytest.warns(UserWarning, match="0 timesteps"):

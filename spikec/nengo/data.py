@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -42,17 +42,29 @@ class Samples:
 class Signals(SignalDict):
     """Nengo's memory, as users see it: what lives in the graph alone is not there once steps have run."""
 
-    def __init__(self, memory: SignalDict, unseen: frozenset[Signal], running: Callable[[], bool]) -> None:
-        """`unseen`: signals that are not there while `running()`."""
+    def __init__(
+        self,
+        memory: SignalDict,
+        unseen: Collection[Signal],
+        copied: Collection[Signal] | None,
+        running: Callable[[], bool],
+    ) -> None:
+        """`unseen`: signals that are not there while `running()`; `copied`: those that are copies of what is
+        computed elsewhere (None: all), so nothing can be written to them.
+        """
         super().__init__(memory)
-        self._unseen, self._running = unseen, running
+        self._unseen, self._copied, self._running = unseen, copied, running
 
     def __getitem__(self, key: Signal) -> Any:
         if key.base in self._unseen and self._running():
             raise SimulationError(
                 f"{key} is computed in compiled code, which does not keep it; probe it to see its values"
             )
-        return super().__getitem__(key)
+        value = super().__getitem__(key)
+        if isinstance(value, np.ndarray) and (self._copied is None or key.base in self._copied):
+            value = value.view()
+            value.setflags(write=False)
+        return value
 
     def __str__(self) -> str:
         """Every signal with its value, or that it is not kept."""

@@ -90,12 +90,20 @@ class Simulator(nengo.Simulator):
             self._called = called(network or self.model.toplevel, names or {})
         self._converted: Converted | None = None
         self._session: Running | None = None
+        self._streams: list[Any] = []  # of neurons' random numbers, which no reset begins anew
         self._precision = rc.float_dtype
         self.closed = False
-        self.reset(seed=seed)
+        try:
+            self.reset(seed=seed)
+        except BaseException:
+            self.closed = True  # there is nothing to close
+            raise
 
     def reset(self, seed: int | None = None) -> None:
-        """Back to before the first step, with new random numbers where a `seed` is given."""
+        """Back to before the first step, with new random numbers where a `seed` is given.
+
+        As in Nengo, neurons that draw random numbers go on with these.
+        """
         if self.closed:
             raise SimulatorClosed("Cannot reset closed Simulator.")
         again = self._converted is not None and (
@@ -103,15 +111,19 @@ class Simulator(nengo.Simulator):
         )
         if seed is not None:
             self.seed = seed
+        if self._session is not None:
+            self._streams = self._session.streams()
         if self._converted is None or again:
             self._drop_session()
             self._converted = convert(self.model, self.seed, called=self._called, apart=self.processes)
         self._converted.start(self.seed)
         self._step_order = list(self._converted.order)
         unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
-        self.signals = Signals(self._converted.signals, unseen, lambda: self._n_steps > 0)
+        copied = None if self.processes else {signal.base for signal in self._converted.states}
+        self.signals = Signals(self._converted.signals, unseen, copied, lambda: self._n_steps > 0)
         if self._session is not None:
             self._session.reset()
+            self._session.draw_on(self._streams)
         self.clear_probes()
         self._n_steps, self._time = 0, 0.0
 
@@ -134,10 +146,9 @@ class Simulator(nengo.Simulator):
 
     def clear_probes(self) -> None:
         """Forget what probes recorded."""
-        assert self._converted is not None
         if self._session is not None:
             self._session.drain()
-        for kept in self._converted.recorded.values():
+        for kept in self._converted.recorded.values() if self._converted is not None else ():
             kept.clear()
         for probe in self.model.probes:
             self._sim_data[probe] = Samples()
@@ -164,7 +175,10 @@ class Simulator(nengo.Simulator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.default_partitions, self.default_called = state["partitions"], state["called"]
         self.default_processes = state["processes"]
-        super().__setstate__(state)
+        super().__setstate__(state | {"signals": {}})
+        if self._converted is not None:
+            for signal, value in state["signals"].items():
+                self._converted.signals[signal] = value
         if state["session"] is not None and not self.closed:
             self._started().restore(state["session"])
             self._n_steps = state["session"].steps
@@ -265,6 +279,7 @@ class Simulator(nengo.Simulator):
             made = self._converted
             apart = made.begun if self.processes else None
             self._session = session(made.graph, made.calls, int(self.partitions), precision, apart)
+            self._session.draw_on(self._streams)
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:
