@@ -26,7 +26,7 @@ ATOM = 2_000
 NEURON_DIMENSION = 15
 NEURON = 12
 # For each evaluation point and dimension, of the ensembles that are solved for at a time, which have so many.
-POINT, MOST_POINTS = 16, 15_000
+POINT, MOST_POINTS = 16, 30_000
 # For each number decoded and neuron: decoders, their atoms' blocks, and those of the program.
 DECODER = 20
 # For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.

@@ -29,7 +29,7 @@ from spikec.store import Store
 
 _WORTH_A_PROCESS = 5e8  # operations; some 10 ms, which is what starting a process costs
 _CHUNKS_PER_PROCESS = 8  # so that processes finish together, and progress shows
-_MOST_POINTS = 15_000  # numbers in the evaluation points of a chunk
+_MOST_POINTS = 30_000  # numbers in the evaluation points of a chunk
 _NUMBER = struct.Struct("=i")  # of a chunk, in a pipe
 _MOST_CHUNKS = 8192  # whose numbers a pipe holds
 

@@ -10,9 +10,9 @@ synapse in between), all atoms that make it and all that need it so must share a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.nef.converted import Converted
+from spikec.program.stages import Vector
 from spikec.program.wires import LONGEST_WINDOW
 from spikec.records import dataclass
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 Ints = NDArray[np.int64]
+# What is read of a signal: its name, the first component and the one after the last.
+Input: TypeAlias = tuple[str, int, int]
 MEMORY = (g.Filter, g.Delay)
 # Each is planned in full.
 MOST_WINDOWS = 3
@@ -87,8 +90,8 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     What is read less than `window` steps later counts as read now, so that it is not cut.
     """
     columns = _Columns(graph, window)
-    readers = _readers(graph)
-    frontier = columns.wanted(readers)
+    readers, inputs = _readers(graph)
+    frontier = columns.wanted(inputs)
     size = columns.size
     reached = frontier
     while frontier.nnz:
@@ -97,7 +100,7 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
         reached = _boolean(reached + frontier)
     later = reached[:, size : size + columns.sums_size]
     now = reached[:, size + columns.sums_size :]
-    names = tuple(names for names, _ in readers)
+    names = tuple(readers)
     return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size], columns.first)
 
 
@@ -139,31 +142,29 @@ class _Columns:
         return self.size + first + (0 if delayed else self.sums_size)
 
     def _depends(self, graph: g.Graph) -> sp.csr_array:
-        rows: list[Ints] = []
-        columns: list[Ints] = []
+        rows, columns = Vector(np.int64), Vector(np.int64)
         for name, op in graph.nodes():
             if name not in self.first:
                 continue
             delayed = pl.reads_after(graph, name) >= self.window
             for source, port in dict.fromkeys(graph.input_ports(name)):
                 r, c = _pattern(op, port, graph.op(source).size)
-                rows.append(r + self.first[name])
-                columns.append(c + self.place(source, delayed))
+                rows.add(r + self.first[name])
+                columns.add(c + self.place(source, delayed))
         return _matrix(rows, columns, (self.total, self.total))
 
-    def wanted(self, readers: Sequence[tuple[tuple[str, ...], list[tuple[str, Ints]]]]) -> sp.csr_array:
+    def wanted(self, inputs: Collection[tuple[Input, ...]]) -> sp.csr_array:
         """readers x components: what each reads itself."""
-        rows, columns = [], []
-        for k, (_, inputs) in enumerate(readers):
-            for source, components in inputs:
-                columns.append(components + self.place(source, delayed=False))
-                rows.append(np.full(len(components), k, np.int64))
-        return _matrix(rows, columns, (len(readers), self.total))
+        rows, columns = Vector(np.int64), Vector(np.int64)
+        for k, own in enumerate(inputs):
+            for source, first, stop in own:
+                columns.add(np.arange(first, stop) + self.place(source, delayed=False))
+                rows.add(np.full(stop - first, k, np.int64))
+        return _matrix(rows, columns, (len(inputs), self.total))
 
 
-def _matrix(rows: list[Ints], columns: list[Ints], shape: tuple[int, int]) -> sp.csr_array:
-    r = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    c = np.concatenate(columns) if columns else np.zeros(0, np.int64)
+def _matrix(rows: Vector, columns: Vector, shape: tuple[int, int]) -> sp.csr_array:
+    r, c = rows.whole(), columns.whole()
     import scipy.sparse as sp
 
     return _boolean(sp.csr_array((np.ones(len(r), np.int32), (r, c)), shape=shape))
@@ -191,9 +192,9 @@ def _all_on_all(rows: int, columns: int) -> tuple[Ints, Ints]:
     return np.repeat(np.arange(rows), columns), np.tile(np.arange(columns), rows)
 
 
-def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints]]]]:
-    """Atoms grouped by what they read, then probes of values; each with (source, components)."""
-    shared: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
+def _readers(graph: g.Graph) -> tuple[list[tuple[str, ...]], list[tuple[Input, ...]]]:
+    """Atoms grouped by what they read, then probes of values; and what each reads."""
+    shared: dict[tuple[Input, ...], list[str]] = {}
     for name, op in graph.nodes(g.PLACED):
         inputs = []
         for source, port in graph.input_ports(name):
@@ -202,15 +203,11 @@ def _readers(graph: g.Graph) -> list[tuple[tuple[str, ...], list[tuple[str, Ints
             first, stop = (0, graph.op(source).size) if port == "x" else (op.start, op.start + op.size)
             inputs.append((source, first, stop))
         shared.setdefault(tuple(inputs), []).append(name)
-    readers = [(tuple(names), _components(key)) for key, names in shared.items()]
+    names, keys = [tuple(members) for members in shared.values()], list(shared)
     for name in value_probes(graph):
-        key = tuple((source, 0, graph.op(source).size) for source in graph.inputs(name))
-        readers.append(((name,), _components(key)))
-    return readers
-
-
-def _components(key: tuple[tuple[str, int, int], ...]) -> list[tuple[str, Ints]]:
-    return [(source, np.arange(first, stop)) for source, first, stop in key]
+        names.append((name,))
+        keys.append(tuple((source, 0, graph.op(source).size) for source in graph.inputs(name)))
+    return names, keys
 
 
 def value_probes(graph: g.Graph) -> list[str]:
@@ -305,16 +302,18 @@ def hypergraph(
     readers = who.later.tocsc()
     owner = _owner_of_columns(who)
     edges: dict[tuple[int, ...], int] = {}
-    pins_of: dict[tuple[int, bytes], tuple[int, ...]] = {}
-    made_by = [sorted({vertex[a] for a in graph.inputs(name, "activity")}) for name in who.sums]
-    reading = [sorted({vertex[n] for n in names if n in vertex}) for names in who.readers]
+    reading = [tuple(sorted({vertex[n] for n in names if n in vertex})) for names in who.readers]
+    last, made_by = -1, set[int]()
+    pins_of: dict[bytes, tuple[int, ...]] = {}  # of components of one sum
     for column in np.flatnonzero(np.diff(readers.indptr)).tolist():
         who_reads = readers.indices[readers.indptr[column] : readers.indptr[column + 1]]
-        key = (int(owner[column]), who_reads.tobytes())
+        if owner[column] != last:
+            last = int(owner[column])
+            made_by = {vertex[a] for a in graph.inputs(who.sums[last], "activity")}
+            pins_of.clear()
+        key = who_reads.tobytes()
         if key not in pins_of:
-            pins_of[key] = tuple(
-                sorted({*made_by[key[0]], *(v for r in who_reads.tolist() for v in reading[r])})
-            )
+            pins_of[key] = tuple(sorted({*made_by, *(v for r in who_reads.tolist() for v in reading[r])}))
         pins = pins_of[key]
         edges[pins] = edges.get(pins, 0) + 1
     _add_spikes(graph, vertex, edges)
