@@ -1,8 +1,7 @@
 """Measure this host: `python -m spike_runtime.calibrate --output FILE` writes its profile for the cost model.
 
-Every coefficient is fitted to times of the kernels and wires themselves.  The two precisions are compiled
-at the same time, in
-processes of their own, and measured one after the other.
+Every coefficient is fitted to times of the kernels and wires themselves.  Parts are compiled at the same
+time, in processes of their own, and measured one after the other.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from spike_runtime import cores
 
 SCHEMA = 6
 PRECISIONS = ("float32", "float64")
+PARTS = ("stages", "neurons")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 
 
@@ -28,14 +29,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m spike_runtime.calibrate", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="file to write, replaced where it exists")
+    parser.add_argument("--known", type=Path, help="a profile of this host: only what it lacks is measured")
     parser.add_argument("--precision", choices=PRECISIONS, help="measure the kernels of one precision only")
+    parser.add_argument("--kinds", help="measure only these kinds of neurons: names with commas between")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--lock", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        made = kernels(options.precision, options.lock) if options.precision else profile()
+        known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
+        precisions = (options.precision,) if options.precision else PRECISIONS
+        kinds = tuple(options.kinds.split(",")) if options.kinds else None
+        if options.part:
+            made = _measured(options.part, options.precision, kinds, known, options.lock)
+        else:
+            made = profile(precisions, kinds, known)
         _write(options.output, made)
     except OSError as error:
-        print(f"calibrate: cannot write {options.output}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(f"calibrate: cannot use {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
@@ -45,54 +55,92 @@ def say(text: str) -> None:
     print(f"calibrate: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def profile() -> dict[str, Any]:
-    """Everything that the compiler's cost model needs to know of this host."""
-    from spike_runtime import calibrate_recording, calibrate_wires
+def profile(
+    precisions: Sequence[str] = PRECISIONS,
+    kinds: Sequence[str] | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the compiler's cost model needs to know of this host, for models of some precisions and kinds of
+    neurons (all, where none are given): a profile that is `known`, with what it lacks.
+    """
+    from spike_runtime import calibrate_neurons, calibrate_recording, calibrate_wires
 
-    say("measuring this host once, for predictions; this takes about a minute")
-    measured = _both_precisions()
-    say("wires")
-    wires = {"ring": calibrate_wires.measure_ring()}
-    wires |= {name: calibrate_wires.measure_sockets(name) for name in ("ipc", "tcp")}
-    say("recording")
-    recording = calibrate_recording.measure()
-    name = f"{platform.node()} ({platform.machine()}, {cores.core_count()} cores)"
-    made = {
+    known = known or {}
+    say("measuring this host once, for predictions; this takes some seconds")
+    made: dict[str, Any] = {
         "schema": SCHEMA,
-        "name": name,
+        "name": f"{platform.node()} ({platform.machine()}, {cores.core_count()} cores)",
         "cores": cores.core_count(),
         "cache": cache_size(),
-        "kernels": measured,
-        "wires": wires,
-        "recording": recording,
     }
+    kinds = kinds or calibrate_neurons.KINDS
+    if "wires" in known:
+        made |= {name: known[name] for name in ("wires", "recording")}
+        made["kernels"] = _kernels(precisions, kinds, known)
+        return dict(_rounded(made))
+    with calibrate_wires.members() as pipes:  # they load and compile beside the kernels
+        made["kernels"] = _kernels(precisions, kinds, known)
+        say("wires")
+        made["wires"] = {"ring": calibrate_wires.measure_ring()}
+        made["wires"] |= {name: calibrate_wires.measure_sockets(pipes, name) for name in ("ipc", "tcp")}
+    say("recording")
+    made["recording"] = calibrate_recording.measure()
     return dict(_rounded(made))
 
 
-def _both_precisions() -> dict[str, Any]:
+def _kernels(precisions: Sequence[str], kinds: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Kernels by precision, `known` ones and those that were not: each part in a process of its own."""
+    made: dict[str, Any] = {p: dict(entry) for p, entry in known.get("kernels", {}).items()}
+    missing: list[tuple[str, str, list[str]]] = []
+    for precision in precisions:
+        neurons = made.setdefault(precision, {}).get("neurons", {})
+        if "stages" not in made[precision]:
+            missing.append(("stages", precision, []))
+        if lacking := [kind for kind in kinds if kind not in neurons]:
+            missing.append(("neurons", precision, lacking))
+    for (_, precision, _), part in zip(missing, _in_processes(missing, known), strict=True):
+        entry = made[precision]
+        entry["neurons"] = entry.get("neurons", {}) | part.pop("neurons", {})
+        entry.update(part)
+    return made
+
+
+def _in_processes(
+    parts: Sequence[tuple[str, str, list[str]]], known: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
     with tempfile.TemporaryDirectory(prefix="spike-calibrate-") as folder:
+        _write(Path(folder, "known"), known)
         command = [sys.executable, "-m", "spike_runtime.calibrate", "--lock", f"{folder}/lock"]
-        running = [
-            subprocess.Popen([*command, "--precision", p, "--output", f"{folder}/{p}"], env=environment)
-            for p in PRECISIONS
-        ]
+        command += ["--known", f"{folder}/known"]
+        running = []
+        for number, (part, precision, kinds) in enumerate(parts):
+            own = ["--part", part, "--precision", precision, "--output", f"{folder}/{number}"]
+            own += ["--kinds", ",".join(kinds)] if kinds else []
+            running.append(subprocess.Popen([*command, *own], env=environment))
         codes = [process.wait() for process in running]
         if any(codes):
             raise SystemExit(f"calibrate: measuring the kernels failed (exit codes {codes})")
-        return {p: json.loads(Path(folder, p).read_text(encoding="utf-8")) for p in PRECISIONS}
+        return [json.loads(Path(folder, str(k)).read_text(encoding="utf-8")) for k in range(len(parts))]
 
 
-def kernels(real: str, lock: Path | None) -> dict[str, Any]:
-    """Costs of the kernels in one precision."""
+def _measured(
+    part: str, real: str, kinds: Sequence[str] | None, known: Mapping[str, Any], lock: Path | None
+) -> dict[str, Any]:
+    """Costs of a part of the kernels in one precision."""
     from spike_runtime import calibrate_neurons, calibrate_stages
 
-    neurons = dict(calibrate_neurons.measure(real, lock))
-    far = neurons.pop("far")["far"]
+    if part == "stages":
+        made: dict[str, Any] = {"stages": calibrate_stages.measure(real, lock)}
+        say(f"synapses, functions, products, probes, {real}")
+        return made
+    lif = known.get("kernels", {}).get(real, {}).get("neurons", {}).get("lif")
+    neurons = dict(calibrate_neurons.measure(real, lock, kinds or calibrate_neurons.KINDS, lif))
+    far = neurons.pop("far", {})
     say(f"neurons, {real}")
-    stages = calibrate_stages.measure(real, lock)
-    say(f"synapses, functions, products, probes, {real}")
-    return {"neurons": neurons, "stages": stages, "far": far}
+    if not lif:
+        calibrate_stages.help_compile(real)
+    return {"neurons": neurons, **far}
 
 
 def cache_size() -> int:
@@ -110,7 +158,7 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def _write(path: Path, made: dict[str, Any]) -> None:
+def _write(path: Path, made: Mapping[str, Any]) -> None:
     """Whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")

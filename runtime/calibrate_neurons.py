@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,21 +96,36 @@ OTHER_SHAPES = (Shape(32), Shape(100), Shape(256))
 FAR_SHAPES = (Shape(256, 1, 1), Shape(256, 8, 8))
 
 
-def measure(real: str, lock: Path | None = None) -> Iterator[tuple[str, dict[str, float]]]:
-    """(kind, costs) of every kind of neuron in precision `real`; last ("far", {"far": ns per byte})."""
-    itemsize = np.dtype(real).itemsize
-    costs = _fitted("lif", real, SHAPES, {}, lock)
+def measure(
+    real: str,
+    lock: Path | None = None,
+    kinds: Sequence[str] = KINDS,
+    lif: Mapping[str, float] | None = None,
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """(kind, costs) of some kinds of neurons in precision `real`.
+
+    Where the costs of `lif` are not known, also those; last ("far", {"far": ns per byte}).
+    """
+    costs = dict(lif or _fitted("lif", real, SHAPES, {}, lock))
     yield "lif", costs
     shared = {name: cost for name, cost in costs.items() if name not in ("atom", "neuron")}
-    for kind in KINDS[1:]:
-        yield kind, shared | _fitted(kind, real, OTHER_SHAPES, shared, lock)
-    excess = []
+    for kind in kinds:
+        if kind != "lif":
+            yield kind, shared | _fitted(kind, real, OTHER_SHAPES, shared, lock)
+    if not lif:
+        yield "far", {"far": _far(real, costs, lock)}
+
+
+def _far(real: str, costs: Mapping[str, float], lock: Path | None) -> float:
+    """ns per byte of arrays that are not in the cache."""
+    itemsize, excess = np.dtype(real).itemsize, []
     for shape in FAR_SHAPES:
         atoms = round(FAR_BYTES / shape.bytes(itemsize))
         near = sum(costs[name] * count for name, count in shape.features(atoms, real).items())
         with alone(lock):
-            excess.append((_time("lif", real, shape, atoms) - near) / FAR_BYTES)
-    yield "far", {"far": max(0.0, float(np.mean(excess)))}
+            call = fastest(_steps("lif", real, shape, 0))
+            excess.append((_time("lif", real, shape, atoms, call) - near) / FAR_BYTES)
+    return max(0.0, float(np.mean(excess)))
 
 
 def _fitted(
@@ -120,13 +135,13 @@ def _fitted(
     counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
     _steps(kind, real, shapes[0], 1)(1)  # compiles
     with alone(lock):
-        times = [_time(kind, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
+        call = fastest(_steps(kind, real, shapes[0], 0))
+        times = [_time(kind, real, shape, n, call) for shape, n in zip(shapes, counts, strict=True)]
     return fit([shape.features(n, real) for shape, n in zip(shapes, counts, strict=True)], times, known)
 
 
-def _time(kind: str, real: str, shape: Shape, atoms: int) -> float:
-    """ns of one step of so many atoms, less those of the call: programs make none from Python."""
-    call = fastest(_steps(kind, real, shape, 0))
+def _time(kind: str, real: str, shape: Shape, atoms: int, call: float) -> float:
+    """ns of one step of so many atoms, less those of a `call` for none: programs make none from Python."""
     return fastest(_steps(kind, real, shape, atoms)) - call
 
 

@@ -6,17 +6,18 @@ import multiprocessing
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.calibrate_timing import fit
 from spike_runtime.manifest import Manifest, Wire
 from spike_runtime.wires import ring
-from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED
+from spike_runtime.wires.atomics import compiled
+from spike_runtime.wires.layout import COLUMNS, SPIN_ALONE, SPIN_SHARED
 
 # (wires each way, words on each)
 SIZES = ((1, 1), (1, 512), (1, 8192), (4, 1), (4, 512))
@@ -24,10 +25,10 @@ REPEATS = 5
 RUN = bytes(16)
 WINDOWS = 40
 
-_jit: Any = nb.njit(cache=True, nogil=True)
+Pipes = Sequence[tuple[Connection, Connection]]
 
 
-@_jit
+@compiled
 def _steps(segment, first, count, out, into, rows, sums) -> int:  # type: ignore[no-untyped-def]
     """Exchange at every step; gives how many steps were done."""
     for step in range(first, first + count):
@@ -79,7 +80,7 @@ def _ring(wires: int, words: int, count: int) -> float:
 
 def _least(
     segment: NDArray[np.int64],
-    tables: Sequence[NDArray[np.int64]],
+    tables: tuple[NDArray[np.int64], NDArray[np.int64]],
     rows: NDArray[np.int64],
     count: int,
     windows: int,
@@ -95,42 +96,47 @@ def _least(
     return float(least)
 
 
-def measure_sockets(transport: str) -> dict[str, float]:
-    """Costs of ZeroMQ over "ipc" or "tcp": as of rings; the work of its threads counts as latency and
-    messages.
+@contextmanager
+def members() -> Iterator[Pipes]:
+    """Two processes, which load what they need, then do as they are told (see `_peer`)."""
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in (0, 1)]
+    processes = [context.Process(target=_peer, args=(k, pipes[k][1]), daemon=True) for k in (0, 1)]
+    for process in processes:
+        process.start()
+    try:
+        yield pipes
+        _tell(pipes, None)
+    finally:
+        for process in processes:
+            process.join(10)
+            process.kill()
+
+
+def measure_sockets(pipes: Pipes, transport: str) -> dict[str, float]:
+    """Costs of ZeroMQ over "ipc" or "tcp" between `members`: as of rings; the work of its threads counts as
+    latency and messages.
     """
     rows, times = [], []
     for wires, words in ((1, 1), (1, 8192), (4, 1)):
         rows.append({"latency": 1.0, "message": 2.0 * wires, "word": 2.0 * wires * words})
-        times.append(_sockets(transport, wires, words, 100))
+        times.append(_sockets(pipes, transport, wires, words, 100))
     return {"latency": 0.0, "message": 0.0, "word": 0.0} | fit(rows, times)
 
 
-def _sockets(transport: str, wires: int, words: int, count: int) -> float:
-    """ns per step of two members in processes of their own."""
-    context = multiprocessing.get_context("spawn")
+def _sockets(pipes: Pipes, transport: str, wires: int, words: int, count: int) -> float:
+    """ns per step of the two members."""
     with tempfile.TemporaryDirectory(prefix="spike-") as folder:
-        binds = [f"ipc://{folder}/{k}" if transport == "ipc" else "tcp://127.0.0.1:*" for k in (0, 1)]
-        pipes = [context.Pipe() for _ in binds]
-        members = [
-            context.Process(target=_peer, args=(k, binds[k], pipes[k][1], wires, words, count), daemon=True)
-            for k in (0, 1)
-        ]
-        for process in members:
-            process.start()
-        try:
-            endpoints = [_received(pipe) for pipe, _ in pipes]
-            _tell(pipes, endpoints)
-            spent = max(_received(pipe) for pipe, _ in pipes)
-            _tell(pipes, None)
-        finally:
-            for process in members:
-                process.join(10)
-                process.kill()
+        for k, (pipe, _) in enumerate(pipes):
+            bind = f"ipc://{folder}/{k}" if transport == "ipc" else "tcp://127.0.0.1:*"
+            pipe.send((bind, wires, words, count))
+        _tell(pipes, [_received(pipe) for pipe, _ in pipes])
+        spent = max(_received(pipe) for pipe, _ in pipes)
+        _tell(pipes, True)
         return float(spent)
 
 
-def _tell(pipes: Sequence[tuple[Connection, Connection]], what: Any) -> None:
+def _tell(pipes: Pipes, what: Any) -> None:
     for pipe, _ in pipes:
         pipe.send(what)
 
@@ -141,7 +147,23 @@ def _received(pipe: Connection) -> Any:
     return pipe.recv()
 
 
-def _peer(k: int, bind: str, pipe: Connection, wires: int, words: int, count: int) -> None:
+def _peer(k: int, pipe: Connection) -> None:
+    """Member k: exchanges as it is told, until it is told nothing."""
+    import spike_runtime.wires.zeromq  # noqa: F401
+
+    segment, wires, none = np.zeros(1, np.int64), np.zeros((0, COLUMNS), np.int64), np.zeros(0, np.int64)
+    needed = (
+        lambda: _steps(segment, 1, 0, wires, wires, none, none),
+        lambda: ring.take(segment, wires, none),
+        lambda: ring.put(segment, wires, none),
+    )
+    for call in needed if k == 0 else needed[::-1]:  # what one compiles, the other finds on disk
+        call()
+    while (asked := pipe.recv()) is not None:
+        _exchange(k, pipe, *asked)
+
+
+def _exchange(k: int, pipe: Connection, bind: str, wires: int, words: int, count: int) -> None:
     from spike_runtime.wires.zeromq import Pump
 
     manifest = _manifest(2, wires, words)

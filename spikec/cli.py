@@ -150,7 +150,9 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         model = models.load(target, settings, given["precision"], options.cache, options.jobs)
         options = replace(options, precision=model.precision)
         left_out = [] if given["quiet"] else unobserved(model.graph)
-        manifest = pipeline.compile_graph(model.graph, folder, options, progress, look, model.python, False)
+        manifest = pipeline.compile_graph(
+            model.graph, folder, options, None if given["quiet"] else progress, look, model.python, False
+        )
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
     for note in () if given["quiet"] else model.notes:

@@ -23,7 +23,7 @@ from spikec.passes.narrow import narrow
 from spikec.passes.select import select
 from spikec.passes.share import share
 from spikec.passes.split import split
-from spikec.planning import plan, profile, sites
+from spikec.planning import measuring, plan, profile, sites
 from spikec.program import emit
 from spikec.program.calls import Python
 from spikec.records import dataclass
@@ -117,8 +117,9 @@ def _compile(
             "the model records nothing: it has no probe", "add one, for example: probe NAME synapse 10ms"
         )
     # What was named is read now: nothing is solved in vain where it is bad.
-    own = cache(lambda: profile.load(options.host_profile, progress))
-    named = own() if options.host_profile else None
+    needed = measuring.needs(model, options.precision)
+    named = profile.load(options.host_profile) if options.host_profile else None
+    own = cache(lambda: named or measuring.of_this_host(needed, progress))
     spread = sites.load(Path(options.hosts), own) if options.hosts else None
     graph = verify(model) if keep else verify(model).moved()
     if not look("lower", graph):
@@ -127,7 +128,7 @@ def _compile(
         graph = verify(apply(graph))
         if not look(stage, graph):
             return None
-    host = spread or named or own()
+    host = spread or own()
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None

@@ -14,7 +14,7 @@ import pytest
 from spike_runtime.results import Run
 
 import spikec
-from spikec.planning import profile
+from spikec.planning import measuring, profile
 
 ROOT = Path(__file__).resolve().parent.parent
 # Who starts tests in the background has them ignore Ctrl-C.
@@ -52,8 +52,8 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 def measured_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that holds a host profile, the reference: nothing is measured for the tests."""
     folder = tmp_path_factory.mktemp("cache")
-    shutil.copy(ROOT / "spikec" / "planning" / "reference_profile.json", folder / profile.FILE)
-    profile.read(folder / profile.FILE)  # else it would be measured, which takes a minute
+    shutil.copy(ROOT / "spikec" / "planning" / "reference_profile.json", folder / measuring.FILE)
+    profile.read(folder / measuring.FILE)  # else it would be measured, which takes a minute
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +28,7 @@ from spikec.planning import cost, plan, profile, recording
 from spikec.program.schedule import Assignment, schedule
 
 REFERENCE = profile.load("reference")
+SHIPPED = Path(profile.__file__).parent / "reference_profile.json"
 
 
 def test_reference_profile_knows_every_kind_of_neuron() -> None:
@@ -215,7 +214,7 @@ def test_the_plan_deals_partitions_to_processes_as_the_runtime_does() -> None:
 
 
 def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
-    body = json.loads((Path(profile.__file__).parent / "reference_profile.json").read_text(encoding="utf-8"))
+    body = json.loads(SHIPPED.read_text(encoding="utf-8"))
     for place, value in change.items():
         *parents, last = place.split("/")
         entry = body
@@ -262,55 +261,18 @@ def test_a_profile_that_is_missing_or_not_json_is_refused(tmp_path: Path) -> Non
         profile.load(tmp_path / "bad.json")
 
 
-def test_the_host_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
-    calls = []
-
-    def measured(path: Path) -> profile.HostProfile:
-        calls.append(path)
-        path.write_text(
-            (Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8"
-        )
-        return profile.read(path)
-
-    monkeypatch.setattr(profile, "calibrate", measured)
-    told: list[tuple[str, int, int]] = []
-    first = profile.load(None, lambda *args: told.append(args))
-    assert profile.load(None).digest == first.digest == REFERENCE.digest
-    assert calls == [tmp_path / profile.FILE]
-    assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)]
-
-
-def test_of_two_compilers_one_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
-    calls = []
-
-    def measured(path: Path) -> profile.HostProfile:
-        calls.append(path)
-        time.sleep(0.2)  # the other asks meanwhile
-        path.write_text(
-            (Path(profile.__file__).parent / "reference_profile.json").read_text(), encoding="utf-8"
-        )
-        return profile.read(path)
-
-    monkeypatch.setattr(profile, "calibrate", measured)
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: profile.load(None), range(2))
-    assert first == second
-    assert len(calls) == 1
-
-
-def test_a_failed_measurement_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile.sys, "executable", "/bin/false")
-    with pytest.raises(profile.CalibrationError, match="--host-profile reference"):
-        profile.calibrate(tmp_path / "host.json")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_what_a_call_from_python_takes_is_no_cost_of_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrate_neurons, "_steps", lambda *given: given[-1])
+    class Atoms(int):
+        def __call__(self, repetitions: int) -> None:
+            """Steps of so many atoms, which take no time here."""
+
+    monkeypatch.setattr(calibrate_neurons, "_steps", lambda *given: Atoms(given[-1]))
     monkeypatch.setattr(calibrate_neurons, "fastest", lambda atoms: 2700.0 + 50.0 * atoms)
-    assert calibrate_neurons._time("lif", "float32", calibrate_neurons.Shape(100), 30) == 1500.0
+    shape = calibrate_neurons.Shape(128)
+    costs = calibrate_neurons._fitted("lif", "float32", (shape,), {}, None)
+    atoms = round(calibrate_neurons.CACHED_BYTES / shape.bytes(4))
+    predicted = sum(costs[name] * count for name, count in shape.features(atoms, "float32").items())
+    assert predicted == pytest.approx(50.0 * atoms)
 
 
 def test_one_vector_alone_is_not_joined() -> None:

@@ -14,6 +14,7 @@ on how atoms are spread over partitions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -215,6 +216,7 @@ def current(values, atoms, t, E, B, i, mask):  # type: ignore[no-untyped-def]
     return j
 
 
+@cache
 def _checker(real: type) -> Any:
     """Notice an input that is not a number: a spiking neuron would be silent for ever after."""
     lanes, zero = simd.lanes(real), real(0)
@@ -235,6 +237,7 @@ def _checker(real: type) -> Any:
     return check
 
 
+@cache
 def _adder(real: type) -> Any:
     """sums[y] += partial, rounded once."""
     limit = real(LIMIT)
@@ -249,6 +252,7 @@ def _adder(real: type) -> Any:
     return add
 
 
+@cache
 def _decoder(real: type) -> Any:
     """Add the decoded activities A of an atom to sums, and the activities themselves.
 
@@ -269,6 +273,7 @@ def _decoder(real: type) -> Any:
     return decode
 
 
+@cache
 def _each(real: type) -> Any:
     """sums[y + i] += scale A[i], rounded once, for all m neurons of an atom."""
     lanes, limit, add = simd.lanes(real), real(LIMIT), _adder(real)
@@ -304,6 +309,7 @@ def more(partial, D, at, m, rows, a, mask):  # type: ignore[no-untyped-def]
     return one, two, three, four
 
 
+@cache
 def _dense(real: type) -> Any:
     """y = D a by products, four rows at a time."""
     zero, add, lanes = real(0), _adder(real), simd.lanes(real)
@@ -336,6 +342,7 @@ def _dense(real: type) -> Any:
     return decode
 
 
+@cache
 def _gathered(real: type) -> Any:
     """y = D a by adding the decoders of the neurons that are active."""
     zero, add, lanes = real(0), _adder(real), simd.lanes(real)

@@ -20,7 +20,7 @@ from spike_runtime import manifest as mf
 
 from spikec import graph as g
 from spikec.planning import products
-from spikec.planning.profile import HostProfile, Kernels
+from spikec.planning.profile import HostProfile, Kernels, costs_of
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.atoms import GATHER_ROWS, parameters
@@ -74,10 +74,8 @@ def expected_spikes(atom: g.Atom, dt: float) -> float:
 
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
     """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
-    kind = kind.removeprefix("wide_")
-    # Of types that send spikes of a rate, those around a LIF rate stand for all.
-    around = "_".join((*kind.split("_")[:2], "lif_rate"))
-    known = kernels.neurons.get(kind) or kernels.neurons.get(around)
+    best, next_best = costs_of(kind)
+    known = kernels.neurons.get(best) or kernels.neurons.get(next_best)
     return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
 
 

@@ -1,32 +1,25 @@
 """The host profile: what the host's kernels and wires cost, measured once by `spike_runtime.calibrate`.
 
-All costs are in ns.  A profile is a JSON file; the one of this host is kept in the cache folder, and the
-one shipped
-with the compiler ("reference") gives the same plan on every machine.
+All costs are in ns.  A profile is a JSON file; the one of this host is kept in the cache folder (see
+`measuring`), and the one shipped with the compiler ("reference") gives the same plan on every machine.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spikec.cache import default_folder
-from spikec.errors import ModelError, SpikeError, model_error
+from spikec.errors import model_error
 from spikec.records import dataclass
 
 SCHEMA = 6
 REFERENCE = "reference"
-FILE = "host_profile.json"
+PRECISIONS = ("float32", "float64")
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
 
 NEURON_COSTS = ("atom", "neuron", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
@@ -58,12 +51,6 @@ STAGE_COSTS = (
 )
 RECORDING_COSTS = ("sample", "number", "event")
 WIRE_COSTS = ("latency", "message", "word")
-
-
-class CalibrationError(SpikeError):
-    """The host could not be measured."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -99,23 +86,24 @@ class HostProfile:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def load(
-    source: str | Path | None = None, progress: Callable[[str, int, int], None] | None = None
-) -> HostProfile:
-    """The profile in file `source`; "reference": the one shipped; None: this host's, measured where it is
-    not yet.
+def load(source: str | Path) -> HostProfile:
+    """The profile in file `source`; "reference": the one shipped.
 
-    `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
-    Raises `ModelError` where the file is not a profile, `CalibrationError` where measuring failed.
+    Raises `ModelError` where the file is not a profile.
     """
-    if source is None:
-        return _of_this_host(progress)
     return read(_SHIPPED if source == REFERENCE else Path(source))
 
 
-def read(path: Path) -> HostProfile:
-    """The profile in a file; raises `ModelError` where it cannot be read or is not a profile of this
-    version.
+def costs_of(kind: str) -> tuple[str, str]:
+    """The names under which the costs of a kind of neuron may stand, the best first."""
+    kind = kind.removeprefix("wide_")
+    # Of types that send spikes of a rate, those around a LIF rate stand for all.
+    return kind, "_".join((*kind.split("_")[:2], "lif_rate"))
+
+
+def read(path: Path, precisions: Iterable[str] = PRECISIONS) -> HostProfile:
+    """The profile in a file, of these precisions at least; raises `ModelError` where it cannot be read or is
+    not a profile of this version.
     """
     again = "make one with: python -m spike_runtime.calibrate --output FILE"
     try:
@@ -125,13 +113,16 @@ def read(path: Path) -> HostProfile:
     except ValueError as error:
         raise model_error(f"{path} is not a host profile: {error}", again) from None
     try:
-        return parse(body)
+        return parse(body, precisions)
     except ValueError as error:
         raise model_error(f"{path} is not a host profile: {error}", again) from None
 
 
-def parse(body: Any) -> HostProfile:
-    """The profile in parsed JSON; raises `ValueError` naming the first entry that is missing or wrong."""
+def parse(body: Any, precisions: Iterable[str] = PRECISIONS) -> HostProfile:
+    """The profile in parsed JSON, of these precisions at least.
+
+    Raises `ValueError` naming the first entry that is missing or wrong.
+    """
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         found = body.get("schema") if isinstance(body, dict) else None
         raise ValueError(f"its schema is {found!r}, this version reads schema {SCHEMA}")
@@ -139,7 +130,7 @@ def parse(body: Any) -> HostProfile:
     wires = {
         name: _costs(f"wires.{name}", entry, WIRE_COSTS) for name, entry in _table(body, "wires").items()
     }
-    if missing := {"float32", "float64"} - set(kernels):
+    if missing := set(precisions) - set(kernels):
         raise ValueError(f"kernels.{min(missing)} is missing")
     if "ring" not in wires:
         raise ValueError("wires.ring is missing")
@@ -178,64 +169,3 @@ def _number(place: str, value: Any, least: float = 0.0) -> float:
     if value < least:
         raise ValueError(f"{place} is {value:g}, less than {least:g}")
     return float(value)
-
-
-def _of_this_host(progress: Callable[[str, int, int], None] | None) -> HostProfile:
-    path = default_folder() / FILE
-    try:
-        return read(path)
-    except ModelError:
-        # Not measured yet, or by another version: measure (again).
-        pass
-    with _alone(path):
-        try:
-            return read(path)  # another compiler measured meanwhile
-        except ModelError:
-            tell = progress or _silent
-            tell("calibrate", 0, 1)
-            profile = calibrate(path)
-            tell("calibrate", 1, 1)
-            return profile
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one compiler measure; the others wait for it.  Raises `CalibrationError` where none may write."""
-    with _writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CalibrationError(
-            f"cannot write to {folder}: {error.strerror}; "
-            "set SPIKE_CACHE_DIR, or give --host-profile reference"
-        ) from None
-
-
-def _silent(stage: str, done: int, of: int) -> None:
-    """Progress that nobody watches."""
-
-
-def calibrate(path: Path) -> HostProfile:
-    """Measure this host in a process of its own and keep the profile at `path`; raises `CalibrationError`."""
-    draft = path.with_suffix(".draft.json")
-    with _writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.touch()
-    try:
-        command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", str(draft)]
-        if subprocess.run(command, check=False).returncode:
-            raise CalibrationError("measuring this host failed (see above); give --host-profile reference")
-        profile = read(draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return profile

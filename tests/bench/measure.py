@@ -123,10 +123,11 @@ def chosen(model: Path) -> int:
 
 def _host_profile() -> Path:
     """The profile of this host, measured now where it was not before."""
-    from spikec.planning import profile
+    from spikec.planning import measuring
 
-    profile.load(None, None)
-    return profile.default_folder() / profile.FILE
+    for precision in measuring.PRECISIONS:
+        measuring.of_this_host(measuring.Needs(precision, frozenset({measuring.LIF})))
+    return measuring.default_folder() / measuring.FILE
 
 
 def _run(manifest: Path, output: Path, length: str) -> dict[str, float]:

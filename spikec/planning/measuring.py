@@ -1,0 +1,144 @@
+"""This host's profile, measured by `spike_runtime.calibrate`: each part once, when a model first needs it.
+
+A plan is made with what its model needs and nothing else, so it does not depend on what was measured for
+other models.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from spikec.cache import default_folder
+from spikec.errors import ModelError, SpikeError
+from spikec.graph import Graph
+from spikec.planning.profile import PRECISIONS, REFERENCE, HostProfile, costs_of, load, read
+from spikec.records import dataclass
+
+FILE = "host_profile.json"
+# Of which every other kind takes a part, and populations at the level of synapses all.
+LIF = "lif"
+
+Progress = Callable[[str, int, int], None]
+
+
+class CalibrationError(SpikeError):
+    """The host could not be measured."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model needs of a profile: the kernels of one precision, and of these kinds of neurons."""
+
+    precision: str
+    kinds: frozenset[str]
+
+    def met(self, profile: HostProfile) -> bool:
+        """Whether a profile has it all."""
+        kernels = profile.kernels.get(self.precision)
+        return kernels is not None and self.kinds <= set(kernels.neurons)
+
+    def part(self, profile: HostProfile) -> HostProfile:
+        """That of a profile and no more."""
+        kernels = profile.kernels[self.precision]
+        neurons = {kind: kernels.neurons[kind] for kind in sorted(self.kinds)}
+        return replace(profile, kernels={self.precision: replace(kernels, neurons=neurons)})
+
+
+def needs(graph: Graph, precision: str) -> Needs:
+    """What a model needs; kinds of neurons that nobody has measured are taken for the dearest of all."""
+    known, kinds = _kinds(), {LIF}
+    for _, op in graph.nodes():
+        if neuron := getattr(op, "neuron", None):
+            kinds |= known.intersection(costs_of(neuron.kind)) or known
+    return Needs(precision, frozenset(kinds))
+
+
+@cache
+def _kinds() -> frozenset[str]:
+    """All kinds of neurons that can be measured."""
+    return frozenset(load(REFERENCE).kernels[PRECISIONS[0]].neurons)
+
+
+def of_this_host(needed: Needs, progress: Progress | None = None) -> HostProfile:
+    """The part of this host's profile that is needed, measured where it is not yet.
+
+    `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
+    Raises `CalibrationError` where measuring failed.
+    """
+    path = default_folder() / FILE
+    known = _known(path)
+    if known and needed.met(known):
+        return needed.part(known)
+    with _alone(path):
+        known = _known(path)  # another compiler may have measured meanwhile
+        if not (known and needed.met(known)):
+            if progress:
+                progress("calibrate", 0, 1)
+            known = calibrate(path, needed, quiet=progress is None)
+            if progress:
+                progress("calibrate", 1, 1)
+    return needed.part(known)
+
+
+def _known(path: Path) -> HostProfile | None:
+    """What was measured before; nothing where that was by another version."""
+    try:
+        return read(path, ())
+    except ModelError:
+        return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one compiler measure; the others wait for it.  Raises `CalibrationError` where none may write."""
+    with _writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CalibrationError(
+            f"cannot write to {folder}: {error.strerror}; "
+            "set SPIKE_CACHE_DIR, or give --host-profile reference"
+        ) from None
+
+
+def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
+    """Measure what is needed and not at `path` yet, in a process of its own, and keep the profile there.
+
+    Raises `CalibrationError`.
+    """
+    draft = path.with_suffix(".draft.json")
+    with _writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+    try:
+        command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", str(draft)]
+        command += ["--precision", needed.precision, "--kinds", ",".join(sorted(needed.kinds))]
+        command += ["--known", str(path)] if _known(path) else []
+        done = subprocess.run(command, check=False, stderr=subprocess.PIPE if quiet else None, text=True)
+        if done.returncode:
+            why = f": {done.stderr.strip()}" if done.stderr else " (see above)"
+            raise CalibrationError(f"measuring this host failed{why}; give --host-profile reference")
+        profile = read(draft, ())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return profile
