@@ -61,8 +61,28 @@ COMPILED: dict[str, tuple[Any, bool, int | None, int]] = {
     "comparison": (lambda x: x > 0.5, False, 2, 2),
     "NumPy's own": (np.square, False, 2, 2),
     "nothing of x": (lambda x: np.zeros(3), False, 2, 3),
+    "many entries": (lambda x: np.where(x > 0, x, 0.5 * x) * (x < 1), False, 20, 20),
     "where": (lambda x: np.where(x > 0, x, 0.5 * x), False, 2, 2),
 }
+# Functions of NumPy that are made of others, of two numbers.
+COMPOSED: list[tuple[Any, int]] = [
+    (lambda x: np.max(x) - np.amin(x) + np.ptp(x), 1), (lambda x: np.round(x * 3) + np.around(x, 1), 2),
+    (lambda x: np.trunc(x) + np.fix(2 * x), 2), (lambda x: np.radians(np.degrees(x)), 2),
+    (lambda x: np.hypot(x[0], x[1]) + np.cbrt(x), 2), (lambda x: np.log1p(x**2) + np.expm1(-(x**2)), 2),
+    (lambda x: np.arcsinh(x) + np.arccosh(x**2 + 1), 2), (lambda x: np.exp2(-(x**2)) + 2 ** np.tanh(x), 2),
+    (lambda x: np.fmax(x, 0) + np.fmin(x, 1) + np.fabs(x), 2), (lambda x: np.heaviside(x, 0.5), 2),
+    (lambda x: np.logical_and(x > 0, x < 1) + np.logical_or(x > 1, x < -1), 2),
+    (lambda x: np.logical_xor(x > 0, x[0] > x[1]) * 1 + np.logical_not(x > 0), 2),
+    (lambda x: np.isclose(x, 0.3, atol=0.5), 2), (lambda x: np.interp(x, [-1, 0, 2], [3, 0, 1.5]), 2),
+    (lambda x: np.polyval([1, -2, 3], x), 2), (lambda x: np.select([x > 1, x > 0], [x, 2 * x], -1), 2),
+    (lambda x: [np.argmax(x), np.argmin(x)], 2), (lambda x: np.any(x > 0) + 2.0 * np.all(x > 0), 1),
+    (lambda x: np.average(x) + np.var(x) + np.std(x), 1), (lambda x: np.array(x, dtype=float) * 2, 2),
+    (lambda x: np.cross([x[0], x[1], 0], [0, 0, 1.0]), 3),
+    (lambda x: np.diff(x) + np.reciprocal(x[1] ** 2 + 1), 1),
+    (lambda x: x[x > 0.5].sum() + np.sum(x < 0), 1), (lambda x: ((x > 0) & (x < 1)) | ~(x > -1), 2),
+    (lambda x: divmod(x[0], 0.5), 2), (lambda x: np.round(np.array([0.4, 1.6])), 2),
+]  # fmt: skip
+COMPILED |= {f"composed {k}": (f, False, 2, size) for k, (f, size) in enumerate(COMPOSED)}
 KEPT: dict[str, tuple[Any, bool, int | None, int]] = {
     "global that it sets": (lambda t: globals().update(T=t) or t, True, None, 1),
     "list that may change": (lambda t: LIST[0], True, None, 1),

@@ -72,8 +72,9 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
             graph.add(name, g.relay(piece.total, element.span))
             graph.connect(name, element.path, "J")
         return name
-    if _neural(element):  # the name that the graph has already: there may be very many
-        return graph.inputs(element.path, "x")[0]
+    # The name that the graph has already, for there may be very many; encoders that learn read it instead.
+    if _neural(element) and (known := graph.inputs(element.path, "x")):
+        return known[0]
     return element.path if passes_on(element) else f"{element.path}.in"
 
 

@@ -23,6 +23,7 @@ from spikec.tracing.objects import ImpureError, World, parts
 from spikec.tracing.purity import Captured
 from spikec.tracing.reasons import Reason
 from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_of
+from spikec.tracing.vectors import Vector
 
 # A program grows with the functions of a model: longer ones run as they are.
 MOST_NODES = 400
@@ -134,7 +135,8 @@ def _traced(
     ) as error:  # a user's function may raise anything on symbols: it then runs as it is, in Python
         raise _NoExpressionError(partial(reasons.raised, error, found[0], held)) from None
     made = Traced(result, tuple(world.captured), world.objects)
-    if rows and size >= FEWEST and (chosen := _chosen(result, run, paths)) is not None:
+    long = size >= FEWEST or sum(map(size_of, result)) > MOST_NODES
+    if rows and long and (chosen := _chosen(result, run, paths)) is not None:
         made = replace(made, expressions=chosen[0], rows=chosen[1])
     _check(made, paths)
     if not _agree(World({}, held).called(given), made, time, arguments):
@@ -191,10 +193,10 @@ def _undefined(result: tuple[Expression, ...], paths: Paths) -> Reason:
     return Reason(text, file, line)
 
 
-def _vector(size: int, paths: Paths) -> np.ndarray:
+def _vector(size: int, paths: Paths) -> Vector:
     x = np.empty(size, dtype=object)
     x[:] = [Symbol(Component(i), paths) for i in range(size)]
-    return x
+    return x.view(Vector)
 
 
 def _outputs(result: Any, size: int) -> tuple[Expression, ...]:

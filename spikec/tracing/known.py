@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from spikec.tracing.composed import composed
 from spikec.tracing.symbols import Symbol
+from spikec.tracing.vectors import Vector
 
 # Functions of NumPy that work on arrays of objects as they are, or take no symbols at all.
 AS_THEY_ARE = """
 sum dot arange ones_like zeros_like full_like eye identity linspace concatenate hstack vstack stack diag
-column_stack outer prod cumsum mean square add subtract multiply divide true_divide negative power reshape
-ravel transpose roll repeat tile atleast_1d float64 inner matmul flip copy
+column_stack outer prod cumsum cross diff atleast_2d
+stack squeeze mean square add subtract multiply divide true_divide negative power reshape
+ravel transpose roll repeat tile atleast_1d inner matmul flip copy
 """
 # Functions that make arrays which symbols may be put into: of objects, where the function asks for no type.
 MAKING = ("array", "asarray", "zeros", "ones", "full")
@@ -63,10 +66,21 @@ def _norm(x: Any) -> Any:
 def _making(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*given: Any, **named: Any) -> Any:
         made = original(*given, **named)
-        plain = len(given) == 1 + (original is np.full) and not named
-        return made.astype(object) if plain and made.dtype == np.float64 else made
+        plain = len(given) == 1 + (original is np.full) and named.get("dtype", _Float) is _Float
+        made = made.astype(object) if plain and made.dtype == np.float64 else made
+        return made.view(Vector) if made.dtype == object else made
 
     return call
+
+
+class _Float:
+    """What `float` does; arrays of this type hold symbols."""
+
+    def __new__(cls, value: Any = 0.0) -> Any:
+        """The number itself."""
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
+        return value if isinstance(value, Symbol) else float(value)
 
 
 def _namespace(module: Any, column: int) -> dict[str, Any]:
@@ -88,9 +102,11 @@ _NUMPY: dict[str, Any] = {
     "where": _where,
     "clip": _clip,
     "linalg": SimpleNamespace(norm=_norm),
+    "float64": _Float,
     "ndarray": np.ndarray,
 }
 _NUMPY["absolute"] = _NUMPY["abs"]
+_NUMPY |= composed(_NUMPY)
 # Attributes that a function may load from a module.
 NAMES = frozenset(_NUMPY) | frozenset(_MATH)
 
@@ -104,12 +120,6 @@ def _extreme(function: str, original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return call
-
-
-def _float(value: Any = 0.0) -> Any:
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    return value if isinstance(value, Symbol) else float(value)
 
 
 def _int(value: Any = 0) -> Any:
@@ -148,9 +158,11 @@ BUILTINS: dict[str, Any] = {
     },
     "min": _extreme("min", min),
     "max": _extreme("max", max),
-    "float": _float,
+    "float": _Float,
     "int": _int,
     "pow": _pow,
+    "divmod": lambda a, b: (a // b, a % b),
+    "dict": dict,
 }
 
 

@@ -26,7 +26,7 @@ RESUME NOP CACHE PUSH_NULL PRECALL CALL KW_NAMES EXTENDED_ARG CALL_FUNCTION_EX D
 LOAD_CONST LOAD_FAST STORE_FAST DELETE_FAST LOAD_GLOBAL LOAD_DEREF LOAD_CLOSURE MAKE_CELL COPY_FREE_VARS
 MAKE_FUNCTION LOAD_ATTR LOAD_METHOD BINARY_OP BINARY_SUBSCR BUILD_LIST BUILD_TUPLE BUILD_SLICE BUILD_MAP
 BUILD_CONST_KEY_MAP UNPACK_SEQUENCE LIST_EXTEND LIST_APPEND LIST_TO_TUPLE GET_ITER FOR_ITER COMPARE_OP
-IS_OP CONTAINS_OP STORE_SUBSCR UNARY_NEGATIVE UNARY_POSITIVE UNARY_NOT RETURN_VALUE
+IS_OP CONTAINS_OP STORE_SUBSCR UNARY_INVERT UNARY_NEGATIVE UNARY_POSITIVE UNARY_NOT RETURN_VALUE
 RETURN_GENERATOR YIELD_VALUE
 JUMP_FORWARD JUMP_BACKWARD JUMP_IF_TRUE_OR_POP JUMP_IF_FALSE_OR_POP
 POP_JUMP_FORWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_BACKWARD_IF_FALSE
@@ -35,7 +35,9 @@ POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
 HARMLESS = frozenset(INSTRUCTIONS.split())
 # Attributes of arrays, of functions of NumPy besides, and functions of Python that may be called.
 ATTRIBUTES = "sum dot mean prod T size shape ndim copy flatten ravel reshape tolist real linalg norm"
-BUILTINS = "abs min max sum len range float int round pow zip enumerate list tuple reversed bool any all map"
+BUILTINS = """
+abs min max sum len range float int round pow zip enumerate list tuple reversed bool any all map divmod dict
+"""
 # Methods of arrays that write files.
 WRITING = ("tofile", "dump")
 # A function that captures another, that captures another ..., and lists in lists.

@@ -6,13 +6,14 @@ function branches on asks `Paths`, which runs the function once for every way th
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from spikec.expressions import Call, Expression, Number
+from spikec.expressions import Call, Expression, Number, evaluate
 from spikec.tracing.bounds import whole_bounds
 
 # A function that branches more often is not written as an expression.
@@ -61,6 +62,7 @@ class Symbol:
         for k in range(int(low), int(high)):
             if self.paths.decide(Call("==", (self.expression, Number(float(k))))):
                 return k
+        self.paths.known.append((self.expression, Number(high)))
         return int(high)
 
     def __pos__(self) -> Symbol:
@@ -76,6 +78,21 @@ class Symbol:
         if digits is not None:
             raise UntraceableError("rounds to decimals")
         return self.call("round", self)
+
+    def __and__(self, other: Any) -> Symbol:
+        return self.call("select", self._truth(), other, 0.0)
+
+    def __or__(self, other: Any) -> Symbol:
+        return self.call("select", self._truth(), 1.0, other)
+
+    def __invert__(self) -> Symbol:
+        return self.call("select", self._truth(), 0.0, 1.0)
+
+    def _truth(self) -> Symbol:
+        """Itself, where it is a comparison or made of some."""
+        if not _is_truth(self.expression):
+            raise UntraceableError("takes bits of a number")
+        return self
 
     def conjugate(self) -> Symbol:
         return self
@@ -99,6 +116,17 @@ def expression_of(value: Any) -> Expression:
     raise UntraceableError(f"gives what is no number: {type(value).__name__}")
 
 
+def _is_truth(expression: Expression) -> bool:
+    match expression:
+        case Number(value):
+            return value in (0.0, 1.0)
+        case Call("select", (_, yes, no)):
+            return _is_truth(yes) and _is_truth(no)
+        case Call(function):
+            return function in _COMPARISONS.values()
+    return False
+
+
 def _binary(function: str, reverse: bool) -> Callable[[Symbol, Any], Any]:
     def method(self: Symbol, other: Any) -> Any:
         if isinstance(other, np.ndarray) and other.ndim:
@@ -106,6 +134,13 @@ def _binary(function: str, reverse: bool) -> Callable[[Symbol, Any], Any]:
         return self.call(function, other, self) if reverse else self.call(function, self, other)
 
     return method
+
+
+def _raised(self: Symbol, base: Any) -> Any:
+    """base ^ self, of a number above 0: exp(self log(base))."""
+    if isinstance(base, (int, float, np.number)) and base > 0:
+        return self.call("exp", self.call("*", self, math.log(base)))
+    return _binary("^", True)(self, base)
 
 
 def _unary(function: str) -> Callable[[Symbol], Symbol]:
@@ -117,6 +152,7 @@ _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": 
 for _name, _function in _OPERATORS.items():
     setattr(Symbol, f"__{_name}__", _binary(_function, False))
     setattr(Symbol, f"__r{_name}__", _binary(_function, True))
+Symbol.__rpow__ = _raised  # type: ignore[attr-defined]
 for _name, _function in _COMPARISONS.items():
     setattr(Symbol, f"__{_name}__", _binary(_function, False))
 for _name, _function in {"neg": "neg", "abs": "abs", "floor": "floor", "ceil": "ceil"}.items():
@@ -137,6 +173,8 @@ class Paths:
         self.taken: list[bool] = []
         self.conditions: list[Expression] = []
         self.places: dict[int, tuple[Expression, str, int]] = {}
+        # What expressions are on the path that is being run, because it asked whether they are that.
+        self.known: list[tuple[Expression, Number]] = []
 
     def note(self, made: Expression) -> None:
         """Remember the line of the user's code that made an expression."""
@@ -147,6 +185,8 @@ class Paths:
 
     def decide(self, condition: Expression) -> bool:
         """What a branch does on the path that is being run."""
+        if self.known:
+            condition = self._told(condition)
         if isinstance(condition, Number):
             return condition.value != 0
         place = len(self.conditions)
@@ -157,10 +197,26 @@ class Paths:
         self.conditions.append(condition)
         if place == len(self.taken):
             self.taken.append(True)
+        match condition:
+            case Call("==", (told, Number() as value)) if self.taken[place]:
+                self.known.append((told, value))
         return self.taken[place]
+
+    def _told(self, expression: Expression) -> Expression:
+        """An expression with what is known of its parts."""
+        for told, value in self.known:
+            if expression == told:
+                return value
+        if not isinstance(expression, Call):
+            return expression
+        arguments = tuple(map(self._told, expression.arguments))
+        made = Call(expression.function, arguments)
+        plain = arguments != expression.arguments and all(isinstance(a, Number) for a in arguments)
+        return Number(float(evaluate(made))) if plain else made
 
     def results(self, run: Callable[[], tuple[Expression, ...]]) -> tuple[Expression, ...]:
         """What `run` gives, for all paths."""
+        self.count = 0
         return self._explore(run, [])
 
     def _explore(
@@ -169,7 +225,7 @@ class Paths:
         self.count += 1
         if self.count > MOST_PATHS:
             raise UntraceableError(f"branches more than {MOST_PATHS} times")
-        self.taken, self.conditions = list(prefix), []
+        self.taken, self.conditions, self.known = list(prefix), [], []
         result = run()
         taken, conditions = self.taken[: len(self.conditions)], self.conditions
         for k in range(len(conditions) - 1, len(prefix) - 1, -1):
