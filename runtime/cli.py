@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -33,7 +33,18 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
             self.fail(str(error), param, ctx)
 
 
+class _Interruptible(click.Command):
+    """Ctrl-C where no run catches it: while all is loaded, before the first step."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _exit(130, "interrupted before the first step; nothing was recorded")
+
+
 @click.command(
+    cls=_Interruptible,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""Example: spike-run build/manifest.json --time 2s -o results --plot results.png
 
@@ -140,8 +151,6 @@ def main(
         _exit(2, f"error: {error}")
     except launch.RunFailedError as error:
         _exit(1, _failure(error))
-    except KeyboardInterrupt:
-        _exit(130, "interrupted before the first step; nothing was recorded")
     if plot:
         _draw(run, plot)
     if as_json:
@@ -185,13 +194,16 @@ def _check_picture(plot: Path | None) -> None:
 
 
 def _draw(run: Run, plot: Path) -> None:
-    from spike_runtime.plot import plot_run
     from spike_runtime.runfile import RunError
 
     try:
+        from spike_runtime.plot import plot_run
+
         plot_run(run, plot)
     except RunError as error:
         _exit(1, f"error: {error}\n  the results are in {run.path}")
+    except KeyboardInterrupt:
+        _exit(130, f"interrupted before the picture was drawn; the results are in {run.path}")
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -265,7 +277,7 @@ def _failure(error: Any) -> str:
     return "\n".join(lines)
 
 
-def _exit(code: int, message: str) -> None:
+def _exit(code: int, message: str) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
 

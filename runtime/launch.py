@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spike_runtime import crew, manifest, runfile, statefile, statemap, team
+from spike_runtime import crew, manifest, runfile, runfolder, statefile, statemap, team
 from spike_runtime import hosts as hosts_file
 from spike_runtime.job import ENGINE, TRANSPORTS, Task
 from spike_runtime.manifest import Host, Manifest
@@ -111,32 +111,29 @@ def run(
     """
     path = Path(manifest_path)
     model = loaded or manifest.load(path)
-    folder = Path(output) if output is not None else _free_folder(path.parent)
     where = _hosts(model, hosts)
     if save_every is not None and save_state is None:
         raise RunError("save_every needs save_state, the file to save the state to")
     every = _steps(model, save_every, "after which it saves its state") if save_every is not None else 0
     steps, transport = _steps(model, time), _transport(transport, where)
-    runfile.check_folder(folder, overwrite)
     saved = Path(save_state) if save_state is not None else None
-    if saved:
-        statefile.check_place(saved, overwrite)
-    needed = saved is not None or load_state is not None or load_weights is not None
-    places = statemap.load(model, path.parent) if needed else None
-    first = statefile.begin(places, load_state, load_weights, seed) if places else Begin()
-    seed = first.noise if seed is None else seed
-    plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, every, places)
-    for host, partitions in plan.teams:
-        if not _is_remote(host):
-            manifest.check_present(model, path.parent, partitions)
-    with caught_signals() as signals:
-        _execute(plan, signals, progress, overwrite)
-    return open_run(folder)
+    with runfolder.held(Path(output) if output is not None else None, path.parent, overwrite) as folder:
+        if saved:
+            statefile.check_place(saved, overwrite)
+        needed = saved is not None or load_state is not None or load_weights is not None
+        places = statemap.load(model, path.parent) if needed else None
+        first = statefile.begin(places, load_state, load_weights, seed) if places else Begin()
+        seed = first.noise if seed is None else seed
+        plan = Plan(path, model, steps, folder, transport, seed, engine, where, first, saved, every, places)
+        for host, partitions in plan.teams:
+            if not _is_remote(host):
+                manifest.check_present(model, path.parent, partitions)
+        with caught_signals() as signals:
+            _execute(plan, signals, progress)
+        return open_run(folder)
 
 
-def _execute(
-    plan: Plan, signals: Signals, progress: Callable[[Progress], None] | None, overwrite: bool
-) -> None:
+def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] | None) -> None:
     """The whole life of the workers.  However it ends, they are gone afterwards."""
     with contextlib.ExitStack() as stack:
         sockets = stack.enter_context(crew.socket_folder(plan.transport))
@@ -154,8 +151,8 @@ def _execute(
             raise RunFailedError(str(error), error.partition, None, error.details) from None
         if not ready:
             raise KeyboardInterrupt
-        runfile.prepare_folder(plan.folder, overwrite)
-        stack.callback(runfile.release_reserve, plan.folder)
+        runfolder.prepare(plan.folder)
+        stack.callback(runfolder.release_reserve, plan.folder)
         record = _record(plan, supervisor, progress)
         _check_saved(plan, supervisor, record)
 
@@ -215,7 +212,7 @@ def _fail(
     plan: Plan, supervisor: Supervisor, recorder: Recorder | None, record: RunFile, error: Exception
 ) -> None:
     """Keep what was recorded, note the cause, and raise `RunFailedError`."""
-    runfile.release_reserve(plan.folder)
+    runfolder.release_reserve(plan.folder)
     recorded = 0
     if recorder:
         recorded = _keep(plan, supervisor, recorder, not isinstance(error, RecordError))
@@ -344,12 +341,3 @@ def _hosts(model: Manifest, given: Path | str | None) -> tuple[Host, ...]:
         if host.name not in found:
             raise RunError(f"{given} has no host {host.name}, which the model was compiled for; add it")
     return tuple(found[host.name] for host in model.hosts)
-
-
-def _free_folder(model: Path) -> Path:
-    """A new directory beside that of the model, which the next compilation replaces."""
-    model = model.resolve()
-    number = 1
-    while (free := model.parent / f"{model.name}-run-{number}").exists():
-        number += 1
-    return free

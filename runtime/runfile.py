@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-RUN_FILE, STORE, RESERVE = "run.json", "data.zarr", ".reserve"
-_RESERVE_BYTES = 1 << 16
+RUN_FILE, STORE = "run.json", "data.zarr"
 
 
 class RunError(Exception):
@@ -70,35 +68,6 @@ class RunFile:
     def span(self) -> tuple[float, float]:
         """Seconds after which the results begin, and with which they end."""
         return self.start * self.dt, (self.start + self.recorded) * self.dt
-
-
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Raises `RunError` where `folder` holds something that a new run must not replace."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; give another directory with -o")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / RUN_FILE).is_file():
-        raise RunError(f"{folder} is not empty and not a run; give another directory with -o")
-    if not overwrite:
-        raise RunError(f"{folder} already holds a run; give another directory with -o, or --overwrite")
-
-
-def prepare_folder(folder: Path, overwrite: bool) -> None:
-    """Make an empty run directory; raises `RunError` where something else is there, or the disk refuses."""
-    check_folder(folder, overwrite)
-    try:
-        shutil.rmtree(folder / STORE, ignore_errors=True)
-        (folder / RUN_FILE).unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
-    except OSError as error:
-        raise RunError(f"cannot make {folder}: {error.strerror}; give another directory with -o") from None
-
-
-def release_reserve(folder: Path) -> None:
-    """Free the disk space that was kept back, so that a full disk can still hold how the run ended."""
-    (folder / RESERVE).unlink(missing_ok=True)
 
 
 def save(run: RunFile, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """`spikec`: the only place of the compiler that prints or exits.
 
-Exit codes: 0 done, 1 failed, 2 bad input.
+Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spikec.console import errors, log_passes, progress_bar
+from spikec.console import Commands, errors, log_passes, progress_bar
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ MODEL = click.Path(exists=False, dir_okay=False, path_type=Path)
 STAGES = ("lower", "drop", "share", "fold", "advance", "build", "narrow", "split", "plan", "program")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="spike-compiler", message="spikec %(version)s")
 def main() -> None:
     """Compile spiking neural networks for many cores.

@@ -5,9 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+
+
+class Commands(click.Group):
+    """Commands that Ctrl-C ends with 130, as shells have it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("interrupted; what is not complete was not written", 130)
 
 
 @contextmanager
@@ -37,7 +48,7 @@ def errors() -> Iterator[None]:
         _fail(str(error), error.exit_code)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,8 +13,10 @@ import pytest
 from fake_engine import ENGINE, model, write
 from runs import check, digest, go, nothing_left  # noqa: F401 (a fixture of every test here)
 from spike_runtime import launch
+from spike_runtime.manifest import ManifestError
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
+from spike_runtime.supervise import Supervisor
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 5])
@@ -26,7 +29,7 @@ def test_complete_run(tmp_path: Path, partitions: int) -> None:
     assert all(kinds["compute"] >= 0 and kinds["recording"] > 0 for kinds in run.measured)
     assert (seen[-1].step, seen[-1].steps) == (300, 300)
     assert seen[-1].real_time_factor > 0
-    assert not (run.path / ".reserve").exists()
+    assert sorted(path.name for path in run.path.iterdir()) == ["data.zarr", "run.json"]
 
 
 def test_transports_give_the_same_bytes(tmp_path: Path) -> None:
@@ -67,6 +70,48 @@ def test_run_directory_is_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="is not empty and not a run"):
             launch.run(tmp_path / "build" / "manifest.json", 1.0, other, overwrite=overwrite, engine=ENGINE)
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_that_is_going_is_not_replaced(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def again(_: Any) -> None:
+        for overwrite in (False, True):
+            with pytest.raises(RunError) as error:
+                go(tmp_path, duration=0.1, overwrite=overwrite)
+            refused.append(str(error.value))
+
+    check(go(tmp_path, progress=again), 2, 300)
+    assert f"holds a run that is going (process {os.getpid()} on " in refused[0]
+    assert "give another directory with -o" in refused[0]
+    assert len(refused) >= 2
+    assert set(refused) == {refused[0]}
+
+
+def test_runs_that_begin_at_once_have_numbers_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second chooses its directory before the first has done a step."""
+    path = write(tmp_path / "m", model(1))
+    runs: list[Run] = []
+    prepare = Supervisor.prepare
+
+    def another_first(supervisor: Supervisor) -> bool:
+        monkeypatch.setattr(Supervisor, "prepare", prepare)
+        runs.append(launch.run(path, 0.01, engine=ENGINE))
+        return prepare(supervisor)
+
+    monkeypatch.setattr(Supervisor, "prepare", another_first)
+    runs.append(launch.run(path, 0.01, engine=ENGINE))
+    assert [run.path.name for run in runs] == ["m-run-2", "m-run-1"]
+    assert [run.status for run in runs] == ["complete"] * 2
+
+
+def test_what_was_made_for_a_run_that_never_began_goes_again(tmp_path: Path) -> None:
+    path, state = write(tmp_path / "m", model(1)), tmp_path / "state.npz"
+    with pytest.raises(ManifestError, match=r"state\.json is missing"):
+        launch.run(path, 0.1, tmp_path / "a" / "b", engine=ENGINE, save_state=state)
+    assert not (tmp_path / "a").exists()
 
 
 def test_runs_are_numbered(tmp_path: Path) -> None:

@@ -87,6 +87,38 @@ def test_killed_command_leaves_nothing_and_opens(tmp_path: Path) -> None:
     assert check_prefixes(run, 2)[0] > 0
     for path in (tmp_path / "tmp").iterdir():
         path.rmdir() if path.is_dir() else path.unlink()
+    finish(command(tmp_path, "--time", "0.2s", "--overwrite"), 0)
+    assert sorted(path.name for path in run.path.iterdir()) == ["data.zarr", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "arguments"),
+    [
+        ("spike_runtime.cli", "spike_runtime.launch", ["build", "-t", "1s", "-o", "out"]),
+        ("spike_runtime.cli", "zarr", ["build", "-t", "1s", "-o", "out"]),
+        ("spikec.cli", "spikec.pipeline", ["compile", "m.spk", "-o", "out"]),
+    ],
+)
+def test_ctrl_c_while_all_is_loaded(tmp_path: Path, module: str, imported: str, arguments: list[str]) -> None:
+    write(tmp_path / "build", model(1))
+    (tmp_path / "m.spk").write_text("model m\n")
+    code = f"""
+import importlib, os, signal, sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == {imported!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["command", *{arguments!r}]
+importlib.import_module({module!r}).main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.startswith("interrupted")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
