@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -48,9 +48,9 @@ class Functions(Protocol):
 
 
 class ApartSession(Session):
-    """As `Session`, but for `functions`: what its calls run on.  It looks ahead for no probes."""
+    """As `Session`, but for `functions`: gives what its calls run on now.  It looks ahead for no probes."""
 
-    def __init__(self, *given: Any, functions: Functions | None = None, **options: Any) -> None:
+    def __init__(self, *given: Any, functions: Callable[[], Functions], **options: Any) -> None:
         """For the rest see `Session`."""
         self.functions = functions
         self._processes: list[Process] = []
@@ -107,9 +107,16 @@ class ApartSession(Session):
                     raise EngineError(f"the process of partition {p} {error}") from None
             least = min((done for done, *_ in ran.values()), default=count)
             words = [self._segment[self._engines[p].progress] for p in waiting.values()]
-            if least < count and all(word >= self.steps + least for word in words):
+            if words and least < count and min(words) >= self.steps + least:
                 self._segment[STOP] = 1
         return ran
+
+    def _fail(self) -> None:
+        try:
+            super()._fail()
+        except BaseException:
+            self._broken = True  # also a single process: functions of other calls may have run
+            raise
 
     # --------------------------------------------------------------------------------------------- state
 
@@ -118,10 +125,12 @@ class ApartSession(Session):
 
         Raises `spike_runtime.python.UnsavedError` where that cannot be kept.
         """
-        if self.functions is not None:
-            take = self.functions.restore if code else self.functions.take
-            for held in self._ask("code" if code else "memory"):
-                take(held)
+        functions = self.functions()
+        for held in self._ask("code" if code else "memory"):
+            if code:
+                functions.restore(held)
+            else:
+                functions.take(held)
 
     def _recall(self) -> None:
         """Have the state of the engines here."""
@@ -194,9 +203,8 @@ class ApartSession(Session):
                 return self._state(engine), [sums.copy() for sums in engine.past or ()]
             case "compile":
                 return engine.compile()
-        assert self.functions is not None
-        calls = self._calls_of(engine)
-        return self.functions.state(calls) if name == "code" else self.functions.memory(calls)
+        functions, calls = self.functions(), self._calls_of(engine)
+        return functions.state(calls) if name == "code" else functions.memory(calls)
 
     def _calls_of(self, engine: Any) -> list[str]:
         tables = (table for name, table in engine.constants.items() if name.endswith("_calls"))

@@ -80,14 +80,18 @@ class Process:
             time.sleep(1e-3)
         if self._status() is None:
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
 
     _ended: int | None = None
 
     def _status(self) -> int | None:
         """Its exit code, or minus the number of a signal; None where it still runs."""
         if self._ended is None:
-            found, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                found, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # the caller waits for all processes that end
+                found, status = self.pid, 0
             self._ended = os.waitstatus_to_exitcode(status) if found else None
         return self._ended
 
@@ -123,12 +127,12 @@ def _serve(channel: Connection, answer: Callable[..., Any]) -> None:
             reply = True, answer(name, *arguments)
         except BaseException as error:  # whatever it is, the caller is to hear of it
             reply = False, packed(error)
+        sys.stdout.flush()  # what functions printed
         channel.send(reply)
     for file in _open_files():
         if id(file) not in before:
             with contextlib.suppress(Exception):
                 file.flush()
-    sys.stdout.flush()
 
 
 def _open_files() -> Iterator[io.IOBase]:

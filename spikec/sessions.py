@@ -210,13 +210,14 @@ def session(
     calls: Mapping[str, Call],
     partitions: int,
     precision: str,
-    apart: Functions | None = None,
+    apart: Callable[[], Functions] | None = None,
 ) -> Running:
     """The session of a graph, in as many partitions as asked for, or as it can be cut into.
 
-    `apart`: what calls run on, where partitions are to be processes.
+    `apart`: gives what calls run on now, where partitions are to be processes.
     """
-    if apart is None and all(isinstance(op, g.HostCall) for _, op in graph.nodes()):
+    alone = all(isinstance(op, g.HostCall) for _, op in graph.nodes())
+    if alone and (apart is None or not calls):
         return CallsAlone(graph, calls, precision)
     sources = graph.sources
     home = Path(tempfile.mkdtemp(prefix="spike-session-"))

@@ -134,7 +134,8 @@ def test_functions_run_at_the_same_time(tmp_path: Path) -> None:
     assert [own.tolist() for own in shared] == [[5, 5]] * 2
 
 
-def test_what_a_function_raises_is_of_its_own_class() -> None:
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_a_function_raises_is_of_its_own_class(partitions: int) -> None:
     class OddError(Exception):
         def __init__(self, first: int, second: str) -> None:
             super().__init__(f"{first} and {second}")
@@ -144,7 +145,7 @@ def test_what_a_function_raises_is_of_its_own_class() -> None:
         if t > 0.0305:
             raise OddError(3, "four")
 
-    with simulator(make(fail)) as sim:
+    with simulator(make(fail), partitions) as sim:
         with pytest.raises(OddError, match="3 and four") as caught:
             sim.run_steps(100)
         assert caught.value.second == "four"
@@ -159,6 +160,36 @@ def test_what_a_function_raises_is_of_its_own_class() -> None:
         sim.reset()
         sim.run_steps(30)
         assert recorded(sim) == kept
+
+
+@pytest.mark.parametrize("probed", [False, True])
+def test_networks_of_functions_alone_and_of_nothing(probed: bool, tmp_path: Path) -> None:
+    with nengo.Network(seed=1) as net:
+        nodes = [nengo.Node(_writes(tmp_path / name), size_out=1) for name in "ab"]
+        probes = [nengo.Probe(node) for node in nodes if probed]
+    with simulator(net) as sim:
+        sim.run_steps(3)
+        sim.reset()
+        sim.run_steps(2)
+        assert [sim.data[probe].ravel().tolist() for probe in probes] == [[1.0, 2.0]] * len(probes)
+    # What it wrote is there when it has ended.
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["12312"] * 2
+    with simulator(nengo.Network()) as sim:
+        sim.run_steps(3)
+        assert sim.n_steps == 3
+
+
+def _writes(path: Path) -> Any:
+    """Writes the number of its call to a file that it opens in the first one, and never closes."""
+    kept: list[Any] = []
+
+    def write(t: float) -> int:  # noqa: ARG001
+        if not kept:
+            kept.append(path.open("a"))
+        kept.append(kept[0].write(str(len(kept))))
+        return len(kept) - 1
+
+    return write
 
 
 def test_nengos_own_errors_say_where() -> None:
@@ -233,6 +264,9 @@ def test_states_are_those_of_any_number_of_processes(
         sim.save_state(state)
         sim.run_steps(79)  # a state is a copy: to go on changes nothing of it
         assert recorded(sim) == whole
+        sim.reset()
+        sim.run_steps(61)
+        sim.save_state(state)
     with simulator(make(), after) as sim:
         sim.run_steps(5)
         for _ in range(2):

@@ -77,6 +77,11 @@ class Converted:
     def clock(self) -> Clock:
         return Clock(self._model.step, self._model.time, self._model.dt)
 
+    def running(self) -> Begun:
+        """The calls as they run now; there was a `start`."""
+        assert self.begun is not None
+        return self.begun
+
     def current(self) -> bool:
         """Whether all that compiled functions captured is still what it was when they were compiled."""
         return all(captured.same() for captured in self._captured)

@@ -277,7 +277,7 @@ class Simulator(nengo.Simulator):
             assert self._converted is not None
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
-            apart = made.begun if self.processes else None
+            apart = made.running if self.processes else None
             self._session = session(made.graph, made.calls, int(self.partitions), precision, apart)
             self._session.draw_on(self._streams)
         return self._session
