@@ -149,6 +149,10 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
             C + "pes as c\nconnect b -> c.weights",
             (5, 15, "'c.weights' cannot be connected to", "record what it learned: probe c.weights"),
         ),
+        (
+            C + "pes as c\nconnect a -> c.output",
+            (5, 15, "c.output cannot be connected to", "connect to the target itself"),
+        ),
         (C + "pes as c\nprobe c.weigths", (5, 8, "'c' has no part 'weigths'", "did you mean 'weights'?")),
         (
             C + "pes as c\nprobe c.weights synapse 5ms",

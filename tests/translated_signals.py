@@ -96,6 +96,12 @@ def rule_signals() -> None:
     nengo.Probe(down.learning_rule[0][1], "error", synapse=0.01)
     nengo.Probe(between.learning_rule[0], "theta", synapse=0.01)
     nengo.Probe(voja, "weights")
+    many = nengo.Connection(
+        a, b, learning_rule_type=nengo.PES(), solver=nengo.solvers.LstsqL2(weights=True), synapse=None
+    )
+    for conn in (down, between, many):
+        nengo.Probe(conn, "output")
+        nengo.Probe(conn, "output", synapse=0.01)
 
 
 @network

@@ -10,7 +10,7 @@ from typing import TypeVar
 from spikec.errors import Diagnostic, ModelError
 from spikec.language import syntax as s
 from spikec.language.context import Context, Enough
-from spikec.language.elements import CheckedModel, Connection, Projected, Recorded, RuleInput
+from spikec.language.elements import CheckedModel, Connection, Element, Projected, Recorded
 from spikec.language.evaluate import evaluate
 from spikec.language.expand import Expander, define_value, set_parameter, setting
 from spikec.language.frame import Frame
@@ -27,11 +27,13 @@ SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
 T = TypeVar("T")
 
 
-def _rule_inputs(connections: Iterable[Connection | Projected]) -> Iterator[RuleInput]:
-    """What can be connected to the learning rules of connections."""
+def _parts_of(connections: Iterable[Connection | Projected]) -> Iterator[Element]:
+    """What can be connected to the learning rules of connections, and what their weights give."""
     for link in connections:
         if isinstance(link, Connection):
             yield from (rule.input for rule in link.learning if rule.input is not None)
+            if link.output is not None:
+                yield link.output
 
 
 def check(
@@ -98,7 +100,7 @@ class _Checker:
             self.name,
             self.dt,
             self.frame.seed,
-            (*expander.elements, *_rule_inputs(connections)),
+            (*expander.elements, *_parts_of(connections)),
             tuple(c for c in connections if isinstance(c, Connection)),
             probes,
             tuple(c for c in connections if isinstance(c, Projected)),

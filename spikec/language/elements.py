@@ -175,6 +175,11 @@ class RuleInput(Element):
 
 
 @dataclass(frozen=True, eq=False)
+class LearnedOutput(Element):
+    """What learned weights give, before the synapse of their connection."""
+
+
+@dataclass(frozen=True, eq=False)
 class LearnedWeights(Element):
     """A matrix that learning changes, row after row; `kind`: "weights" or "encoders"."""
 
@@ -265,6 +270,7 @@ class Connection:
     learning: tuple[LearningRule, ...] = ()
     weights: tuple[LearnedWeights, ...] = ()
     targets: FloatArray | None = None
+    output: LearnedOutput | None = None
 
     @property
     def outputs(self) -> int:

@@ -175,11 +175,17 @@ _CHECKS: dict[str, Callable[[str, Ends, Span], None]] = {
 
 
 def part_of(link: e.Connection, path: str, part: s.Attribute, as_target: bool, span: Span) -> e.View:
-    """`learned.pes`, what a rule is told; `learned.weights` to be recorded.  Raises `Mistake`."""
+    """`learned.pes`, what a rule is told; `learned.output`, what the weights give; `learned.weights` to be
+    recorded.  Raises `Mistake`.
+    """
     rule = next((r for r in link.learning if r.name == part.name), None)
     matrices = {w.kind: w for w in link.weights}
+    if rule is None and part.name == "output" and link.output is not None:
+        if as_target:
+            raise Mistake(f"{path}.output cannot be connected to", part.span, "connect to the target itself")
+        return e.View(f"{path}.output", (_all(link.output),), "value", span)
     if rule is None and part.name not in matrices:
-        known = [*(r.name for r in link.learning), *matrices]
+        known = [*(r.name for r in link.learning), *matrices, *(["output"] if link.output else [])]
         raise Mistake(f"{path!r} has no part {part.name!r}", part.span, suggestion(part.name, known))
     name = f"{path}.{part.name}"
     record = f"record what it learned: probe {path}.{next(iter(matrices))}"
@@ -211,6 +217,14 @@ def matrices(link_name: str, ends: Ends, found: Sequence[e.LearningRule]) -> tup
         path = f"{element.path}.encoders"
         made.append(e.LearnedWeights(path, element.size * e.neurons_of(element), span, "encoders"))
     return tuple(made)
+
+
+def output(ends: Ends, found: Sequence[e.LearningRule]) -> e.LearnedOutput | None:
+    """What the weights of a connection with a name give; None where rules change encoders only."""
+    if not ends.path or all(isinstance(r.rule, pl.Voja) for r in found):
+        return None
+    size = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
+    return e.LearnedOutput(f"{ends.path}.output", size, ends.source.span)
 
 
 def is_matrix(transform: Any) -> bool:

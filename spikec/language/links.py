@@ -19,7 +19,7 @@ from spikec.language import vocabulary as v
 from spikec.language.cells import RULES, check_filtered, is_projection, projection
 from spikec.language.evaluate import call_function, evaluate, kind_of
 from spikec.language.frame import Default, Frame, Link
-from spikec.language.learning import Ends, is_matrix, matrices, rules
+from spikec.language.learning import Ends, is_matrix, matrices, output, rules
 from spikec.language.outputs import expressions
 from spikec.language.populate import components
 from spikec.language.processes import whole_steps
@@ -115,7 +115,8 @@ def _learning(link: e.Connection, given: Given | None, named: Link | None) -> e.
     path = named.path if named else ""
     ends = Ends(link.source, link.target, is_matrix(link.transform), link.solver.weights, path)
     found = rules(given.value, given.scope, ends)
-    return replace(link, learning=found, weights=matrices(link.name, ends, found))
+    made = matrices(link.name, ends, found)
+    return replace(link, learning=found, weights=made, output=output(ends, found))
 
 
 def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> None:

@@ -18,7 +18,7 @@ from spikec.errors import Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_elements import add_element, current, encoded, passes_on
-from spikec.language.lower_learning import encode_by_learned, learned_encoders, learned_product, rows
+from spikec.language.lower_learning import finish_learning, learned_encoders, learned_product, rows
 from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.solving import placed
 from spikec.language.transforms import Convolution, Sparse
@@ -43,11 +43,11 @@ def lower(model: e.CheckedModel) -> Lowering:
         add_element(element, lowering.graph)
     for link in model.connections:
         _connection(link, lowering)
-    encode_by_learned(lowering.graph)
     for projected in model.projections:
         _projection(projected, lowering.graph)
     for probe in model.probes:
         _probe(probe, lowering.graph)
+    finish_learning(model, lowering.graph)
     return lowering
 
 
@@ -120,6 +120,8 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
     # Only what learns needs all entries of a sparse transform.
     if learns and (learned := learned_product(link, graph, dense(transform))):
         size = rows(link)
+        if link.output is not None:
+            graph.connect(learned, link.output.path)
         node = _remember(link.name, learned, size, path, graph, link)
         sources, transform = [Part(node, range(size), size)], None
     else:

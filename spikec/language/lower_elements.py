@@ -26,7 +26,7 @@ def add_element(element: e.Element, graph: g.Graph) -> None:
             graph.add(path, element.op)
         case e.FunctionNode():
             _function_node(element, graph)
-        case e.Relay() | e.RuleInput():
+        case e.Relay() | e.RuleInput() | e.LearnedOutput():
             graph.add(path, g.Sum(size=element.size, span=element.span))
             if not passes_on(element):
                 _at_once(element, graph)
@@ -70,7 +70,8 @@ def encoded(element: e.Population, graph: g.Graph) -> str:
 
 def passes_on(element: e.Element) -> bool:
     """Whether the value of an element is what arrives at it."""
-    return isinstance(element, e.RuleInput) or (isinstance(element, e.Relay) and element.synapse is None)
+    made_here = isinstance(element, e.RuleInput | e.LearnedOutput)
+    return made_here or (isinstance(element, e.Relay) and element.synapse is None)
 
 
 def current(graph: g.Graph, element: e.Element) -> str:

@@ -14,7 +14,6 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import identity
 from spikec.language import elements as e
-from spikec.language.lower_elements import encoded
 from spikec.language.lower_matrices import Part, gather
 from spikec.language.solving import placed
 from spikec.language.vocabulary import Synapse
@@ -128,11 +127,23 @@ def _replace_encoders(graph: g.Graph, target: e.Population, name: str, link: e.C
     graph.connect(name, product, "weights")
     graph.connect(f"{target.path}.in", product)
     graph.disconnect(f"{target.path}.in", target.path)
-    # Before all else that is added to the currents.
-    graph.connect(product, encoded(target, graph), place=0)
+    graph.connect(product, target.path, "encoded")
 
 
-def encode_by_learned(graph: g.Graph) -> None:
+def finish_learning(model: e.CheckedModel, graph: g.Graph) -> None:
+    """What can be made when all is known of which encoders learn, and of what is read."""
+    _encode_by_learned(graph)
+    for name, _ in list(graph.nodes(pl.Learned)):
+        if (others := f"{name}.in") in graph and name.endswith(".encoded"):
+            # Before all else that is added to the currents.
+            graph.disconnect(name, name.removesuffix(".encoded"))
+            graph.connect(name, others, place=0)
+    for link in model.connections:
+        if link.output is not None and not graph.readers(link.output.path):
+            graph.remove(link.output.path)
+
+
+def _encode_by_learned(graph: g.Graph) -> None:
     """Let errors for neurons of an ensemble be encoded by what its encoders are now, where these learn."""
     for name, op in list(graph.nodes(pl.Encoding)):
         (target,) = graph.inputs(name, "encoders")

@@ -76,11 +76,12 @@ def connection_signal(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, s
         return "", scene.labels[pre], own
     weights = scene.model.sig[conn]["weights"]
     learns = weights is not None and scene.converted.sides.learning(weights.base)
-    if obj.attr != "output" or learns:
+    if obj.attr != "output":
         return None
     relay = scene.labels.new(f"{name}_values".replace(".", "_"))
     size = scene.model.sig[conn]["weighted"].size
-    source, clauses, before = copied(scene, conn)
+    given = f"{scene.labels[conn]}.output", "", ""
+    source, clauses, before = given if learns else copied(scene, conn)
     synapse = words.synapse_clause(scene.filter(conn.synapse), default=False)
     # A probe sees what a synapse gives after the step, as a relay with one does, others what it gave before.
     after, inner = (synapse, " synapse none") if not own else ("", synapse or " synapse none")
