@@ -10,6 +10,7 @@ import pytest
 MEASURE = """
 import re, sys, tempfile
 from pathlib import Path
+import scipy.sparse  # which large models alone take
 from spikec import frontend, pipeline
 
 def peak():
@@ -19,11 +20,11 @@ def peak():
 def compile(text, folder):
     graph = frontend.loads(text, "m.spk")
     options = pipeline.Options(cache=False, jobs=1, host_profile="reference")
-    pipeline.compile_graph(graph, folder, options)
+    pipeline.compile_graph(graph, folder, options, keep=False)
     return graph.memory
 
 with tempfile.TemporaryDirectory() as folder:
-    # What a compiler takes for a model of nothing: libraries, and pages that it uses again.
+    # What a compiler takes for a model of nothing: the rest of libraries, and pages that it uses again.
     compile("ensemble a(20)\\nconnect a -> a\\nprobe a", Path(folder) / "nothing")
     before = peak()
     estimate = compile(sys.argv[1], Path(folder) / "model")
@@ -31,8 +32,12 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 MODELS = {
-    "many ensembles": "array a(100, count=1000)\nconnect a -> a\nprobe a",
-    "a matrix over an array": "array a(50, count=600)\nconnect a -> a transform gaussian(0, 1)\nprobe a",
+    "many ensembles": "array a(100, count=3000)\nconnect a -> a\nprobe a",
+    "many connections": (
+        "array a(20, count=400)\nprobe a[0]\n"
+        "for j in 0..30 { connect a -> a[[(k + j) % 400 for k in 0..400]] transform 0.1 synapse 5ms }"
+    ),
+    "a matrix over an array": "array a(50, count=700)\nconnect a -> a transform gaussian(0, 1)\nprobe a",
     "a matrix between neurons": (
         "ensemble a(2000)\nconnect a.neurons -> a.neurons transform gaussian(0, 1)\nprobe a"
     ),

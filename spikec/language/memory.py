@@ -20,11 +20,13 @@ from spikec.nef.tuning import point_count
 ATOM_NEURONS = 256
 
 # Objects of the graph, of the plan and of the manifest: for each ensemble, and for each run of 256 neurons.
-ENSEMBLE = 4_000
-ATOM = 2_000
-# For each neuron: encoder (for each dimension), gain, bias, state.
-NEURON_DIMENSION = 15
-NEURON = 12
+ENSEMBLE = 300
+ATOM = 700
+# For each neuron: encoder (for each dimension), bias, in float32; and while it is tuned, which so many are at
+# a time, or all of one population.
+NEURON_DIMENSION = 4
+NEURON = 4
+TUNED, MOST_TUNED = 24, 8_000
 # For each evaluation point and dimension, of the ensembles that are solved for at a time, which have so many.
 POINT, MOST_POINTS = 16, 30_000
 # For each number decoded and neuron: decoders, their atoms' blocks, and those of the program.
@@ -33,7 +35,7 @@ DECODER = 20
 FULL_ENTRY = 34
 SPARSE_ENTRY = 150
 # For each operator of a connection, and for each sample of a recording or process.
-OPERATOR = 1_200
+OPERATOR = 700
 SAMPLE = 52
 # For each sample of all tables but one, of those that are computed one after the other.
 KEPT_SAMPLE = 12
@@ -56,9 +58,12 @@ def populations(neurons: float, dims: float, count: float) -> float:
 
 
 def evaluation(neurons: float, dims: float, count: float, points: float) -> float:
-    """The evaluation points (0: the default number) of those that are solved for at a time, with values."""
+    """What of those that are tuned or solved for at a time is not kept: encoders, gains and biases, and the
+    evaluation points (0: the default number) with values.
+    """
     points = (points or max(750.0, 2.0 * neurons)) * dims
-    return POINT * min(count * points, max(points, MOST_POINTS))
+    tuned = TUNED * min(count * neurons * dims, max(neurons * dims, MOST_TUNED))
+    return tuned + POINT * min(count * points, max(points, MOST_POINTS))
 
 
 def matrix(entries: float, filled: float | None = None) -> float:
