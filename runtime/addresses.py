@@ -53,36 +53,43 @@ def pack(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
 @cache
 def viewer(dtype: str, dimensions: int) -> Callable[..., Any]:
     """A function of compiled code: (address of a table, place) -> the array whose words begin there."""
-    kind = types.Array(from_dtype(np.dtype(dtype)), dimensions, "C")
+    kind = array_type(dtype, dimensions)
 
     @intrinsic
     def view(typingctx: Any, table: Any, place: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            start = builder.inttoptr(args[0], _WORD.as_pointer())
-            words = [
-                builder.load(builder.gep(start, [builder.add(args[1], _WORD(k))]))
-                for k in range(1 + dimensions)
-            ]
-            array = make_array(kind)(context, builder)
-            size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-            strides = [_WORD(size)]
-            for length in words[:1:-1]:
-                strides.insert(0, builder.mul(strides[0], length))
-            data = builder.inttoptr(words[0], context.get_data_type(kind.dtype).as_pointer())
-            intp = context.get_value_type(types.intp)
-            populate_array(
-                array,
-                data=data,
-                shape=cgutils.pack_array(builder, words[1:], intp),
-                strides=cgutils.pack_array(builder, strides[:dimensions], intp),
-                itemsize=size,
-                meminfo=None,
-            )
-            return array._getvalue()
+            return array_at(context, builder, kind, *args)
 
         return kind(types.int64, types.int64), generate
 
     return view  # type: ignore[no-any-return]
+
+
+def array_type(dtype: str, dimensions: int) -> types.Array:
+    """Numba's type of an array in a table."""
+    return types.Array(from_dtype(np.dtype(dtype)), dimensions, "C")
+
+
+def array_at(context: Any, builder: Any, kind: types.Array, table: Any, place: Any) -> Any:
+    """LLVM's value of the array whose words begin at a place of a table."""
+    start = builder.inttoptr(table, _WORD.as_pointer())
+    words = [builder.load(builder.gep(start, [builder.add(place, _WORD(k))])) for k in range(1 + kind.ndim)]
+    array = make_array(kind)(context, builder)
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    strides = [_WORD(size)]
+    for length in words[:1:-1]:
+        strides.insert(0, builder.mul(strides[0], length))
+    data = builder.inttoptr(words[0], context.get_data_type(kind.dtype).as_pointer())
+    intp = context.get_value_type(types.intp)
+    populate_array(
+        array,
+        data=data,
+        shape=cgutils.pack_array(builder, words[1:], intp),
+        strides=cgutils.pack_array(builder, strides[: kind.ndim], intp),
+        itemsize=size,
+        meminfo=None,
+    )
+    return array._getvalue()
 
 
 def address_of(function: Any) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -132,14 +133,15 @@ def _loop(
     fgraph: Any, copies: list[tuple[int, int]], arguments: Sequence[NDArray[Any]], status: int, segment: int
 ) -> Loop:
     """def loop(...): run the step for every number, copy what is not in place, watch status and stop."""
-    step = _Step(fgraph)
+    places = [0, *accumulate(1 + array.ndim for array in arguments)]
+    step = _Step(fgraph, places)
     names = {"__name__": __name__, "load_acquire": load_acquire, "store_release": store_release, **step.space}
-    views, place = [], 0
-    for k, array in enumerate(arguments):
-        view = f"view_{array.dtype.name}_{array.ndim}"
-        names[view] = viewer(array.dtype.name, array.ndim)
-        views.append(f"    x{k} = {view}(table, {place})")
-        place += 1 + array.ndim
+    copied = [(position, step.name(fgraph.outputs[k])) for k, position in copies]
+    views = []
+    for k in sorted(step.viewed | {0, status, segment} | {position for position, _ in copied}):
+        view = f"view_{arguments[k].dtype.name}_{arguments[k].ndim}"
+        names[view] = viewer(arguments[k].dtype.name, arguments[k].ndim)
+        views.append(f"    x{k} = {view}(table, {places[k]})")
     source = f"""
 def loop(first, count, progress, table):
 {chr(10).join(views)}
@@ -148,7 +150,7 @@ def loop(first, count, progress, table):
             return i
         x0[()] = first + i
 {chr(10).join(f"        {line}" for line in step.lines)}
-{chr(10).join(f"        x{position}[:] = {step.names[fgraph.outputs[k]]}" for k, position in copies)}
+{chr(10).join(f"        x{position}[:] = {name}" for position, name in copied)}
         if x{status}[0] != 0:
             return i + (x{status}[0] == {FULL})
         store_release(x{segment}, progress, first + i)
@@ -167,41 +169,64 @@ def loop(first, count, progress, table):
 class _Step:
     """The nodes of a step as lines of Python: kernels by name, PyTensor's own Ops as PyTensor has them.
 
-    What an Op computes in place has the name of the input whose memory it takes.
+    Kernels are given the places of arrays in the table; `viewed` are those that others need as variables.
+    What an Op computes in place is the input whose memory it takes.
     """
 
-    def __init__(self, fgraph: Any) -> None:
+    def __init__(self, fgraph: Any, places: Sequence[int]) -> None:
         self.lines: list[str] = []
         self.space: dict[str, Any] = {}
         self.keys: list[str | None] = []
-        self.names = {v: f"x{k}" for k, v in enumerate(fgraph.inputs)}
+        self.viewed: set[int] = set()
+        self._places = places
+        self._inputs = {v: k for k, v in enumerate(fgraph.inputs)}
+        self._names: dict[Any, str] = {}
         nodes = fgraph.toposort()
         prepare((node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp))
         for k, node in enumerate(nodes):
             self._add(f"op{k}", node)
 
+    def name(self, variable: Any) -> str:
+        """The name of an array."""
+        if variable in self._inputs:
+            self.viewed.add(self._inputs[variable])
+            return f"x{self._inputs[variable]}"
+        if variable not in self._names:
+            self._constant(variable)
+        return self._names[variable]
+
     def _add(self, name: str, node: Apply) -> None:
-        for variable in node.inputs:
-            if variable not in self.names:
-                self._constant(variable)
-        places = {}
+        taken = {}
         if isinstance(node.op, KernelOp):
-            kinds, places = kinds_of(node), node.op.destroy_map
+            kinds, taken = kinds_of(node), node.op.destroy_map
             self.space[name], key = called(node.op, kinds), name_of(node.op, kinds)
+            given = ["table", *(self._place(v) for v in node.inputs)]
         else:
             self.space[name], key = numba_funcify_ensure_cache(node.op, node=node)
+            given = [self.name(v) for v in node.inputs]
         self.keys.append(key)
         new = []
         for k, variable in enumerate(node.outputs):
-            if k in places:
-                self.names[variable] = self.names[node.inputs[places[k][0]]]
+            if k in taken:
+                self._is_in_place(variable, node.inputs[taken[k][0]])
             else:
-                self.names[variable] = f"y{len(self.names)}"
-                new.append(self.names[variable])
-        call = f"{name}({', '.join(self.names[v] for v in node.inputs)})"
+                self._names[variable] = f"y{len(self._names)}"
+                new.append(self._names[variable])
+        call = f"{name}({', '.join(given)})"
         self.lines.append(f"{', '.join(new)} = {call}" if new else call)
 
+    def _place(self, variable: Any) -> str:
+        """The place of an array in the table, the name of one that is not there."""
+        known = self._inputs.get(variable)
+        return self.name(variable) if known is None else str(self._places[known])
+
+    def _is_in_place(self, variable: Any, source: Any) -> None:
+        if source in self._inputs:
+            self._inputs[variable] = self._inputs[source]
+        else:
+            self._names[variable] = self._names[source]
+
     def _constant(self, variable: Any) -> None:
-        self.names[variable] = f"c{len(self.names)}"
-        self.space[self.names[variable]] = numba_typify(variable.data, variable=variable)
+        self._names[variable] = f"c{len(self._names)}"
+        self.space[self._names[variable]] = numba_typify(variable.data, variable=variable)
         self.keys.append(cache_key_for_constant(variable.data))

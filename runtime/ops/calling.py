@@ -21,8 +21,8 @@ import numpy as np
 from numba import types
 from numba.core import cgutils, errors
 from numba.extending import intrinsic
-from numba.np.numpy_support import from_dtype
 from pytensor.graph.basic import Apply
+from spike_runtime.addresses import array_at, array_type
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.kernel import KernelOp, machine_code
 
@@ -70,7 +70,7 @@ def prepare(needed: Iterable[tuple[KernelOp, Kinds]]) -> None:
 def named(op: KernelOp, kinds: Kinds) -> Named:
     """The machine code of a kernel for C-contiguous arrays of these kinds, which from now on has its name."""
     function: Any = machine_code(op)
-    given = tuple(_contiguous(*kind) for kind in kinds)
+    given = tuple(array_type(*kind) for kind in kinds)
     arguments = tuple(function.get_call_template(given, {})[2])  # with those left out
     made = function.overloads[arguments]
     address = made.library.get_pointer_to_function(made.fndesc.mangled_name)
@@ -81,41 +81,44 @@ def named(op: KernelOp, kinds: Kinds) -> Named:
 
 @cache
 def called(op: KernelOp, kinds: Kinds) -> Callable[..., Any]:
-    """A function of compiled code that calls the kernel; arrays that have gaps are copied before.
+    """A function of compiled code that calls the kernel: (table, arrays ...) -> what it returns.
 
-    Those that the kernel changes must have none.
+    In place of an array of the table (see `addresses`) it is given its place there: so compiled code has no
+    variable for each of them, which would be counted.  Arrays that have gaps are copied; those that the
+    kernel changes must have none.
     """
     code, changed = named(op, kinds), {source for (source,) in op.destroy_map.values()}
-    wanted = [_contiguous(*kind) for kind in kinds]
+    wanted = [array_type(*kind) for kind in kinds]
 
-    def call(typing: Any, *given: Any) -> Any:
-        if any(k in changed and x.layout != "C" for k, x in enumerate(given)):
+    def call(typing: Any, table: Any, *given: Any) -> Any:
+        gaps = [isinstance(x, types.Array) and x.layout != "C" for x in given]
+        if any(gaps[k] for k in changed):
             raise errors.TypingError(f"{op} changes arrays without gaps only, not {given}")
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            copied = {k: wanted[k] for k, x in enumerate(given) if x.layout != "C"}
-            arrays = list(args)
-            for k, kind in copied.items():
-                arrays[k] = context.compile_internal(builder, _without_gaps, kind(given[k]), [args[k]])
+            arrays = list(args[1:])
+            for k, (kind, is_copied) in enumerate(zip(wanted, gaps, strict=True)):
+                if is_copied:
+                    copy = kind(given[k])
+                    arrays[k] = context.compile_internal(builder, _without_gaps, copy, [arrays[k]])
+                elif isinstance(given[k], types.Integer):
+                    arrays[k] = array_at(context, builder, kind, args[0], arrays[k])
             result = _call(context, builder, code, arrays)
-            for k, kind in copied.items():
-                context.nrt.decref(builder, kind, arrays[k])
+            for k, (kind, is_copied) in enumerate(zip(wanted, gaps, strict=True)):
+                if is_copied:
+                    context.nrt.decref(builder, kind, arrays[k])
             return result
 
-        return code.result(*given), generate
+        return code.result(table, *given), generate
 
     # Numba counts the arguments of an intrinsic.
-    names = ["typing", *(f"x{k}" for k in range(len(kinds)))]
+    names = ["typing", "table", *(f"x{k}" for k in range(len(kinds)))]
     call.__signature__ = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in names])  # type: ignore[attr-defined]
     return intrinsic(call)  # type: ignore[no-any-return]
 
 
 def _without_gaps(array: Any) -> Any:
     return np.ascontiguousarray(array)
-
-
-def _contiguous(dtype: str, dimensions: int) -> types.Array:
-    return types.Array(from_dtype(np.dtype(dtype)), dimensions, "C")
 
 
 def _call(context: Any, builder: Any, code: Named, arrays: Sequence[Any]) -> Any:
