@@ -219,6 +219,7 @@ def summary(run: Run) -> dict[str, Any]:
         "start_s": about.start * about.dt,
         "simulated_s": about.recorded * about.dt,
         "wall_s": about.wall,
+        "notes": list(about.notes),
         "not_finite_s": {name: step * about.dt for name, step in about.not_finite.items()},
         "real_time_factor": about.recorded * about.dt / about.wall if about.wall else None,
         "transport": about.transport,
@@ -246,6 +247,7 @@ def describe(run: Run, plot: Path | None = None, saves: bool = False) -> str:
             f"warning: {name} is not a finite number at {step * about.dt:g} s; look for a division by 0, "
             "a root or logarithm of a negative number, or values that grow without bound in what leads to it"
         )
+    lines += [f"note: {note}" for note in about.notes]
     if plot:
         lines.append(f"picture: {plot}")
     if saves:

@@ -103,8 +103,9 @@ def run(
     before that, after every so many seconds of simulated time, each in place of the one before.
     `load_state`: go on from such a file, as if that run had not ended, in however many partitions both are;
     the seed of the noise is then that of the file; where another is given, streams of random numbers begin
-    anew with that.  `load_weights`: begin anew, with what was learned according to such a file.  `loaded`:
-    what the manifest holds, where that was read.
+    anew with that.  `load_weights`: begin anew, with what was learned according to such a file, of
+    connections of the same names; `about.notes` of the run say what is not in both.  `loaded`: what the
+    manifest holds, where that was read.
 
     Raises `ManifestError` or `RunError` where the input is bad, `RunFailedError` where the run fails,
     `KeyboardInterrupt` where it is interrupted before its first step.
@@ -304,6 +305,7 @@ def _run_file(plan: Plan) -> RunFile:
         transport=plan.transport,
         probes=tuple(probe.name for probe in plan.manifest.probes),
         pid=os.getpid(),
+        notes=plan.begin.notes,
     )
 
 

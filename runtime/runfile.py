@@ -40,7 +40,8 @@ class RunFile:
     it went on after, 0 where it began anew.  wall: seconds from the first step to the last; recorder: seconds
     of processor time that this process took to record meanwhile.  not_finite: probes with a sample that is no
     finite number, and the step of the first.  state: the file that the state was saved to, "" where there is
-    none; state_step: the step after which that is.
+    none; state_step: the step after which that is.  notes: what was not taken of the state that it began
+    with.
     """
 
     model: str
@@ -63,6 +64,7 @@ class RunFile:
     times: tuple[Times, ...] = field(default=())
     state: str = ""
     state_step: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def span(self) -> tuple[float, float]:
@@ -82,7 +84,8 @@ def load(folder: Path) -> RunFile:
     try:
         body: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         times = tuple(Times(**entry) for entry in body.pop("times"))
-        run = RunFile(**(body | {"times": times, "probes": tuple(body["probes"])}))
+        lists = {name: tuple(body.get(name, ())) for name in ("probes", "notes")}
+        run = RunFile(**(body | lists | {"times": times}))
     except OSError as error:
         raise RunError(
             f"{folder} is not a run ({RUN_FILE}: {error.strerror}); make one with spike-run"

@@ -27,10 +27,11 @@ from spike_runtime.manifest import Manifest
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
-FORMAT, ABOUT = 2, "about"
+FORMAT, ABOUT = 3, "about"
 # What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 _LISTED = 5  # differences that are told one by one
+LEARNED = ("weights", "inverse")  # kinds of arrays that hold what was learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +85,14 @@ SESSION = "session"
 
 @dataclass(frozen=True, eq=False)
 class Begin:
-    """What a run begins with: the step that it goes on after, the state of every partition, and the seed of
-    the noise, where a file says it.
+    """What a run begins with: the step that it goes on after, the state of every partition, the seed of the
+    noise, where a file says it, and what the user should know of that.
     """
 
     step: int = 0
     parts: list[Arrays] | None = None
     noise: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def begin(places: StateMap, state: Path | str | None, weights: Path | str | None, seed: int | None) -> Begin:
@@ -112,20 +114,52 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
             if partition.python:
                 arrays[PYTHON] = np.frombuffer(saved.pickled, np.uint8)
         return Begin(saved.step, parts, saved.noise)
-    if weights:
-        saved = load(Path(weights))
-        learned = [entry for entry in places.entries if entry.kind in ("weights", "inverse")]
-        if not learned:
-            raise RunError("the model learns nothing: it has no weights that could be loaded")
-        _check(saved, places, learned, Path(weights), COMPILED)
-        real = places.manifest.precision
-        return Begin(0, places.scatter({e.key: _rounded(saved.arrays[e.key], real) for e in learned}, 0))
-    return Begin()
+    return _learned(places, Path(weights)) if weights else Begin()
+
+
+def _learned(places: StateMap, path: Path) -> Begin:
+    """Begin with the weights that the model and a file both have, by their names.
+
+    Raises `RunError` where there are none, or one has another shape.
+    """
+    here = {entry.key: entry for entry in places.entries if entry.kind in LEARNED}
+    if not here:
+        raise RunError("the model learns nothing: it has no weights that could be loaded")
+    saved, real = load(path), places.manifest.precision
+    _check_settings(saved, places.manifest, path, COMPILED, precision=False)
+    there = [key for key in sorted(saved.shapes) if key.partition("/")[0] in LEARNED]
+    if not there:
+        raise RunError(f"{path} holds nothing that was learned; save the state of a model that learns")
+    both = [key for key in there if key in here]
+    lacking, surplus = [key for key in here if key not in both], [key for key in there if key not in here]
+    if not both:
+        what = f"{path} holds nothing that this model learns; call the connection alike in both, with `as`"
+        raise RunError(f"{what}\n  in the file: {_names(surplus)}\n  in the model: {_names(lacking)}")
+    if different := [line for key in both if (line := _unlike(saved, here[key]))]:
+        raise RunError(
+            "\n  ".join([f"{path} is of other sizes; learn anew, or with as many neurons", *different])
+        )
+    notes = [f"{path} has no {_names(lacking)}: what is learned there begins as the model says"] * bool(
+        lacking
+    )
+    notes += [f"the model has no {_names(surplus)}: what {path} holds of it is not taken"] * bool(surplus)
+    arrays = {key: _rounded(saved.arrays[key], real) for key in both}
+    return Begin(0, places.scatter(arrays, 0), notes=tuple(notes))
+
+
+def _names(keys: Sequence[str]) -> str:
+    """What arrays are of, in words."""
+    shown = [
+        name if kind == "weights" else f"{kind} {name}" for kind, _, name in (k.partition("/") for k in keys)
+    ]
+    more = [f"{len(keys) - _LISTED} more"] if len(keys) > _LISTED else []
+    return ", ".join(shown[:_LISTED] + more)
 
 
 def parts_of(saved: Saved, places: StateMap, path: Path, remedies: Remedies) -> list[Arrays]:
     """The state of every partition of a model; raises `RunError` where that in the file is not of it."""
-    _check(saved, places, places.entries, path, remedies)
+    _check_settings(saved, places.manifest, path, remedies)
+    _check_alike(saved, places.entries, path, remedies)
     _check_python(saved, places.manifest, path, remedies)
     return places.scatter(saved.arrays, saved.step)
 
@@ -255,35 +289,41 @@ def _is_stream(array: NDArray[Any]) -> bool:
     return bool(fine and ((words >= 0) & (words <= ALL)).all())
 
 
-def _check(saved: Saved, places: StateMap, wanted: Sequence[Entry], path: Path, remedies: Remedies) -> None:
-    """Raises `RunError` where the `wanted` arrays of the model are not in a file, or not alike."""
-    model, weights = places.manifest, len(wanted) < len(places.entries)
+def _check_settings(
+    saved: Saved, model: Manifest, path: Path, remedies: Remedies, precision: bool = True
+) -> None:
+    """Raises `RunError` where a file is of another step or seed, or `precision`, than the model."""
     for what, there, here, option in (
         ("steps of {} s", saved.dt, model.dt, remedies.dt),
         ("precision {}", saved.precision, model.precision, remedies.precision),
         ("seed {}", saved.seed, model.seed, remedies.seed),
     ):
-        if there != here and not (weights and what.startswith("precision")):
+        if there != here and (precision or not what.startswith("precision")):
             raise RunError(
                 f"{path} is of {what.format(there)}, the model {remedies.made} {what.format(here)}; "
                 f"{option.format(there)}"
             )
-    different = []
-    for entry in wanted:
-        shape = saved.shapes.get(entry.key)
-        if shape is None:
-            different.append(f"{entry.kind} {entry.name}: not in the file")
-        elif shape != entry.shape:
-            sizes = f"{_size(shape)} in the file, {_size(entry.shape)} in the model"
-            different.append(f"{entry.kind} {entry.name}: {sizes}")
-    if not weights:
-        known = {entry.key for entry in wanted}
-        surplus = [key.partition("/") for key in sorted(saved.shapes) if key not in known]
-        different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]
+
+
+def _check_alike(saved: Saved, entries: Sequence[Entry], path: Path, remedies: Remedies) -> None:
+    """Raises `RunError` where a file does not hold just the arrays of the model, in their shapes."""
+    different = [line for entry in entries if (line := _unlike(saved, entry))]
+    known = {entry.key for entry in entries}
+    surplus = [key.partition("/") for key in sorted(saved.shapes) if key not in known]
+    different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]
     if different:
         more = [f"and {len(different) - _LISTED} more"] if len(different) > _LISTED else []
         lines = [f"{path} is not of this model; {remedies.other}", *different[:_LISTED], *more]
         raise RunError("\n  ".join(lines))
+
+
+def _unlike(saved: Saved, entry: Entry) -> str:
+    """How an array of the model differs from that in a file, "" where it does not."""
+    shape = saved.shapes.get(entry.key)
+    if shape is None:
+        return f"{entry.kind} {entry.name}: not in the file"
+    sizes = f"{_size(shape)} in the file, {_size(entry.shape)} in the model"
+    return "" if shape == entry.shape else f"{entry.kind} {entry.name}: {sizes}"
 
 
 def _check_python(saved: Saved, model: Manifest, path: Path, remedies: Remedies) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from spike_runtime import manifest as mf
@@ -14,8 +16,11 @@ from spike_runtime.session import Session
 from spike_runtime.statemap import Arrays, StateMap
 
 from spikec import graph as g
+from spikec.planning.partition import whole
 from spikec.program.emit import emit
 from spikec.program.schedule import Assignment, schedule
+from spikec.program.state import state_map
+from spikec.sessions import prepared
 
 
 @contextmanager
@@ -57,3 +62,11 @@ def run(
         for _ in range(steps):  # one by one: a single partition would run many at once
             made.advance(1)
         return made.drain(), places.gather([engine.portable() for engine in made._engines])
+
+
+def named(graph: g.Graph) -> list[tuple[str, str, Any]]:
+    """Kind, name and shape of every array in saved states of a graph."""
+    graph = prepared(graph)
+    layouts, _ = schedule(graph, whole(graph), "float64")
+    found = json.loads("".join(state_map(graph, layouts)))["arrays"]
+    return sorted((kind, name, shape) for kind, name, shape, _ in found)

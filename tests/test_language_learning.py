@@ -14,6 +14,7 @@ from spikec import plasticity as pl
 from spikec.frontend import loads
 from spikec.language.format import format_text
 from spikec.nef.build import build
+from spikec.program.state_names import resolved
 from spikec.verify import verify
 
 TWO = "ensemble a(50, dims=2)\nensemble b(60)\nprobe b synapse 10ms\n"
@@ -23,13 +24,13 @@ def test_a_rule_reads_what_its_name_is_told() -> None:
     # The connection to the rule stands before the one that it names.
     text = TWO + "connect b -> c.pes transform 2\nconnect a -> b via x[0] learning pes as c"
     graph = verify(loads(text, "m.spk"))
-    weights = graph.op("a->b.weights")
+    weights = graph.op("c.weights")
     assert isinstance(weights, pl.Weights)
     assert (weights.size, weights.columns) == (1, 50)
     (rule,) = weights.rules
     assert isinstance(rule, pl.PES)
     assert (rule.rate, rule.filtered) == (1e-4, ("pre",))
-    assert graph.inputs("a->b.weights", "error.0") == ["c.pes"]
+    assert graph.inputs("c.weights", "error.0") == ["c.pes"]
     (told,) = graph.inputs("c.pes")
     np.testing.assert_array_equal(graph.op(told).matrix, [[2.0]])
     assert pl.late(graph, "a->b.learned")
@@ -40,7 +41,7 @@ def test_weights_begin_as_the_function_says() -> None:
     text += "\nconnect a -> b via [x[0], x[1]]  transform [[1, 0]]"
     built = build(loads(text, "m.spk"))
     decoders = built.op("a->b#2.decode").matrix
-    np.testing.assert_allclose(built.op("a->b.weights").initial, [[2.0, 3.0]] @ decoders, rtol=1e-12)
+    np.testing.assert_allclose(built.op("c.weights").initial, [[2.0, 3.0]] @ decoders, rtol=1e-12)
     assert built.op("probe c.weights").size == 50
 
 
@@ -57,7 +58,8 @@ def test_voja_takes_the_place_of_the_encoders() -> None:
     np.testing.assert_array_equal(weights.rules[1].scale, neurons.gain / neurons.radius)
     # The current is that of the learned encoders alone.
     assert built.inputs("b", "x") == []
-    assert built.inputs("b", "J") == ["b.encoded"]
+    (current,) = built.inputs("b", "J")
+    assert resolved(built, current) == "b.encoded"
     assert [s for s in built.inputs("b.encoders", "learning.1")] == ["d.voja"]
 
 
@@ -70,7 +72,7 @@ def test_currents_are_added_to_those_of_learned_encoders() -> None:
     built = verify(build(loads(text, "m.spk")))
     (total,) = built.inputs("b", "J")
     assert isinstance(built.op(total), g.Sum)
-    assert built.inputs(total) == ["b.encoded", "b.neurons.current"]
+    assert [resolved(built, term) for term in built.inputs(total)] == ["b.encoded", "b.neurons.current"]
 
 
 def test_names_and_rules_are_kept_by_the_formatter() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from continued import named
 from converted import Simulator, convert, nengo
 from translated_networks import WHOLE
 from translated_parts import PARTS
@@ -22,10 +22,6 @@ from spikec.nengo.compiling import built, compilable
 from spikec.nengo.files import read_network
 from spikec.nengo.naming import called
 from spikec.nengo.writing.translate import translate
-from spikec.planning.partition import whole as in_one
-from spikec.program.schedule import schedule
-from spikec.program.state import state_map
-from spikec.sessions import prepared
 
 
 def tiny(seed: int | None = 1) -> nengo.Network:
@@ -240,14 +236,6 @@ def test_a_state_of_one_is_loaded_into_the_other(tmp_path: Path, monkeypatch: py
     sys.modules.pop("model", None)
 
 
-def arrays(graph: g.Graph) -> list[Any]:
-    """Names and shapes of the arrays of saved states."""
-    graph = prepared(graph)
-    layouts, _ = schedule(graph, in_one(graph), "float64")
-    found = json.loads("".join(state_map(graph, layouts)))["arrays"]
-    return sorted((kind, name, shape) for kind, name, shape, _ in found)
-
-
 @pytest.mark.parametrize(
     "name", ["pes", "unsupervised", "subnetworks", "product", "synapse_nodes", "currents"]
 )
@@ -255,7 +243,7 @@ def test_the_state_has_the_same_names(name: str, tmp_path: Path) -> None:
     net = (PARTS | WHOLE | SIGNALS)[name]()
     path = translate(net, tmp_path / "model.spk").path
     made = convert(built(net, "model", None), 6, "model", called(net, {})).graph
-    assert arrays(made) == arrays(frontend.load(path))
+    assert named(made) == named(frontend.load(path))
 
 
 def test_probes_are_called_the_same_in_what_is_compiled_and_in_the_text(

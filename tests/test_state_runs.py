@@ -316,22 +316,45 @@ connect post -> learned.pes
 connect wave -> learned.pes transform -1 synapse none
 probe learned.weights as weights
 """
+OTHERS = """
+ensemble more(40)
+connect post -> more
+connect pre -> more via 0 learning pes as another
+connect wave -> another.pes
+probe more synapse 7ms as more
+probe post synapse 7ms as later
+probe another.weights
+"""
 
 
 @pytest.mark.usefixtures("reference_host")
 def test_what_was_learned_begins_another_run(tmp_path: Path) -> None:
     state = tmp_path / "learned.npz"
     first = spikec.compile_text(LEARNER, 1).run("50ms", tmp_path / "a", save_state=state)
-    larger = spikec.compile_text(LEARNER + "\nprobe post synapse 7ms as more\n", 1)
-    with pytest.raises(RunError, match=r"filter post->more\.filter: not in the file"):
+    larger = spikec.compile_text(LEARNER + OTHERS, 1)
+    with pytest.raises(RunError, match=r"filter pre->another\.filter: not in the file"):
         larger.run("3ms", load_state=state)
     begun = larger.run("3ms", tmp_path / "b", load_weights=state)
     assert begun.about.start == 0
     assert begun.probe("weights").values[0].tobytes() == first.probe("weights").values[-1].tobytes()
+    assert not begun.probe("another.weights").values[0].any()
+    name = str(state)
+    assert begun.about.notes == (
+        f"{name} has no another.weights: what is learned there begins as the model says",
+    )
     with np.load(state) as arrays:
-        assert arrays["weights/pre->post.weights"].any()
+        assert arrays["weights/learned.weights"].any()
+    larger.run("2ms", tmp_path / "c", save_state=state, overwrite=True)
+    again = spikec.compile_text(LEARNER, 1).run("1ms", tmp_path / "d", load_weights=state)
+    assert again.about.notes == (f"the model has no another.weights: what {name} holds of it is not taken",)
     fewer = spikec.compile_text(LEARNER, 1, parameters={"n": 80})
     with pytest.raises(
-        RunError, match=r"\n  weights pre->post.weights: 1 x 100 in the file, 1 x 80 in the model$"
+        RunError, match=r"\n  weights learned.weights: 1 x 100 in the file, 1 x 80 in the model$"
     ):
         fewer.run("3ms", load_weights=state)
+    renamed = spikec.compile_text(LEARNER.replace("learned", "taught"), 1)
+    message = refused(renamed, tmp_path, load_weights=state)
+    assert message == (
+        "learned.npz holds nothing that this model learns; call the connection alike in both, with `as`\n"
+        "  in the file: another.weights, learned.weights\n  in the model: taught.weights"
+    )

@@ -204,14 +204,16 @@ def _all(element: e.Element) -> e.Piece:
 
 
 def matrices(link_name: str, ends: Ends, found: Sequence[e.LearningRule]) -> tuple[e.LearnedWeights, ...]:
-    """The matrices that rules change: weights of the connection, encoders of its target."""
+    """The matrices that rules change: weights of the connection, by its own name where it has one, and
+    encoders of its target.
+    """
     made = []
     span = ends.source.span
     if any(not isinstance(r.rule, pl.Voja) for r in found):
         neurons = ends.source.attribute == "neurons"
         columns = ends.source.size if neurons else e.neurons_of(ends.source.pieces[0].element)
         rows = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
-        made.append(e.LearnedWeights(f"{link_name}.weights", rows * columns, span, "weights"))
+        made.append(e.LearnedWeights(f"{ends.path or link_name}.weights", rows * columns, span, "weights"))
     if any(isinstance(r.rule, pl.Voja) for r in found):
         element = ends.target.pieces[0].element
         path = f"{element.path}.encoders"

@@ -27,7 +27,8 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
     source: e.Element = link.source.pieces[0].element
     assert isinstance(source, e.Population | e.Cells)
     decoded = link.source.attribute != "neurons"
-    name, size, columns = f"{link.name}.weights", rows(link), source.neurons if decoded else link.source.size
+    name = next(weights.path for weights in link.weights if weights.kind == "weights")
+    size, columns = rows(link), source.neurons if decoded else link.source.size
     op = pl.Weights(
         size=size, columns=columns, span=link.span, rules=tuple(rule.rule for rule in learned),
         transform=transform if decoded and not link.solver.weights else None,

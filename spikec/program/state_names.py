@@ -1,9 +1,14 @@
 """What the state of synapses, delays, weights and signals is called: by the objects between which it lies.
 
-Nodes of a graph are called as the front end made them, and one of several equal ones stays.  Here names
-follow from what is connected to what alone: `a->b.filter` is the first synapse between a and b, and
-`a->b#2.filter` the next.  So a network and its translation into the language, which are the same graph but
-for such names, have the same arrays in their saved states.
+Learned weights are called as the front end calls them: `learned.weights` by the name of the connection,
+`a->b.weights` by its ends as they are written where it has none, `b.encoders` by the ensemble.  No pass makes
+one of two, so what else is in a model never changes that, and `learned.filter` is the synapse of such a
+connection.
+
+All else may be one of several equal ones.  Its name follows from what is connected to what: `a->b.filter` is
+the first synapse between a and b, and `a->b#2.filter` the next, with populations, inputs, nodes that
+compute, connections that learn and probes as ends.  So a network and its translation into the language,
+which are the same graph but for the names of what lies between, have the same arrays in their saved states.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from spikec import plasticity as pl
 # What a name ends with, by the kind of operator.
 ENDINGS: dict[type, str] = {
     g.Filter: "filter", g.Delay: "delay", g.ExactSum: "decode", g.Function: "function", g.Sum: "sum",
-    g.Product: "product", pl.Weights: "weights", pl.Learned: "learned", g.HostValue: "python",
+    g.Product: "product", pl.Learned: "learned", g.HostValue: "python",
 }  # fmt: skip
 # Names that front ends give to what no object is.
 INNER = ("->", "~", " ")
@@ -50,7 +55,7 @@ def _is_identity(matrix: g.Matrix) -> bool:
 
 
 class _Names:
-    """The names under construction: first of what populations read, then of what probes read."""
+    """The names under construction: of what populations read, then weights, nodes, and last probes."""
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
@@ -66,6 +71,9 @@ class _Names:
         """(node, name of the object) of all that others are named after, in the order of their names."""
         firsts = sorted(name for name, op in self.graph.nodes(g.Atom) if op.start == 0)
         yield from ((name, name.rpartition("#")[0]) for name in firsts)
+        for kind in (pl.Weights, g.Function):
+            names = sorted(name for name, _ in self.graph.nodes(kind))
+            yield from ((name, own) for name in names if (own := self._object(name)))
         probes = ((name, op.name) for name, op in self.graph.nodes(g.Probe))
         yield from sorted(probes, key=lambda probe: probe[1])
 
@@ -74,9 +82,12 @@ class _Names:
         work = self._inputs(start)
         while work:
             name = work.pop()
-            if name not in self.found and not isinstance(self.graph.op(name), g.Atom):
-                own = self._object(name)
-                self.found[name] = own or self._between(name, target)
+            if name in self.found or isinstance(self.graph.op(name), g.Atom):
+                continue
+            own = self._object(name)
+            self.found[name] = name if isinstance(self.graph.op(name), pl.Weights) else own
+            if not own:
+                self.found[name] = self._between(name, target)
                 work += self._inputs(name)
 
     def _inputs(self, name: str) -> list[str]:
@@ -85,11 +96,17 @@ class _Names:
         return [resolved(self.graph, source) for source, _ in reversed(ports)]
 
     def _object(self, name: str) -> str:
-        """The population or input of the model that a node is, "" for none."""
-        if isinstance(self.graph.op(name), g.Atom):
+        """The object of the model that a node is, "" for none: a population, an input, a node that computes,
+        or the connection that weights are of.
+        """
+        op = self.graph.op(name)
+        if isinstance(op, g.Atom):
             return name.rpartition("#")[0]
-        inner = isinstance(self.graph.op(name), (g.Sum, g.Constant)) or any(mark in name for mark in INNER)
-        return "" if inner or self.graph.inputs(name) else name
+        if isinstance(op, pl.Weights):
+            return name.removesuffix(".weights")
+        inner = isinstance(op, (g.Sum, g.Constant)) or any(mark in name for mark in INNER)
+        inner |= bool(self.graph.inputs(name)) and not isinstance(op, g.Function)
+        return "" if inner else name
 
     def _source(self, name: str) -> str:
         """The object that a node comes from: the first one, where there are several."""
@@ -104,11 +121,23 @@ class _Names:
                 return own
             seen.add(name)
 
+    def _learning(self, name: str) -> str:
+        """The connection that a node is of: the product of its weights, or its synapse or delay."""
+        seen: set[str] = set()
+        while isinstance(self.graph.op(name), (g.Filter, g.Delay)) and name not in seen:
+            seen.add(name)
+            name = resolved(self.graph, self.graph.inputs(name)[0])
+        if not isinstance(self.graph.op(name), pl.Learned):
+            return ""
+        return self._object(self.graph.inputs(name, "weights")[0])
+
     def _between(self, name: str, target: str) -> str:
-        """A name by both ends and the kind of operator; with a number where it is taken."""
+        """A name by both ends, or by the connection that learns, and the kind of operator; with a number
+        where it is taken.
+        """
         op = self.graph.op(name)
         ending = ENDINGS.get(type(op), type(op).__name__.lower())
-        base = f"{self._source(name)}->{target}"
+        base = self._learning(name) or f"{self._source(name)}->{target}"
         name = f"{base}.{ending}"
         count = self._counts[name] = self._counts.get(name, 0) + 1
         return f"{base}#{count}.{ending}" if count > 1 else name
