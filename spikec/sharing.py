@@ -34,6 +34,7 @@ FIXED: tuple[type, ...] = (
 )
 # Libraries whose functions change nothing but what they are given; those of random numbers apart.
 HARMLESS = "builtins math cmath numpy scipy nengo itertools functools operator collections time typing abc"
+_MADE = 1 << 9  # the flag of classes that are made while Python runs
 # What functions name of these they share with all who do: files, random numbers, code that nobody sees.
 WORLD = "open input exec eval compile globals __import__ random rand randn seed"
 
@@ -118,7 +119,7 @@ class _Reached:
         """Classes of libraries are taken as they are; those of the user are shared where a method sets by
         name what a class holds.
         """
-        own = [k for k in kind.__mro__ if is_of_user(vars(sys.modules.get(k.__module__, builtins)))]
+        own = [k for k in kind.__mro__ if _is_own(k)]
         held = {name: value for k in reversed(own) for name, value in vars(k).items()}
         codes = [code for value in held.values() for code in _codes(getattr(value, "__code__", None))]
         steps = (step for code in codes for step in dis.get_instructions(code))
@@ -128,8 +129,8 @@ class _Reached:
 
     def _function(self, function: FunctionType) -> Iterator[Any]:
         scope = function.__globals__
-        if not is_of_user(scope) and scope.get("__name__") != "__main__":
-            if function.__module__.partition(".")[0] not in HARMLESS.split():
+        if not _is_of_user(scope):
+            if str(function.__module__).partition(".")[0] not in HARMLESS.split():
                 self.shared.add(function.__module__)
             return
         if vars(function):
@@ -161,6 +162,19 @@ class _Reached:
                     self.stored.add(places[name])
                 case "IMPORT_NAME":
                     yield sys.modules.get(name, [])
+
+
+def _is_of_user(names: Mapping[str, Any]) -> bool:
+    """Whether these are global names of the user's code, which may be in no file."""
+    return is_of_user(names) or (
+        "__file__" not in names and names.get("__name__") not in sys.builtin_module_names
+    )
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a class is of the user's code; that of text which was executed may say that it is built in."""
+    module = sys.modules.get(kind.__module__, builtins)
+    return bool(kind.__flags__ & _MADE) if module is builtins else _is_of_user(vars(module))
 
 
 def _codes(code: CodeType | None) -> Iterator[CodeType]:

@@ -107,3 +107,21 @@ def test_all_that_are_joined_by_others_are_one_family() -> None:
     assert families(roots, [()] * 5) == [0, 0, 0, 3, 0]
     assert families(roots, [(), (), (), (a,), (a,)]) == [0] * 5
     assert families(roots, [()] * 5, skipped=(list,)) == [0, 1, 2, 3, 4]
+
+
+def test_code_of_no_file_is_the_users() -> None:
+    """As in a notebook, or where a text is executed."""
+    text = """
+class Kept:
+    values = []
+
+    def add(self, t):
+        self.values.append(t)
+        return t
+
+one, two, three = Kept().add, Kept().add, lambda t: 2 * t
+"""
+    for names in ({}, {"__name__": "__main__"}, {"__name__": "of_no_file"}):
+        exec(text, names)
+        roots = [[names[name]] for name in ("three", "one", "two", "three")]  # type: ignore[index]
+        assert families(roots, [()] * 4) == [0, 1, 1, 3]
