@@ -174,16 +174,15 @@ def _check_saved(plan: Plan, supervisor: Supervisor, record: RunFile) -> None:
 def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> RunFile:
     """From the first step to the last, then write how it ended."""
     record = _run_file(plan)
-    start = clock.monotonic()
     recorder: Recorder | None = None
-    spent = 0.0
     try:
         runfile.save(record, plan.folder)
         recorder = Recorder(
             plan.manifest, plan.folder / runfile.STORE, plan.last, record.seed, plan.begin.step
         )
-        spent = clock.process_time()
+        start, spent = clock.monotonic(), clock.process_time()
         supervisor.run(recorder, plan.last, progress, plan.begin.step)
+        wall = clock.monotonic() - start
         recorded = recorder.finish() - plan.begin.step
         record = replace(record, not_finite=recorder.not_finite)
     except (PartitionError, RecordError, OSError) as error:
@@ -199,7 +198,7 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     times = tuple(time for _, time in sorted(supervisor.times.items()))
     cause = f"signal {supervisor.signals.number}" if status == "stopped" else ""
     record = replace(record, status=status, cause=cause, recorded=recorded, times=times, **_saved(supervisor))
-    runfile.save(replace(record, wall=clock.monotonic() - start, recorder=spent), plan.folder)
+    runfile.save(replace(record, wall=wall, recorder=spent), plan.folder)
     return record
 
 

@@ -184,9 +184,16 @@ class Manifest:
 def find(path: Path) -> Path:
     """The manifest's file, given that or the folder that it is in; raises `ManifestError`."""
     try:
+        if is_run(path):
+            raise ManifestError(f"{path} is a run, not a compiled model; name what it was run from")
         return path / NAME if path.is_dir() else path
     except OSError as error:
         raise ManifestError(f"cannot read {path}: {error.strerror}; compile a model first") from None
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory is that of a run."""
+    return (path / "run.json").is_file() and not (path / NAME).exists()
 
 
 def sha256(path: Path) -> str:

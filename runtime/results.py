@@ -124,6 +124,8 @@ def _dataset(run: Run, name: str) -> xr.Dataset:
         return data.isel(time=slice(_count(~np.isnan(data["value"].values).all(axis=1))))
     except (FileNotFoundError, KeyError):
         cause = run.about.cause or "the run has only begun"
+        if run.status in ("complete", "stopped"):
+            cause = f"files are missing from {run.store}; run again"
         raise RunError(f"{run.path} holds nothing of the probe {name!r}: {cause}") from None
 
 

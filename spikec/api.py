@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import os
 import shutil
 import tempfile
 import weakref
@@ -15,7 +17,7 @@ from typing import Any, TypedDict, Unpack
 from spike_runtime.manifest import NAME, STATE, Manifest, find, load
 
 from spikec import frontend, models
-from spikec.errors import model_error
+from spikec.errors import model_error, writing
 from spikec.pipeline import Options, Progress, compile_graph
 from spikec.records import dataclass
 
@@ -186,7 +188,9 @@ def _written(model: models.Model, home: Path, options: Options, progress: Progre
 
 
 def check_output(folder: Path) -> None:
-    """Refuse to replace a folder that holds something else than a compiled model."""
+    """Refuse to replace a folder that holds something else than a compiled model, and places where none can
+    be made: better before decoders are solved than after.
+    """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / NAME).is_file():
         raise model_error(
             f"the folder {folder} exists and holds no compiled model",
@@ -204,3 +208,9 @@ def check_output(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise model_error(f"{folder} is a file", "name a folder with -o")
+    above = next(path for path in folder.absolute().parents if path.exists())
+    with writing(folder, "name another folder with -o"):
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{above} is a file")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"{above} is read-only")

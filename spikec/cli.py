@@ -106,7 +106,8 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
         from spikec.models import name_of
 
         folder = output or Path("build") / name_of(str(model))
-        check_output(folder)
+        if not options["dump"]:
+            check_output(folder)
         _compile(str(model), folder, options)
 
 
@@ -280,6 +281,7 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
     spikec fmt models/*.spk
     """
     with errors():
+        from spikec.errors import writing
         from spikec.language.files import replace_text
 
         # All are formatted before any is written: a mistake in one leaves all as they are.
@@ -290,7 +292,8 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
                 click.echo(after, nl=False)
             elif path in changed:
                 if not only_check:
-                    replace_text(path, after)
+                    with writing(path, "make the file and its folder writable, or format it with: fmt -"):
+                        replace_text(path, after)
                 click.echo(f"{'would format' if only_check else 'formatted'} {path}")
         if only_check and changed:
             sys.exit(1)
@@ -326,10 +329,15 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
 
     \b
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
+    spikec inspect runs/product
     """
     with errors():
-        from spike_runtime.manifest import find, is_saved_state, load
+        from spike_runtime.manifest import find, is_run, is_saved_state, load
 
+        if run is None and is_run(manifest):
+            from spikec.views.report import run_from
+
+            manifest, run = run_from(manifest), manifest
         if run is svg is None and is_saved_state(manifest):
             from spikec.views import saved
 
@@ -346,9 +354,11 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
         made = report(loaded, results)
         click.echo(made.to_json() if as_json else made.to_text())
         if svg is not None:
+            from spikec.errors import writing
             from spikec.views.draw import draw
 
-            draw(loaded, svg)
+            with writing(svg, "name another file with --svg"):
+                draw(loaded, svg)
             click.echo(f"Written: {svg}", err=as_json)
 
 

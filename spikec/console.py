@@ -37,7 +37,7 @@ def errors() -> Iterator[None]:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        _fail(f"error: {error.filename or ''}: {error.strerror or error}", 1)
+        _fail(f"error: {f'{error.filename}: ' * bool(error.filename)}{error.strerror or error}", 1)
     except MemoryError:
         _fail("error: out of memory; make the model smaller, or use float32", 1)
     except Exception as error:  # `spikec` is imported only where something is wrong: commands start faster

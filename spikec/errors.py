@@ -6,6 +6,11 @@ and raises them together as one `ModelError`; the command line renders them and 
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from spikec.records import dataclass
 
 
@@ -64,6 +69,10 @@ def _excerpt(line: str, span: Span, limit: int = 100) -> tuple[str, int, int]:
     return line, start, max(1, min(width, len(line) - start))
 
 
+# What the disk says, not the place.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ENOMEM)
+
+
 class SpikeError(Exception):
     """Base of every error that a user can cause; `exit_code` is what the commands return."""
 
@@ -77,6 +86,30 @@ class ModelError(SpikeError):
         self.diagnostics = list(diagnostics)
         self.sources = dict(sources or {})
         super().__init__("\n".join(d.render(self.sources) for d in self.diagnostics))
+
+
+class WriteError(SpikeError):
+    """Something cannot be written; the message names it, the cause and what to do.
+
+    `exit_code`: 2 where it is a bad place, 1 where the disk is full or fails.
+    """
+
+    def __init__(self, what: Path, cause: OSError, remedy: str) -> None:
+        super().__init__(f"error: cannot write {what}: {cause.strerror or cause}\n  help: {remedy}")
+        self.exit_code = 1 if cause.errno in _DISK else 2
+
+
+@contextmanager
+def writing(what: Path, remedy: str) -> Iterator[None]:
+    """Say of what the system refuses in this block that `what` cannot be written, whatever file it was of.
+
+    Raises `WriteError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        more = "make room there, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise WriteError(what, error, more + remedy) from error
 
 
 class InvalidGraph(AssertionError):  # noqa: N818 - what it says of the graph

@@ -11,7 +11,7 @@ from typing import Any
 from spike_runtime.manifest import Manifest
 
 from spikec.cache import Cache
-from spikec.errors import ModelError, model_error
+from spikec.errors import ModelError, model_error, writing
 from spikec.frontend import collector_paused
 from spikec.graph import Graph, Probe
 from spikec.nef.blas import one_thread
@@ -132,19 +132,20 @@ def _compile(
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None
-    return emit.emit(
-        graph,
-        made.layouts,
-        made.recorded,
-        made.summary,
-        made.costs,
-        output,
-        f"spikec {VERSION}",
-        made.spread.places,
-        made.spread.hosts,
-        python,
-        keep,
-    )
+    with writing(output, "name another folder with -o"):
+        return emit.emit(
+            graph,
+            made.layouts,
+            made.recorded,
+            made.summary,
+            made.costs,
+            output,
+            f"spikec {VERSION}",
+            made.spread.places,
+            made.spread.hosts,
+            python,
+            keep,
+        )
 
 
 def passes(

@@ -206,6 +206,15 @@ def test_array_too_large_for_memory() -> None:
     )
 
 
+def test_a_model_that_hardly_does_not_fit_says_by_how_much() -> None:
+    (found,) = mistakes("ensemble a(20000, dims=2)", memory_limit=1_000_000)
+    needed = float(re.findall(r"about ([\d.]+) MB", found[2])[0])
+    (found,) = mistakes("ensemble a(20000, dims=2)", memory_limit=needed * 1e6 - 20)
+    texts = re.fullmatch(r"the model needs about (.*) of memory up to here; the limit is (.*)", found[2])
+    assert texts is not None
+    assert texts[1] != texts[2]
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

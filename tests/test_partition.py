@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,18 @@ def test_estimates_are_near_the_plans_they_stand_for(monkeypatch: pytest.MonkeyP
     assert [p.exact for p in rough] == [p.partitions == 2 for p in rough]
     for a, b in zip(rough, exact, strict=True):
         assert a.step == pytest.approx(b.step, rel=0.35)
+
+
+def test_partitions_beyond_the_cores_are_not_predicted_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share the caches too, of which this model fills several; planned in full, and estimated."""
+    host, graph = replace(REFERENCE, cache=100_000), populations(count=64, neurons=500)
+    for exact in (plan.EXACT_ATOMS, 0):
+        monkeypatch.setattr(plan, "EXACT_ATOMS", exact)
+        for n in (2, 8):
+            times = {p.partitions: p.step for p in plan.make_plan(graph, n, host, "float32").predictions}
+            assert times[2] < times[1]
+            assert times[4] > 0.98 * times[2]
+            assert n == 2 or times[8] > 0.98 * times[2]
 
 
 def test_pairs_join_all_that_they_lead_to() -> None:

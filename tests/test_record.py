@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -425,6 +426,14 @@ def test_probe_arrays(tmp_path: Path) -> None:
     assert set(spikes["neuron"].values) == set(range(COLUMNS))
     with pytest.raises(runfile.RunError, match=r"no probe 'hold'.*it has: held"):
         run.probe("hold")
+
+
+def test_a_complete_run_whose_files_were_deleted(tmp_path: Path) -> None:
+    play(tmp_path / runfile.STORE, 1, [[STEPS]], [])
+    runfile.save(about(tmp_path, status="complete", recorded=STEPS), tmp_path)
+    shutil.rmtree(tmp_path / runfile.STORE / "held")
+    with pytest.raises(runfile.RunError, match=r"nothing of the probe 'held': files are missing from .*zarr"):
+        open_run(tmp_path).probe("held")
 
 
 def test_damaged_run_file(tmp_path: Path) -> None:

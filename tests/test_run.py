@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_engine import ENGINE, model, write
 from runs import check, digest, go, nothing_left  # noqa: F401 (a fixture of every test here)
 from spike_runtime import launch
-from spike_runtime.manifest import ManifestError
+from spike_runtime.manifest import ManifestError, find
+from spike_runtime.record import Recorder
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 from spike_runtime.supervise import Supervisor
@@ -46,6 +49,27 @@ def test_seed_reaches_the_engine(tmp_path: Path) -> None:
 
 def test_more_partitions_than_cores(tmp_path: Path) -> None:
     check(go(tmp_path, 9, 0.1), 9, 100)
+
+
+def test_the_time_of_a_run_is_that_of_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are made before the first step and completed after the last: 1000 s each by this clock."""
+    late = 0.0
+
+    class Slow(Recorder):
+        def __init__(self, *given: Any) -> None:
+            nonlocal late
+            super().__init__(*given)
+            late += 1000.0
+
+        def finish(self) -> int:
+            nonlocal late
+            late += 1000.0
+            return super().finish()
+
+    monkeypatch.setattr(launch, "Recorder", Slow)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late, process_time=time.process_time)
+    monkeypatch.setattr(launch, "clock", clock)
+    assert 0.0 < go(tmp_path).about.wall < 1000.0
 
 
 def test_run_in_a_thread(tmp_path: Path) -> None:
@@ -150,3 +174,7 @@ def test_bad_manifests(tmp_path: Path) -> None:
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "compile a model first" in done.stderr
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").touch()
+    with pytest.raises(ManifestError, match="run is a run, not a compiled model; name what it was run from"):
+        find(tmp_path / "run")

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from conftest import Tiny
 
 import spikec
-from spikec import cli
+from spikec import cli, pipeline
 from spikec.errors import ModelError
 from spikec.frontend import load, loads
 from spikec.pipeline import Options
@@ -194,9 +195,75 @@ def test_fmt_never_loses_a_file_on_a_full_disk(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", full)
     result = invoke("fmt", path)
     assert result.exit_code == 1
-    assert "No space left on device" in result.output
+    assert result.output == (
+        f"error: cannot write {path}: No space left on device\n"
+        "  help: make room there, or make the file and its folder writable, or format it with: fmt -\n"
+    )
     assert path.read_text(encoding="utf-8") == "ensemble   a( 5 )"
     assert [p.name for p in tmp_path.iterdir()] == ["m.spk"]
+
+
+@pytest.mark.usefixtures("reference_host")
+@pytest.mark.parametrize(
+    ("number", "help_", "code"),
+    [
+        (errno.EROFS, "name another folder with -o", 2),
+        (errno.ENOSPC, "make room there, or name another folder with -o", 1),
+    ],
+)
+def test_compile_names_the_folder_that_it_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, help_: str, code: int
+) -> None:
+    def refuses(*_: object, **__: object) -> str:
+        raise OSError(number, os.strerror(number), str(tmp_path / ".out-hidden"))
+
+    (tmp_path / "m.spk").write_text("ensemble a(5)\nprobe a\n", encoding="utf-8")
+    monkeypatch.setattr(emit.tempfile, "mkdtemp", refuses)
+    result = invoke("compile", tmp_path / "m.spk", "-o", tmp_path / "out")
+    cause = os.strerror(number)
+    assert result.output == f"error: cannot write {tmp_path / 'out'}: {cause}\n  help: {help_}\n"
+    assert result.exit_code == code
+
+
+def test_compile_looks_at_its_folder_before_it_solves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.spk").write_text("ensemble a(5)\nprobe a\n", encoding="utf-8")
+    monkeypatch.setattr(pipeline, "compile_graph", None)
+    below = tmp_path / "m.spk" / "x" / "out"
+    result = invoke("compile", tmp_path / "m.spk", "-o", below)
+    cause = f"{tmp_path / 'm.spk'} is a file"
+    assert result.output == f"error: cannot write {below}: {cause}\n  help: name another folder with -o\n"
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
+    result = invoke("compile", tmp_path / "m.spk", "-o", tmp_path / "out")
+    cause = f"{tmp_path} is read-only"
+    assert f"cannot write {tmp_path / 'out'}: {cause}\n" in result.output
+    assert result.exit_code == 2
+
+
+def test_inspect_of_a_run_finds_what_it_was_run_from(tiny: Tiny, tmp_path: Path) -> None:
+    both = invoke("inspect", tiny.compiled.path, tiny.run.path).output
+    assert "measured" in both
+    assert invoke("inspect", tiny.run.path).output == both
+    run, about = tmp_path / "run", tiny.run.path / "run.json"
+    run.mkdir()
+    for change, what in (
+        (("manifest.json", "none.json"), "is no longer there"),
+        (('256": "', '256": "0'), "was compiled again"),
+    ):
+        (run / "run.json").write_text(about.read_text().replace(*change))
+        result = invoke("inspect", run)
+        assert f"which {run} was run from, {what}" in result.output
+        assert result.exit_code == 2
+
+
+def test_a_picture_that_cannot_be_written(tiny: Tiny, tmp_path: Path) -> None:
+    below = tmp_path / "none" / "plan.svg"
+    result = invoke("inspect", tiny.compiled.path, "--svg", below)
+    assert result.output.endswith(
+        f"error: cannot write {below}: No such file or directory\n  help: name another file with --svg\n"
+    )
+    assert result.exit_code == 2
 
 
 def test_fmt_reports_the_mistakes_of_all_files(tmp_path: Path) -> None:

@@ -101,9 +101,12 @@ class Context:
         """
         planned, largest = self.bytes_planned + size, max(self.bytes_moment, moment)
         if planned + largest > self.memory_limit:
+            sizes, digits = (planned + largest, self.memory_limit), 3
+            while digits < 15 and len({readable_bytes(size, digits) for size in sizes}) == 1:
+                digits += 1
+            needed, limit = (readable_bytes(size, digits) for size in sizes)
             raise Mistake(
-                f"the model needs about {readable_bytes(planned + largest)} of memory up to here; "
-                f"the limit is {readable_bytes(self.memory_limit)}",
+                f"the model needs about {needed} of memory up to here; the limit is {limit}",
                 span,
                 "use fewer neurons or dimensions, smaller or sparser matrices, or --memory-limit",
             )
@@ -120,8 +123,8 @@ def readable(count: float) -> str:
     return f"{count:.0f}" if count < 1e15 else f"{count:g}"
 
 
-def readable_bytes(size: float) -> str:
+def readable_bytes(size: float, digits: int = 3) -> str:
     units = ["bytes", "kB", "MB", "GB", "TB", "PB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]
-    return f"{size:.3g} {units[0]}"
+    return f"{size:.{digits}g} {units[0]}"

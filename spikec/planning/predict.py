@@ -50,7 +50,7 @@ def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> fl
 
     Neurons divide evenly, with what then fits the cache, around the host calls, which stay in one partition;
     of the rest half divides and half is needed everywhere; every partition exchanges with every other one,
-    and the words it needs stay about the same.
+    and the words it needs stay about the same.  Partitions beyond the cores share these and their caches.
     """
     n = len(placed.costs)
     neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
@@ -58,7 +58,7 @@ def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> fl
     rest = (sum(sum(c.compute.values()) for c in placed.costs) - neurons - calls) / n
     far = profile.kernels[placed.layouts[0].dtype].far * sum(streamed_bytes(x) for x in placed.layouts)
     size = sum(footprint(x) for x in placed.layouts)
-    neurons += far * (missing(size / k, profile.cache) - missing(size / n, profile.cache))
+    neurons += far * (missing(size / k, profile.cache_of(k)) - missing(size / n, profile.cache_of(n)))
     compute = {"placed": max(calls, (max(neurons, 0.0) + calls) / k), "other": rest * (0.5 + 0.5 * n / k)}
     cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))
     return step_time([cost] * k, profile, transport)

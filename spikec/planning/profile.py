@@ -85,6 +85,10 @@ class HostProfile:
         """First 12 hexadecimal digits of the SHA-256 of the contents."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
+    def cache_of(self, partitions: int) -> int:
+        """Bytes of cache that each of so many partitions has: those beyond the cores share them."""
+        return self.cache * self.cores // max(self.cores, partitions)
+
 
 def load(source: str | Path) -> HostProfile:
     """The profile in file `source`; "reference": the one shipped.

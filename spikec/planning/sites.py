@@ -67,6 +67,7 @@ class Spread:
         def cost(layout: la.Layout) -> mf.Cost:
             own = site_of[layout.partition]
             profile = self.sites[own].profile
+            profile = replace(profile, cache=profile.cache_of(self.counts[own]))
             return layout_cost(
                 layout,
                 profile,

@@ -6,11 +6,12 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from rich.console import Console
-from spike_runtime.manifest import Manifest
+from spike_runtime.manifest import Manifest, sha256
 
 from spikec.errors import model_error
 from spikec.records import dataclass
@@ -121,6 +122,18 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         steps=min(t.steps for t in run.about.times) if times and run else None,
     )
     return replace(made, advice="") if made.wrong else made
+
+
+def run_from(run: Path) -> Path:
+    """The manifest of the run in a directory.  Raises `ModelError` where that is no longer there."""
+    from spike_runtime.results import open_run
+
+    about = open_run(run).about
+    path = Path(about.manifest)
+    if not path.is_file() or sha256(path) != about.manifest_sha256:
+        how = "was compiled again since" if path.is_file() else "is no longer there"
+        raise model_error(f"{path}, which {run} was run from, {how}", "compile the model and run it again")
+    return path
 
 
 def _hosts(
