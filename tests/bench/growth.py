@@ -80,6 +80,7 @@ def main() -> None:
                 console.print(f"measuring {neurons} neurons in ensembles of {ensemble} ...", style="dim")
                 rows.append(grown(ensemble, neurons))
     console.print(table(rows, base))
+    console.print("\n".join(readings(rows, base)))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     report = {"base": asdict(base), "sizes": [asdict(row) for row in rows]}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
@@ -106,6 +107,21 @@ def table(rows: list[Grown], base: Grown) -> Table:
             f"{(r.run_mib - base.run_mib) / r.arrays_mib:.1f}",
         )  # fmt: skip
     return made
+
+
+def readings(rows: list[Grown], base: Grown) -> list[str]:
+    """Memory over that of the arrays, read in two ways, where the arrays are more than a few pages."""
+    lines = []
+    large = [r for r in rows if r.arrays_mib >= 1]
+    for part in ("compile", "run"):
+        taken = [(getattr(r, f"{part}_mib"), r.arrays_mib) for r in large]
+        added = [(mib - getattr(base, f"{part}_mib")) / arrays for mib, arrays in taken]
+        whole = [mib / arrays for mib, arrays in taken]
+        lines.append(
+            f"Memory of {part} above that of a model of one ensemble: {min(added):.1f} to {max(added):.1f} "
+            f"times the arrays (bar 3); with Python and its libraries: {min(whole):.1f} to {max(whole):.0f}."
+        )
+    return lines
 
 
 def plot(rows: list[Grown], path: Path) -> None:
