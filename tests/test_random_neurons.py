@@ -9,6 +9,8 @@ import numpy as np
 import oracle
 import pytest
 from language_helpers import mistakes
+from numba import njit
+from spike_runtime.ops.converted import _poisson
 
 from spikec.frontend import loads
 
@@ -74,6 +76,14 @@ def test_numbers_of_spikes_follow_poisson() -> None:
     for k in range(3):
         wanted = np.exp(-rates) * rates**k / (1, 1, 2)[k]
         assert (counts == k).mean() == pytest.approx(wanted.mean(), rel=0.05)
+
+
+def test_a_mean_that_is_not_finite_gives_no_number() -> None:
+    """A rate that is not a number is noticed where it is decoded, and not taken for silence."""
+    count = njit(error_model="numpy")(lambda mean: _poisson(mean, 0.3, 0.4))
+    assert np.isnan(count(np.nan))
+    assert np.isnan(count(np.inf))
+    assert (count(0.0), count(3.0)) == (0.0, 2.0)
 
 
 def test_neighbours_and_steps_do_not_go_together() -> None:
