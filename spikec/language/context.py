@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -14,6 +15,8 @@ from spikec.language.values import AlreadyReported, Mistake
 MAX_ITEMS = 50_000_000
 MAX_ROUNDS = 1_000_000
 MAX_MISTAKES = 50
+
+_INDEX = re.compile(r"\[\d+\]")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +45,9 @@ class Context:
     bytes_planned: float = 0.0
     bytes_moment: float = 0.0
     decoded: set[str] = field(default_factory=set)
+    # All that were found; of those that are alike the place in the list, the first, and how many more.
+    found: set[tuple[str, Span | None, str]] = field(default_factory=set)
+    alike: dict[tuple[object, ...], tuple[int, Diagnostic, int]] = field(default_factory=dict)
     items: float = 0.0
     rounds: float = 0.0
     calls: int = 0
@@ -59,10 +65,19 @@ class Context:
             return None
 
     def report(self, mistake: Mistake) -> None:
-        """Put a mistake, and those found with it, in the list once.  Raises `Enough` where that is full."""
+        """Put a mistake, and those found with it, in the list once.  Raises `Enough` where that is full.
+
+        Of those that differ in the indices of names alone, as in rounds of a loop, the first is told, with
+        the number of the others.
+        """
         d = mistake.diagnostic
-        if (d.message, d.span, d.hint) not in ((x.message, x.span, x.hint) for x in self.diagnostics):
-            self.diagnostics.append(d)
+        if (d.message, d.span, d.hint) not in self.found:
+            self.found.add((d.message, d.span, d.hint))
+            key = (d.span, _INDEX.sub("[]", d.message), _INDEX.sub("[]", d.hint))
+            place, first, more = self.alike.get(key, (len(self.diagnostics), d, -1))
+            self.alike[key] = place, first, more + 1
+            several = replace(first, message=f"{first.message} (and {more + 1} more like this)")
+            self.diagnostics[place : place + 1] = [several if more >= 0 else d]
         if len(self.diagnostics) >= MAX_MISTAKES:
             raise Enough
         for other in mistake.others:

@@ -69,9 +69,12 @@ class Origin:
         if span is None or span.file != self.definition.span.file or span.file == self.span.file:
             return mistake
         used = [n for n in s.names_within(self.definition.body, span) if n in self.arguments]
-        place = self.arguments[used[0]] if used else self.span
+        used = list(dict.fromkeys(used))
+        place = (
+            self.arguments[used[0]] if len(used) == 1 else self.span
+        )  # nobody knows which of several is wrong
         d = mistake.diagnostic
-        note = (f"{self.definition.name} uses {used[0] if used else 'what it is given'} here", span)
+        note = (f"{self.definition.name} uses {' and '.join(used) or 'what it is given'} here", span)
         return Mistake(d.message, place, d.hint, (note, *d.notes))
 
 

@@ -56,6 +56,7 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)
+    recorded = _of_events(recorded, statement.clauses)
     made = _per_ensemble(recorded, statement.clauses)
     for one in made:
         _enter(one.name, statement, taken)
@@ -88,7 +89,11 @@ def _enter(name: str, statement: s.Probe, taken: dict[str, s.Probe]) -> None:
 
 def _with_attribute(view: e.View, given: dict[str, Given], filtered: bool) -> e.View:
     """The view with the state variable that a word such as `spikes` names; `.neurons` is what they send."""
-    word = next((name for name in STATES if name in given), None)
+    words = [name for name in given if name in STATES]
+    word = words[0] if words else None
+    if len(words) > 1:
+        hint = f"write another probe: probe {view.name} {words[1]}"
+        raise Mistake(f"a probe records one of {words[0]} and {words[1]}", given[words[1]].span, hint)
     if word is not None:
         if view.attribute == "value":
             neural = all(e.neuron_of(p.element) for p in view.pieces)
@@ -98,7 +103,8 @@ def _with_attribute(view: e.View, given: dict[str, Given], filtered: bool) -> e.
                 )
             view = replace(view, pieces=tuple(_neurons(p) for p in view.pieces))
         elif view.attribute != "neurons":
-            raise Mistake(f"{view.name!r} has no {word}", view.span, "write probe a.neurons " + word)
+            owner = view.pieces[0].element.path
+            raise Mistake(f"{view.name!r} has no {word}", view.span, f"write probe {owner}.neurons {word}")
         view = replace(view, name=f"{view.name.removesuffix('.neurons')}.{word}", attribute=word)
     # Filtered spikes are numbers at every step, spikes themselves are events.
     if view.attribute == "neurons" and not filtered and all(map(_spiking, view.pieces)):
@@ -144,6 +150,18 @@ def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:
             given.span,
             "give one per dimension",
         )
+
+
+def _of_events(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> e.Recorded:
+    """Spikes are recorded one by one, whatever `defaults` say.  Raises `Mistake` where `every` is written."""
+    if recorded.source.attribute != "spikes":
+        return recorded
+    for clause in written:
+        if clause.name == "every":
+            whose = recorded.source.pieces[0].element.path
+            hint = f"leave it out, or record rates: probe {whose}.neurons synapse 20ms every 10ms"
+            raise Mistake("every spike is recorded, at its own time; there is no `every`", clause.span, hint)
+    return replace(recorded, every=1)
 
 
 def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e.Recorded]:
