@@ -121,7 +121,7 @@ class Kept:
 
 one, two, three = Kept().add, Kept().add, lambda t: 2 * t
 """
-    for names in ({}, {"__name__": "__main__"}, {"__name__": "of_no_file"}):
+    for names in ({}, {"__name__": "of_no_file"}):
         exec(text, names)
         roots = [[names[name]] for name in ("three", "one", "two", "three")]  # type: ignore[index]
         assert families(roots, [()] * 4) == [0, 1, 1, 3]
