@@ -19,7 +19,7 @@ from typing import Any
 
 from spike_runtime import cores
 
-SCHEMA = 6
+SCHEMA = 7
 PRECISIONS = ("float32", "float64")
 PARTS = ("stages", "neurons")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")

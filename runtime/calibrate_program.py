@@ -35,9 +35,10 @@ DT = 1e-3
 
 # Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
 ARITHMETIC, TRANSCENDENTAL = 9, 1
-# Calls of Ops beside the neurons' own, as the cost model counts them: nine stages of one call, a join of
-# values, one of what came before, and what is carried over; with functions, two joins more.
-CALLS, JOINS = 9 + 1 + 1 + 1, 2
+# Calls of Ops beside the neurons' own, as the cost model counts them: six stages, a join of values and one of
+# what came before give new vectors; three stages, and what is carried over, work in place, which costs a
+# quarter.  With functions, two joins more.
+CALLS, JOINS = 6 + 1 + 1 + 0.25 * (3 + 1), 2
 # Calls of PyTensor's own: a function of time (one), and two of signals (two each).
 EXPRESSIONS = 1 + 2 * 2
 # What programs have: neurons alone, all stages but functions, or all.
@@ -85,7 +86,7 @@ def _stages(n: Any, a: Any, s: Any, real: str, functions: bool) -> dict[Any, Any
     source = [outputs([pt.sin(6.28 * t)], t.reshape((1,)), real)] if functions else []
     sums = clear(s.sums)
     values = join(lowpass, synapse, late, table, random, *source)
-    values = append_products(values, a.values, a.pointers, a.terms)
+    values = append_products(values, a.values, a.terms, a.panels, a.order)
     if functions:
         plain = _function(values[a.plain].reshape((2, -1)).astype("float64"), pt.abs, real)
         values = join(values, plain)
@@ -117,8 +118,8 @@ def _function(x: Any, call: Any, real: str) -> Any:
     return outputs([expression], x[0], real)
 
 
-# Entries of a row of a dense matrix.
-RUN = 64
+# Entries of a row of a dense matrix; its rows are as many as make vectors of this many entries together.
+RUN = 50
 # Sizes of the stages; `features` gives what the cost model counts for them.
 SMALL = {
     "sum": 4,
@@ -131,9 +132,9 @@ SMALL = {
     "table": 1,
     "table_element": 2,
     "noise": 2,
-    "linear_row": 4,
-    "linear_entry": 8,
-    "linear_run": RUN,
+    "linear_row": 1,
+    "linear_entry": 32,
+    "linear_run": RUN * 16,
     "plain": 2,
     "curved": 2,
     "record": 4,
@@ -148,7 +149,7 @@ def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, floa
     before = size["decoded"] + size["carried"]
     first = size["lowpass"] + size["filter_element"] + size["delay"] + size["table_element"] + size["noise"]
     first += kind == ALL
-    third = first + _rows(size) + size["plain"]
+    third = first + _rows(size, real) + size["plain"]
     functions = size["plain"] + size["curved"] if kind == ALL else 0
     later = third + third + size["curved"] if functions else 0
     return {
@@ -166,8 +167,8 @@ def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, floa
         "table": size["table"],
         "table_element": size["table_element"],
         "noise": size["noise"],
-        "linear_row": _rows(size),
-        "linear_entry": _linear_entries(size, real),
+        "linear_row": len(_panels(size, real)),
+        "linear_entry": size["linear_entry"],
         "linear_run": size["linear_run"],
         "argument": 2 * functions,
         "arithmetic": ARITHMETIC * functions + (size["plain"] if functions else 0),
@@ -196,10 +197,6 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
 
     coefficients = order * order + 2 * order + 1
     number = np.arange(filters)
-    rows, entries, runs = size["linear_row"], size["linear_entry"], size["linear_run"]
-    few, many = np.linspace(0, entries, rows + 1), np.arange(entries + RUN, entries + runs + 1, RUN)
-    # Rows of anything, then those of dense matrices: places that follow each other.
-    terms = np.concatenate([np.arange(entries) * 5 % 16, np.tile(np.r_[~0, 1:RUN], runs // RUN)])
     constant: Arrays = {
         "rows": places(size["decoded"], size["sum"]),
         "scale": np.full(size["decoded"], 2.0**-40),
@@ -219,11 +216,12 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "columns": np.tile(np.arange(size["table_element"] // size["table"]), size["table"]),
         "noise": np.tile(np.array([[1.0, 0.0, 1.0]], real), (size["noise"], 1)),
         "keys": random.integers(0, 2**63, size["noise"]).astype(np.uint64),
-        "values": np.full(entries + runs, 0.5, real),
-        "pointers": np.concatenate([few, many]).astype(np.int64),
-        "terms": terms.astype(np.int32),
-        "plain": places(2 * size["plain"], values + _rows(size)),
-        "curved": places(2 * size["curved"], values + _rows(size)),
+        "values": np.full(size["linear_entry"] + size["linear_run"], 0.01, real),
+        "terms": (np.arange(size["linear_entry"]) * 5 % 16).astype(np.int32),
+        "panels": _panels(size, real),
+        "order": np.arange(_rows(size, real), dtype=np.int32),
+        "plain": places(2 * size["plain"], values + _rows(size, real)),
+        "curved": places(2 * size["curved"], values + _rows(size, real)),
         "recorded_columns": values - 1 - np.arange(size["record"]) % values,
         "every": np.array([1]),
         "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
@@ -252,15 +250,19 @@ def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
     }
 
 
-def _rows(size: dict[str, int]) -> int:
+def _panels(size: dict[str, int], real: str) -> NDArray[np.int64]:
+    """Panels of whole vectors: of rows with entries anywhere, then of dense matrices."""
+    lanes, few = BYTES // np.dtype(real).itemsize, size["linear_row"]
+    each, dense = size["linear_entry"] // (few * lanes), size["linear_run"] // (RUN * lanes)
+    table = [(each, lanes, k * each * lanes, k * each * lanes, k * lanes) for k in range(few)]
+    for k in range(dense):
+        table.append((RUN, lanes, size["linear_entry"] + k * RUN * lanes, ~0, (few + k) * lanes))
+    return np.array(table, np.int64)
+
+
+def _rows(size: dict[str, int], real: str) -> int:
     """Rows of the sparse product."""
-    return size["linear_row"] + size["linear_run"] // RUN
-
-
-def _linear_entries(size: dict[str, int], real: str) -> int:
-    """Entries of the sparse product, vectors of a row's entries counted as whole ones."""
-    lanes, each = BYTES // np.dtype(real).itemsize, size["linear_entry"] // size["linear_row"]
-    return size["linear_row"] * (each + -each % lanes if each >= lanes // 4 else each)
+    return len(_panels(size, real)) * (BYTES // np.dtype(real).itemsize)
 
 
 def _tables(count: int, size: int) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ GROWN: tuple[dict[str, int], ...] = (
             "carried",
         )
     ),
-    {"linear_row": MANY, "linear_entry": 8 * MANY},
+    {"linear_row": MANY // 16, "linear_entry": MANY},
     {"filter_element": MANY},
     {"filter_element": MANY, "filter": MANY},
     {"filter_element": MANY, "filter_multiply": 6},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -15,7 +15,7 @@ from spike_runtime.ops.signals import Decode, FirstOrder
 from spike_runtime.status import NOT_FINITE
 
 from spikec.nef.neurons import LIF
-from spikec.program import membranes, stages
+from spikec.program import membranes, panels
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
@@ -149,25 +149,49 @@ def test_rows_of_every_length_and_pattern_equal_numpy(real: str) -> None:
     rows = [random.permutation(80)[:n] for n in (0, 1, 3, 5, 16, 33)]
     rows += [np.arange(a, b) for a, b in ((0, 16), (3, 40), (0, 80))]
     rows += [np.delete(np.arange(80), k) for k in (0, 20, 79)]
-    columns, pointers = np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
-    values, x = random.normal(size=len(columns)).astype(real), random.normal(size=80).astype(real)
-    joined = AppendProducts()(x, values, pointers, columns)
-    y = joined[80:]
-    assert joined[:80].tobytes() == x.tobytes()
-    exact = [values[a:b].astype(float) @ x[columns[a:b]] for a, b in itertools.pairwise(pointers)]
+    rows += [np.arange(k, k + 7) for k in (2, 9)] + [np.arange(a, b) for a, b in ((0, 16), (3, 40))] * 9
+    lanes = simd.lanes(np.dtype(real).type)
+    values, x = (
+        [random.normal(size=len(row)).astype(real) for row in rows],
+        random.normal(size=80).astype(real),
+    )
+
+    def products(chosen: Sequence[int]) -> np.ndarray:
+        counts = np.array([len(rows[k]) for k in chosen])
+        columns = np.concatenate([rows[k] for k in chosen]).astype(np.int32)
+        made = panels.panels(counts, columns, np.concatenate([values[k] for k in chosen]), lanes)
+        found = AppendProducts()(x, *made.values())
+        assert found[:80].tobytes() == x.tobytes()
+        return found[80:]
+
+    y = products(range(len(rows)))
+    exact = [v.astype(float) @ x[row] for v, row in zip(values, rows, strict=True)]
     np.testing.assert_allclose(y, exact, rtol=0, atol=1e-13 if real == "float64" else 2e-5)
-    # What is marked as a run is loaded and not gathered: the same bytes.
-    marked = columns.copy()
-    stages.mark_runs(marked, np.diff(pointers), simd.lanes(np.dtype(real).type))
-    few = 3 if real == "float32" else 1
-    runs = [k for k, row in enumerate(rows) if len(row) > few and (np.diff(row) == 1).all()]
-    assert np.flatnonzero(marked < 0).tolist() == pointers[runs].tolist()
-    assert (np.where(marked < 0, ~marked, marked) == columns).all()
-    assert AppendProducts()(x, values, pointers, marked).tobytes() == joined.tobytes()
-    # A row has the same bytes whatever stands before it.
-    start = pointers[4]
-    later = AppendProducts()(x, values[start:], pointers[4:] - start, columns[start:])[80:]
-    assert later.tobytes() == y[4:].tobytes()
+    # A row has the same bytes whichever others there are, so in whichever panel it is.
+    for chosen in ([0], [8], range(4, len(rows)), range(0, len(rows), 3), range(len(rows) - 1, 0, -2)):
+        assert products(chosen).tobytes() == y[list(chosen)].tobytes()
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_panels_hold_rows_of_one_length_and_of_matrices_only_their_first_column(real: str) -> None:
+    lanes = simd.lanes(np.dtype(real).type)
+    rows = [[4], [9], [1, 3], *[list(range(5, 5 + 2 * lanes))] * (lanes + 3), [7], []]
+    counts = np.array([len(row) for row in rows])
+    columns = np.concatenate(rows).astype(np.int32)
+    made = panels.panels(counts, columns, np.arange(len(columns)).astype(real), lanes)
+    dense = 2 * lanes
+    assert made["panels"].tolist() == [
+        [0, 1, 0, 0, 0],
+        [1, 3, 0, 0, 1],
+        [2, 1, 3, 3, 4],
+        [dense, lanes, 5, ~5, 5],
+        [dense, 3, 5 + dense * lanes, ~5, 5 + lanes],
+    ]
+    assert made["columns"].tolist() == [4, 9, 7, 1, 3]
+    assert made["order"].tolist() == [len(rows) - 1, 0, 1, len(rows) - 2, 2, *range(3, 6 + lanes)]
+    # The first entries of all rows of a panel, then the second.
+    first = made["values"][5 : 5 + 2 * lanes].astype(int)
+    assert first.tolist() == [4 + j + dense * k for j in (0, 1) for k in range(lanes)]
 
 
 @pytest.mark.parametrize("real", REALS)
@@ -244,5 +268,6 @@ def test_views_are_read_before_their_copies_are_freed() -> None:
     filtered = FirstOrder()(zeros.copy(), u, order, zeros, ones)
     np.testing.assert_array_equal(filtered, u[::-1])
     columns = np.arange(n - 64, n, dtype=np.int32)
-    y = AppendProducts()(u, np.ones(64, np.float32), np.array([0, 64]), columns)
+    made = panels.panels(np.array([64]), columns, np.ones(64, np.float32), 16)
+    y = AppendProducts()(u, *made.values())
     np.testing.assert_allclose(y[-1], u[-64:].astype(float).sum(), rtol=1e-6)

@@ -32,9 +32,9 @@ LAYERS = {
     "language.solving language.links language.imports language.probes language.expand language.check",
     "lowering": "language.lower* language.loops frontend",
     "passes": "verify passes.*",
-    "layout": "program.layout program.streams program.forms program.demand program.stages program.atoms "
-    "program.places program.membranes program.calls program.cells program.learned program.rates "
-    "program.recordings program.wires program.schedule",
+    "layout": "program.layout program.streams program.forms program.demand program.panels program.stages "
+    "program.atoms program.places program.membranes program.calls program.cells program.learned "
+    "program.rates program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state_names program.state program.emit dump",
     "whole": "pipeline keeping sharing sessions going_on",

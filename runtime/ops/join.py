@@ -9,6 +9,7 @@ import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 from spike_runtime.ops.kernel import KernelOp, vector
+from spike_runtime.ops.simd import copy, pointer
 
 
 class Join(KernelOp):
@@ -33,12 +34,16 @@ class Join(KernelOp):
         lines += [f"    y = np.empty({' + '.join(f'{x}.shape[0]' for x in names)}, x0.dtype)", "    k = 0"]
         for x in names:
             lines += [
-                f"    for i in range({x}.shape[0]):",
-                f"        y[k + i] = {x}[i]",
+                f"    copy(pointer(y), k, pointer({x}), {x}.shape[0])",
                 f"    k += {x}.shape[0]",
             ]
         lines.append("    return y")
-        space: dict[str, Any] = {"np": np, "__name__": __name__}  # where Numba finds its globals again
+        space: dict[str, Any] = {
+            "np": np,
+            "copy": copy,
+            "pointer": pointer,
+            "__name__": __name__,
+        }  # where Numba finds its globals again
         exec("\n".join(lines), space)
         function: Callable[..., Any] = space["join"]
         return function

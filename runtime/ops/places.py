@@ -2,6 +2,7 @@
 """Vectors (see `simd`) of numbers that stand anywhere, and of sums of whole numbers.
 
 gather(a, at, k, mask)           numbers from array `a` at the places at[k], at[k + 1], ...
+scatter(a, base, at, k, x, mask) puts x there, places counted from a[base]
 decoded(sums, at, scale, k, mask)  whole numbers of `sums` at such places, times scale[k], scale[k + 1], ...
 accumulate(sums, i, x, mask)     adds x, rounded, to sums[i], sums[i + 1], ...
 """
@@ -25,19 +26,13 @@ def _picked(context: Any, builder: Any, kinds: Any, args: Any, mask: Any) -> Any
     vector = ir.VectorType(context.get_data_type(kinds[0].dtype), count)
     places = ir.VectorType(ir.IntType(bits), count)
     at = masked(builder, places, builder.gep(number, [args[2]]), bits, mask)
-    lowest = builder.extract_element(at, SHORT(0))
-    order = builder.add(splat(builder, lowest, places), places(list(range(count))))
-    wrong = builder.and_(builder.icmp_signed("!=", at, order), mask)
-    none = builder.icmp_signed("==", builder.bitcast(wrong, ir.IntType(count)), ir.IntType(count)(0))
+    lowest, none = _in_a_row(builder, at, mask)
     with builder.if_else(none) as (then, otherwise):
         with then:
             run = masked(builder, vector, builder.gep(data, [lowest]), size, mask)
             here = builder.block
         with otherwise:
-            # A vector of pointers: processors take places of 32 bits as they are.
-            pointers = builder.gep(data, [SHORT(0)])
-            pointers.operands, pointers.indices = [data, at], [at]
-            pointers.type = ir.VectorType(data.type, count)
+            pointers = _pointers(builder, data, at)
             name = f"llvm.masked.gather.{name_of(vector)}.v{count}p0"
             single = call(builder, name, vector, [pointers, SHORT(size // 8), mask, vector(None)])
             there = builder.block
@@ -45,6 +40,48 @@ def _picked(context: Any, builder: Any, kinds: Any, args: Any, mask: Any) -> Any
     result.add_incoming(run, here)
     result.add_incoming(single, there)
     return result
+
+
+def _in_a_row(builder: Any, at: Any, mask: Any) -> tuple[Any, Any]:
+    """The first of some places, and whether they follow each other."""
+    count = mask.type.count
+    lowest = builder.extract_element(at, SHORT(0))
+    order = builder.add(splat(builder, lowest, at.type), at.type(list(range(count))))
+    wrong = builder.and_(builder.icmp_signed("!=", at, order), mask)
+    none = builder.icmp_signed("==", builder.bitcast(wrong, ir.IntType(count)), ir.IntType(count)(0))
+    return lowest, none
+
+
+def _pointers(builder: Any, data: Any, at: Any) -> Any:
+    """A vector of pointers to places: processors take those of 32 bits as they are."""
+    pointers = builder.gep(data, [SHORT(0)])
+    pointers.operands, pointers.indices = [data, at], [at]
+    pointers.type = ir.VectorType(data.type, at.type.count)
+    return pointers
+
+
+@intrinsic
+def scatter(typingctx: Any, array: Any, base: Any, index: Any, start: Any, x: Any, mask: Any) -> Any:
+    """array[base + index[start + k]] = x[k] under the mask, for places that differ."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds, x, mask = signature.args, args[4], args[5]
+        data = builder.gep(begin(context, builder, kinds[0], args[0]), [args[1]])
+        number = builder.gep(begin(context, builder, kinds[2], args[2]), [args[3]])
+        bits, size = kinds[2].dtype.bitwidth, SHORT(kinds[0].dtype.bitwidth // 8)
+        at = masked(builder, ir.VectorType(ir.IntType(bits), mask.type.count), number, bits, mask)
+        lowest, none = _in_a_row(builder, at, mask)
+        with builder.if_else(none) as (then, otherwise):
+            with then:
+                place = builder.bitcast(builder.gep(data, [lowest]), x.type.as_pointer())
+                name = f"llvm.masked.store.{name_of(x.type)}.p0"
+                call(builder, name, ir.VoidType(), [x, place, size, mask])
+            with otherwise:
+                name = f"llvm.masked.scatter.{name_of(x.type)}.v{mask.type.count}p0"
+                call(builder, name, ir.VoidType(), [x, _pointers(builder, data, at), size, mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, index, types.intp, x, mask), generate
 
 
 @intrinsic

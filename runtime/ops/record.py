@@ -9,6 +9,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 from spike_runtime.ops.kernel import KernelOp
+from spike_runtime.ops.simd import pointer
 from spike_runtime.status import FULL
 
 # More than the recordings of one partition can be.
@@ -35,9 +36,10 @@ class Record(KernelOp):
         def record(buffer, signal, columns, n, every):  # type: ignore[no-untyped-def]
             place = sample(n.item(), every[0], buffer.shape[0])
             if place >= 0:
-                row = buffer[place]
+                B, S, C = pointer(buffer), pointer(signal), pointer(columns)
+                first = place * columns.shape[0]
                 for i in range(columns.shape[0]):
-                    row[i] = signal[columns[i]]
+                    B[first + i] = S[C[i]]
 
         return record
 

@@ -19,6 +19,7 @@ the processor's own vectors are like; where these are shorter, LLVM takes severa
     pack(index, at, i, mask)   numbers of the places under the mask, without a branch
     tile(a)                    room for the numbers of an atom, on the stack
     pointer(a)                 where the numbers of array `a` begin
+    copy(y, k, x, count)       numbers of pointer x to those of y from y[k] on
     held(a)                    after the last use of a pointer: an array made here is not freed before
 
 Instead of an array all of them take its pointer.  Functions that are given arrays count references to them,
@@ -301,6 +302,17 @@ def pointer(typingctx: Any, array: Any) -> Any:
         return begin(context, builder, array, args[0])
 
     return types.CPointer(_of(array))(array), generate
+
+
+@register_jitable(forceinline=True)
+def copy(y, k, x, count):  # type: ignore[no-untyped-def]
+    """y[k + i] = x[i] for i < count, of pointers: by vectors, as loops over what may overlap are not."""
+    rest = count % width(x)
+    for i in range(0, count - rest, width(x)):
+        store(y, k + i, load(x, i, every(x)), every(x))
+    if rest:
+        mask = first(x, rest)
+        store(y, k + count - rest, load(x, count - rest, mask), mask)
 
 
 @register_jitable

@@ -15,23 +15,25 @@ from spikec import graph as g
 from spikec.program.demand import absorbed
 
 Floats = NDArray[np.float64]
+# Of one panel, as a rule.
+ROWS = 16
 
 
 def component_costs(graph: g.Graph, stages: Mapping[str, float]) -> dict[str, Floats]:
     """ns per step of the components of sums, products with matrices, synapses and delays, by name.
 
     A row of a dense matrix costs less an entry than one of a sparse matrix; both as in the profile's
-    `stages`.
+    `stages`, and a row as a part of a panel of `ROWS`.
     """
-    terms = absorbed(graph)
+    terms, row = absorbed(graph), stages["linear_row"] / ROWS
     costs: dict[str, Floats] = {}
     for name, op in graph.nodes():
         match op:
             case g.Product():
-                costs[name] = _rows(op.matrix, stages) + stages["linear_row"] * (name not in terms)
+                costs[name] = _rows(op.matrix, stages) + row * (name not in terms)
             case g.Sum():
                 own = sum(source not in terms for source in graph.inputs(name))
-                costs[name] = np.full(op.size, stages["linear_row"] + stages["linear_entry"] * own)
+                costs[name] = np.full(op.size, row + stages["linear_entry"] * own)
             case g.Filter():
                 costs[name] = np.full(op.size, stages["lowpass"])
             case g.Delay():

@@ -53,6 +53,8 @@ class _Writer:
         self.ops: set[str] = set()
         self.updates: list[tuple[str, str]] = []
         self.vectors: list[str] = []
+        # The memory of this partition's sums, when those of the step before have been read.
+        self.own = "s.sums"
 
     def op(self, name: str) -> str:
         self.ops.add(name)
@@ -71,7 +73,7 @@ class _Writer:
         calls = any(isinstance(stage, la.HostCalls) for stage in layout.stages)
         if layout.sums or layout.neurons or layout.rest or layout.cells or calls:
             self.say("# Partial sums of this step: whole numbers, added to by every atom.")
-            self.say(f"sums = {self.op('clear')}(s.sums)")
+            self.say(f"sums = {self.op('clear')}({self.own})")
         if layout.levels and not self.vectors:
             # Sums whose terms are all 0 read nothing.
             self.say("values = pt.zeros(0, dtype=REAL)")
@@ -94,8 +96,11 @@ class _Writer:
 
     def _join(self, name: str) -> None:
         if len(self.vectors) > 1 or (self.vectors and self.vectors[0] != name):
-            self.say(f"{name} = {self.op('join')}({', '.join(self.vectors)})")
+            self.say(f"{name} = {self._joined(self.vectors)}")
             self.vectors = [name]
+
+    def _joined(self, vectors: list[str]) -> str:
+        return f"{self.op('join')}({', '.join(vectors)})" if len(vectors) > 1 else vectors[0]
 
     def _collect(self) -> None:
         layout = self.layout
@@ -105,11 +110,13 @@ class _Writer:
             late = f"; what others send is {layout.window} steps old" if layout.window > 1 else ""
             self.say(f"# Partial sums of the step before, from all partitions{late}; exact in any order.")
             totals = "totals"
-            own = "s.sums.copy()"
+            own = self.own
             if len(layout.late):
                 self.say(f"own, {totals} = {self.op('late')}(s.own, s.sums, a.late, n)")
                 self.updates.append(("s.own", "own"))
                 own = totals
+            else:
+                self.own = totals
             arguments = f"{own}, status, s.segment, a.receive_wires, a.receive_rows, n"
             self.say(f"{totals}, status = {self.op('collect')}({arguments})")
         vectors = []
@@ -120,7 +127,7 @@ class _Writer:
             vectors.append("s.carried")
         if layout.memory or layout.learning:
             self.say("# Synapses and delays: what they give now depends on signals of the step before.")
-            self.say(f"before = {self.op('join')}({', '.join(vectors)})")
+            self.say(f"before = {self._joined(vectors)}")
         if layout.late_products:
             weights = "s.learned_weights"
             self.say(self._learned(layout.late_products, weights, "before"))
@@ -211,7 +218,7 @@ class _Writer:
         self.updates.append((r("streams"), f"{name}_streams"))
 
     def _linear(self, stage: la.Linear) -> Iterator[str]:
-        listed = self._listed(stage, "values", "pointers", "columns")
+        listed = self._listed(stage, "values", "columns", "panels", "order")
         yield f"values = {self.op('append_products')}(values, {listed})"
 
     def _learned_products(self, stage: la.LearnedProducts) -> Iterator[str]:

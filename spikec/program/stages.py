@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.program import layout as la
 from spikec.program.forms import Form
+from spikec.program.panels import panels
 from spikec.program.synapses import Discrete
 
 Ints = NDArray[np.int64]
@@ -173,7 +174,7 @@ def linear(name: str, sums: Iterable[tuple[Terms, Ints]], dtype: str) -> la.Line
 
     sums: of each node its terms (matrix or None for the identity, places of its argument by component) and
     the components that are needed.  Terms of a row stay in the order in which they were connected.  An entry
-    takes 8 bytes, 4 of them for its column, in float32, and little more on the way.
+    takes 4 bytes in float32, and 4 for its column where these do not follow each other.
     """
     counts, columns, values = Vector(np.int64), Vector(np.int32), Vector(dtype)
     operators = 0
@@ -184,30 +185,12 @@ def linear(name: str, sums: Iterable[tuple[Terms, Ints]], dtype: str) -> la.Line
         for first in range(0, len(needed), height):
             block = needed[first : first + height]
             r, c, v = _block(terms, block)
-            count, places = np.bincount(r, minlength=len(block)), c.astype(np.int32)
-            mark_runs(places, count, VECTOR // np.dtype(dtype).itemsize)
-            counts.add(count)
-            columns.add(places)
+            counts.add(np.bincount(r, minlength=len(block)))
+            columns.add(c.astype(np.int32))
             values.add(v.astype(dtype))
-    arrays = {
-        "values": values.whole(),
-        "pointers": np.concatenate([[0], np.cumsum(counts.whole())]),
-        "columns": columns.whole(),
-    }
+    lanes = VECTOR // np.dtype(dtype).itemsize
+    arrays = panels(counts.whole(), columns.whole(), values.whole(), lanes)
     return la.Linear(name, arrays, {}, operators)
-
-
-def mark_runs(columns: NDArray[np.int32], counts: Ints, lanes: int) -> None:
-    """Make the first column c of a row to ~c where its columns follow each other, as those of dense matrices
-    do: kernels need not read the others.  Rows that fill less than a quarter of a vector stay.
-    """
-    if len(columns):
-        gaps = np.concatenate([[0], np.cumsum(np.diff(columns) != 1, dtype=np.int32)])
-        long = counts >= lanes // 4
-        end = np.cumsum(counts)[long]
-        begin = end - counts[long]
-        runs = begin[gaps[end - 1] == gaps[begin]]
-        columns[runs] = ~columns[runs]
 
 
 def _count(matrix: g.Matrix | None, rows: int) -> int:
