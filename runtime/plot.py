@@ -185,19 +185,22 @@ def _line(axes: Axes, t: Floats, y: Floats, **style: Any) -> None:
 
 
 def _image(axes: Axes, panel: Panel, run: Run) -> str:
-    """Dimensions from top to bottom, values as colour: white is 0."""
+    """Dimensions from top to bottom, values as colour: white is 0, of rates darker is more."""
     stride = max(1, -(-len(panel.data) // MOST_COLUMNS))
     values = panel.data.values[::stride].T
     t = panel.data["time"].values
     limit = float(np.quantile(np.abs(values), 0.998)) if values.size else 0.0
     begin = float(2 * t[0] - t[1]) if len(t) > 1 else run.about.span[0]
     span = (begin, float(t[-1]) if len(t) else begin + 1.0)
+    rates = panel.data.attrs["units"] == "Hz"
     image = axes.imshow(
-        values, aspect="auto", cmap="RdBu_r", vmin=-limit or -1.0, vmax=limit or 1.0,
+        values, aspect="auto", cmap="Greys" if rates else "RdBu_r",
+        vmin=0.0 if rates else -limit or -1.0, vmax=limit or 1.0,
         extent=(*span, len(values) - 0.5, -0.5), interpolation="nearest",
     )  # fmt: skip
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=15)
     bar.ax.tick_params(labelsize=8)
+    bar.set_label(_quantity(panel), fontsize=9)
     kind = _columns(panel)
     axes.set_ylabel(kind, fontsize=9)
     return ", ".join(filter(None, (f"{len(values)} {kind}s", _error(panel))))
@@ -206,7 +209,10 @@ def _image(axes: Axes, panel: Panel, run: Run) -> str:
 def _columns(panel: Panel) -> str:
     """What a column is, by what was probed: of a Nengo model "a.neurons" or "learned.weights"."""
     last = str(panel.data.attrs.get("target", "")).rpartition(".")[2]
-    return {"neurons": "neuron", "weights": "weight"}.get(last, "dimension")
+    kinds = {"weights": "weight", "scaled_encoders": "entry", "neurons": "neuron"}
+    if panel.attribute not in VECTORS:
+        return kinds.get(panel.attribute, "neuron")
+    return kinds.get(last, "neuron" if panel.data.attrs["units"] == "Hz" else "dimension")
 
 
 def _dense(panel: Panel, run: Run) -> bool:
@@ -238,9 +244,13 @@ def _traces(axes: Axes, panel: Panel) -> str:
     for row, neuron in enumerate(chosen):
         _line(axes, t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
     axes.set_yticks([row * spacing for row in range(len(chosen))], [str(neuron) for neuron in chosen])
-    axes.set_ylabel("neuron", fontsize=9)
+    kind = _columns(panel)
+    axes.set_ylabel(kind, fontsize=9)
     unit = f" ({panel.data.attrs['units']})" if panel.data.attrs["units"] else ""
-    return f"{panel.attribute.replace('_', ' ')}{unit} of {_some(len(chosen), values.shape[1])}"
+    what = f"{panel.attribute.replace('_', ' ')}{unit}"
+    if kind != "neuron":
+        return f"{what}, {len(chosen)} of {values.shape[1]:,}"
+    return f"{what} of {_some(len(chosen), values.shape[1])}"
 
 
 def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
@@ -270,7 +280,7 @@ def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
             markersize=min(8.0, max(1.2, height)), markeredgewidth=0.6, rasterized=True,
         )  # fmt: skip
     axes.set_ylim(-1, len(chosen))
-    ticks = _spread(len(chosen), 5)
+    ticks = np.arange(0, len(chosen), next(step for step in (1, 2, 5, 10, 20) if len(chosen) <= 5 * step))
     axes.set_yticks(ticks, [str(chosen[tick]) for tick in ticks])
     axes.set_ylabel("neuron", fontsize=9)
     rate = len(t) / size / seconds if seconds and size else 0.0

@@ -332,6 +332,7 @@ def test_many_spikes_are_an_image_of_rates(tmp_path: Path, figures: list[Figure]
         ("a.neurons", np.linspace(0, 90, 600).reshape(20, 30), "neuron", "30 neurons"),
         ("learned.weights", np.linspace(0, 90, 600).reshape(20, 30), "weight", "30 weights"),
         ("a", np.linspace(0, 90, 600).reshape(20, 30), "dimension", "30 dimensions"),
+        ("rates", np.linspace(0, 90, 600).reshape(20, 30), "neuron", "30 neurons"),
     ],
 )
 def test_spikes_rates_and_weights_of_nengo_models_are_drawn_as_such(
@@ -339,7 +340,15 @@ def test_spikes_rates_and_weights_of_nengo_models_are_drawn_as_such(
 ) -> None:
     import xarray as xr
 
-    attributes = {"attribute": "value", "units": "Hz", "ideal": [], "size": 30, "kind": "samples", "every": 1}
+    units = "" if label == "dimension" else "Hz"
+    attributes = {
+        "attribute": "value",
+        "units": units,
+        "ideal": [],
+        "size": 30,
+        "kind": "samples",
+        "every": 1,
+    }
     t = 0.001 * np.arange(1, 21)
     array = xr.DataArray(values, {"time": t}, ("time", "column"), attrs=attributes | {"target": target})
 
@@ -357,3 +366,26 @@ def test_spikes_rates_and_weights_of_nengo_models_are_drawn_as_such(
         steps, neurons = np.nonzero(values)
         np.testing.assert_array_equal(marks.get_xdata(), t[steps])
         np.testing.assert_array_equal(marks.get_ydata(), neurons)
+        assert axes.get_yticks().tolist() == [0, 10, 20]
+    elif label != "weight":
+        (image,) = axes.get_images()
+        assert (image.get_clim()[0] == 0.0) == bool(units)
+        assert image.colorbar.ax.get_ylabel() == ("value (Hz)" if units else "value")
+
+
+def test_learned_weights_are_not_neurons(tmp_path: Path, figures: list[Figure]) -> None:
+    import xarray as xr
+
+    attributes = {"attribute": "weights", "units": "", "ideal": [], "size": 30, "kind": "samples", "every": 1}
+    values = np.linspace(0, 90, 600).reshape(20, 30)
+    coordinates = {"time": 0.001 * np.arange(1, 21)}
+    array = xr.DataArray(values, coordinates, ("time", "column"), attrs=attributes | {"target": "learned"})
+
+    class Given(Run):
+        def probe(self, name: str) -> xr.DataArray:  # noqa: ARG002 (there is one)
+            return array
+
+    about = RunFile("m", "", "", 0, 0.001, 20, "ring", ("p",), 0, "complete", recorded=20)
+    plot.plot_run(Given(Path("memory"), about), tmp_path / "p.png")
+    axes = panels(figures[0])["p"]
+    assert (axes.get_ylabel(), axes.get_title(loc="right")) == ("weight", "weights, 8 of 30")
