@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spikec.console import Commands, errors, log_passes, progress_bar
+from spikec.console import Commands, errors, log_passes, progress_bar, say
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ def compile_command(model: Path, output: Path | None, **options: Any) -> None:
     """
     # Known before BLAS is loaded, so that it starts no threads: the compiler has processes of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with errors(), _collector_off():
+    with errors(options["as_json"]), _collector_off():
         from spikec.api import check_output
         from spikec.models import name_of
 
@@ -221,41 +221,27 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     \b
     spikec check models/product.spk
     """
-    with errors():
+    with errors(as_json):
         import json
 
         from spikec.models import contents
 
         given = _model_arguments(options)
-        found = _each(models, lambda model: contents(str(model), given))
+        found: list[dict[str, Any]] = []
+        try:
+            _each(models, lambda model: contents(str(model), given), found)
+        finally:  # also of those that are right, where others are not
+            if not as_json:
+                say(found)
         if as_json:
             click.echo(json.dumps(found[0] if len(models) == 1 else found))
-            return
-        for one in found:
-            count, probes = one["ensembles"], one["probes"]
-            click.echo(
-                f"{one['model']}: {one['neurons']:,} neurons in {count} ensemble{'s' * (count != 1)}, "
-                f"{probes} probe{'s' * (probes != 1)}, dt {one['dt_s']:g} s; no mistakes"
-            )
-            for call in one.get("python", ()):
-                click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
-            if one.get("python") == []:
-                click.echo(f"{one['model']}: nothing runs in Python")
-            for what, reason in one.get("because", {}).items():
-                click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
-            if not probes:
-                probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
-                hint = f"add one to compile it, for example: {probe}"
-                click.echo(
-                    f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
-                )
 
 
-def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:
-    """What `action` gives for every file; mistakes in all of them are raised together."""
+def _each(files: tuple[Path, ...], action: Callable[[Path], T], made: list[T] | None = None) -> list[T]:
+    """What `action` gives for every file, in `made`; mistakes in all of them are raised together."""
     from spikec.errors import Diagnostic, ModelError
 
-    made: list[T] = []
+    made = [] if made is None else made
     diagnostics: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for path in files:
@@ -331,7 +317,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
     spikec inspect runs/product
     """
-    with errors():
+    with errors(as_json):
         from spike_runtime.manifest import find, is_run, is_saved_state, load
 
         if run is None and is_run(manifest):
@@ -384,7 +370,7 @@ def translate(network: str, as_json: bool, **options: Any) -> None:
     """
     # As for compiling, so that what Nengo solves is the same.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with errors():
+    with errors(as_json):
         from spike_runtime.units import seconds
 
         from spikec.models import translated

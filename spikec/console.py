@@ -22,8 +22,12 @@ class Commands(click.Group):
 
 
 @contextmanager
-def errors() -> Iterator[None]:
-    """Mistakes of the user are printed and end with 2; failures of the machine with 1."""
+def errors(as_json: bool = False) -> Iterator[None]:
+    """Mistakes of the user are printed and end with 2; failures of the machine with 1.
+
+    `as_json`: also as JSON on the standard output, where a program reads the result:
+    `{"errors": [{"message", "hint", "file", "line", "column", "end_line", "end_column", "notes"}]}`.
+    """
     from spike_runtime.manifest import ManifestError
     from spike_runtime.runfile import RunError
     from spike_runtime.units import UnitError
@@ -31,7 +35,7 @@ def errors() -> Iterator[None]:
     try:
         yield
     except (ManifestError, RunError, UnitError) as error:
-        _fail(f"error: {error}", 2)
+        _fail(f"error: {error}", 2, [{"message": str(error)}] if as_json else None)
     except BrokenPipeError:
         # Who reads the output has had enough: nothing to say, and nowhere to say it.
         sys.stderr.close()
@@ -45,10 +49,31 @@ def errors() -> Iterator[None]:
 
         if not isinstance(error, SpikeError):
             raise
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, _described(error) if as_json else None)
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _described(error: Any) -> list[dict[str, Any]]:
+    """Mistakes as data; a place is left out where there is none."""
+    from dataclasses import asdict
+
+    from spikec.errors import Diagnostic
+
+    return [
+        {
+            "message": one.message,
+            "hint": one.hint,
+            **(asdict(one.span) if one.span else {}),
+            "notes": [{"message": note, **asdict(span)} for note, span in one.notes],
+        }
+        for one in getattr(error, "diagnostics", None) or [Diagnostic(str(error))]
+    ]
+
+
+def _fail(message: str, code: int, described: list[dict[str, Any]] | None = None) -> NoReturn:
+    if described is not None:
+        import json
+
+        click.echo(json.dumps({"errors": described}))
     click.echo(message, err=True)
     sys.exit(code)
 
@@ -73,3 +98,25 @@ def log_passes() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("spikec").setLevel(logging.INFO)
+
+
+def say(found: list[dict[str, Any]]) -> None:
+    """What is in models, a line for each, with what their users should know."""
+    for one in found:
+        count, probes = one["ensembles"], one["probes"]
+        click.echo(
+            f"{one['model']}: {one['neurons']:,} neurons in {count} ensemble{'s' * (count != 1)}, "
+            f"{probes} probe{'s' * (probes != 1)}, dt {one['dt_s']:g} s; no mistakes"
+        )
+        for call in one.get("python", ()):
+            click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
+        if one.get("python") == []:
+            click.echo(f"{one['model']}: nothing runs in Python")
+        for what, reason in one.get("because", {}).items():
+            click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
+        if not probes:
+            probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
+            hint = f"add one to compile it, for example: {probe}"
+            click.echo(
+                f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
+            )
