@@ -158,6 +158,8 @@ def _names(keys: Sequence[str]) -> str:
 
 def parts_of(saved: Saved, places: StateMap, path: Path, remedies: Remedies) -> list[Arrays]:
     """The state of every partition of a model; raises `RunError` where that in the file is not of it."""
+    if saved.shapes.keys() != {entry.key for entry in places.entries}:  # another model, whatever its seed
+        _check_alike(saved, places.entries, path, remedies)
     _check_settings(saved, places.manifest, path, remedies)
     _check_alike(saved, places.entries, path, remedies)
     _check_python(saved, places.manifest, path, remedies)

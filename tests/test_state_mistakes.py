@@ -57,6 +57,7 @@ def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path
     )
     fewer = "\n".join(line for line in text.splitlines() if not line.startswith("probe result"))
     assert "\n  neurons result.voltage: not in the model\n" in said(fewer)
+    assert "\n  neurons result.voltage: not in the model\n" in said(fewer, seed=8)
 
 
 def test_what_is_no_state_is_refused(tiny: Tiny, halves: tuple[Run, Path], tmp_path: Path) -> None:
