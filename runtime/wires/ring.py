@@ -72,6 +72,8 @@ STOPPED = -1
 WRONG = -2
 # Every so many steps the time of an exchange is taken, and counts for all: a clock takes 17 ns to read.
 TIMED = 16
+# An exchange that took so many ns was interrupted, as few are: it counts for itself alone.
+INTERRUPTED = 20_000
 Words = NDArray[np.int64]
 
 
@@ -112,7 +114,7 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
         announce(segment, wires)
     if weight:
         spent = now(segment, own + CLOCK) - start
-        segment[own + EXCHANGE_NS] += weight * (spent - (segment[own + WAITING_NS] - waited))
+        segment[own + EXCHANGE_NS] += counted(spent - (segment[own + WAITING_NS] - waited), weight)
     return 0
 
 
@@ -148,7 +150,7 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
     if part == window - 1:
         wake_writers(segment, wires)
     if weight:
-        segment[own + EXCHANGE_NS] += weight * (now(segment, own + CLOCK) - start)
+        segment[own + EXCHANGE_NS] += counted(now(segment, own + CLOCK) - start, weight)
     store_release(segment, own + PROGRESS, step)
     return 0
 
@@ -159,6 +161,12 @@ def timed(step: int, window: int) -> int:
     if window > 1:
         return 1
     return TIMED if step % TIMED == 0 else 0
+
+
+@compiled
+def counted(spent: int, weight: int) -> int:
+    """What the time of one exchange adds to that of all."""
+    return spent if spent > INTERRUPTED else weight * spent
 
 
 @compiled
