@@ -193,7 +193,10 @@ def find(path: Path) -> Path:
 
 def is_run(path: Path) -> bool:
     """Whether a directory is that of a run."""
-    return (path / "run.json").is_file() and not (path / NAME).exists()
+    try:
+        return (path / "run.json").is_file() and not (path / NAME).exists()
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def sha256(path: Path) -> str:
