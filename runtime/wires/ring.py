@@ -70,10 +70,6 @@ __all__ = [
 
 STOPPED = -1
 WRONG = -2
-# Every so many steps the time of an exchange is taken, and counts for all: a clock takes 17 ns to read.
-TIMED = 16
-# An exchange that took so many ns was interrupted, as few are: it counts for itself alone.
-INTERRUPTED = 20_000
 Words = NDArray[np.int64]
 
 
@@ -92,9 +88,8 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
     if wires.shape[0] == 0:
         return 0
     own, window = wires[0, OWN], wires[0, WINDOW]
-    part, weight = (step - 1) % window, timed(step, window)
-    start = now(segment, own + CLOCK) if weight else 0
-    waited = segment[own + WAITING_NS]
+    part = (step - 1) % window
+    start, waited = now(segment, own + CLOCK), segment[own + WAITING_NS]
     for w in range(wires.shape[0]):
         wire = wires[w]
         tail = segment[wire[TAIL]]
@@ -112,9 +107,8 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
             store_release(segment, wire[TAIL], tail + 1)
     if part == window - 1:
         announce(segment, wires)
-    if weight:
-        spent = now(segment, own + CLOCK) - start
-        segment[own + EXCHANGE_NS] += counted(spent - (segment[own + WAITING_NS] - waited), weight)
+    spent = now(segment, own + CLOCK) - start
+    segment[own + EXCHANGE_NS] += spent - (segment[own + WAITING_NS] - waited)
     return 0
 
 
@@ -134,8 +128,7 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
     part = step % window
     if part == 0 and missing(segment, wires) > 0 and wait_for_messages(segment, wires, step):
         return STOPPED
-    weight = timed(step, window)
-    start = now(segment, own + CLOCK) if weight else 0
+    start = now(segment, own + CLOCK)
     for w in range(wires.shape[0]):
         wire = wires[w]
         head = segment[wire[HEAD]]
@@ -149,24 +142,9 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
             store_release(segment, wire[HEAD], head + 1)
     if part == window - 1:
         wake_writers(segment, wires)
-    if weight:
-        segment[own + EXCHANGE_NS] += counted(now(segment, own + CLOCK) - start, weight)
+    segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
     store_release(segment, own + PROGRESS, step)
     return 0
-
-
-@compiled
-def timed(step: int, window: int) -> int:
-    """How many steps the time of this one's exchange stands for; with a window every step is another."""
-    if window > 1:
-        return 1
-    return TIMED if step % TIMED == 0 else 0
-
-
-@compiled
-def counted(spent: int, weight: int) -> int:
-    """What the time of one exchange adds to that of all."""
-    return spent if spent > INTERRUPTED else weight * spent
 
 
 @compiled
