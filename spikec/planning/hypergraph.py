@@ -10,8 +10,7 @@ synapse in between), all atoms that make it and all that need it so must share a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.nef.converted import Converted
+from spikec.planning.replicas import Floats, signals
 from spikec.program.stages import Vector
 from spikec.program.wires import LONGEST_WINDOW
 from spikec.records import dataclass
@@ -34,7 +34,6 @@ Input: TypeAlias = tuple[str, int, int]
 MEMORY = (g.Filter, g.Delay)
 # Each is planned in full.
 MOST_WINDOWS = 3
-NONE: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +43,8 @@ class Reads:
     readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
     sums: names; firsts: column of each one's first component, with the number of columns at the end.
     later: readers x columns, components needed a step (or a window) later; now: those needed before, in the
-    step that makes them as a rule.  computed: readers x components of all other signals, those needed on the
-    way, which begin at the column `others[name]`.
+    step that makes them as a rule.  computed: readers x components of all other signals (`replicas.signals`,
+    one after the other), those needed on the way.
     """
 
     readers: tuple[tuple[str, ...], ...]
@@ -54,7 +53,6 @@ class Reads:
     later: sp.csr_array
     now: sp.csr_array
     computed: sp.csr_array
-    others: dict[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +99,7 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     later = reached[:, size : size + columns.sums_size]
     now = reached[:, size + columns.sums_size :]
     names = tuple(readers)
-    return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size], columns.first)
+    return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size])
 
 
 def _boolean(matrix: sp.csr_array) -> sp.csr_array:
@@ -120,13 +118,10 @@ class _Columns:
         self.window = window
         self.first: dict[str, int] = {}
         self.size = 0
-        self.sums: list[str] = []
-        for name, op in graph.nodes():
-            if isinstance(op, g.ExactSum):
-                self.sums.append(name)
-            elif not isinstance(op, (*g.PLACED, g.Probe, pj.Spikes, pj.Projection)):
-                self.first[name] = self.size
-                self.size += op.size
+        self.sums = [name for name, _ in graph.nodes(g.ExactSum)]
+        for name, op in signals(graph):
+            self.first[name] = self.size
+            self.size += op.size
         sizes = [graph.op(name).size for name in self.sums]
         self.firsts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
         self.sums_size = int(self.firsts[-1])
@@ -292,10 +287,10 @@ def _owner_of_columns(who: Reads) -> Ints:
 
 
 def hypergraph(
-    graph: g.Graph, who: Reads, costs: dict[str, float], replicas: Mapping[str, NDArray[np.float64]] = NONE
+    graph: g.Graph, who: Reads, costs: dict[str, float], replicas: Floats | None = None
 ) -> Hypergraph:
     """Vertices weighted by the ns of their atoms; a hyperedge for components of a sum that the same readers
-    need, and for other signals that they need, of which `replicas` has the ns of every component.
+    need, and for other signals that they need, of which `replicas` has the ns of every component, if given.
     """
     members = groups(graph, who)
     vertex = {name: k for k, names in enumerate(members) for name in names}
@@ -317,22 +312,17 @@ def hypergraph(
         pins = pins_of[key]
         edges[pins] = edges.get(pins, 0) + 1
     _add_spikes(graph, vertex, edges)
-    work = _replicated(who, replicas, reading)
+    work = {} if replicas is None else _replicated(who, replicas, reading)
     kept = [pins for pins in {**edges, **work} if len(pins) > 1]
     weights = tuple(sum(costs[a] for a in names) for names in members)
     words, again = tuple(edges.get(p, 0) for p in kept), tuple(work.get(p, 0.0) for p in kept)
     return Hypergraph(members, weights, tuple(kept), words, again)
 
 
-def _replicated(
-    who: Reads, replicas: Mapping[str, NDArray[np.float64]], reading: Sequence[Sequence[int]]
-) -> dict[tuple[int, ...], float]:
+def _replicated(who: Reads, cost: Floats, reading: Sequence[Sequence[int]]) -> dict[tuple[int, ...], float]:
     """By all vertices that need the same signals: ns of computing these, which each of their partitions
     does.
     """
-    cost = np.zeros(who.computed.shape[1])
-    for name, each in replicas.items():
-        cost[who.others[name] : who.others[name] + len(each)] = each
     needed = who.computed.tocsc()
     count = np.diff(needed.indptr) * (cost > 0)
     work: dict[tuple[int, ...], float] = {}

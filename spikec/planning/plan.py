@@ -128,7 +128,7 @@ class _Planner:
         return [pt.vertex_costs(self.graph, site.profile, self.dtype) for site in self.sites]
 
     @cached_property
-    def replicas(self) -> dict[str, Floats]:
+    def replicas(self) -> Floats:
         return component_costs(self.graph, self.sites[0].profile.kernels[self.dtype].stages)
 
     def cuts_of(self, window: int) -> _Cuts:
