@@ -305,6 +305,7 @@ def _run_file(plan: Plan) -> RunFile:
         probes=tuple(probe.name for probe in plan.manifest.probes),
         pid=os.getpid(),
         notes=plan.begin.notes,
+        parameters=plan.manifest.parameters,
     )
 
 

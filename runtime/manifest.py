@@ -155,6 +155,7 @@ class Probe:
 class Manifest:
     """A compiled model.  `precision` is "float32" or "float64"; `plan` holds what `spikec inspect` shows.
 
+    `parameters`: what was given for parameters of the model, as text that can be given again ("0.02s").
     `hosts`: those that partitions name; none where all are on the host that runs the model.  `calls`: names
     of the Python functions that programs call, by number.  `state`: SHA-256 of the file `STATE`, which says
     where the state of every object is.
@@ -173,6 +174,7 @@ class Manifest:
     compiler: str = ""
     calls: tuple[str, ...] = ()
     state: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -215,8 +217,9 @@ def saved(manifest: Manifest) -> dict[str, Any]:
     """What is saved of a manifest: all but what few models have, where it is empty."""
     # The plan is plain values already, and the longest part.
     body = asdict(replace(manifest, plan={})) | {"plan": manifest.plan}
-    if not manifest.calls:
-        del body["calls"]
+    for name in ("calls", "parameters"):
+        if not body[name]:
+            del body[name]
     for part in body["partitions"]:
         if not part["python"]:
             del part["python"]

@@ -41,7 +41,7 @@ class RunFile:
     of processor time that this process took to record meanwhile.  not_finite: probes with a sample that is no
     finite number, and the step of the first.  state: the file that the state was saved to, "" where there is
     none; state_step: the step after which that is.  notes: what was not taken of the state that it began
-    with.
+    with.  parameters: those that the model was compiled with, as in the manifest.
     """
 
     model: str
@@ -65,6 +65,7 @@ class RunFile:
     state: str = ""
     state_step: int = 0
     notes: tuple[str, ...] = ()
+    parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def span(self) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -60,13 +60,20 @@ class Graph:
     """
 
     def __init__(
-        self, name: str, dt: float, seed: int, sources: dict[str, str] | None = None, memory: float = 0.0
+        self,
+        name: str,
+        dt: float,
+        seed: int,
+        sources: dict[str, str] | None = None,
+        memory: float = 0.0,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         """`sources`: texts of the files that it comes from, for errors found later than by the checker.
         `memory`: bytes that compiling it takes at the peak, about, where the front end knows.
+        `parameters`: what was given for parameters of the model, as text, for the manifest.
         """
         self.name, self.dt, self.seed = name, dt, seed
-        self.sources, self.memory = sources or {}, memory
+        self.sources, self.memory, self.parameters = sources or {}, memory, parameters or {}
         self._nodes: dict[str, _Node] = {}
         # The graphs whose table that is: it is copied before it is changed where it is others' too.
         self._users = WeakSet([self])
@@ -244,7 +251,7 @@ class Graph:
 
     def copy(self) -> Graph:
         """A graph with the same operators, which are frozen and shared; it can be changed by itself."""
-        made = Graph(self.name, self.dt, self.seed, self.sources, self.memory)
+        made = Graph(self.name, self.dt, self.seed, self.sources, self.memory, self.parameters)
         made._nodes, made._ports, made.changed = self._nodes, self._ports.copy(), self.changed.copy()
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
         self._token = object()  # neither may change what both have now

@@ -148,6 +148,7 @@ class Counter:
 
 @pytest.mark.parametrize("chosen", ["__call__", "method"])
 def test_objects_and_methods_are_told_with_their_place(tmp_path: Path, chosen: str) -> None:
+    """The place is the line that cannot be said, also where the method only calls it."""
     counter: Any = Counter()
     with tiny() as net:
         nengo.Probe(nengo.Node(counter if chosen == "__call__" else counter.method))
@@ -156,7 +157,7 @@ def test_objects_and_methods_are_told_with_their_place(tmp_path: Path, chosen: s
     span = raised.value.diagnostics[0].span
     assert span is not None
     assert span.file == __file__
-    assert span.line == getattr(Counter, chosen).__code__.co_firstlineno
+    assert Path(__file__).read_text("utf-8").splitlines()[span.line - 1].strip() == "self.count += 1"
 
 
 def test_a_component_that_is_led_to_twice_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import stat
 from fractions import Fraction
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import Tiny
+from spike_runtime import manifest as mf
 
 import spikec
 from spikec import cli, pipeline
@@ -329,3 +331,22 @@ def test_an_interrupted_replacement_leaves_the_older_one(
 def test_a_path_may_be_text(tmp_path: Path) -> None:
     (tmp_path / "m.spk").write_text(TEXT, encoding="utf-8")
     assert load(str(tmp_path / "m.spk")).op("a").size == 20
+
+
+def test_what_parameters_were_given_is_kept_and_shown(tmp_path: Path) -> None:
+    """In the manifest, in `inspect` and in a run, as text that gives them again; where none is, nothing."""
+    (tmp_path / "m.spk").write_text(TEXT)
+    made = spikec.compile(tmp_path / "m.spk", 1, tmp_path / "b", parameters={"n": 30, "f": 5, "tau": "7ms"})
+    given = {"f": "5Hz", "n": "30", "tau": "0.007s"}
+    assert mf.load(tmp_path / "b" / mf.NAME).parameters == given
+    assert loads(TEXT, parameters=given).parameters == given
+    assert made.run("2ms", tmp_path / "r").about.parameters == given
+    shown = CliRunner().invoke(cli.main, ["inspect", str(tmp_path / "b")])
+    assert "with f=5Hz, n=30, tau=0.007s\n" in shown.stdout
+    shown = CliRunner().invoke(cli.main, ["inspect", "--json", str(tmp_path / "b")])
+    assert json.loads(shown.stdout)["parameters"] == given
+    spikec.compile(tmp_path / "m.spk", 1, tmp_path / "b")
+    assert mf.load(tmp_path / "b" / mf.NAME).parameters == {}
+    assert (
+        "with" not in CliRunner().invoke(cli.main, ["inspect", str(tmp_path / "b")]).stdout.split("\n\n")[0]
+    )

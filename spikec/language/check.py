@@ -18,7 +18,7 @@ from spikec.language.imports import Library
 from spikec.language.links import connection
 from spikec.language.probes import probe
 from spikec.language.scope import Scope, duplicate, suggestion
-from spikec.language.settings import Settings
+from spikec.language.settings import Settings, in_text
 from spikec.language.values import Mistake, Value
 
 DEFAULT_DT = 0.001
@@ -105,6 +105,7 @@ class _Checker:
             probes,
             tuple(c for c in connections if isinstance(c, Projected)),
             self.context.sources,
+            self._given(),
         )
 
     def _imports(self) -> None:
@@ -130,6 +131,13 @@ class _Checker:
 
     def _set(self, name: str, value: float | Value, statement: s.Param, scope: Scope) -> None:
         scope.overrides[name] = lambda: set_parameter(value, name, evaluate(statement.value, scope))
+
+    def _given(self) -> dict[str, str]:
+        """What parameters were set to from outside, as text that could set them again."""
+        if self.context.diagnostics:
+            return {}
+        made = {n: self.context.attempt(value) for n, value in sorted(self.frame.scope.overrides.items())}
+        return {name: in_text(value) for name, value in made.items() if value is not None}
 
     def _settings(self, seed: int | None, dt: float | None) -> None:
         """`model`, `seed` and `dt` hold for the whole model, wherever they stand."""

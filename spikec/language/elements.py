@@ -316,3 +316,4 @@ class CheckedModel:
     probes: tuple[Recorded, ...]
     projections: tuple[Projected, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)

@@ -38,7 +38,7 @@ class Lowering:
 
 def lower(model: e.CheckedModel) -> Lowering:
     """The graph of a checked model, and the connection behind each of its edges."""
-    lowering = Lowering(g.Graph(model.name, model.dt, model.seed))
+    lowering = Lowering(g.Graph(model.name, model.dt, model.seed, parameters=model.parameters))
     for element in model.elements:
         add_element(element, lowering.graph)
     for link in model.connections:

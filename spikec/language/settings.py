@@ -69,6 +69,12 @@ def quantity(text: str) -> Value:
     return Value(number * factor, power)
 
 
+def in_text(value: Value) -> str:
+    """A number as `quantity` reads it: "0.02s", "40"; without a unit where no unit has its dimension."""
+    units = [unit for unit, (factor, power) in UNITS.items() if (factor, power) == (1.0, value.power)]
+    return repr(float(value.data)).removesuffix(".0") + "".join(units)
+
+
 def _parameters(given: Any) -> dict[str, float | Value]:
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         hint = 'write parameters={"n": 200, "tau": "20ms"}'

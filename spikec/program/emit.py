@@ -100,6 +100,7 @@ def emit(
             compiler=compiler,
             calls=tuple(graph.op(name).call for name in numbers(graph)),
             state=state,
+            parameters=dict(graph.parameters),
         )
         (draft / mf.NAME).write_text(mf.dump(manifest), encoding="utf-8")
         draft.chmod(0o755)

@@ -120,6 +120,7 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         hosts=_hosts(manifest, partitions, wires),
         python=tuple(PythonReport(p.index, p.python.calls) for p in manifest.partitions if p.python),
         steps=min(t.steps for t in run.about.times) if times and run else None,
+        parameters=manifest.parameters,
     )
     return replace(made, advice="") if made.wrong else made
 

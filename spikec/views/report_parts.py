@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from spikec.records import dataclass
@@ -102,6 +103,7 @@ class Contents:
     hosts: tuple[HostReport, ...] = ()
     python: tuple[PythonReport, ...] = ()
     steps: int | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:

@@ -48,9 +48,10 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
 
 def _head(report: Contents) -> str:
     n = len(report.partitions)
+    given = ", ".join(f"{name}={value}" for name, value in report.parameters.items())
     return (
         f"{report.model}: {report.neurons:,} neurons in {n} partition{'s' * (n != 1)}, {report.precision}, "
-        f"step {report.dt * 1e3:g} ms\n"
+        f"step {report.dt * 1e3:g} ms\n" + (f"with {given}\n" if given else "")
     )
 
 
