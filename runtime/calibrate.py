@@ -1,7 +1,7 @@
 """Measure this host: `python -m spike_runtime.calibrate --output FILE` writes its profile for the cost model.
 
 Every coefficient is fitted to times of the kernels and wires themselves.  Parts are compiled at the same
-time, in processes of their own, and measured one after the other.
+time, in processes forked from this one when it has loaded what all need, and measured one after the other.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from spike_runtime import cores
 
 SCHEMA = 7
 PRECISIONS = ("float32", "float64")
-PARTS = ("stages", "neurons")
+RING = "ring"
+TRANSPORTS = (RING, "ipc", "tcp")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 
 
@@ -32,18 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--known", type=Path, help="a profile of this host: only what it lacks is measured")
     parser.add_argument("--precision", choices=PRECISIONS, help="measure the kernels of one precision only")
     parser.add_argument("--kinds", help="measure only these kinds of neurons: names with commas between")
-    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    parser.add_argument("--lock", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--wires", help="measure only these transports: names with commas between")
     options = parser.parse_args(arguments)
     try:
         known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
         precisions = (options.precision,) if options.precision else PRECISIONS
-        kinds = tuple(options.kinds.split(",")) if options.kinds else None
-        if options.part:
-            made = _measured(options.part, options.precision, kinds, known, options.lock)
-        else:
-            made = profile(precisions, kinds, known)
-        _write(options.output, made)
+        kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
+        # Before NumPy is loaded: threads would not be in the processes forked.
+        os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
+        _write(options.output, profile(precisions, kinds, known, wires))
     except OSError as error:
         print(f"calibrate: cannot use {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
@@ -59,11 +57,13 @@ def profile(
     precisions: Sequence[str] = PRECISIONS,
     kinds: Sequence[str] | None = None,
     known: Mapping[str, Any] | None = None,
+    wires: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """What the compiler's cost model needs to know of this host, for models of some precisions and kinds of
-    neurons (all, where none are given): a profile that is `known`, with what it lacks.
+    neurons, and for wires of some transports (all, where none are given): a profile that is `known`, with
+    what it lacks.
     """
-    from spike_runtime import calibrate_neurons, calibrate_recording, calibrate_wires
+    from spike_runtime import calibrate_recording, calibrate_wires
 
     known = known or {}
     say("measuring this host once, for predictions; this takes some seconds")
@@ -73,32 +73,48 @@ def profile(
         "cores": cores.core_count(),
         "cache": cache_size(),
     }
-    kinds = kinds or calibrate_neurons.KINDS
-    if "wires" in known:
-        made |= {name: known[name] for name in ("wires", "recording")}
-        made["kernels"] = _kernels(precisions, kinds, known)
-        return dict(_rounded(made))
-    with calibrate_wires.members() as pipes:  # they load and compile beside the kernels
-        made["kernels"] = _kernels(precisions, kinds, known)
-        say("wires")
-        made["wires"] = {"ring": calibrate_wires.measure_ring()}
-        made["wires"] |= {name: calibrate_wires.measure_sockets(pipes, name) for name in ("ipc", "tcp")}
-    say("recording")
-    made["recording"] = calibrate_recording.measure()
+    made |= {name: dict(known.get(name, {})) for name in ("wires", "recording")}
+    lacking = [name for name in wires or TRANSPORTS if name not in made["wires"]]
+    with ExitStack() as stack:
+        # They compile beside the kernels.
+        pipes = stack.enter_context(calibrate_wires.members()) if set(lacking) - {RING} else ()
+
+        def meanwhile() -> None:
+            if RING in lacking:
+                calibrate_wires.prepare()
+            if not made["recording"]:
+                say("recording")
+                made["recording"] = calibrate_recording.measure()
+
+        made["kernels"] = _kernels(precisions, kinds, known, meanwhile)
+        for name in lacking:
+            say(f"wires, {name}")
+            made["wires"][name] = (
+                calibrate_wires.measure_ring()
+                if name == RING
+                else calibrate_wires.measure_sockets(pipes, name)
+            )
     return dict(_rounded(made))
 
 
-def _kernels(precisions: Sequence[str], kinds: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+def _kernels(
+    precisions: Sequence[str],
+    kinds: Sequence[str] | None,
+    known: Mapping[str, Any],
+    meanwhile: Callable[[], None],
+) -> dict[str, Any]:
     """Kernels by precision, `known` ones and those that were not: each part in a process of its own."""
+    from spike_runtime.calibrate_neurons import KINDS
+
     made: dict[str, Any] = {p: dict(entry) for p, entry in known.get("kernels", {}).items()}
     missing: list[tuple[str, str, list[str]]] = []
     for precision in precisions:
         neurons = made.setdefault(precision, {}).get("neurons", {})
         if "stages" not in made[precision]:
             missing.append(("stages", precision, []))
-        if lacking := [kind for kind in kinds if kind not in neurons]:
+        if lacking := [kind for kind in kinds or KINDS if kind not in neurons]:
             missing.append(("neurons", precision, lacking))
-    for (_, precision, _), part in zip(missing, _in_processes(missing, known), strict=True):
+    for (_, precision, _), part in zip(missing, _in_processes(missing, known, meanwhile), strict=True):
         entry = made[precision]
         entry["neurons"] = entry.get("neurons", {}) | part.pop("neurons", {})
         entry.update(part)
@@ -106,26 +122,26 @@ def _kernels(precisions: Sequence[str], kinds: Sequence[str], known: Mapping[str
 
 
 def _in_processes(
-    parts: Sequence[tuple[str, str, list[str]]], known: Mapping[str, Any]
+    parts: Sequence[tuple[str, str, list[str]]], known: Mapping[str, Any], meanwhile: Callable[[], None]
 ) -> list[dict[str, Any]]:
-    environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
+    """What is measured of each part; `meanwhile` is called here."""
+    from spike_runtime import calibrate_neurons, calibrate_stages  # noqa: F401 (for all that are forked)
+    from spike_runtime.forked import Process, end_all
+
+    running: list[Process] = []
     with tempfile.TemporaryDirectory(prefix="spike-calibrate-") as folder:
-        _write(Path(folder, "known"), known)
-        command = [sys.executable, "-m", "spike_runtime.calibrate", "--lock", f"{folder}/lock"]
-        command += ["--known", f"{folder}/known"]
-        running = []
-        for number, (part, precision, kinds) in enumerate(parts):
-            own = ["--part", part, "--precision", precision, "--output", f"{folder}/{number}"]
-            own += ["--kinds", ",".join(kinds)] if kinds else []
-            running.append(subprocess.Popen([*command, *own], env=environment))
-        codes = [process.wait() for process in running]
-        if any(codes):
-            raise SystemExit(f"calibrate: measuring the kernels failed (exit codes {codes})")
-        return [json.loads(Path(folder, str(k)).read_text(encoding="utf-8")) for k in range(len(parts))]
+        try:
+            for part in parts:
+                running.append(Process(_measured))
+                running[-1].send(*part, known, Path(folder, "lock"))
+            meanwhile()
+            return [process.reply() for process in running]
+        finally:
+            end_all(running)
 
 
 def _measured(
-    part: str, real: str, kinds: Sequence[str] | None, known: Mapping[str, Any], lock: Path | None
+    part: str, real: str, kinds: Sequence[str], known: Mapping[str, Any], lock: Path
 ) -> dict[str, Any]:
     """Costs of a part of the kernels in one precision."""
     from spike_runtime import calibrate_neurons, calibrate_stages
@@ -135,7 +151,7 @@ def _measured(
         say(f"synapses, functions, products, probes, {real}")
         return made
     lif = known.get("kernels", {}).get(real, {}).get("neurons", {}).get("lif")
-    neurons = dict(calibrate_neurons.measure(real, lock, kinds or calibrate_neurons.KINDS, lif))
+    neurons = dict(calibrate_neurons.measure(real, lock, kinds, lif))
     far = neurons.pop("far", {})
     say(f"neurons, {real}")
     if not lif:

@@ -11,6 +11,7 @@ import numpy as np
 from spike_runtime import memory
 from spike_runtime.calibrate_timing import alone, fastest, fit
 from spike_runtime.ops import simd
+from spike_runtime.ops.calling import prepare
 from spike_runtime.ops.converted import is_random
 from spike_runtime.ops.kernel import machine_code
 from spike_runtime.ops.neurons import Neurons
@@ -133,7 +134,7 @@ def _fitted(
 ) -> dict[str, float]:
     itemsize = np.dtype(real).itemsize
     counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
-    _steps(kind, real, shapes[0], 1)(1)  # compiles
+    _compile(kind, real)
     with alone(lock):
         call = fastest(_steps(kind, real, shapes[0], 0))
         times = [_time(kind, real, shape, n, call) for shape, n in zip(shapes, counts, strict=True)]
@@ -143,6 +144,12 @@ def _fitted(
 def _time(kind: str, real: str, shape: Shape, atoms: int, call: float) -> float:
     """ns of one step of so many atoms, less those of a `call` for none: programs make none from Python."""
     return fastest(_steps(kind, real, shape, atoms)) - call
+
+
+def _compile(kind: str, real: str) -> None:
+    """Have the kernel compiled, for the arrays that programs give it."""
+    arrays = map(np.asarray, _arguments(kind, real, SHAPES[0], 1))
+    prepare([(Neurons(kind, real), tuple((a.dtype.name, a.ndim) for a in arrays))])
 
 
 def _steps(kind: str, real: str, shape: Shape, atoms: int) -> Callable[[int], None]:

@@ -47,6 +47,12 @@ def _manifest(members: int, wires: int, words: int) -> Manifest:
     return Manifest("calibration", 0, 1e-3, "float32", 0, (None,) * members, made, ())  # type: ignore[arg-type]
 
 
+def prepare() -> None:
+    """Compile what exchanges at every step."""
+    segment, wires, none = np.zeros(1, np.int64), np.zeros((0, COLUMNS), np.int64), np.zeros(0, np.int64)
+    _steps(segment, 1, 0, wires, wires, none, none)
+
+
 def measure_ring() -> dict[str, float]:
     """Costs of rings in shared memory."""
     rows, times = [], []
@@ -98,8 +104,8 @@ def _least(
 
 @contextmanager
 def members() -> Iterator[Pipes]:
-    """Two processes, which load what they need, then do as they are told (see `_peer`)."""
-    context = multiprocessing.get_context("spawn")
+    """Two processes, which compile what they need, then do as they are told (see `_peer`)."""
+    context = multiprocessing.get_context("fork")
     pipes = [context.Pipe() for _ in (0, 1)]
     processes = [context.Process(target=_peer, args=(k, pipes[k][1]), daemon=True) for k in (0, 1)]
     for process in processes:
@@ -153,7 +159,7 @@ def _peer(k: int, pipe: Connection) -> None:
 
     segment, wires, none = np.zeros(1, np.int64), np.zeros((0, COLUMNS), np.int64), np.zeros(0, np.int64)
     needed = (
-        lambda: _steps(segment, 1, 0, wires, wires, none, none),
+        prepare,
         lambda: ring.take(segment, wires, none),
         lambda: ring.put(segment, wires, none),
     )

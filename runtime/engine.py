@@ -28,7 +28,7 @@ from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.python import Loaded, explained
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
-from spike_runtime.wires.layout import COLUMNS, PROGRESS
+from spike_runtime.wires.layout import PROGRESS
 
 BUFFER_BYTES = 16 << 20
 # Steps between handing over what was recorded, which takes a core from the partitions where all have one.
@@ -102,7 +102,7 @@ class Engine:
             self._loop = loop(self._program, self.constants, self.state, segment, calls)
         else:
             self.compile()
-        # Compile this now too: others would wait for it, and take its message for lost.
+        # Have this in memory too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
         self._behind = manifest.ahead
@@ -124,12 +124,14 @@ class Engine:
 
     def _publish(self, step: int, wires: int) -> None:
         """Send the partial sums on the first `wires` of the outgoing wires as those of `step`."""
-        table = self.constants.get("send_wires", np.zeros((0, COLUMNS), np.int64))[:wires]
-        rows = self.constants.get("send_rows", np.zeros(0, np.int64))
-        ring.publish(self.segment, table, rows, self.state["sums"], step)
+        if "send_wires" in self.constants:
+            table, rows = self.constants["send_wires"][:wires], self.constants["send_rows"]
+            ring.publish(self.segment, table, rows, self.state["sums"], step)
 
     def _wires(self, layout: ring.SegmentLayout) -> dict[str, NDArray[np.int64]]:
-        """The tables of wires that the program reads."""
+        """The tables of wires that the program reads, and rows in memory as kernels know it: of what can
+        only be read Numba would compile them again, for calls from Python.
+        """
         tables = {
             "send_rows": {"send_wires": (ring.out_wire_table, False)},
             "receive_rows": {"receive_wires": (ring.in_wire_table, False)},
@@ -138,11 +140,11 @@ class Engine:
                 "spikes_in": (ring.in_wire_table, True),
             },
         }
-        return {
+        known = [needed for needed in tables if needed in self.constants]
+        return {needed: np.array(self.constants[needed]) for needed in known} | {
             name: table(layout, self.manifest, self.partition, listed=listed)
-            for needed, made in tables.items()
-            if needed in self.constants
-            for name, (table, listed) in made.items()
+            for needed in known
+            for name, (table, listed) in tables[needed].items()
         }
 
     def _chunk_length(self) -> int:

@@ -117,7 +117,8 @@ def _compile(
             "the model records nothing: it has no probe", "add one, for example: probe NAME synapse 10ms"
         )
     # What was named is read now: nothing is solved in vain where it is bad.
-    needed = measuring.needs(model, options.precision)
+    between = [sites.BETWEEN_HOSTS] if options.hosts else []
+    needed = measuring.needs(model, options.precision, [options.transport, *between])
     named = profile.load(options.host_profile) if options.host_profile else None
     own = cache(lambda: named or measuring.of_this_host(needed, progress))
     spread = sites.load(Path(options.hosts), own) if options.hosts else None

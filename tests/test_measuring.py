@@ -31,6 +31,7 @@ def _measured(calls: list[measuring.Needs], seconds: float = 0.0) -> Any:
             "neurons", {}
         )
         body["kernels"] = old | {needed.precision: part | {"neurons": neurons}}
+        body["wires"] = {name: body["wires"][name] for name in needed.wires}
         path.write_text(json.dumps(body), encoding="utf-8")
         return profile.read(path, ())
 
@@ -64,6 +65,20 @@ def test_what_was_measured_for_other_models_changes_nothing(
     assert calls == [FLOAT32, wide, tanh]
     assert measuring.of_this_host(FLOAT32).digest == first.digest
     assert calls[3:] == []
+
+
+def test_wires_are_measured_that_a_plan_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    calls: list[measuring.Needs] = []
+    monkeypatch.setattr(measuring, "calibrate", _measured(calls))
+    graph = loads("ensemble a(10)\nprobe a synapse 10ms")
+    alone, hosts = (measuring.needs(graph, "float32", names) for names in (["ring"], ["ring", "tcp"]))
+    assert (alone.wires, hosts.wires) == ({"ring"}, {"ring", "tcp"})
+    assert set(measuring.of_this_host(alone).wires) == {"ring"}
+    assert set(measuring.of_this_host(hosts).wires) == {"ring", "tcp"}
+    first = measuring.of_this_host(alone)
+    assert calls == [alone, hosts]
+    assert set(first.wires) == {"ring"}
 
 
 def test_a_model_needs_the_kinds_of_its_neurons() -> None:
@@ -109,8 +124,9 @@ def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) 
     del body["kernels"]["float64"], body["kernels"]["float32"]["neurons"]["tanh"]
     asked: list[tuple[str, str, list[str]]] = []
 
-    def in_processes(parts: Any, known: Any) -> list[dict[str, Any]]:
+    def in_processes(parts: Any, known: Any, meanwhile: Any) -> list[dict[str, Any]]:
         assert known is body
+        meanwhile()
         asked.extend(parts)
         return [
             {"neurons": {kind: {} for kind in kinds}} if kinds else {"stages": {}} for _, _, kinds in parts
@@ -124,5 +140,6 @@ def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) 
         ("neurons", "float64", ["lif", "tanh"]),
     ]
     assert (made["wires"], made["recording"]) == (body["wires"], body["recording"])
+    assert calibrate.profile(["float32"], ["lif"], body, ["ring"])["wires"] == body["wires"]
     old = body["kernels"]["float32"]
     assert made["kernels"]["float32"] == old | {"neurons": old["neurons"] | {"tanh": {}}}

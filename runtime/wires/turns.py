@@ -100,6 +100,8 @@ class Turns:
         """Run all until one has done the last step that it may, or has left a status; gives its place, or
         `STOPPED` where the run was stopped, or none may run.
         """
+        if len(self._state) == 1:
+            return int(run_alone(self._segment, self._state[0], self._seat))
         return int(take_turns(self._segment, self._state, self._into, self._out, self._seat, self._turn))
 
     @property
@@ -117,8 +119,6 @@ def _windowed(table: Words, manifest: Manifest) -> Words:
 @compiled
 def take_turns(segment: Words, state: Words, into: Words, out: Words, seat: int, turn: Words) -> int:
     """See `Turns.run`; `turn` holds the place of the partition whose turn it was last."""
-    if state.shape[0] == 1:
-        return _run_alone(segment, state[0], seat)
     while load_acquire(segment, STOP) == 0:
         able, may = False, False
         for _ in range(state.shape[0]):
@@ -139,8 +139,8 @@ def take_turns(segment: Words, state: Words, into: Words, out: Words, seat: int,
 
 
 @compiled
-def _run_alone(segment: Words, one: Words, seat: int) -> int:
-    """Run the only partition, which waits inside its steps."""
+def run_alone(segment: Words, one: Words, seat: int) -> int:
+    """Run the only partition, which waits inside its steps.  Far less to compile than turns."""
     if one[NEXT] > one[LAST] or load_acquire(segment, STOP) != 0:
         return STOPPED
     start = now(segment, seat + CLOCK)

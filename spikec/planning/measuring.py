@@ -10,7 +10,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -37,30 +37,36 @@ class CalibrationError(SpikeError):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model needs of a profile: the kernels of one precision, and of these kinds of neurons."""
+    """What a model needs of a profile: the kernels of one precision, and of these kinds of neurons; wires of
+    these transports (rings always: others numbers of partitions are compared over them).
+    """
 
     precision: str
     kinds: frozenset[str]
+    wires: frozenset[str] = frozenset({"ring"})
 
     def met(self, profile: HostProfile) -> bool:
         """Whether a profile has it all."""
         kernels = profile.kernels.get(self.precision)
-        return kernels is not None and self.kinds <= set(kernels.neurons)
+        return kernels is not None and self.kinds <= set(kernels.neurons) and self.wires <= set(profile.wires)
 
     def part(self, profile: HostProfile) -> HostProfile:
         """That of a profile and no more."""
         kernels = profile.kernels[self.precision]
         neurons = {kind: kernels.neurons[kind] for kind in sorted(self.kinds)}
-        return replace(profile, kernels={self.precision: replace(kernels, neurons=neurons)})
+        wires = {name: profile.wires[name] for name in sorted(self.wires)}
+        return replace(profile, kernels={self.precision: replace(kernels, neurons=neurons)}, wires=wires)
 
 
-def needs(graph: Graph, precision: str) -> Needs:
-    """What a model needs; kinds of neurons that nobody has measured are taken for the dearest of all."""
+def needs(graph: Graph, precision: str, transports: Iterable[str] = ()) -> Needs:
+    """What a model needs whose wires are of these transports; kinds of neurons that nobody has measured are
+    taken for the dearest of all.
+    """
     known, kinds = _kinds(), {LIF}
     for _, op in graph.nodes():
         if neuron := getattr(op, "neuron", None):
             kinds |= known.intersection(costs_of(neuron.kind)) or known
-    return Needs(precision, frozenset(kinds))
+    return Needs(precision, frozenset(kinds), frozenset({"ring", *transports}))
 
 
 @cache
@@ -132,6 +138,7 @@ def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
     try:
         command = [sys.executable, "-m", "spike_runtime.calibrate", "--output", str(draft)]
         command += ["--precision", needed.precision, "--kinds", ",".join(sorted(needed.kinds))]
+        command += ["--wires", ",".join(sorted(needed.wires))]
         command += ["--known", str(path)] if _known(path) else []
         done = subprocess.run(command, check=False, stderr=subprocess.PIPE if quiet else None, text=True)
         if done.returncode:
