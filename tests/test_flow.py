@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 from partition_models import populations
@@ -11,6 +14,7 @@ from spikec.planning import flow, plan, profile
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning.replicas import component_costs
+from spikec.planning.sites import Site
 
 REFERENCE = profile.load("reference")
 WORD = REFERENCE.wires["ring"]["word"]
@@ -84,3 +88,21 @@ def test_what_two_compute_alike_keeps_them_together() -> None:
     atoms = pt.place(graph, 2, who, made, WORD).atoms
     assert len(set(atoms.values())) == 2
     assert all(atoms[f"e{k}#0"] == atoms[f"e{k + 4}#0"] for k in range(4))
+
+
+def _kept(count: int) -> int:
+    """Bytes that the cuts of so many populations keep in memory."""
+    graph = populations(count=count, neurons=20)
+    planner = plan._Planner(graph, (Site(REFERENCE),), "float32", "ring")
+    tracemalloc.start()
+    try:
+        planner.cuts_of(1)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_plan_keeps_little_of_each_population() -> None:
+    _kept(10)  # libraries
+    assert (_kept(900) - _kept(300)) / 600 < 400  # bytes; what a compilation has at its peak is 3 kB
