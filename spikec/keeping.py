@@ -68,6 +68,11 @@ def bytes_of(value: Any, own: Own, memory: Sequence[Any] = (), modules: bool = T
     return buffer.getvalue()
 
 
+def why(error: BaseException) -> str:
+    """What an exception says, and its type where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 class _Names(dict[str, Any]):
     """Stands for the global names of a module that goes by value: one dictionary for all its functions."""
 
@@ -112,6 +117,8 @@ class Pickler(pickle._Pickler):
             return self._module(value)
         if kind is np.ndarray and (owner := _owner(value)) is not None:
             return view, _place(value, owner)
+        if isinstance(value, np.ndarray) and value.nbytes <= 1:
+            return value.__reduce__()  # Python's pickler fails at the second such buffer: their bytes are one
         if kind is FunctionType and self._own(value.__globals__):
             self.globals_ref[id(value.__globals__)] = self._names(value.__globals__)
             self._met(value)

@@ -211,10 +211,12 @@ def session(
     partitions: int,
     precision: str,
     apart: Callable[[], Functions] | None = None,
+    name: str = "",
 ) -> Running:
     """The session of a graph, in as many partitions as asked for, or as it can be cut into.
 
-    `apart`: gives what calls run on now, where partitions are to be processes.
+    `apart`: gives what calls run on now, where partitions are to be processes.  `name`: what messages call
+    the model, where that is not the name of the graph.
     """
     alone = all(isinstance(op, g.HostCall) for _, op in graph.nodes())
     if alone and (apart is None or not calls):
@@ -224,13 +226,14 @@ def session(
     try:
         with collector_paused(), one_thread():
             graph = prepared(graph)
-            assignment = assigned(graph, partitions, precision, APART_CALL if apart else 0.0)
+            given = partitions, precision, name or graph.name, APART_CALL if apart else 0.0
+            assignment = assigned(graph, *given)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
         manifest = emit(graph, layouts, recorded, dict, costs, home / "model", "spikec.sessions")
-        given = manifest, home / "model", calls
+        what = manifest, home / "model", calls
         made: Placed | PlacedApart
-        made = Placed(*given) if apart is None else PlacedApart(*given, functions=apart)
+        made = Placed(*what) if apart is None else PlacedApart(*what, functions=apart)
         made.places = Places(made, layouts, graph)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
@@ -241,10 +244,12 @@ def session(
     return made
 
 
-def assigned(graph: g.Graph, partitions: int, precision: str, per_function: float = 0.0) -> Assignment:
+def assigned(
+    graph: g.Graph, partitions: int, precision: str, name: str, per_function: float = 0.0
+) -> Assignment:
     """Where everything is, in as many partitions as asked for, or as the graph can be cut into.
 
-    `per_function`: ns that each Python function takes at least.
+    `name`: that of the model in messages; `per_function`: ns that each Python function takes at least.
     """
     if partitions == 1:
         return pt.whole(graph)
@@ -255,8 +260,9 @@ def assigned(graph: g.Graph, partitions: int, precision: str, per_function: floa
     hyper = hg.hypergraph(graph, who, costs)
     possible = min(partitions, max(1, len(hyper.groups)))
     if possible < partitions:
-        parts = f"{possible} partition{'s' * (possible != 1)}"
-        log.warning("%s runs in %s, not %d: it cannot be cut into more", graph.name, parts, partitions)
+        parts, joining = pt.pieces(hyper, graph, who)
+        said = f"{possible} partition{'s' * (possible != 1)}, not {partitions}: it has {parts}"
+        log.warning("%s runs in %s", name, "\n  ".join([said, *(text for text, _ in joining)]))
     if possible == 1:
         return pt.whole(graph)
     return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])

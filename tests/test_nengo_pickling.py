@@ -146,6 +146,47 @@ def test_a_set_is_one_for_all_that_hold_it() -> None:
     assert recorded() == {"p": [6.0, 7.0, 8.0], "q": [7.0, 8.0, 9.0]}
 
 
+ARRAYS = """
+import nengo, numpy as np
+class Plant:
+    def __init__(self):
+        self.kept = [np.array([3], "u1"), np.array([3], "u1"), np.zeros(0), np.zeros(0)]
+    def __call__(self, t):
+        self.kept[0] += 1
+        return float(self.kept[0][0] + 10 * self.kept[1][0] + sum(map(len, self.kept[2:])))
+f = Plant()
+with nengo.Network(seed=1) as net:
+    p = nengo.Probe(nengo.Node(f, size_out=1))
+"""
+
+
+def test_arrays_of_no_byte_or_of_one_stay_apart() -> None:
+    """Python's pickler in Python fails at the second of them: their bytes are one object."""
+    write(ARRAYS)
+    assert recorded() == {"p": [34.0, 35.0, 36.0]}
+
+
+SILENT = """
+import nengo
+class Shy:
+    def __getstate__(self):
+        raise AssertionError
+    def __call__(self, t):
+        return t
+f = Shy()
+with nengo.Network(seed=1) as net:
+    fine = nengo.Node(lambda t: print() or t, size_out=1)
+    bad = nengo.Node(f, size_out=1)
+    p, q = nengo.Probe(fine), nengo.Probe(bad)
+"""
+
+
+def test_what_cannot_be_kept_is_named_with_its_cause() -> None:
+    write(SILENT)
+    with pytest.raises(ModelError, match=r"the function Shy cannot be kept in .*: AssertionError\n"):
+        spikec.compile("model.py:net", 1, "out", cache=False)
+
+
 def test_models_of_two_folders_have_their_own_helpers() -> None:
     text = "import nengo, helpers\nnet = nengo.Network(label=helpers.NAME)\n"
     for name in "ab":

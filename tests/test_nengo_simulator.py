@@ -195,6 +195,42 @@ def test_a_number_of_partitions_that_cannot_be(wrong: Any) -> None:
         Simulator(nengo.Network(), progress_bar=False, partitions=wrong)
 
 
+@pytest.mark.parametrize("before", [0, 30])
+def test_how_long_to_run_is_checked(before: int) -> None:
+    """Steps that are not whole ran for ever in a session that had measured how long they take."""
+    with Simulator(square(), progress_bar=False) as sim:
+        for _ in range(before):
+            sim.step()
+        for steps in (2.5, 2.0, "2", None):
+            with pytest.raises(TypeError, match=r"steps is a whole number, not .*sim.run takes seconds"):
+                sim.run_steps(steps)
+        for time in ("1s", "1", None, [1.0]):
+            with pytest.raises(TypeError, match="time_in_seconds is a number of seconds, not "):
+                sim.run(time)
+        for time in (-1, float("nan"), float("inf")):
+            with pytest.raises(ValidationError, match="time_in_seconds: Must be positive and finite"):
+                sim.run(time)
+        assert sim.n_steps == before
+        sim.run_steps(np.int32(2))
+        sim.run(np.float32(0.001))
+        assert sim.n_steps == before + 3
+
+
+@pytest.mark.parametrize("label", ["arm", None])
+def test_why_there_are_fewer_partitions_is_told(label: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    with nengo.Network(label, seed=1) as net:
+        body = nengo.Node(lambda t, x: seen.append(t) or x, size_in=1, size_out=1)
+        a = nengo.Ensemble(400, 1, label="a")
+        nengo.Connection(body, a, synapse=None)
+        nengo.Probe(a, synapse=0.01)
+    seen: list[float] = []
+    with Simulator(net, partitions=2, progress_bar=False) as sim:
+        sim.run_steps(2)
+    said = f"{label or 'the network'} runs in 1 partition, not 2: it has 3 atoms (runs of at most 256 "
+    assert said + "neurons) in 1 group that must stay together" in caplog.text
+    assert "\n  what runs in Python is connected to 'a' without a synapse; add one" in caplog.text
+
+
 def test_what_is_computed_elsewhere_cannot_be_written() -> None:
     """It would be lost: what native neurons hold is copied when it is asked for."""
     seen: list[float] = []

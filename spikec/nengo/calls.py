@@ -25,7 +25,7 @@ from nengo.rc import rc
 from numpy.typing import NDArray
 from spike_runtime.python import UnsavedError, loads
 
-from spikec.keeping import Own, bytes_of, is_of_folder
+from spikec.keeping import Own, bytes_of, is_of_folder, why
 
 Array: TypeAlias = NDArray[np.float64]
 Step: TypeAlias = Callable[[], None]
@@ -220,8 +220,8 @@ class Begun:
             try:
                 bytes_of(self.steps[op], self.own, memory, self.modules)
             except Exception as found:  # as above
-                return f"{self.said(op)} cannot be kept: {found}"
-        return f"what the model runs in Python cannot be kept: {error}"
+                return f"{self.said(op)} cannot be kept: {why(found)}"
+        return f"what the model runs in Python cannot be kept: {why(error)}"
 
 
 def _changes(array: Any) -> bool:

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import io
 import sys
+from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from spikec.errors import ModelError, model_error
-from spikec.keeping import Pickler, by_value, deep, is_of_folder
+from spikec.keeping import Pickler, by_value, deep, is_of_folder, why
 from spikec.nengo.calls import Recipe
 from spikec.nengo.files import NetworkFile, running, text
 from spikec.nengo.words import Words
@@ -96,17 +97,21 @@ class _Pickler(Pickler):
 
 
 def _refused(recipe: Recipe, file: NetworkFile, words: Words, error: Exception) -> ModelError:
-    for op in recipe.host:
+    """The first operator that cannot be kept, by itself or with those before it."""
+    failed: dict[int, Exception] = {}
+
+    def fails(count: int) -> bool:
         try:
-            _dumped(op, file)
+            _dumped(recipe.host[:count], file)
         except Exception as found:  # as above
-            return _cannot(words.of(op), found)
-    return _cannot("what the model runs in Python", error)
+            failed[count] = found
+        return count in failed
 
-
-def _cannot(what: str, error: Exception) -> ModelError:
+    first = bisect_left(range(len(recipe.host) + 1), True, key=fails)
+    what = words.of(recipe.host[first - 1]) if first in failed else "what the model runs in Python"
+    error = failed.get(first, error)
     return model_error(
-        f"{what} cannot be kept in the compiled model: {error}",
+        f"{what} cannot be kept in the compiled model: {why(error)}",
         "open files, windows and connections in the first step, not before, and give the node its size_out, "
         "for else Nengo calls its function when it is made; "
         "or run the model in Python: spikec.nengo.Simulator",

@@ -23,6 +23,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from spikec.going_on import load, save
 from spikec.nef.blas import one_thread
+from spikec.nengo.arguments import seconds, whole_steps
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
 from spikec.nengo.naming import called
@@ -221,8 +222,16 @@ class Simulator(nengo.Simulator):
         """Run one step."""
         self._advance(1, 0)
 
+    def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
+        """Run for so many seconds, rounded to whole steps.
+
+        Raises `TypeError` where that is no number, `ValidationError` where it is not 0 or more and finite.
+        """
+        super().run(seconds(time_in_seconds), progress_bar)
+
     def run_steps(self, steps: int, progress_bar: Any = None) -> None:
-        """Run so many steps."""
+        """Run so many steps.  Raises `TypeError` where that is no whole number."""
+        steps = whole_steps(steps)
         shown = self.progress_bar if progress_bar is None else progress_bar
         with ProgressTracker(shown, Progress("Simulating", "Simulation", steps)) as tracker:
             done, piece = 0, 100
@@ -278,7 +287,9 @@ class Simulator(nengo.Simulator):
             precision = "float64" if self._precision == np.float64 else "float32"
             made = self._converted
             apart = made.running if self.processes else None
-            self._session = session(made.graph, made.calls, int(self.partitions), precision, apart)
+            top = self.model.toplevel
+            name = (top and top.label) or "the network"
+            self._session = session(made.graph, made.calls, int(self.partitions), precision, apart, name)
             self._session.draw_on(self._streams)
         return self._session
 

@@ -261,7 +261,7 @@ class Network(Directory):
 
     def run(self, time: float) -> None:
         """Run for `time` (s); called again it goes on.  Raises what a function raises, as it was."""
-        if not isinstance(time, Real) or not float(time) >= 0:
+        if not isinstance(time, Real) or not 0 <= float(time) < float("inf"):
             mistake(f"a network cannot run for {time!r} s", "give a time of 0 s or more")
         changed = self._builder.changed()
         if changed is not None:

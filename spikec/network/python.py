@@ -22,7 +22,7 @@ class Functions:
     def state(self) -> bytes:
         """All that the functions hold, with their code; raises `UnsavedError`."""
         try:
-            from spikec.keeping import bytes_of, is_of_user
+            from spikec.keeping import bytes_of, is_of_user, why
         except ImportError as error:
             raise UnsavedError(f"{error}; install cloudpickle, which the extra nengo has") from None
         nodes = {name: node for name, node in self._nodes.items() if isinstance(node, SimpleNode)}
@@ -33,8 +33,8 @@ class Functions:
                 try:
                     bytes_of(call, is_of_user, modules=False)
                 except Exception as found:  # as above
-                    raise UnsavedError(f"the Python of {name!r} cannot be kept: {found}") from found
-            raise UnsavedError(f"what the network runs in Python cannot be kept: {error}") from error
+                    raise UnsavedError(f"the Python of {name!r} cannot be kept: {why(found)}") from found
+            raise UnsavedError(f"what the network runs in Python cannot be kept: {why(error)}") from error
 
     def restore(self, data: bytes) -> None:
         """Go on from a state.  Raises `ValueError` where it is of other nodes."""

@@ -44,7 +44,7 @@ def notes(graph: g.Graph, who: Reads) -> list[Note]:
 
 def _of_probe(graph: g.Graph, name: str, sums: list[str]) -> Note:
     probe = graph.op(name)
-    populations = dict.fromkeys(_population(graph, s) for s in sums)
+    populations = dict.fromkeys(_source(graph, s) for s in sums)
     text = f"probe {probe.name!r} computes with {_several(list(populations))} without a synapse"
     return f"{text}; add one, for example: synapse 10ms", probe.span
 
@@ -55,17 +55,18 @@ def _of_stream(name: str, atom: g.Atom) -> Note:
 
 
 def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
-    source, target = _population(graph, total), graph.op(atom).path
-    text = f"{source!r} is connected to {target!r} without a synapse"
+    source, target = _source(graph, total), graph.op(atom).path
+    text = f"{source} is connected to {target!r} without a synapse"
     # One decoding may serve several connections: then only the ensemble's place is certain.
     place = graph.op(total) if len(graph.readers(total)) == 1 else graph.op(atom)
     return f"{text}; add one, for example: synapse 5ms", place.span
 
 
-def _population(graph: g.Graph, total: str) -> str:
-    return str(graph.op(graph.inputs(total, "activity")[0]).path)
+def _source(graph: g.Graph, total: str) -> str:
+    """The population that a sum is decoded from, or the host call whose values these are."""
+    source = graph.op(graph.inputs(total, "activity")[0])
+    return "what runs in Python" if isinstance(source, g.HostCall) else repr(source.path)
 
 
-def _several(names: list[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:3])
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _several(sources: list[str]) -> str:
+    return ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")

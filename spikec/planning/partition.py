@@ -21,7 +21,7 @@ from spikec import graph as g
 from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.planning import hypergraph as hg
 from spikec.planning.cost import HOST_CALL, atom_cost
-from spikec.planning.glue import notes
+from spikec.planning.glue import Note, notes
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
 from spikec.records import dataclass
@@ -97,17 +97,23 @@ def check_count(n: int, hyper: hg.Hypergraph, graph: g.Graph, who: hg.Reads) -> 
     limit = max(1, len(hyper.groups))
     if n <= limit:
         return
-    atoms = sum(len(names) for names in hyper.groups)
-    parts = f"{atoms} atom{'s' * (atoms != 1)} (runs of at most 256 neurons)"
-    if atoms > limit:
-        parts += f" in {limit} group{'s' * (limit != 1)} that must stay together"
-        parts += " (no synapse between them, or a probe reads several without a synapse)"
+    parts, joining = pieces(hyper, graph, who)
     message = f"{n} partitions are more than the model can be cut into: it has {parts}"
-    joining = notes(graph, who) if atoms > limit else []
     message += "".join(f"\n  {text}" for text, span in joining if span is None)
     places = tuple((text, span) for text, span in joining if span)
     hint = f"use -n {limit}{' or less' * (limit > 1)}, or -n auto"
     raise ModelError([Diagnostic(message, None, hint, places)])
+
+
+def pieces(hyper: hg.Hypergraph, graph: g.Graph, who: hg.Reads) -> tuple[str, list[Note]]:
+    """What a model can be cut into, in words, and what joins it."""
+    limit = max(1, len(hyper.groups))
+    atoms = sum(len(names) for names in hyper.groups)
+    parts = f"{atoms} atom{'s' * (atoms != 1)} (runs of at most 256 neurons)"
+    if atoms <= limit:
+        return parts, []
+    parts += f" in {limit} group{'s' * (limit != 1)} that must stay together"
+    return parts + " (no synapse between them, or a probe reads several without a synapse)", notes(graph, who)
 
 
 def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float) -> list[int]:
