@@ -64,6 +64,7 @@ def profile(
     what it lacks.
     """
     from spike_runtime import calibrate_recording, calibrate_wires
+    from spike_runtime.calibrate_timing import alone
 
     known = known or {}
     say("measuring this host once, for predictions; this takes some seconds")
@@ -79,12 +80,13 @@ def profile(
         # They compile beside the kernels.
         pipes = stack.enter_context(calibrate_wires.members()) if set(lacking) - {RING} else ()
 
-        def meanwhile() -> None:
+        def meanwhile(lock: Path) -> None:
             if RING in lacking:
                 calibrate_wires.prepare()
             if not made["recording"]:
                 say("recording")
-                made["recording"] = calibrate_recording.measure()
+                with alone(lock):
+                    made["recording"] = calibrate_recording.measure()
 
         made["kernels"] = _kernels(precisions, kinds, known, meanwhile)
         for name in lacking:
@@ -101,7 +103,7 @@ def _kernels(
     precisions: Sequence[str],
     kinds: Sequence[str] | None,
     known: Mapping[str, Any],
-    meanwhile: Callable[[], None],
+    meanwhile: Callable[[Path], None],
 ) -> dict[str, Any]:
     """Kernels by precision, `known` ones and those that were not: each part in a process of its own."""
     from spike_runtime.calibrate_neurons import KINDS
@@ -122,19 +124,20 @@ def _kernels(
 
 
 def _in_processes(
-    parts: Sequence[tuple[str, str, list[str]]], known: Mapping[str, Any], meanwhile: Callable[[], None]
+    parts: Sequence[tuple[str, str, list[str]]], known: Mapping[str, Any], meanwhile: Callable[[Path], None]
 ) -> list[dict[str, Any]]:
-    """What is measured of each part; `meanwhile` is called here."""
+    """What is measured of each part; `meanwhile` is called here, with the lock of who measures."""
     from spike_runtime import calibrate_neurons, calibrate_stages  # noqa: F401 (for all that are forked)
     from spike_runtime.forked import Process, end_all
 
     running: list[Process] = []
     with tempfile.TemporaryDirectory(prefix="spike-calibrate-") as folder:
+        lock = Path(folder, "lock")
         try:
             for part in parts:
                 running.append(Process(_measured))
-                running[-1].send(*part, known, Path(folder, "lock"))
-            meanwhile()
+                running[-1].send(*part, known, lock)
+            meanwhile(lock)
             return [process.reply() for process in running]
         finally:
             end_all(running)

@@ -182,7 +182,7 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
         state,
         np.zeros(2, np.int64),
         table,
-        np.tile(_parameters(kind), (atoms, 1)).astype(real),
+        np.tile(parameters(kind), (atoms, 1)).astype(real),
         random.uniform(-0.1, 0.1, neurons * dims).astype(real),
         np.full(neurons, _current(kind, shape.rate), real),
         random.uniform(-1e3, 1e3, neurons * rows).astype(real),
@@ -190,7 +190,8 @@ def _arguments(kind: str, real: str, shape: Shape, atoms: int) -> tuple[Any, ...
     return (*map(memory.aligned, arguments), np.array(1), *random_kind)
 
 
-def _parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def parameters(kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Parameters of an atom of this kind."""
     if kind in ("sigmoid", "tanh"):
         return np.array([1.0, DT, TAU_REF])
     if kind == "izhikevich":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
+from spike_runtime.calibrate_neurons import parameters
 from spike_runtime.ops import (
     append_products,
     clear,
@@ -32,7 +33,7 @@ from spike_runtime.ops.simd import BYTES
 
 Arrays = dict[str, NDArray[Any]]
 DT = 1e-3
-# Of neurons the program has none, only the call: of the kernel that is measured in any case.
+# The kind of its neurons: of the kernel that is compiled in any case.
 KIND = "lif"
 
 # Operations of the function below, as the cost model counts them: 9 arithmetic and 1 transcendental in each.
@@ -228,11 +229,11 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "every": np.array([1]),
         "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
         "carried_places": places(size["carried"], values),
-        "atoms": np.zeros((0, 11), np.int64),
-        "parameters": np.zeros((0, 10), real),
-        "encoders": np.zeros(0, real),
-        "bias": np.zeros(0, real),
-        "decoders": np.zeros(0, real),
+        "atoms": np.array([[0, 8, 1, 0, 0, 1, 0, 0, 0, -1, -1]]),
+        "parameters": parameters(KIND)[None].astype(real),
+        "encoders": np.full(8, 0.1, real),
+        "bias": np.full(8, 0.1, real),
+        "decoders": np.full(8, 0.1, real),
     }
     return constant, _state(size, real, order * int(each.sum()))
 
@@ -244,7 +245,7 @@ def _state(size: dict[str, int], real: str, filters: int) -> Arrays:
         "value": np.zeros(size["lowpass"], real),
         "x": np.zeros(filters, real),
         "buffer": np.zeros(3 * size["delay"], real),
-        "neurons": np.zeros((3, 0), real),
+        "neurons": np.zeros((3, 8), real),
         "recorded": np.zeros((16, size["record"]), real),
         "events": np.zeros((2, 4 * size["events"] + 64), np.int64),
         "count": np.zeros(1, np.int64),

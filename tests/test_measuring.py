@@ -126,7 +126,7 @@ def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) 
 
     def in_processes(parts: Any, known: Any, meanwhile: Any) -> list[dict[str, Any]]:
         assert known is body
-        meanwhile()
+        meanwhile(Path())
         asked.extend(parts)
         return [
             {"neurons": {kind: {} for kind in kinds}} if kinds else {"stages": {}} for _, _, kinds in parts
