@@ -18,7 +18,13 @@ from spikec.errors import Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_elements import add_element, current, encoded, passes_on
-from spikec.language.lower_learning import finish_learning, learned_encoders, learned_product, rows
+from spikec.language.lower_learning import (
+    add_encoded_first,
+    finish_learning,
+    learned_encoders,
+    learned_product,
+    rows,
+)
 from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.solving import placed
 from spikec.language.transforms import Convolution, Sparse
@@ -45,6 +51,7 @@ def lower(model: e.CheckedModel) -> Lowering:
         _connection(link, lowering)
     for projected in model.projections:
         _projection(projected, lowering.graph)
+    add_encoded_first(lowering.graph)
     for probe in model.probes:
         _probe(probe, lowering.graph)
     finish_learning(model, lowering.graph)

@@ -131,14 +131,20 @@ def _replace_encoders(graph: g.Graph, target: e.Population, name: str, link: e.C
     graph.connect(product, target.path, "encoded")
 
 
+def add_encoded_first(graph: g.Graph) -> None:
+    """Let what encoders that learn give be added before all else that is added to the currents.
+
+    Probes of currents come after this: they take what is added to the neurons as it is then.
+    """
+    for name, _ in list(graph.nodes(pl.Learned)):
+        if (others := f"{name}.in") in graph and name.endswith(".encoded"):
+            graph.disconnect(name, name.removesuffix(".encoded"))
+            graph.connect(name, others, place=0)
+
+
 def finish_learning(model: e.CheckedModel, graph: g.Graph) -> None:
     """What can be made when all is known of which encoders learn, and of what is read."""
     _encode_by_learned(graph)
-    for name, _ in list(graph.nodes(pl.Learned)):
-        if (others := f"{name}.in") in graph and name.endswith(".encoded"):
-            # Before all else that is added to the currents.
-            graph.disconnect(name, name.removesuffix(".encoded"))
-            graph.connect(name, others, place=0)
     for link in model.connections:
         if link.output is not None and not graph.readers(link.output.path):
             graph.remove(link.output.path)
