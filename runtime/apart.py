@@ -7,6 +7,7 @@ when it is wanted, and where it is set anew the processes are ended, and the nex
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import weakref
 from collections.abc import Callable, Collection, Sequence
@@ -19,7 +20,7 @@ from spike_runtime import crew
 from spike_runtime.blocks import Block
 from spike_runtime.engine import EngineError
 from spike_runtime.forked import GoneError, Process, end_all, packed, ready, unpacked
-from spike_runtime.session import Arrays, Session, Snapshot
+from spike_runtime.session import BROKEN, Arrays, Session, Snapshot
 from spike_runtime.statefile import Saved
 from spike_runtime.wires.layout import STOP
 
@@ -75,7 +76,7 @@ class ApartSession(Session):
     def _together(self, count: int) -> int:
         if not self._processes:
             on = enumerate(crew.idle_cores(len(self._engines)))
-            self._processes += [Process(partial(self._answer, p), core) for p, core in on]
+            self._processes += [Process(partial(self._answer, p), core, flushed=p > 0) for p, core in on]
         try:
             ran = self._run(count)
         except BaseException:
@@ -104,7 +105,7 @@ class ApartSession(Session):
                 try:
                     ran[p] = process.reply()
                 except GoneError as error:
-                    raise EngineError(f"the process of partition {p} {error}") from None
+                    raise _gone(p, error) from None
             least = min((done for done, *_ in ran.values()), default=count)
             words = [self._segment[self._engines[p].progress] for p in waiting.values()]
             if words and least < count and min(words) >= self.steps + least:
@@ -126,6 +127,7 @@ class ApartSession(Session):
         Raises `spike_runtime.python.UnsavedError` where that cannot be kept.
         """
         functions = self.functions()
+        self._check_known()
         for held in self._ask("code" if code else "memory"):
             if code:
                 functions.restore(held)
@@ -136,7 +138,10 @@ class ApartSession(Session):
         """Have the state of the engines here."""
         if self._known == self.steps:
             return
-        for engine, (state, past) in zip(self._engines, self._ask("state"), strict=False):
+        self._check_known()
+        replies = self._ask("state")
+        # Where there are no processes yet, it is here.
+        for engine, (state, past) in zip(self._engines if replies else [], replies, strict=True):
             for name, value in state.items():
                 engine.state[name][...] = value
             if engine.past is not None:
@@ -144,17 +149,24 @@ class ApartSession(Session):
             engine.rewind(self.steps)
         self._known = self.steps
 
+    def _check_known(self) -> None:
+        """Raise `EngineError` where the processes were ended before what they hold was brought here."""
+        if self._broken and not self._processes:
+            raise EngineError(BROKEN)
+
     def state(self, partition: int) -> dict[str, NDArray[Any]]:
         self._recall()
         return super().state(partition)
 
     def streams(self) -> list[Arrays]:
-        if not self._broken:
-            self._recall()
+        with contextlib.suppress(EngineError):  # a process is gone: it is broken from now on
+            if not self._broken:
+                self._recall()
         return super().streams()
 
     def snapshot(self) -> Snapshot:
-        self._recall()
+        if not self._broken:
+            self._recall()
         return super().snapshot()
 
     def saved(self, seed: int) -> Saved:
@@ -173,18 +185,22 @@ class ApartSession(Session):
         super().close()
 
     def _ask(self, name: str) -> list[Any]:
-        """What all processes answer; nothing where there are none.  Raises what one of them raises."""
+        """What all processes answer; nothing where there are none.  Raises what one of them raises, and
+        `EngineError` where one is gone.
+        """
         for process in self._processes:
             process.send(name)
         replies, errors = [], []
         try:
-            for process in self._processes:
+            for p, process in enumerate(self._processes):
                 try:
                     replies.append(process.reply())
+                except GoneError as error:
+                    raise _gone(p, error) from None
                 except Exception as error:
                     errors.append(error)
         except BaseException:
-            self._broken = True  # an answer may still come
+            self._broken = True  # one is gone, or an answer may still come
             end_all(self._processes)
             raise
         if errors:
@@ -223,3 +239,7 @@ class ApartSession(Session):
             failure = number, packed(raised)
         blocks, self._blocks = self._blocks + engine.drain(), []
         return done[p], blocks, failure
+
+
+def _gone(p: int, error: GoneError) -> EngineError:
+    return EngineError(f"the process of partition {p} {error}")

@@ -7,15 +7,16 @@ import gc
 import io
 import os
 import pickle
+import select
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any
-
-from spike_runtime.nursery import die_with
+from typing import Any, NoReturn
 
 # s that a process has to end by itself.
 PATIENCE = 1.0
@@ -29,27 +30,31 @@ class RemoteError(Exception):
     """The cause of an error that came from another process: its traceback there."""
 
 
-class Process:
-    """A process that begins with all that is here: `answer(name, *arguments)` gives replies in it."""
+# The caller's ends of all connections.  A forked process closes those that it inherits, of others too: a
+# process learns from its connection that its caller is done, or gone, once nobody else has the other end.
+_channels: weakref.WeakSet[Connection] = weakref.WeakSet()
+_forking = threading.Lock()
 
-    def __init__(self, answer: Callable[..., Any], core: int | None = None) -> None:
-        """`core`: the one to stay on, if any."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, ValueError):  # it may be none, or closed
-                stream.flush()  # else it says the same again
-        self._channel, there = Pipe()
-        self._parent = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                die_with(self._parent)
-                if core is not None:
-                    os.sched_setaffinity(0, {core})
-                self._channel.close()
-                _serve(there, answer)
-            finally:
-                os._exit(0)  # nothing of the caller's is to be cleaned up here
-        there.close()
+
+class Process:
+    """A process that begins with all that is here: `answer(name, *arguments)` gives replies in it.
+
+    It ends when it is ended, or this process is, in whichever thread it was made.
+    """
+
+    def __init__(self, answer: Callable[..., Any], core: int | None = None, flushed: bool = False) -> None:
+        """`core`: the one to stay on, if any.  `flushed`: all open files are, as another was just made."""
+        if not flushed:
+            _flush()  # else it writes the same again
+        with _forking:
+            self._channel, there = Pipe()
+            _channels.add(self._channel)
+            self._parent = os.getpid()
+            self.pid = os.fork()
+            if self.pid == 0:
+                _forking.release()  # functions may fork too
+                _live(there, answer, core)
+            there.close()
 
     def fileno(self) -> int:
         """What to wait for."""
@@ -70,13 +75,15 @@ class Process:
             raise unpacked(given)
         return given
 
-    def end(self) -> None:
-        """End it: at once where it answers, else it is killed."""
+    def close(self) -> None:
+        """Have it end once it has answered."""
+        self._channel.close()
+
+    def end(self, latest: float) -> None:
+        """Wait until it has ended, or kill it, at this time of `time.monotonic`."""
         if os.getpid() != self._parent:
             return
-        self._channel.close()
-        end = time.monotonic() + PATIENCE
-        while self._status() is None and time.monotonic() < end:
+        while self._status() is None and time.monotonic() < latest:
             time.sleep(1e-3)
         if self._status() is None:
             os.kill(self.pid, signal.SIGKILL)
@@ -110,33 +117,73 @@ def ready(processes: Sequence[Process], timeout: float | None) -> list[Process]:
 
 
 def end_all(processes: list[Process]) -> None:
-    """End them, and forget them."""
+    """End them, and forget them: those that answer end by themselves, others are killed."""
+    for process in processes:
+        process.close()
+    latest = time.monotonic() + PATIENCE
     while processes:
-        processes.pop().end()
+        processes.pop().end(latest)
+
+
+def _live(channel: Connection, answer: Callable[..., Any], core: int | None) -> NoReturn:
+    """The life of a process that was forked."""
+    code = 1
+    try:
+        for other in _channels:
+            other.close()
+        _channels.clear()
+        threading.Thread(target=_watch, args=(channel.fileno(),), daemon=True).start()
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        _serve(channel, answer)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            _flush()
+        os._exit(code)  # nothing of the caller's is to be cleaned up here
+
+
+def _watch(descriptor: int) -> None:
+    """End this process where the caller is gone, and what is asked for does not come to an end."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # whatever it is told, it tells of the end
+    poll.poll()
+    time.sleep(PATIENCE)
+    os._exit(1)
 
 
 def _serve(channel: Connection, answer: Callable[..., Any]) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # the caller's alone
-    before = {id(file) for file in _open_files()}
     while True:
         try:
             name, arguments = channel.recv()
         except (EOFError, OSError):
-            break
+            return
         try:
             reply = True, answer(name, *arguments)
         except BaseException as error:  # whatever it is, the caller is to hear of it
             reply = False, packed(error)
-        sys.stdout.flush()  # what functions printed
-        channel.send(reply)
-    for file in _open_files():
-        if id(file) not in before:
-            with contextlib.suppress(Exception):
-                file.flush()
+        _flush_streams()  # what functions printed
+        with contextlib.suppress(OSError):  # the caller is gone: nothing is received then
+            channel.send(reply)
 
 
-def _open_files() -> Iterator[io.IOBase]:
-    return (item for item in gc.get_objects() if isinstance(item, io.IOBase) and not item.closed)
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # it may be none, or closed
+            stream.flush()
+
+
+def _flush() -> None:
+    """Have all that was written to open files in them."""
+    _flush_streams()
+    for item in gc.get_objects():
+        if issubclass(type(item), io.IOBase):  # unlike `isinstance`, it asks no objects for their class
+            with contextlib.suppress(Exception):  # whatever files of the caller's raise
+                if not item.closed and item.writable():
+                    item.flush()
 
 
 # ------------------------------------------------------------------------------------------------ errors

@@ -37,6 +37,8 @@ from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP
 TRIAL, WORTH_THREADS = 10, 20
 # s that Ctrl-C may wait.
 PATIENCE = 0.5
+# What is said of a session whose state is no longer that of one step.
+BROKEN = "a step failed, or was interrupted; reset to run again"
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -44,13 +46,16 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """A session after so many steps: the state of every partition, the memory that they share, and sums of
-    the last steps, where messages between them hold several.
+    the last steps, where messages between them hold several.  `failed`, `broken`: whether the last step
+    failed, and whether that left partitions at different steps, so that none can be run from here.
     """
 
     steps: int
     states: list[Arrays] = field(default_factory=list)
     segment: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     past: list[list[NDArray[np.int64]]] = field(default_factory=list)
+    failed: bool = False
+    broken: bool = False
 
 
 class Session:
@@ -122,7 +127,7 @@ class Session:
         end = self.steps + steps
         while self.steps < end:
             if self._broken:
-                raise EngineError("a step failed, or was interrupted; reset to run again")
+                raise EngineError(BROKEN)
             with interrupted_after():  # what is compiled may lose it
                 self._choose(end - self.steps + more)
             with interrupted_after():
@@ -267,7 +272,8 @@ class Session:
     def snapshot(self) -> Snapshot:
         """All that it needs to go on from here, but for what is recorded and not drained."""
         past = [[sums.copy() for sums in engine.past or ()] for engine in self._engines]
-        return Snapshot(self.steps, [self._state(e) for e in self._engines], self._segment.copy(), past)
+        states, how = [self._state(e) for e in self._engines], (self._failed, self._broken)
+        return Snapshot(self.steps, states, self._segment.copy(), past, *how)
 
     def state(self, partition: int) -> Arrays:
         """The arrays of a partition that change from step to step, as they are now."""
@@ -279,7 +285,7 @@ class Session:
         return {name: array.copy() for name, array in kept.items()}
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot of a session of the same model."""
+        """Go on from a snapshot of a session of the same model; where it had failed, so has this one."""
         self.reset()
         for engine, state, past in zip(self._engines, snapshot.states, snapshot.past, strict=True):
             if engine.past is not None:
@@ -288,6 +294,7 @@ class Session:
                 engine.state[name][...] = value
             engine.rewind(snapshot.steps)
         self._segment[:] = snapshot.segment
+        self._failed, self._broken = snapshot.failed, snapshot.broken
         self.steps = self._drained = snapshot.steps
 
     def saved(self, seed: int) -> Saved:

@@ -112,11 +112,11 @@ class CallsAlone:
 
     def snapshot(self) -> Snapshot:
         """There is no state but the step."""
-        return Snapshot(self.steps)
+        return Snapshot(self.steps, failed=self._failed)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
-        self.steps = snapshot.steps
+        self.steps, self._failed = snapshot.steps, snapshot.failed
 
     def saved(self, seed: int) -> Saved:
         """As of a `Session` that has no state of its own."""

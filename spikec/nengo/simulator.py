@@ -189,7 +189,8 @@ class Simulator(nengo.Simulator):
         """Save the state of the model to a file, as `spike-run --save-state` does, in place of what is there:
         neurons, synapses, learned weights, and all that host calls hold.
 
-        Raises `RunError` where that cannot be, which leaves the file as it was.
+        Raises `RunError` where that cannot be, and `EngineError` where a process is gone; the file is as it
+        was then.
         """
         self._check_open("save its state")
         running = self._refreshed()
