@@ -97,6 +97,11 @@ class Session:
         self.steps = self._drained = 0
         self._prepare()
 
+    @property
+    def partitions(self) -> int:
+        """Into how many the model is cut."""
+        return len(self.manifest.partitions)
+
     def _engine(self, partition: int) -> Engine:
         return Engine(
             self.manifest, self._folder, partition, self._segment, self._layout, self._seed, self._calls,

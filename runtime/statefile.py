@@ -174,14 +174,9 @@ def _rounded(values: NDArray[Any], precision: str) -> NDArray[Any]:
 
 
 def check_place(path: Path, overwrite: bool) -> None:
-    """Make the folder that `path` is to be in.
-
-    Raises `RunError` where the state could not be saved to `path` at the end of a run.
-    """
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make {path.parent}: {error.strerror}; save the state elsewhere") from None
+    """Raises `RunError` where the state could not be saved to `path` at the end of a run."""
+    if not path.absolute().parent.is_dir():
+        raise RunError(f"there is no folder {path.parent}; make it, or save the state elsewhere")
     if path.is_dir():
         raise RunError(f"{path} is a folder; name a file to save the state to")
     if path.exists() and not overwrite:

@@ -29,6 +29,8 @@ from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import profile
+from spikec.planning.measuring import needs, of_this_host
+from spikec.planning.plan import make_plan
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.emit import emit
@@ -46,6 +48,9 @@ class Running(Protocol):
 
     @property
     def steps(self) -> int: ...
+
+    @property
+    def partitions(self) -> int: ...
 
     def advance(self, steps: int, more: int = 0) -> None: ...
 
@@ -74,6 +79,8 @@ class Running(Protocol):
 
 class CallsAlone:
     """A model of which nothing is compiled: its functions, called in the order in which they were added."""
+
+    partitions = 1
 
     def __init__(self, graph: g.Graph, calls: Mapping[str, Call], precision: str) -> None:
         self._names = [op.call for _, op in graph.nodes(g.HostCall)]
@@ -208,12 +215,13 @@ def prepared(graph: g.Graph) -> g.Graph:
 def session(
     graph: g.Graph,
     calls: Mapping[str, Call],
-    partitions: int,
+    partitions: int | str,
     precision: str,
     apart: Callable[[], Functions] | None = None,
     name: str = "",
 ) -> Running:
-    """The session of a graph, in as many partitions as asked for, or as it can be cut into.
+    """The session of a graph, in as many partitions as asked for, or as it can be cut into; "auto": in as
+    many as are predicted to be fastest here.
 
     `apart`: gives what calls run on now, where partitions are to be processes.  `name`: what messages call
     the model, where that is not the name of the graph.
@@ -245,7 +253,7 @@ def session(
 
 
 def assigned(
-    graph: g.Graph, partitions: int, precision: str, name: str, per_function: float = 0.0
+    graph: g.Graph, partitions: int | str, precision: str, name: str, per_function: float = 0.0
 ) -> Assignment:
     """Where everything is, in as many partitions as asked for, or as the graph can be cut into.
 
@@ -253,6 +261,9 @@ def assigned(
     """
     if partitions == 1:
         return pt.whole(graph)
+    if isinstance(partitions, str):
+        here = of_this_host(needs(graph, precision))
+        return make_plan(graph, partitions, here, precision).assignment
     host = profile.load(profile.REFERENCE)
     who = hg.reads(graph)
     costs = pt.vertex_costs(graph, host, precision)

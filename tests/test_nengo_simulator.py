@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -189,10 +190,42 @@ def test_a_closed_simulator_says_so() -> None:
     sim.close()
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, "two"])
-def test_a_number_of_partitions_that_cannot_be(wrong: Any) -> None:
-    with pytest.raises(ValidationError, match=r"partitions.*1 or more"):
-        Simulator(nengo.Network(), progress_bar=False, partitions=wrong)
+@pytest.mark.parametrize(
+    ("argument", "values", "said"),
+    [
+        ("partitions", (0, -1, 1.5, "two", True), r'Must be a whole number, 1 or more, or "auto" \(got '),
+        ("processes", ("yes", 2), r"Must be True or False \(got "),
+        ("dt", (0, -0.001, "1ms", float("nan"), float("inf"), None), r"Must be a number of seconds above 0"),
+        ("seed", (-1, 2**32, 1.5, "one"), r"Must be a whole number, 0 to 4294967295, or None \(got "),
+    ],
+)
+def test_arguments_that_cannot_be(argument: str, values: tuple[Any, ...], said: str) -> None:
+    for value in values:
+        with pytest.raises(ValidationError, match=f"{argument}: {said}"):
+            Simulator(nengo.Network(), progress_bar=False, **{argument: value})
+    with (
+        Simulator(nengo.Network(), progress_bar=False) as sim,
+        pytest.raises(ValidationError, match="seed: "),
+    ):
+        sim.reset(seed="one")
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_the_number_of_partitions_can_be_found(reference_host: Path, processes: bool) -> None:
+    """The reference host has more than one core, on which a model of so many neurons is faster."""
+    assert reference_host.is_dir()
+    with nengo.Network(seed=1) as net:
+        parts = [nengo.Ensemble(2000, 1, label=name) for name in "ab"]
+        net.value = nengo.Probe(parts[0], synapse=0.01)
+        nengo.Connection(*parts)
+        nengo.Connection(*parts[::-1])
+    made = [Simulator(net, partitions=n, progress_bar=False, processes=processes) for n in (1, "auto")]
+    for sim in made:
+        sim.run_steps(5)
+    assert made[1].partitions > 1
+    np.testing.assert_array_equal(*(sim.data[net.value] for sim in made))
+    for sim in made:
+        sim.close()
 
 
 @pytest.mark.parametrize("before", [0, 30])

@@ -16,14 +16,14 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
 from nengo.cache import get_default_decoder_cache
-from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
+from nengo.exceptions import SimulationError, SimulatorClosed
 from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
 
 from spikec.going_on import load, save
 from spikec.nef.blas import one_thread
-from spikec.nengo.arguments import seconds, whole_steps
+from spikec.nengo import arguments
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
 from spikec.nengo.naming import called
@@ -38,7 +38,8 @@ class Simulator(nengo.Simulator):
     """Runs a Nengo network on Spike; see `nengo.Simulator` for all that is not said here.
 
     partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
-    so many is cut into as many as can be.  The results are the same, to the bit.
+    so many is cut into as many as can be.  "auto": into as many as are predicted to be fastest, of which the
+    attribute of this name tells the number after the first step.  The results are the same, to the bit.
     processes: each is a process of its own, with the Python functions that it calls: several may run at the
     same time, and they change copies of what they use.
     optimize: taken for compatibility; Spike's passes always run.
@@ -46,7 +47,8 @@ class Simulator(nengo.Simulator):
     `spikec compile` calls them.
     """
 
-    default_partitions, default_processes = 1, False
+    default_processes = False
+    default_partitions: int | str = 1
     default_called: Mapping[Any, str] | None = None
     closed = True  # of one that was not made, too
 
@@ -58,17 +60,17 @@ class Simulator(nengo.Simulator):
         model: Model | None = None,
         progress_bar: Any = True,
         optimize: bool = True,
-        partitions: int | None = None,
+        partitions: int | str | None = None,
         processes: bool | None = None,
         names: Mapping[str, Any] | None = None,
     ) -> None:
         self.progress_bar, self.optimize = progress_bar, optimize
-        self.partitions = self.default_partitions if partitions is None else partitions
-        self.processes = self.default_processes if processes is None else bool(processes)
-        if not npext.is_integer(self.partitions) or self.partitions < 1:
-            raise ValidationError(f"Must be 1 or more (got {partitions!r})", attr="partitions", obj=self)
+        wanted = self.default_partitions if partitions is None else partitions
+        self.partitions: int | str = arguments.partitions(wanted)
+        self.processes = arguments.processes(self.default_processes if processes is None else processes)
+        dt, seed = arguments.length_of(dt), arguments.seed_of(seed)
         self.model = Model(
-            dt=float(dt),
+            dt=dt,
             label=f"{network}, dt={dt:f}",
             decoder_cache=get_default_decoder_cache(),
             builder=Building(),
@@ -107,6 +109,7 @@ class Simulator(nengo.Simulator):
         """
         if self.closed:
             raise SimulatorClosed("Cannot reset closed Simulator.")
+        seed = arguments.seed_of(seed)
         again = self._converted is not None and (
             (seed is not None and self._converted.seeded) or not self._converted.current()
         )
@@ -228,11 +231,11 @@ class Simulator(nengo.Simulator):
 
         Raises `TypeError` where that is no number, `ValidationError` where it is not 0 or more and finite.
         """
-        super().run(seconds(time_in_seconds), progress_bar)
+        super().run(arguments.seconds(time_in_seconds), progress_bar)
 
     def run_steps(self, steps: int, progress_bar: Any = None) -> None:
         """Run so many steps.  Raises `TypeError` where that is no whole number."""
-        steps = whole_steps(steps)
+        steps = arguments.whole_steps(steps)
         shown = self.progress_bar if progress_bar is None else progress_bar
         with ProgressTracker(shown, Progress("Simulating", "Simulation", steps)) as tracker:
             done, piece = 0, 100
@@ -290,8 +293,9 @@ class Simulator(nengo.Simulator):
             apart = made.running if self.processes else None
             top = self.model.toplevel
             name = (top and top.label) or "the network"
-            self._session = session(made.graph, made.calls, int(self.partitions), precision, apart, name)
+            self._session = session(made.graph, made.calls, self.partitions, precision, apart, name)
             self._session.draw_on(self._streams)
+            self.partitions = self._session.partitions if self.partitions == "auto" else self.partitions
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:
