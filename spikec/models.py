@@ -101,7 +101,8 @@ def load(
     from spikec.nengo.compiling import compilable
 
     made = compilable(file, found.seed, found.dt, precision, cache, jobs, solved)
-    size = (file.network.n_neurons, len(file.network.all_ensembles))
+    ensembles = set(file.network.all_ensembles)  # SPA holds some networks twice
+    size = (sum(ensemble.n_neurons for ensemble in ensembles), len(ensembles))
     return Model(made.graph, made.precision, made.python, made.calls, made.notes, size, made.reasons)
 
 

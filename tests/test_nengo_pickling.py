@@ -282,3 +282,12 @@ def test_check_reads_each_model_with_its_own_helpers() -> None:
     done = CliRunner().invoke(cli.main, ["check", "a/model.py:net", "b/model.py:net"])
     assert done.exit_code == 0
     assert "20 neurons" in done.output
+
+
+def test_check_counts_an_ensemble_once_that_two_attributes_hold() -> None:
+    text = (
+        "import nengo\nwith nengo.Network(seed=1) as net:\n    part = nengo.networks.Integrator(0.1, 20, 1)\n"
+    )
+    write(text + "    net.networks.append(part)\n    p = nengo.Probe(part.ensemble)\n")
+    done = CliRunner().invoke(cli.main, ["check", "model.py:net"])
+    assert "20 neurons in 1 ensemble," in done.output
