@@ -49,7 +49,7 @@ class Functions(Protocol):
 
 
 class ApartSession(Session):
-    """As `Session`, but for `functions`: gives what its calls run on now.  It looks ahead for no probes."""
+    """As `Session`, but for `functions`: gives what its calls run on now."""
 
     def __init__(self, *given: Any, functions: Callable[[], Functions], **options: Any) -> None:
         """For the rest see `Session`."""

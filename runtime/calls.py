@@ -27,8 +27,6 @@ class Calls:
         self._memory: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         self._callback = _CALLBACK(self._caught)
         self.error: BaseException | None = None
-        # Whether functions are left alone: what they set keeps its value.
-        self.silent = False
 
     @property
     def address(self) -> NDArray[np.int64]:
@@ -53,8 +51,6 @@ class Calls:
     def _caught(self, number: int, step: int) -> int:
         """Call a function with its argument in the memory and put its result there; 1 where it raises."""
         argument, result = self._memory[number]
-        if self.silent:
-            return 0
         try:
             with np.errstate(invalid="raise", divide="ignore"):
                 given = self.functions[number](step, argument)

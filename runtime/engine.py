@@ -105,7 +105,6 @@ class Engine:
         # Have this in memory too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
-        self._behind = manifest.ahead
         self._begun = False
         # Of a run whose state will be kept: the sums of the last steps, the newest first.
         self.past: deque[NDArray[np.int64]] | None = None
@@ -202,20 +201,6 @@ class Engine:
             # Else the next call raises: what was recorded up to here can be drained first.
             self._check()
 
-    def look_ahead(self) -> None:
-        """The next step is run only for what is recorded of the last one: Python functions are not called."""
-        if self._loaded:
-            self._loaded.silent = True
-
-    def salvage(self) -> list[Block]:
-        """What a step recorded of the one before it (see `Probe.ahead`), where then Python of the model
-        failed in it; nothing where something else failed.
-        """
-        if self.state["status"][0] != CALL_FAILED:
-            return []
-        self._behind = 0
-        return self.drain()
-
     def release(self) -> None:
         """Python functions are called no more: files that only they hold are closed, as at the end of a
         program, which workers do not have.
@@ -223,11 +208,6 @@ class Engine:
         if self._loaded:
             self._loaded.functions, self._python = (), None
             gc.collect()
-
-    @property
-    def completed(self) -> int:
-        """The last step that was completed."""
-        return self._last
 
     def rewind(self, step: int = 0) -> None:
         """Note that the state is now that of after `step`, and what is recorded begins there."""
@@ -299,11 +279,9 @@ class Engine:
         )
 
     def drain(self) -> list[Block]:
-        """What was recorded since the last call, up to the last step completed; to the one before it where
-        some is recorded a step later (see `spike_runtime.manifest.Probe`).
-        """
+        """What was recorded since the last call, up to the last step completed."""
         blocks = []
-        events, end = self._events(), max(self._last - self._behind, self._drained)
+        events, end = self._events(), self._last
         for number, slot in enumerate(self.slots):
             first, last = self._drained // slot.every, end // slot.every
             if slot.kind == "events":

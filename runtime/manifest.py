@@ -133,9 +133,6 @@ class Probe:
     kind "value": floats, each column from one part.  "sum": parts hold 64-bit integers; their sum times
     2 ** -exponent is the value, with an exponent for each column, or one for all; columns that no part holds
     are 0.  "events": (step, neuron) pairs, neurons numbered in the whole population.
-
-    ahead: the sample of step n is what the program records at step n + 1, which follows from step n: what a
-    synapse gives at the end of a step.
     """
 
     name: str
@@ -148,7 +145,6 @@ class Probe:
     exponents: tuple[int, ...]
     parts: tuple[ProbePart, ...]
     ideal: tuple[str, ...] = ()
-    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,11 +172,6 @@ class Manifest:
     state: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
-
-    @property
-    def ahead(self) -> int:
-        """By how many steps programs must be ahead of what is recorded, for the sake of some probes."""
-        return int(any(probe.ahead for probe in self.probes))
 
 
 def find(path: Path) -> Path:
@@ -223,9 +214,6 @@ def saved(manifest: Manifest) -> dict[str, Any]:
     for part in body["partitions"]:
         if not part["python"]:
             del part["python"]
-    for probe in body["probes"]:
-        if not probe["ahead"]:
-            del probe["ahead"]
     return body
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import cores, statefile, statemap
-from spike_runtime.ahead import Ahead
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
 from spike_runtime.engine import Engine, EngineError
@@ -68,12 +67,9 @@ class Session:
         calls: Mapping[str, Call] | None = None,
         seed: int | None = None,
         compiled: bool | None = None,
-        ahead: Collection[str] = (),
     ) -> None:
         """`calls`: the functions named in the manifest, read again by `reset`.  `compiled`: from the start,
-        or never; None: when that is faster.  `ahead`: probes of synapses, recorded at every step, of which
-        what they give in the step after is wanted.  Raises `ManifestError` where a file is missing or was
-        changed.
+        or never; None: when that is faster.  Raises `ManifestError` where a file is missing or was changed.
         """
         self.manifest = manifest
         self._layout = ring.segment_layout(manifest)
@@ -92,7 +88,6 @@ class Session:
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
         self._few = 1  # steps at a time
-        self._ahead = self._looking_ahead(ahead)
         self._blocks: list[Block] = []
         self.steps = self._drained = 0
         self._prepare()
@@ -341,31 +336,10 @@ class Session:
         blocks, self._blocks = self._blocks, []
         first, self._drained = self._drained, self.steps
         precision = self.manifest.precision
-        drained = {
+        return {
             probe.name: gathered(probe, [b for b in blocks if b.probe == k], first, self.steps, precision)
             for k, probe in enumerate(self.manifest.probes)
         }
-        for look, names in self._ahead if self.steps > first else []:
-            rows = look.recorded if self._begun(look.partition) else look.rows
-            for slot, row in rows(self.steps + 1).items():
-                drained[names[slot]] = np.concatenate([drained[names[slot]][1:], [row]])
-        return drained
-
-    def _begun(self, partition: int) -> bool:
-        """Whether a partition ran a step that failed, in it or in another one."""
-        return self._failed and (partition == self._main or self._engines[partition].completed > self.steps)
-
-    def _looking_ahead(self, ahead: Collection[str]) -> list[tuple[Ahead, dict[int, str]]]:
-        """For every partition that records some of these probes, their names by slot."""
-        wanted: dict[int, dict[int, str]] = {}
-        for probe in self.manifest.probes:
-            if probe.name in ahead:
-                (part,) = probe.parts
-                wanted.setdefault(part.partition, {})[part.slot] = probe.name
-        return [
-            (Ahead(self._engines[p], self._folder / self.manifest.partitions[p].program, names), names)
-            for p, names in sorted(wanted.items())
-        ]
 
 
 def _is_of_neurons(name: str) -> bool:

@@ -43,12 +43,6 @@ class Engine(Protocol):
     def drain(self) -> list[Block]:
         """What was recorded since the last call; the arrays stay as they are when more is recorded."""
 
-    def look_ahead(self) -> None:
-        """The next step is run only for what is recorded of the last one."""
-
-    def salvage(self) -> list[Block]:
-        """What the step that failed recorded of the one before it, if that is all there."""
-
     def release(self) -> None:
         """Python functions of the model are called no more."""
 
@@ -107,13 +101,10 @@ class Steps:
         segment: NDArray[np.int64],
         layout: SegmentLayout,
         sent: Sequence[Ring] = (),
-        ahead: int = 0,
         start: int = 0,
     ) -> None:
-        """`sent`: rings from these partitions to those of other workers; `ahead`: steps to run more than are
-        asked for (see `Manifest.ahead`).  All go on after step `start`.
-        """
-        self.at, self._ahead = partitions[0], ahead
+        """`sent`: rings from these partitions to those of other workers.  All go on after step `start`."""
+        self.at = partitions[0]
         self._turns, self._segment, self._sent = turns, segment, sent
         self._members = [
             _Member(p, engine, layout.control(p), done=start)
@@ -148,9 +139,6 @@ class Steps:
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
             failed = self.at
-            member = next(member for member in self._members if member.partition == failed)
-            if self._ahead and (blocks := member.engine.salvage()):
-                outbox.put(blocks, failed, member.done)
             self._let_others_read()
             self._segment[STOP] = 1  # nobody need wait for this one
             for place in self._unfinished():
@@ -168,7 +156,7 @@ class Steps:
             compute = max(0, self._turns.busy(place) - inside - exchange)
             spent = compute + exchange + member.recording
             waiting = max(0, member.ended - self._start - spent)
-            steps = min(member.done, self._last) - self._began
+            steps = member.done - self._began
             found[member.partition] = Times(steps, compute, exchange, waiting, member.recording)
         return found
 
@@ -201,12 +189,12 @@ class Steps:
             self._last = pace.last
             if pace.may < pace.last:
                 return min(pace.may, self.done + AHEAD * chunk)
-        return min(self._last + self._ahead, self.done + AHEAD * chunk)
+        return min(self._last, self.done + AHEAD * chunk)
 
     def _chunk_end(self, done: int, chunk: int) -> int:
         """The end of the chunk that begins after `done`."""
-        if not self._keeping or done >= self._last:
-            return min(self._last, done + chunk) if done < self._last else done + 1
+        if not self._keeping:
+            return min(self._last, done + chunk)
         border = self._keeping.next(done, self._began) - self._keeping.window + 1
         return min(border, done + chunk, self._keeping.pace.may) if done < border else done + 1
 
@@ -217,8 +205,6 @@ class Steps:
             if not member.given and member.done < farthest:
                 self.at = member.partition
                 member.given, member.first = True, member.done + 1
-                if member.done == self._last:
-                    member.engine.look_ahead()
                 member.engine.begin(member.first)
                 self._turns.give(place, self._chunk_end(member.done, chunk))
 
@@ -227,14 +213,10 @@ class Steps:
         member, start = self._members[place], time.perf_counter_ns()
         self.at, member.given = member.partition, False
         ran = self._turns.done(place) - member.done
-        if member.first > self._last and not self._segment[STOP]:
-            # Whatever failed in a step that is run to look ahead: it is not part of the run.
-            ran = 1
-            self._turns.give(place, self._last)
         member.engine.end(member.first, ran)
         member.done += ran
-        self._segment[member.own + PROGRESS] = min(member.done, self._last)
-        outbox.put(member.engine.drain(), member.partition, max(0, member.done - self._ahead))
+        self._segment[member.own + PROGRESS] = member.done
+        outbox.put(member.engine.drain(), member.partition, member.done)
         if self._keeping and ran and self._keeping.next(member.done - 1, self._began) == member.done:
             self._keep(member, outbox)
         member.ended = time.perf_counter_ns()

@@ -99,7 +99,7 @@ class _Worker:
             own = set(job.partitions)
             leaving = [k for k, w in enumerate(plan.wires) if w.source in own and w.target not in own]
             sent = [layout.ring(k) for k in leaving]
-            steps = Steps(job.partitions, engines, turns, segment, layout, sent, plan.ahead, job.start)
+            steps = Steps(job.partitions, engines, turns, segment, layout, sent, job.start)
             try:
                 self._run(steps, chunk, max((wire.window for wire in plan.wires), default=1))
             finally:

@@ -317,8 +317,7 @@ class Probe(Operator):
 
     `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the
     neurons on port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where
-    one is known.  `ahead`: what its input is at step n + 1 is the sample of step n (see
-    `spike_runtime.manifest.Probe`).
+    one is known.
     """
 
     name: str
@@ -329,7 +328,6 @@ class Probe(Operator):
     target: str = ""
     picks: tuple[Pick, ...] = ()
     neurons: NDArray[np.int64] | None = None
-    ahead: bool = False
 
     def columns_of(self, start: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(column, neuron) of what is recorded of the neurons start .. start + size, by column."""

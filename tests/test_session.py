@@ -69,7 +69,7 @@ def compiled(graph: g.Graph, partitions: int, folder: Path) -> mf.Manifest:
     verify(graph)
     for _, apply in passes(Options(cache=False)):
         graph = verify(apply(graph))
-    assignment = assigned(graph, partitions, "float64")
+    assignment = assigned(graph, partitions, "float64", graph.name)
     layouts, recorded = schedule(graph, assignment, "float64")
     return emit(graph, layouts, recorded, dict, [mf.Cost({}, 0.0)] * partitions, folder, "test")
 
@@ -254,38 +254,6 @@ def test_ctrl_c_waits_for_one_step_where_that_takes_long(
     whole = Session(*folders[1], Functions(), compiled=False)
     whole.advance(40)
     assert bytes_of(session.drain()) == bytes_of(whole.drain())
-
-
-@pytest.mark.parametrize("partitions", [1, 2])
-def test_what_synapses_will_give_in_the_step_after(partitions: int, folders: Any) -> None:
-    """In any pieces, with or without compilation, it is what a longer run records a step later."""
-    longer = Session(*folders[partitions], Functions(), compiled=False)
-    longer.advance(41)
-    late = longer.drain()
-    for way in (False, True):
-        session = Session(*folders[partitions], Functions(), compiled=way, ahead=("a", "b"))
-        pieces = []
-        for steps in (1, 9, 0, 30):
-            session.advance(steps)
-            pieces.append(session.drain())
-        for name in ("a", "b", "given"):
-            found = np.concatenate([piece[name] for piece in pieces])
-            shift = 0 if name == "given" else 1
-            assert found.tobytes() == late[name][shift : 40 + shift].tobytes()
-
-
-@pytest.mark.parametrize("way", [False, True])
-@pytest.mark.parametrize("partitions", [1, 2])
-def test_what_synapses_gave_before_a_step_that_failed(partitions: int, way: bool, folders: Any) -> None:
-    longer = Session(*folders[partitions], Functions(), compiled=False)
-    longer.advance(31)
-    late = longer.drain()
-    session = Session(*folders[partitions], Functions(fails_at=31), compiled=way, ahead=("a", "b"))
-    with pytest.raises(LookupError):
-        session.advance(50)
-    drained = session.drain()
-    for name in ("a", "b"):
-        assert drained[name].tobytes() == late[name][1:].tobytes()
 
 
 def test_host_calls_are_neither_dropped_nor_shared() -> None:

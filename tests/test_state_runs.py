@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,6 @@ from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 
 import spikec
-from spikec import graph as g
-from spikec.frontend import loads
-from spikec.pipeline import Options, compile_graph
 
 
 def joined(runs: list[Run], name: str) -> list[np.ndarray]:
@@ -85,27 +81,6 @@ def test_a_run_over_two_hosts_goes_on(tmp_path: Path) -> None:
     third = one.run("31ms", tmp_path / "c", load_state=tmp_path / "b.npz", save_state=tmp_path / "c.npz")
     same(whole, first, second, third)
     assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-
-
-@pytest.mark.usefixtures("reference_host")
-def test_what_is_recorded_in_a_step_more_goes_on(tmp_path: Path) -> None:
-    """As in Nengo networks, where probes of synapses are ahead: the state is that of before this step."""
-    graph = loads(test_windows.MODEL)
-    (name,) = (name for name, op in graph.nodes(g.Probe) if op.name == "decoded")
-    graph.replace(name, replace(graph.op(name), ahead=True))
-    made = {}
-    for n in (1, 3):
-        manifest = compile_graph(graph, tmp_path / f"n{n}", Options(n, host_profile="reference"))
-        assert manifest is not None
-        assert manifest.ahead == 1
-        made[n] = spikec.open_manifest(tmp_path / f"n{n}")
-    whole = made[1].run("60ms", tmp_path / "whole", save_state=tmp_path / "whole.npz")
-    for before, after in ((1, 3), (3, 1)):
-        state, end = tmp_path / f"a{before}.npz", tmp_path / f"b{before}.npz"
-        first = made[before].run("25ms", tmp_path / f"a{before}", save_state=state)
-        rest = made[after].run("35ms", tmp_path / f"b{before}", load_state=state, save_state=end)
-        same(whole, first, rest)
-        assert end.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 @pytest.mark.usefixtures("reference_host")

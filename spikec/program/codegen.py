@@ -311,9 +311,8 @@ class _Writer:
                 self._events(stage)
                 continue
             assert isinstance(stage, la.Recording)
-            n = "n - 1" if stage.ahead else "n"
             if stage.of in ("values", "sums", "weights"):
-                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, {n}, {r('every')}"
+                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, n, {r('every')}"
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:
                 group = stage.of.removesuffix("_neurons")
@@ -321,7 +320,7 @@ class _Writer:
                 if "scales" in stage.arrays:
                     op, scales = "record_rest", f" {r('scales')},"
                 places = f"{r('variables')}, {r('neurons')},{scales}"
-                arguments = f"s.{name}_buffer, {group}, {places} {n}, {r('every')}"
+                arguments = f"s.{name}_buffer, {group}, {places} n, {r('every')}"
                 self.say(f"{name} = {self.op(op)}({arguments})")
             self.updates.append((f"s.{name}_buffer", name))
 

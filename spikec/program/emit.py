@@ -258,7 +258,7 @@ def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...
             kind = "sum"
         exponents = _exponents(op, read) if kind == "sum" else ()
         ideal = tuple(to_text(e) for e in op.ideal or ())
-        about = (op.attribute, op.size, op.every, op.unit, exponents, parts, ideal, op.ahead)
+        about = (op.attribute, op.size, op.every, op.unit, exponents, parts, ideal)
         probes.append(mf.Probe(op.name, op.target, kind, *about))
     return tuple(probes)
 

@@ -217,12 +217,11 @@ class CellGroup(Stage):
 @dataclass(frozen=True, eq=False)
 class Recording(Stage):
     """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of
-    a neuron group.  `ahead`: what is recorded at step n + 1 is the sample of step n.
+    a neuron group.
     """
 
     of: str = "values"
     slot: int = 0
-    ahead: bool = False
 
 
 class Events(Stage):

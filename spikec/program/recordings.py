@@ -63,7 +63,7 @@ class Recorder:
     def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
         slot = len(self.recorded)
         arrays = {**arrays, "every": ints([probe.every])}
-        self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot, probe.ahead))
+        self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot))
         self.recorded.append((name, slot, columns))
 
     def _sums(self, name: str, probe: g.Probe, sources: list[str], produced: Mapping[str, None]) -> None:
