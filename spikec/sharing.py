@@ -11,7 +11,15 @@ import dis
 import gc
 import sys
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -27,16 +35,32 @@ FIXED: tuple[type, ...] = (
     str,
     bytes,
     type(None),
+    type(NotImplemented),
+    type(...),
     np.generic,
     np.dtype,
     np.ufunc,
     CodeType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
 )
 # Libraries whose functions change nothing but what they are given; those of random numbers apart.
-HARMLESS = "builtins math cmath numpy scipy nengo itertools functools operator collections time typing abc"
+HARMLESS = """
+builtins math cmath numpy scipy nengo itertools functools operator collections time typing abc dataclasses
+reprlib
+"""
+_RANDOM = "numpy.random", "scipy.stats"
 _MADE = 1 << 9  # the flag of classes that are made while Python runs
 # What functions name of these they share with all who do: files, random numbers, code that nobody sees.
-WORLD = "open input exec eval compile globals __import__ random rand randn seed"
+WORLD = "open input exec eval compile globals __import__ random rand randn seed stats rvs"
+# With these a function sets attributes of whatever it names, with those of `_ALL` of any module.
+_SETTING = "setattr delattr vars globals exec eval __dict__ __setattr__ __delattr__"
+_ALL = "modules import_module _getframe gc"
+# What classes hold that nobody reads or sets in a step.
+_ABOUT = (
+    "__dict__ __weakref__ __annotations__ __dataclass_fields__ __dataclass_params__ _abc_impl "
+    "__abstractmethods__"
+)
 
 
 def families(
@@ -68,7 +92,8 @@ def families(
 class _Reached:
     """What one root reaches.
 
-    shared: what it may change; named, stored: variables outside of functions that these use, or set.
+    shared: what it may change; named, stored: what is shared only where somebody sets it, used or set:
+    variables outside of functions, classes, functions, global names of a module, memory of arrays.
     """
 
     def __init__(self, skipped: tuple[type, ...]) -> None:
@@ -90,7 +115,8 @@ class _Reached:
     def _next(self, item: Any) -> Iterator[Any]:
         match item:
             case ModuleType():
-                if is_of_user(vars(item)) or item.__name__.partition(".")[0] not in HARMLESS.split():
+                self.named.add(id(vars(item)))
+                if is_of_user(vars(item)) or not _is_harmless(item.__name__):
                     self.shared.add(id(item))
             case FunctionType():
                 yield from self._function(item)
@@ -100,6 +126,8 @@ class _Reached:
                 yield from (item.__func__, item.__self__)
             case type():
                 yield from self._class(item)
+            case property() | staticmethod() | classmethod():
+                yield from _functions(item)
             case tuple() | frozenset():
                 yield from item
             case np.ndarray():
@@ -109,30 +137,35 @@ class _Reached:
                 yield from gc.get_referents(item)
 
     def _array(self, array: Any) -> Iterator[Any]:
-        if array.base is not None:
-            yield array.base
-        elif array.flags.writeable or array.dtype.hasobject:
-            self.shared.add(id(array))
+        """An array, and those that it is a part of: all that have memory of the last one."""
+        chain = [array]
+        while isinstance(chain[-1].base, np.ndarray):
+            chain.append(chain[-1].base)
+        self.named.add(id(chain[-1]))
+        if any(part.flags.writeable or part.dtype.hasobject for part in chain):
+            self.stored.add(id(chain[-1]))
+        self._seen.update((id(part), part) for part in chain)
+        yield chain[-1].base
         yield from array.flat if array.dtype.hasobject else ()
 
     def _class(self, kind: type) -> Iterator[Any]:
-        """Classes of libraries are taken as they are; those of the user are shared where a method sets by
-        name what a class holds.
+        """Classes of libraries are taken as they are; those of the user are shared where a method, or a
+        function that names them, sets what a class holds.
         """
         own = [k for k in kind.__mro__ if _is_own(k)]
+        self.named |= {id(k) for k in own}
         held = {name: value for k in reversed(own) for name, value in vars(k).items()}
-        codes = [code for value in held.values() for code in _codes(getattr(value, "__code__", None))]
-        steps = (step for code in codes for step in dis.get_instructions(code))
-        if any(step.opname == "STORE_ATTR" and step.argval in held for step in steps):
-            self.shared |= {id(k) for k in own}
-        yield from (value for name, value in held.items() if name not in ("__dict__", "__weakref__"))
+        if any(_sets_class(value, held) for value in held.values()):
+            self.stored.add(id(kind))
+        yield from (value for name, value in held.items() if name not in _ABOUT.split())
 
     def _function(self, function: FunctionType) -> Iterator[Any]:
         scope = function.__globals__
         if not _is_of_user(scope):
-            if str(function.__module__).partition(".")[0] not in HARMLESS.split():
-                self.shared.add(function.__module__)
+            if not _is_harmless(str(scope.get("__name__"))):
+                self.shared.add(scope.get("__name__"))
             return
+        self.named.add(id(function))
         if vars(function):
             self.shared.add(id(function))
             yield vars(function)
@@ -145,6 +178,7 @@ class _Reached:
         places = {name: id(cell) for name, cell in cells.items()}
         for code in _codes(function.__code__):
             yield from self._named(code, scope, places)
+            self._set(code, {**scope, **_contents(cells)})
 
     def _named(self, code: CodeType, scope: dict[str, Any], places: Mapping[str, int]) -> Iterator[Any]:
         """What a code names outside of itself; `places`: variables of functions around it."""
@@ -153,7 +187,7 @@ class _Reached:
             name, place = step.argval, (id(scope), step.argval)
             match step.opname:
                 case "LOAD_GLOBAL" | "LOAD_NAME":
-                    self.named.add(place)
+                    self.named |= {place, id(scope), _ALL}
                     yield scope.get(name, getattr(builtins, name, None))
                 case "STORE_GLOBAL" | "DELETE_GLOBAL":
                     self.named.add(place)
@@ -162,6 +196,86 @@ class _Reached:
                     self.stored.add(places[name])
                 case "IMPORT_NAME":
                     yield sys.modules.get(name, [])
+
+    def _set(self, code: CodeType, values: Mapping[str, Any]) -> None:
+        """Of which classes, functions and modules a code may set attributes, where it names `values`."""
+        targets = _targets(code)
+        names = {*code.co_names}
+        if names & {*_ALL.split()}:
+            self.stored.add(_ALL)
+        if None in targets.values() or names & {*_SETTING.split()}:  # it does not tell of which
+            found = {*code.co_names, *code.co_freevars}
+        else:
+            found = {target for target in targets.values() if target is not None}
+        for value in (values.get(name, sys.modules.get(name)) for name in found):
+            if isinstance(value, ModuleType):
+                self.stored.add(id(vars(value)))
+            elif isinstance(value, (FunctionType, type)):
+                self.stored.add(id(value))
+
+
+def _targets(code: CodeType, method: bool | None = None) -> dict[tuple[str, int], str | None]:
+    """The attributes that a code sets, with their places, and of what name each is: None where that is no
+    name outside of the code.  Without those of a method's own object; `method`:
+    whether it is one, None: as its name says.
+    """
+    steps = list(dis.get_instructions(code))
+    if method is None:
+        inside = code.co_qualname.rpartition(".")[0]
+        method = bool(inside) and not inside.endswith("<locals>")
+    own = code.co_varnames[0] if method and code.co_argcount else ""
+    found: dict[tuple[str, int], str | None] = {}
+    for k, step in enumerate(steps):
+        if step.opname not in ("STORE_ATTR", "DELETE_ATTR"):
+            continue
+        at = k - 1
+        if steps[at].opname == "SWAP":  # `a.b += c` has loaded a before it loads the attribute
+            while at > 0 and not (
+                steps[at].opname == "COPY"
+                and (steps[at + 1].opname, steps[at + 1].argval) == ("LOAD_ATTR", step.argval)
+            ):
+                at -= 1
+            at -= 1
+        source = steps[at]
+        if source.opname == "LOAD_FAST" and source.argval == own:
+            continue
+        outside = source.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
+        found[step.argval, k] = source.argval if outside else None
+    return found
+
+
+def _sets_class(value: Any, held: Collection[str]) -> bool:
+    """Whether something in a class sets what the class holds, or may hold by this, of no name."""
+    of_class = isinstance(value, classmethod)
+    for function in _functions(value):
+        for code in _codes(getattr(function, "__code__", None)):
+            named = {*code.co_names}
+            loose = of_class or bool(named & {"type", "__class__"})
+            targets = _targets(code, method=not of_class)
+            if any(of is None and (loose or name in held) for (name, _), of in targets.items()):
+                return True
+            if loose and named & {*_SETTING.split()}:
+                return True
+    return False
+
+
+def _functions(value: Any) -> Sequence[Any]:
+    """What something in a class runs."""
+    if isinstance(value, property):
+        return value.fget, value.fset, value.fdel
+    return [value.__func__ if isinstance(value, (staticmethod, classmethod)) else value]
+
+
+def _contents(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """What variables of functions around one hold, where they hold something."""
+    return {name: value for name, cell in cells.items() for value in gc.get_referents(cell)}
+
+
+def _is_harmless(module: str) -> bool:
+    """Whether functions of a library change nothing but what they are given."""
+    if any(f"{module}.".startswith(f"{name}.") for name in _RANDOM):
+        return False
+    return module.partition(".")[0] in HARMLESS.split()
 
 
 def _is_of_user(names: Mapping[str, Any]) -> bool:

@@ -73,6 +73,7 @@ class Plant:
 
 PLANT = Plant()
 RANDOM = np.random.RandomState(1)
+OBJECTS = np.array([[], None], dtype=object)
 LIBRARIES = SimpleNamespace(m=math)
 
 
@@ -88,6 +89,11 @@ def gathered(x: Any) -> Any:
     for k in range(2):
         found.append(x[k] * k)
     return found
+
+
+def in_object_array(t: float) -> Any:
+    OBJECTS[0].append(t)
+    return len(OBJECTS[0])
 
 
 def counted(t: float) -> Any:
@@ -108,6 +114,8 @@ CHANGING: dict[str, tuple[Any, str]] = {
     "list of its own": (PLANT.remember, "changes a list that it does not make itself"),
     "attribute": (PLANT.change, "changes self.gain"),
     "array of its own": (PLANT.overwrite, "changes an array that it does not make itself"),
+    "array of objects": (in_object_array, "reads an array of objects"),
+    "object in an array": (lambda t: OBJECTS[1].gain * t, "reads an array of objects"),
     "global list": (lambda t: SCHEDULE.append(t) or t, "changes the list 'SCHEDULE'"),
     "global dictionary": (lambda t: TABLE.update(a=t) or t, "changes the dictionary 'TABLE'"),
     "index without bounds": (lambda t: SCHEDULE[int(t)], "uses a number that it computes as an index"),
@@ -144,11 +152,11 @@ def test_arrays_and_lists_of_its_own_may_be_filled(function: Callable[[Any], Any
 @pytest.mark.parametrize("name", CHANGING)
 def test_what_would_change_objects_stays_python(name: str) -> None:
     function, text = CHANGING[name]
-    before = repr((SCHEDULE, TABLE, PLANT.matrix, PLANT.seen, PLANT.gain))
+    before = repr((SCHEDULE, TABLE, OBJECTS, PLANT.matrix, PLANT.seen, PLANT.gain))
     found = why(function, True, None, 1, held=True)
     assert found is not None
     assert text in found.text
-    assert repr((SCHEDULE, TABLE, PLANT.matrix, PLANT.seen, PLANT.gain)) == before
+    assert repr((SCHEDULE, TABLE, OBJECTS, PLANT.matrix, PLANT.seen, PLANT.gain)) == before
 
 
 def test_changes_between_runs_are_noticed() -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from spikec.sharing import families
 
@@ -99,6 +102,108 @@ def test_what_two_functions_can_change_joins_them(one: str) -> None:
 def test_what_shares_nothing_is_apart() -> None:
     names = [name for name in FUNCTIONS if name not in PAIRS.values() and name != "of Python"]
     assert families([[FUNCTIONS[name]] for name in names], [()] * len(names)) == list(range(len(names)))
+
+
+class Held:
+    count = 0.0
+
+    @classmethod
+    def counts(cls, t: float) -> None:
+        cls.late = t  # type: ignore[attr-defined]
+
+
+class Slots:
+    __slots__ = ("x",)
+    x: float
+
+    def __call__(self, t: float) -> float:
+        self.x = t
+        return t
+
+
+@dataclass
+class Data:
+    x: float = 1.0
+
+    def __call__(self, t: float) -> float:
+        self.x = t
+        return self.x
+
+
+class Plain(Slots):
+    y: float = 1.0
+
+    @property
+    def doubled(self) -> float:
+        return self.x * 2
+
+    @staticmethod
+    def half(t: float) -> float:
+        return t / 2
+
+    def __call__(self, t: float) -> float:
+        self.x = self.half(t)
+        return self.doubled + self.y
+
+
+def marked(t: float) -> float:
+    marked.late = t  # type: ignore[attr-defined]
+    return t
+
+
+def sets_count(t: float) -> float:
+    Held.count = t
+    return t
+
+
+def adds_to_count(t: float) -> float:
+    Held.count += t
+    return t
+
+
+def sets_by_name(t: float) -> float:
+    setattr(Held, "count", t)  # noqa: B010
+    return t
+
+
+def sets_here(t: float) -> float:
+    sys.modules[__name__].total = t  # type: ignore[attr-defined]
+    return t
+
+
+def sets_this_module(t: float) -> float:
+    import test_sharing as me
+
+    me.total = t  # type: ignore[assignment]
+    return t
+
+
+PART = np.zeros(4)
+FIRST, ALL = PART[:2], PART
+PART.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        (sets_count, lambda t: Held.count),
+        (adds_to_count, lambda t: Held.count),
+        (sets_by_name, lambda t: Held.count),
+        (Held.counts, lambda t: Held.late),  # type: ignore[attr-defined]
+        (marked, lambda t: getattr(marked, "late", 0)),
+        (sets_here, reads),
+        (sets_this_module, reads),
+        (lambda t: scipy.stats.norm.rvs(), lambda t: scipy.stats.norm.rvs()),
+        (lambda t: FIRST.fill(t), lambda t: ALL[0]),
+    ],
+)
+def test_what_is_set_from_outside_is_shared(writer: Any, reader: Any) -> None:
+    assert families([[writer], [reader], [lambda t: t]], [()] * 3) == [0, 0, 2]
+
+
+@pytest.mark.parametrize("kind", [Slots, Data, Plain])
+def test_objects_of_a_class_that_none_changes_are_apart(kind: Any) -> None:
+    assert families([[kind()], [kind()]], [()] * 2) == [0, 1]
 
 
 def test_all_that_are_joined_by_others_are_one_family() -> None:

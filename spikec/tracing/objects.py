@@ -102,6 +102,8 @@ class World:
         if isinstance(value, FunctionType):
             return self.function(value, depth)
         if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                raise UntraceableError("reads an array of objects, which it could change")
             value = value.copy()
             value.setflags(write=False)
             return value
