@@ -92,9 +92,9 @@ def array_at(context: Any, builder: Any, kind: types.Array, table: Any, place: A
     return array._getvalue()
 
 
-def address_of(function: Any) -> int:
-    """Where the machine code of a function compiled for `ENTRY` stands, in this process."""
-    result = function.overloads[ENTRY.args]
+def address_of(function: Any, arguments: tuple[types.Type, ...] = ENTRY.args) -> int:
+    """Where the machine code of a function compiled for `arguments` stands, in this process."""
+    result = function.overloads[arguments]
     code = result._asdict()["library"]
     address: int = code.get_pointer_to_function(result.fndesc.mangled_name)
     if not address:

@@ -2,7 +2,7 @@
 
 Zarr hands every chunk to an event loop and two threads: 0.8 ms of a processor for each, which a run with as
 many partitions as cores takes from its steps.  The files are the same to the byte, and are replaced whole, as
-there.
+there; but Zarr writes none for a chunk of its fill value alone.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class Engine:
         self.manifest, self.partition = manifest, partition
         part = manifest.partitions[partition]
         self.slots = _slots(manifest, partition)
-        self.chunk = self._chunk_length()
         self.constants, self.state = _arrays(part, folder)
+        self.chunk = self._chunk_length()
         self.state["status"] = np.zeros(2, np.int64)
         self.state |= self._buffers()
         if seed not in (None, manifest.seed):
@@ -147,11 +148,14 @@ class Engine:
         }
 
     def _chunk_length(self) -> int:
-        """Steps per call: as many as the recording buffers may hold."""
+        """Steps per call: as many as the recording buffers may hold, more than `LONGEST_CHUNK` only where
+        they are known to take little time.
+        """
         size = {"value": np.dtype(self.manifest.precision).itemsize, "sum": np.dtype(np.int64).itemsize}
         row = sum(s.columns * size[s.kind] / s.every for s in self.slots if s.kind != "events")
         events = sum(s.columns for s in self.slots if s.kind == "events")
-        step = self.manifest.plan.get("step_us", 0.0) * 1e3
+        calls = any(name.startswith("host_") for name in self.constants)
+        step = math.inf if calls else self.manifest.plan.get("step_us", math.inf) * 1e3
         more = min(CHUNK_NS / max(step, 1.0), CHUNK_BYTES / max(row + EVENT_BYTES * events, 1.0), MOST_STEPS)
         return int(np.clip(BUFFER_BYTES // max(row, 1), 1, max(LONGEST_CHUNK, more)))
 

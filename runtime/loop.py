@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import accumulate
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -159,7 +160,7 @@ def loop(first, count, progress, table):
     key = f"{source}{step.keys}{source_version()}"
     digest = None if None in step.keys else hashlib.sha256(key.encode()).hexdigest()
     function = compile_numba_function_src(source, "loop", names, cache_key=digest)
-    with alone(f"spike-{(digest or 'uncached')[:16]}"):
+    with alone(f"spike-{digest}") if digest else nullcontext():
         compiled: Loop = numba.njit(ENTRY, nogil=True, cache=digest is not None, error_model="numpy")(
             function
         )

@@ -35,11 +35,14 @@ def as_if_writable(array: NDArray[Any]) -> NDArray[Any]:
     """The same memory as an array that says it may be changed, for what changes nothing all the same.
 
     Machine code is made for one or the other: programs take theirs by address, which says neither.
+    Raises `ValueError` where that memory is not C-contiguous.
     """
     if array.flags.writeable:
         return array
     if array.size == 0:
         return array.copy()
+    if not array.flags.c_contiguous:
+        raise ValueError("only C-contiguous arrays can be given by their address")
     room: Any = (ctypes.c_byte * array.nbytes).from_address(array.ctypes.data)
     room.owner = array
     return np.ndarray(array.shape, array.dtype, room)

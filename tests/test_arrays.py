@@ -32,6 +32,8 @@ def test_memory_that_may_not_be_written_seems_writable_and_is_the_same() -> None
     assert same.ctypes.data == array.ctypes.data
     assert same.tolist() == array.tolist()
     assert memory.as_if_writable(same) is same
+    with pytest.raises(ValueError, match="C-contiguous"):
+        memory.as_if_writable(array.T)
     empty = np.zeros((0, 3))
     empty.setflags(write=False)
     assert memory.as_if_writable(empty).shape == (0, 3)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from errno import ENOLCK
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
+from numba.core.codegen import JITCodeLibrary
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python, rtsys
 from spike_runtime.addresses import pack
 from spike_runtime.loop import compile_loop
 from spike_runtime.ops import append_products, clear, first_order, keep
 from spike_runtime.ops.alone import alone
-from spike_runtime.ops.kernel import KernelOp, machine_code
+from spike_runtime.ops.calling import called, named
+from spike_runtime.ops.kernel import KernelOp, machine_code, vector
 
 Arrays = dict[str, np.ndarray]
 SEGMENT, PROGRESS = 64, 32
@@ -64,12 +72,13 @@ def test_an_array_with_gaps_is_read_as_it_is() -> None:
     """The rows of a matrix read from a column of another, which PyTensor does not copy."""
 
     def step(_n: Any, a: Any, s: Any) -> dict[Any, Any]:
-        return {s.y: append_products(s.x[:, 1], a.values, a.pointers, a.columns), s.status: s.status}
+        return {s.y: append_products(s.x[:, 1], a.values, a.columns, a.panels, a.order), s.status: s.status}
 
     constants = {
         "values": np.array([2.0, 3.0]),
-        "pointers": np.array([0, 2]),
         "columns": np.arange(2, dtype=np.int32),
+        "panels": np.array([[2, 1, 0, 0, 0]]),
+        "order": np.zeros(1, np.int32),
     }
     state = {"x": np.array([[1.0, 5.0], [2.0, 7.0]]), "y": np.zeros(3)}
     run(step, 1, constants, state)
@@ -84,11 +93,78 @@ def test_what_a_kernel_changes_is_never_a_copy() -> None:
         run(step, 1, {}, {"x": np.ones((2, 2), np.int64), "y": np.ones(2, np.int64)})
 
 
-def test_who_comes_second_does_not_wait_unless_it_wants_to() -> None:
+@dataclass(frozen=True)
+class Refuse(KernelOp):
+    """Raises where a number is negative."""
+
+    def kernel(self) -> Callable[..., Any]:
+        def refuse(x: Any) -> Any:
+            if x.min() < 0:
+                raise ValueError("negative")
+            return x.sum() * np.ones(1)
+
+        return refuse
+
+    def output_types(self, _inputs: Sequence[Any]) -> list[Any]:
+        return [vector("float64")]
+
+
+def test_copies_are_freed_where_a_kernel_raises() -> None:
+    """Numba itself keeps the arguments of who called what raised; a copy is not one more."""
+    function = called(Refuse(), (("float64", 1),))
+
+    @njit
+    def call(x: Any) -> Any:
+        return function(0, x)
+
+    def kept(x: np.ndarray) -> int:
+        before = rtsys.get_allocation_stats()
+        with pytest.raises(ValueError, match="negative"):
+            call(x)
+        after = rtsys.get_allocation_stats()
+        return int(after.mi_alloc - after.mi_free - before.mi_alloc + before.mi_free)
+
+    _nrt_python.memsys_enable_stats()
+    gaps = np.array([[1.0, 5.0], [2.0, 7.0]])[:, 1]
+    assert call(gaps).tolist() == [12]
+    gaps[0] = -1
+    assert kept(gaps) == kept(gaps.copy())
+
+
+def test_machine_code_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that called it would jump to 0."""
+    kinds = (("int64", 1),) * 3
+    named(keep, kinds)  # Numba itself takes addresses when it compiles
+    monkeypatch.setattr(JITCodeLibrary, "get_pointer_to_function", lambda *_: 0)
+    with pytest.raises(RuntimeError, match="no address"):
+        named.__wrapped__(keep, kinds)
+
+
+def test_who_comes_second_does_not_wait_unless_it_wants_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path)
     with alone("test") as first, alone("test", wait=False) as second, alone("other", wait=False) as third:
         assert (first, second, third) == (True, False, True)
     with alone("test", wait=False) as later:
         assert later
+    for number in range(1000):
+        with alone(f"name {number}") as mine:
+            assert mine
+    assert 200 < len(list(tmp_path.iterdir())) <= 256
+
+
+def test_where_there_are_no_locks_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(ENOLCK, "no locks available")
+
+    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path / "none")
+    with alone("test") as first, alone("test", wait=False) as second:
+        assert (first, second) == (True, True)
+    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path)
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with alone("test") as first, alone("test") as second:
+        assert (first, second) == (True, True)
 
 
 PROGRAM = """
@@ -103,17 +179,73 @@ print(sum(sum(machine_code(op).stats.cache_misses.values()) for op in (clear, ke
 """
 
 
-def test_the_next_process_finds_kernels_and_loops_on_disk(tmp_path: Path) -> None:
+# Two processes save the same kernel for two kinds of arrays at once: both have read what is kept; the second
+# is the last to write an index, if there is one, the first the last to write machine code.
+SAVE = """
+import sys
+from multiprocessing import get_context
+import numpy as np
+from numba.core.caching import IndexDataCacheFile as File
+from spike_runtime.ops import keep
+from spike_runtime.ops.calling import named
+from spike_runtime.ops.kernel import machine_code
+
+def kinds(dtype):
+    return ((dtype, 1), (dtype, 1), ("int64", 1))
+
+def save(dtype, barrier, first):
+    index, data = File._save_index, File._save_data
+    def meet(write, goes_first):
+        def met(*given):
+            if not goes_first:
+                barrier.wait(60)
+            write(*given)
+            if goes_first:
+                barrier.wait(60)
+        return met
+    def begin(self, overloads):
+        barrier.wait(60)
+        meet(index, first)(self, overloads)
+    File._save_index, File._save_data = begin, meet(data, not first)
+    named(keep, kinds(dtype))
+
+context = get_context("fork")
+barrier = context.Barrier(2)
+if sys.argv[1] == "save":
+    ends = [context.Process(target=save, args=(d, barrier, d == "float32")) for d in ("float32", "float64")]
+    for process in ends:
+        process.start()
+    for process in ends:
+        process.join()
+    sys.exit(any(process.exitcode for process in ends))
+for dtype in ("float32", "float64"):
+    named(keep, kinds(dtype))
+    x, y = np.zeros(2, dtype), np.array([3, 4], dtype)
+    keep(x, y, np.arange(2))
+    assert x.tolist() == [3, 4], x
+print(sum(machine_code(keep).stats.cache_misses.values()))
+"""
+
+
+def process(tmp_path: Path, *command: str) -> str:
+    """What Python writes whose caches are in a directory of their own."""
     environment = {
         **os.environ,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}",
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
     }
-    compiled = [
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=environment, check=True, capture_output=True, text=True
-        ).stdout
-        for _ in range(2)
-    ]
-    assert compiled == ["2\n", "0\n"]
+    run = subprocess.run(
+        [sys.executable, "-c", *command], env=environment, check=False, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_next_process_finds_kernels_and_loops_on_disk(tmp_path: Path) -> None:
+    assert [process(tmp_path, PROGRAM) for _ in range(2)] == ["2\n", "0\n"]
+
+
+def test_processes_that_save_one_kernel_for_two_kinds_at_once_keep_both(tmp_path: Path) -> None:
+    process(tmp_path, SAVE, "save")
+    assert process(tmp_path, SAVE, "use") == "0\n"

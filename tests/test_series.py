@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from spike_runtime import series
+from spike_runtime.engine import LONGEST_CHUNK, MOST_STEPS, Engine
 from spike_runtime.series import chunk_samples, group_name
 
 
@@ -24,3 +28,22 @@ def test_group_names_are_safe_and_distinct() -> None:
     assert len(set(groups)) == len(names)
     assert groups[0] == "a"
     assert not any("/" in name or name.startswith("__") or name.strip(".") == "" for name in groups)
+
+
+@pytest.mark.parametrize(
+    ("plan", "constants", "steps"),
+    [
+        ({"step_us": 0.5}, {}, MOST_STEPS),
+        ({"step_us": 5e4}, {}, LONGEST_CHUNK),
+        ({}, {}, LONGEST_CHUNK),
+        ({"step_us": 0.5}, {"host_0_calls": None}, LONGEST_CHUNK),
+    ],
+)
+def test_steps_at_a_time_are_many_only_where_they_are_known_to_be_short(
+    plan: dict[str, float], constants: dict[str, None], steps: int
+) -> None:
+    """Functions in Python take a time that no plan knows."""
+    engine: Any = Engine.__new__(Engine)
+    engine.manifest = SimpleNamespace(plan=plan, precision="float64")
+    engine.slots, engine.constants = [], constants
+    assert engine._chunk_length() == steps

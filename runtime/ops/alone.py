@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 
-import pytensor
+from pytensor.link.numba.cache import NUMBA_CACHE_PATH
 
 
 @contextmanager
 def alone(name: str, wait: bool = True) -> Iterator[bool]:
-    """While no other process is here with the same name; without `wait` False where another is."""
-    with (Path(pytensor.config.compiledir) / f"{name}.lock").open("w") as file:
+    """While no other process is here with the same name; without `wait` False where another is.
+
+    The locks lie beside what is kept.  Names share 256 of them: nobody waits inside for another name.  Where
+    there is no place for locks, or the file system has none, several make the same.
+    """
+    lock = NUMBA_CACHE_PATH / f"spike-{sha256(name.encode()).hexdigest()[:2]}.lock"
+    mine = True
+    with ExitStack() as held:
         try:
+            file = held.enter_context(lock.open("w"))
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            mine = False
+        except OSError:
+            pass
+        yield mine

@@ -22,7 +22,7 @@ from numba import types
 from numba.core import cgutils, errors
 from numba.extending import intrinsic
 from pytensor.graph.basic import Apply
-from spike_runtime.addresses import array_at, array_type
+from spike_runtime.addresses import address_of, array_at, array_type
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.kernel import KernelOp, machine_code
 
@@ -72,11 +72,9 @@ def named(op: KernelOp, kinds: Kinds) -> Named:
     function: Any = machine_code(op)
     given = tuple(array_type(*kind) for kind in kinds)
     arguments = tuple(function.get_call_template(given, {})[2])  # with those left out
-    made = function.overloads[arguments]
-    address = made.library.get_pointer_to_function(made.fndesc.mangled_name)
     name = name_of(op, kinds)
-    llvmlite.binding.add_symbol(name, address)
-    return Named(name, arguments, made.signature.return_type)
+    llvmlite.binding.add_symbol(name, address_of(function, arguments))
+    return Named(name, arguments, function.overloads[arguments].signature.return_type)
 
 
 @cache
@@ -103,10 +101,12 @@ def called(op: KernelOp, kinds: Kinds) -> Callable[..., Any]:
                     arrays[k] = context.compile_internal(builder, _without_gaps, copy, [arrays[k]])
                 elif isinstance(given[k], types.Integer):
                     arrays[k] = array_at(context, builder, kind, args[0], arrays[k])
-            result = _call(context, builder, code, arrays)
+            status, result = _call(context, builder, code, arrays)
             for k, (kind, is_copied) in enumerate(zip(wanted, gaps, strict=True)):
                 if is_copied:
                     context.nrt.decref(builder, kind, arrays[k])
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
             return result
 
         return code.result(table, *given), generate
@@ -121,13 +121,11 @@ def _without_gaps(array: Any) -> Any:
     return np.ascontiguousarray(array)
 
 
-def _call(context: Any, builder: Any, code: Named, arrays: Sequence[Any]) -> Any:
-    """Call by name; what the kernel raises goes on to the caller."""
+def _call(context: Any, builder: Any, code: Named, arrays: Sequence[Any]) -> tuple[Any, Any]:
+    """Call by name; gives whether the kernel raised, and what it returned."""
     convention = context.call_conv
     kind = convention.get_function_type(code.result, code.arguments)
     values = [*arrays, *[None] * (len(code.arguments) - len(arrays))]  # an argument left out is none at all
     function = cgutils.get_or_insert_function(builder.module, kind, code.name)
     status, result = convention.call_function(builder, function, code.result, code.arguments, values)
-    with cgutils.if_unlikely(builder, status.is_error):
-        convention.return_status_propagate(builder, status)
-    return result
+    return status, result

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytensor.tensor as pt
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
@@ -71,10 +71,39 @@ class KernelOp(Op):
             storage[0] = result
 
 
+class _Files(IndexDataCacheFile):
+    """One file for each signature, replaced whole, which says what it holds.
+
+    Numba numbers the files of a function in an index that it reads and writes without a lock: of two
+    processes that save two signatures, the index of one may name the file of the other.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep `data`.  Raises `OSError`."""
+        self._save_data(self._name(key), (key, data))
+
+    def load(self, key: Any) -> Any:
+        """What is kept for `key`, or None."""
+        try:
+            saved, data = self._load_data(self._name(key))
+        except OSError:
+            return None
+        return data if saved == key else None
+
+    def _name(self, key: Any) -> str:
+        return f"{self._index_name}.{sha256(f'{self._version} {key}'.encode()).hexdigest()[:40]}"
+
+
 class _Cache(FunctionCache):
     """Machine code on disk by the key of its Op alone: in every process Numba would take functions that the
     kernel refers to for others.
     """
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        super().__init__(kernel)
+        self._cache_file = _Files(
+            self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
+        )
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return sig, codegen.magic_tuple()
