@@ -19,6 +19,7 @@ from nengo.builder.operator import SimPyFunc
 from spikec.expressions import evaluate
 from spikec.nengo import pointers
 from spikec.tracing.functions import trace, why
+from spikec.tracing.objects import World
 
 SCHEDULE = [0.1, 0.5, [0.2, 0.7]]
 TABLE = {"low": -1.0, "high": np.array([1.0, 2.0])}
@@ -177,6 +178,41 @@ def test_changes_between_runs_are_noticed() -> None:
         back()
 
 
+WEIGHTS = np.arange(12.0).reshape(4, 3)
+
+
+class Rows:
+    """Many calls of one method, of a property, and of a function, that read arrays and a list."""
+
+    def __init__(self) -> None:
+        self.bias, self.steps = np.arange(4.0), [1.0, 2.0]
+
+    def row(self, k: int) -> Any:
+        return WEIGHTS[k, 0] + self.bias[k] * self.doubled + self.steps[1]
+
+    @property
+    def doubled(self) -> float:
+        return self.steps[0] * 2
+
+    def __call__(self, t: float) -> Any:
+        return sum(self.row(k % 4) for k in range(100)) * t
+
+
+def test_each_place_is_noted_once() -> None:
+    """However often methods are called, and one stand-in is made of each array and list."""
+    rows = Rows()
+    traced = trace(rows, True, None, 1, held=True)
+    assert traced is not None
+    places = [found for found in traced.captured if isinstance(found.value, (np.ndarray, list))]
+    assert len(places) == 3
+    assert len(traced.captured) < 10
+    world = World({}, held=True)
+    for read in (rows.bias, rows.steps, Rows.row):
+        assert world.value(read) is world.value(read)
+    rows.steps[0] = 7.0
+    assert not all(found.same() for found in traced.captured)
+
+
 def test_python_beside_it_could_change_what_a_function_reads() -> None:
     """So then it runs in Python too, and sees each change in the step."""
     plant = Plant()
@@ -233,3 +269,32 @@ def test_names_of_which_nobody_knows_when_they_come_stay_python(monkeypatch: pyt
     assert converted(net).calls
     assert net.get_default_vocab(16).keys == ["A"]
     assert not converted(spoken(late[:1])).calls
+
+
+def test_steps_are_looked_at_once_for_each_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each text; no further than until all names have come, and pairs that never come need none."""
+    looked = []
+
+    def watched(which: Any, x: Any, times: Any) -> Any:
+        looked.append(len(times))
+        return evaluate(which, x, times)
+
+    monkeypatch.setattr(pointers, "evaluate", watched)
+    names = [f"W{k}" for k in range(3)]
+    net = spoken([lambda t: names[int(t / 0.01) % 3] + "*" + (names[0] if t < 0.01 else names[1])])
+    made = converted(net)
+    assert not made.calls
+    assert looked == [pointers.FIRST_LOOK]
+    assert net.get_default_vocab(16).keys == ["W0", "W1", "W2"]
+    vocabulary = net.get_default_vocab(16)
+    noted = [found for found in made._captured if np.array_equal(found.value, vocabulary.parse("W2*W1").v)]
+    assert len(noted) == 1
+
+
+def test_nothing_is_looked_at_where_a_function_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+    monkeypatch.setattr(pointers, "evaluate", lambda *given: looked.append(given))
+    assert converted(
+        spoken([lambda t: "A" if t < 1 else "B", lambda t: "CD"[np.random.randint(2) if t else 0]])
+    ).calls
+    assert not looked

@@ -10,7 +10,7 @@ import numpy as np
 from nengo.builder import Operator
 from nengo.builder.operator import SimPyFunc
 
-from spikec.expressions import evaluate
+from spikec.expressions import Expression, evaluate
 from spikec.tracing.functions import cases
 from spikec.tracing.objects import STAND_INS
 from spikec.tracing.purity import Captured
@@ -18,6 +18,8 @@ from spikec.tracing.symbols import UntraceableError
 
 # In so many steps a text has to be given for the first time, or to be the only one that is not.
 LOOKED_AHEAD = 1_000_000
+# Steps that are looked at first, then ten times as many.
+FIRST_LOOK = 10_000
 
 
 class Pointers:
@@ -25,16 +27,19 @@ class Pointers:
 
     def __init__(self, vocabulary: Any, note: Callable[[Captured], None]) -> None:
         self._vocabulary, self._note = vocabulary, note
+        self._pointers: dict[str, _Pointer] = {}
 
     def parse(self, text: Any) -> _Pointer:
         """What `Vocabulary.parse` gives.  Raises `UntraceableError` where it would add a pointer."""
         if not isinstance(text, str):
             raise UntraceableError("gives no text for a semantic pointer")
-        found = _parsed(self._vocabulary, text)
-        if found is None:
-            raise UntraceableError(f"names what its vocabulary does not hold, in {text!r}")
-        self._note(Captured(lambda: _parsed(self._vocabulary, text), found))
-        return _Pointer(found)
+        if text not in self._pointers:
+            found = _parsed(self._vocabulary, text)
+            if found is None:
+                raise UntraceableError(f"names what its vocabulary does not hold, in {text!r}")
+            self._note(Captured(lambda: _parsed(self._vocabulary, text), found))
+            self._pointers[text] = _Pointer(found)
+        return self._pointers[text]
 
     __getitem__ = parse
 
@@ -86,15 +91,41 @@ def _named(function: Any) -> tuple[Any, Any] | None:
 
 def _in_order(functions: Sequence[Any], vocabulary: Any, dt: float) -> list[str]:
     """Texts with new names, in the order in which functions give them; none where that is not known."""
-    found = [cases(function) for function in functions]
-    texts = [(text, which, k) for f in found if f for which, given in [f] for k, text in enumerate(given)]
-    new = [(text, which, k) for text, which, k in texts if _parsed(vocabulary, text) is None]
-    if not new or None in found or vocabulary.rng is None or vocabulary.readonly:
+    if vocabulary.rng is None or vocabulary.readonly:
         return []
-    times = dt * np.arange(1, LOOKED_AHEAD + 1, dtype=np.float64)
+    found = list[tuple[Expression, list[str]]]()
+    for function in functions:
+        given = cases(function)
+        if given is None:
+            return []
+        found.append(given)
+    known, ordered = set(vocabulary.keys), list[str]()
+    new = {text: _names(text) for _, texts in found for text in texts if _parsed(vocabulary, text) is None}
+    before, steps = 0, min(FIRST_LOOK, LOOKED_AHEAD)
+    while True:
+        for text in _given(found, dt * np.arange(before + 1, steps + 1, dtype=np.float64)):
+            if text in new and not new[text] <= known:
+                known |= new[text]
+                ordered.append(text)
+        late = [text for text, names in new.items() if not names <= known]
+        if not late or steps == LOOKED_AHEAD:
+            return [] if len(late) > 1 else ordered + late
+        before, steps = steps, min(10 * steps, LOOKED_AHEAD)
+
+
+def _given(found: Sequence[tuple[Expression, list[str]]], times: np.ndarray) -> list[str]:
+    """The texts that functions give at some times, in the order in which they come."""
     first = []
-    for text, which, k in new:
-        given = np.flatnonzero(np.broadcast_to(evaluate(which, np.zeros((1, 0)), times), times.shape) == k)
-        first.append((int(given[0]) if len(given) else LOOKED_AHEAD, text))
-    late = {text for n, text in first if n == LOOKED_AHEAD}
-    return [] if len(late) > 1 else [text for _, text in sorted(first, key=lambda one: one[0])]
+    for which, texts in found:
+        values = np.broadcast_to(evaluate(which, np.zeros((1, 0)), times), times.shape)
+        numbers, places = np.unique(values, return_index=True)
+        first += [(int(n), texts[int(k)]) for k, n in zip(numbers, places, strict=True)]
+    return [text for _, text in sorted(first, key=lambda one: one[0])]
+
+
+def _names(text: str) -> frozenset[str]:
+    """The names in a text; none where Python cannot read it, which it says when the text is given."""
+    try:
+        return frozenset(compile(text.lstrip(), "", "eval").co_names)
+    except (SyntaxError, ValueError):
+        return frozenset()

@@ -55,13 +55,18 @@ class World:
     `replaced`: what stands for modules and functions, by their identity.  `held`: whether objects may be
     read.  `captured`: what was read, as it was.  `objects`: whether some of it was of objects, lists or
     dictionaries.
+
+    Each place is noted once, and each function and value has one that stands for it, however often it
+    is read.
     """
 
     def __init__(self, replaced: Mapping[int, Any], held: bool = False) -> None:
         self.replaced, self.held = replaced, held
         self.captured: list[Captured] = []
         self.objects = False
-        self._proxies: dict[int, Any] = {}
+        # By identity, with what they stand for, so that no other object takes its identity.
+        self._functions: dict[int, tuple[FunctionType, FunctionType]] = {}
+        self._values: dict[int, tuple[Any, Any]] = {}
         self._noted: set[tuple[int, str]] = set()
 
     def called(self, given: Any) -> Callable[..., Any]:
@@ -78,6 +83,11 @@ class World:
 
     def function(self, function: FunctionType, depth: int = 0) -> FunctionType:
         """The same function, with what it finds outside of itself as `value` gives it."""
+        if id(function) not in self._functions:
+            self._functions[id(function)] = function, self._function(function, depth)
+        return self._functions[id(function)][1]
+
+    def _function(self, function: FunctionType, depth: int) -> FunctionType:
         if depth > purity.DEEPEST:
             raise UntraceableError("calls functions in functions")
         found = captured(function, known.NAMES, self.held)
@@ -101,25 +111,29 @@ class World:
             return self.replaced[id(value)]
         if isinstance(value, FunctionType):
             return self.function(value, depth)
+        simple = not isinstance(value, np.ndarray) and (
+            not self.held or purity.allowed(value, known.NAMES) or isinstance(value, (range, slice))
+        )
+        if simple:
+            return value
+        if id(value) not in self._values:
+            self._values[id(value)] = value, self._fixed(value, depth)
+        return self._values[id(value)][1]
+
+    def _fixed(self, value: Any, depth: int) -> Any:
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
                 raise UntraceableError("reads an array of objects, which it could change")
             value = value.copy()
             value.setflags(write=False)
             return value
-        if not self.held or purity.allowed(value, known.NAMES) or isinstance(value, (range, slice)):
-            return value
         self.objects = True
         if type(value) in (list, tuple, dict):
             return self._entries(value, depth + 1)
         if isinstance(value, (MethodType, partial)):
             return self.called(value)
-        if id(value) not in self._proxies:
-            make = STAND_INS.get(f"{type(value).__module__}.{type(value).__qualname__}")
-            self._proxies[id(value)] = (
-                Held(value, self) if make is None else make(value, self.captured.append)
-            )
-        return self._proxies[id(value)]
+        make = STAND_INS.get(f"{type(value).__module__}.{type(value).__qualname__}")
+        return Held(value, self) if make is None else make(value, self.captured.append)
 
     def _entries(self, value: Any, depth: int) -> Any:
         if depth > purity.DEEPEST or len(value) > MOST_ENTRIES:
