@@ -43,7 +43,7 @@ def test_every_item_of_a_list_and_of_a_call_is_checked() -> None:
 
 
 def test_every_argument_of_a_module_is_checked() -> None:
-    assert places("use product(neuron=5, dims=two) as p") == [(1, 1), (1, 13), (1, 28)]
+    assert places("use product(neuron=5, dims=two) as p") == [(1, 13), (1, 28)]
 
 
 def test_a_misspelt_keyword_hides_nothing_and_moves_no_column() -> None:
@@ -144,7 +144,7 @@ def test_a_loop_that_lost_defaults_may_break_is_not_told(lost: str) -> None:
 # ---------------------------------------------------------------------------------------- library modules
 
 LIBRARY = {
-    "unit": ("use integrator(100, tau=5) as x", 25, "tau of lowpass must be a time, not the plain number"),
+    "unit": ("use integrator(100, tau=5) as x", 25, "tau of integrator must be a time, not the plain number"),
     "unit of a radius": ("use integrator(100, radius=1s) as x", 28, "radius of ensemble must be a plain"),
     "size": ("use oscillator(0) as x", 16, "neurons of ensemble must be a whole number of at least 1, not 0"),
     "shape": (

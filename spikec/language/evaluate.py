@@ -59,7 +59,11 @@ def evaluate(expr: s.Expr, scope: Scope) -> Any:
 
 def number(expr: s.Expr, scope: Scope) -> Value:
     """The value of `expr`, which must be a number, vector, matrix or function of x or t."""
-    value = evaluate(expr, scope)
+    return a_number(evaluate(expr, scope), expr)
+
+
+def a_number(value: Any, expr: s.Expr) -> Value:
+    """`value` of `expr`, if it is a number, vector, matrix or function.  Raises `Mistake`."""
     if isinstance(value, Value):
         return value
     raise Mistake(
@@ -114,6 +118,8 @@ def _name(expr: s.Name, scope: Scope) -> Any:
     scope.context.refuse_unread(expr.name)
     known = [n for n in (*scope.names(), *CONSTANTS) if n != expr.name]
     hint = suggestion(expr.name, known, sorted(RECORDS | ALSO_RECORDS))
+    if expr.name == "t":
+        hint = "what depends on the time names it: input u(t) = ..., or node f(x, t) = ..."
     raise Mistake(f"unknown name {expr.name!r}", expr.span, hint)
 
 

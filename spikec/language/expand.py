@@ -19,8 +19,8 @@ from spikec.language.evaluate import arguments, evaluate, limits, number
 from spikec.language.frame import Broken, Default, Frame, Instance, Link, ModuleValue, Object, Origin
 from spikec.language.imports import Library
 from spikec.language.scope import FunctionValue, Scope, duplicate, suggestion
-from spikec.language.signatures import Parameter, check_unit, convert, seed_of
-from spikec.language.values import AlreadyReported, Entry, Mistake, Mistakes, Value
+from spikec.language.signatures import Parameter, check_unit, convert, meant, seed_of
+from spikec.language.values import UNITS, AlreadyReported, Entry, Mistake, Mistakes, Value
 
 MAX_STATEMENTS = 1_000_000
 MAX_MODULE_DEPTH = 24
@@ -248,13 +248,15 @@ class Expander:
         takes = names if "seed" in names else (*names, "seed")
         found = Mistakes()
         given = arguments(found, statement.arguments, frame.scope, definition.name, takes)
+        told = meant((a.name for a in statement.arguments), takes)
         for name, default in definition.parameters:
             if name in given:
                 if given[name] is not None:
+                    found.attempt(_as_default, name, given[name], default, definition)
                     scope.bind(name, given[name].value, given[name].span)
             elif default is not None:
                 scope.define(name, partial(evaluate, default, scope), default.span)
-            else:
+            elif name not in told:
                 note = (f"{definition.name} is defined here", definition.span)
                 hint = f"write {definition.name}({name}=...)"
                 found.add(Mistake(f"{definition.name} needs {name!r}", statement.span, hint, (note,)))
@@ -277,6 +279,17 @@ class Expander:
             if isinstance(statement, s.Setting) and statement.name == "seed":
                 value = evaluate(statement.value, inner.scope)
                 inner.seed = seed_of(Entry(value, statement.value.span))
+
+
+def _as_default(name: str, given: Entry, default: s.Expr | None, definition: s.Module) -> None:
+    """Raise `Mistake` where a number is given in another unit than that of the default: time for time."""
+    if isinstance(default, s.Number) and default.unit and isinstance(given.value, Value):
+        power = UNITS[default.unit][1] if default.unit in UNITS else None
+        try:
+            check_unit(given.value, power, f"{name} of {definition.name}", given.span)
+        except Mistake as mistake:
+            d, note = mistake.diagnostic, (f"{definition.name} says here what it takes", default.span)
+            raise Mistake(d.message, d.span, d.hint, (note,)) from None
 
 
 def define_value(statement: s.Param | s.Let, scope: Scope) -> None:

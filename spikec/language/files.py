@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikec.errors import Span
 from spikec.language.context import Context
-from spikec.language.scope import suggestion
+from spikec.language.scope import nearest, suggestion
 from spikec.language.values import Mistake
 
 
@@ -45,7 +45,9 @@ def _nearby(name: str, path: Path) -> str:
         there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix)[:1000]
     except OSError:
         return "check the name of the folder"
-    return suggestion(Path(name).name, there) if there else f"the folder holds no {suffix or 'such'} file"
+    if near := nearest(path.name, there):
+        return f"did you mean {Path(name).with_name(near).as_posix()!r}?"
+    return suggestion(path.name, there) if there else f"the folder holds no {suffix or 'such'} file"
 
 
 def read_text(path: Path, name: str, span: Span | None) -> str:

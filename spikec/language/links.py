@@ -22,14 +22,13 @@ from spikec.language.frame import Default, Frame, Link
 from spikec.language.learning import Ends, is_matrix, matrices, output, rules
 from spikec.language.outputs import expressions
 from spikec.language.populate import components
-from spikec.language.processes import whole_steps
+from spikec.language.processes import check_time, whole_steps
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
-from spikec.language.signatures import check_unit
 from spikec.language.solving import check_solver, data_points, own_components
 from spikec.language.transforms import TRANSFORMS, Convolution, Sparse
 from spikec.language.transforms import transform as sparse_transform
-from spikec.language.values import TIME, AlreadyReported, Mistake, Mistakes, Record, Value
+from spikec.language.values import AlreadyReported, Mistake, Mistakes, Record, Value
 from spikec.records import dataclass
 
 Functions = tuple[tuple[Expression, ...], ...]
@@ -260,7 +259,7 @@ def steps(given: Given, dt: float, what: str) -> int:
     value = evaluate(given.value, given.scope)
     if not isinstance(value, Value) or value.symbolic or value.shape:
         raise Mistake(f"{what} is one time", given.value.span, "write a time such as 3ms")
-    check_unit(value, TIME, what, given.value.span)
+    check_time(value, dt, what, given.value.span)
     return whole_steps(float(value.data), dt, what, given.value.span)
 
 

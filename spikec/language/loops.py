@@ -33,10 +33,15 @@ def _diagnostic(cycle: list[tuple[str, str]], lowering: Lowering) -> Diagnostic:
     # The last one written closes the circle.
     last = links[-1]
     names = ", ".join(repr(link.name) for link in links)
-    notes = tuple((f"{link.name!r} has no synapse", link.span) for link in links[:-1])
+    notes = [(f"{link.name!r} has no synapse", link.span) for link in links[:-1]]
+    for source, _ in cycle:
+        # Part of what a relay's synapse gives is its input of the same step.
+        if source.endswith(".at_once") and (span := lowering.graph.op(source.removesuffix(".at_once")).span):
+            relay = source.removesuffix(".at_once")
+            notes.append((f"the synapse of {relay!r} takes the input of the same step: it is no delay", span))
     return Diagnostic(
         f"algebraic loop: {names}; each needs the value of the others in the same step",
         last.span,
         f"give {last.name!r} a synapse or a delay, such as synapse lowpass(5ms)",
-        notes,
+        tuple(notes),
     )

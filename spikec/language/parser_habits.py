@@ -54,6 +54,8 @@ _HABITS: tuple[tuple[str, str, str, str, str], ...] = (
     (r"", r"(?P<from>if)\b", "NUMBER", "if chooses statements, not values", "write select(x > 0, yes, no)"),
     (r"\b(?P<from>if)\b[^{;\n]*$", r"else\b|then\b", "", "if chooses statements, not values",
      "write select(x > 0, yes, no)"),
+    (r"[\w)\]][ \t]+$", r"(?P<from>if)\b[^{\n]*\belse\b", "", "if chooses statements, not values",
+     "write select(x > 0, yes, no)"),
     (r"\[[^\]\n]*$", r"if\b", "RSQB", "a list takes no if", "write select(condition, yes, no) for its items"),
     (r"\b(?P<from>[fbru])$", r"[\"']", "", "a text takes nothing before it and no values in it",
      'write the text as it is, such as "tone.csv"'),

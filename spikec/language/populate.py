@@ -15,11 +15,11 @@ from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.elements import Array, FunctionNode, Population, Relay, Source
-from spikec.language.evaluate import arguments, evaluate, integer, number
+from spikec.language.evaluate import a_number, arguments, evaluate, integer, number
 from spikec.language.frame import Frame
 from spikec.language.outputs import expressions
 from spikec.language.processes import PROCESSES, process
-from spikec.language.signatures import Parameter, convert, seed_of
+from spikec.language.signatures import Parameter, convert, meant, seed_of
 from spikec.language.values import FREQUENCY, TIME, AlreadyReported, Entry, Mistake, Mistakes, Record, Value
 from spikec.nef.neurons import LIF, NeuronType
 from spikec.nef.solvers import memory as solve_memory
@@ -58,8 +58,9 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     names = ARRAY_ARGUMENTS if kind == "array" else ENSEMBLE_ARGUMENTS
     written = arguments(found, statement.arguments, frame.scope, kind, names)
     entries |= written
+    told = meant((a.name for a in statement.arguments), names)
     for name in ("neurons", "count") if kind == "array" else ("neurons",):
-        if name not in entries:
+        if name not in entries and name not in told:
             example = "(100, count=16)" if kind == "array" else "(100)"
             found.add(
                 Mistake(
@@ -282,4 +283,8 @@ def time_function(argument: str, value: s.Expr, frame: Frame) -> tuple[Expressio
     """Expressions of an input that is a function of time."""
     scope = frame.scope.child()
     scope.bind(argument, Value(Time()))
-    return expressions(number(value, scope), value.span)
+    made = evaluate(value, scope)
+    if isinstance(made, Record) and made.name in PROCESSES:
+        what = f"{made.name} is a process, not a function of {argument}"
+        raise Mistake(what, value.span, f"leave ({argument}) out: input u = {made.name}(...)")
+    return expressions(a_number(made, value), value.span)

@@ -15,7 +15,7 @@ from spikec.language.frame import Frame
 from spikec.language.noise import NOISES, dims_of, noise, seed_in
 from spikec.language.outputs import vector
 from spikec.language.signatures import Parameter, bind, check_unit, text_of
-from spikec.language.values import FREQUENCY, TIME, Mistake, Record, Value
+from spikec.language.values import FREQUENCY, PLAIN, TIME, Mistake, Record, Value
 
 _WHITE_SIGNAL = (
     Parameter("period", TIME, required=True, positive=True),
@@ -157,6 +157,17 @@ def _piecewise(record: Record, frame: Frame, dt: float, count: int) -> tuple[int
     frame.context.reserve(samples * count, "piecewise", record.span)
     _plan(samples, count, frame, record.span)
     return values.shape[1], e.Curve(times, values, kind)
+
+
+def check_time(value: Value, dt: float, what: str, span: Span) -> None:
+    """Raise `Mistake` unless `value` is a time; a bare number was meant in the unit of whole steps."""
+    try:
+        check_unit(value, TIME, what, span)
+    except Mistake as mistake:
+        number, message = float(value.data), mistake.diagnostic.message
+        if value.power == PLAIN and number > 0 and (number / 1000 / dt) % 1 and not (number / dt) % 1:
+            raise Mistake(message, span, f"write {number * 1000:g}ms or {number:g}s") from None
+        raise
 
 
 def whole_steps(duration: float, dt: float, what: str, span: Span) -> int:

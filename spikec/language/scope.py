@@ -90,12 +90,24 @@ def duplicate(name: str, span: Span, first: Span | None) -> Mistake:
     return Mistake(f"the name {name!r} is declared twice", span, "give one of them another name", notes)
 
 
+def nearest(name: str, candidates: list[str]) -> str | None:
+    """What was most likely meant: the same in other case, the same letters swapped, else what looks alike.
+
+    A name of one letter looks like too many.
+    """
+    for alike in (str.lower, lambda text: "".join(sorted(text.lower()))):
+        if same := [c for c in candidates if alike(c) == alike(name)]:
+            return same[0]
+    for written in (name, name.lower()) if len(name) > 1 else ():
+        if close := get_close_matches(written, candidates, n=1, cutoff=0.5):
+            return close[0]
+    return None
+
+
 def suggestion(name: str, known: list[str], also: Iterable[str] = ()) -> str:
     """A remedy for an unknown name: the nearest of those `known` or `also` there, or a list of the known."""
-    candidates = [*known[:2000], *also]
-    for written in (name, name.lower()):
-        if close := get_close_matches(written, candidates, n=1, cutoff=0.5):
-            return f"did you mean {close[0]!r}?"
+    if near := nearest(name, [*known[:2000], *also]):
+        return f"did you mean {near!r}?"
     if not known:
         return "declare it first"
     listed = sorted(set(known))

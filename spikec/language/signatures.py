@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from spikec.errors import Span
-from spikec.language.scope import suggestion
+from spikec.language.scope import nearest, suggestion
 from spikec.language.values import (
     FREQUENCY,
     PLAIN,
@@ -57,7 +58,8 @@ def bind(record: Record, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """
     mistakes = Mistakes()
     found = assign(record.name, record.entries, tuple(p.name for p in parameters), mistakes)
-    missing = [p.name for p in parameters if p.required and p.name not in found]
+    told = meant((e.name for e in record.entries), tuple(p.name for p in parameters))
+    missing = [p.name for p in parameters if p.required and p.name not in found and p.name not in told]
     if missing:
         mistakes.add(
             Mistake(
@@ -80,6 +82,13 @@ def assign(
         if name is not None:
             found[name] = entry
     return found
+
+
+def meant(written: Iterable[str | None], names: tuple[str, ...]) -> set[str]:
+    """The arguments that unknown ones most likely stand for: that these are missing needs no mistake more."""
+    unknown = [name for name in written if name is not None and name not in names]
+    near = (nearest(_ALIASES.get(name, name), list(names)) for name in unknown)
+    return {name for name in near if name is not None}
 
 
 def _parameter(

@@ -87,6 +87,9 @@ def _record(value: Any, table: Any, what: str, span: Span) -> Record:
 
 def neuron_type(value: Any, span: Span) -> NeuronType | None:
     """A neuron type, None for direct mode.  Raises `Mistake`."""
+    if isinstance(value, Record) and value.name == "lif_delta":
+        hint = "write population a(100, neuron=lif_delta(...)) instead of an ensemble, or take lif"
+        raise Mistake("'lif_delta' is a neuron type of populations", span, hint)
     record = _record(value, NEURONS, "a neuron type", span)
     kind, parameters = NEURONS[record.name]
     arguments = bind(record, parameters)

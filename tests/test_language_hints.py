@@ -1,0 +1,91 @@
+"""Remedies that lead to what was meant, and one mistake for one slip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from language_helpers import load_mistakes, mistakes
+
+from spikec.frontend import loads
+
+# name: (text, message, part of the remedy)
+CASES = {
+    "other case": ("param kp = 3\nlet x = Kp", "unknown name 'Kp'", "did you mean 'kp'?"),
+    "swapped letters": ("param ie = 3\nparam semi = 2\nlet x = ei", "unknown name 'ei'", "'ie'"),
+    "a loop's variable outside of it": ("param n = 2\nlet x = i + n", "unknown name 'i'", "known names: "),
+    "time": ("input u = sin(t)", "unknown name 't'", "input u(t) = ..., or node f(x, t) = ..."),
+    "process of time": (
+        "input u(t) = piecewise(0s: 1)",
+        "piecewise is a process, not a function of t",
+        "leave (t) out: input u = piecewise(...)",
+    ),
+    "neurons of populations": (
+        "ensemble a(9, neuron=lif_delta())",
+        "'lif_delta' is a neuron type of populations",
+        "write population a(100, neuron=lif_delta(...))",
+    ),
+    "module's time": (
+        "use legendre_delay(9, theta=100) as d",
+        "theta of legendre_delay must be a time, not the plain number 100",
+        "write 100ms or 0.1s",
+    ),
+    "module's time to compare": (
+        "use input_gated_memory(9, 1, difference=1) as d",
+        "difference of input_gated_memory must be a time, not the plain number 1",
+        "write 1ms or 0.001s",
+    ),
+    "values by if": (
+        "param on = 1\nnode f(x, t) = -4*x^2 if t > on else 0",
+        "if chooses statements, not values",
+        "write select(x > 0, yes, no)",
+    ),
+    "interval in s": ("ensemble a(9)\nprobe a every 0.5", "must be a time", "write 500ms or 0.5s"),
+    "interval in ms": ("ensemble a(9)\nprobe a every 5", "must be a time", "write 5ms or 0.005s"),
+    "argument of an ensemble": ("ensemble a(neurns=9)", "ensemble has no argument 'neurns'", "'neurons'"),
+    "argument of a module": (
+        "use integrator(n_neurons=9, dims=1) as i",
+        "integrator has no argument 'n_neurons'",
+        "'neurons'",
+    ),
+    "argument of a process": (
+        "input u = white_signal(perod=1s, high=5Hz)",
+        "white_signal has no argument 'perod'",
+        "'period'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_mistake_with_the_remedy(name: str) -> None:
+    text, message, remedy = CASES[name]
+    (found,) = mistakes(text)
+    assert message in found[2]
+    assert remedy in found[3]
+
+
+def test_a_file_is_named_with_its_folder_and_letters_that_changed_places_come_first(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("ie", "semi", "other"):
+        (tmp_path / "data" / f"{name}.csv").write_text("1\n")
+    (tmp_path / "m.spk").write_text('let a = load("data/ei.csv")\nlet b = load("data/othr.csv")\nprobe a')
+    hints = [hint for *_, hint in load_mistakes(tmp_path / "m.spk")]
+    assert "did you mean 'data/ie.csv'?" in hints
+    (tmp_path / "m.spk").write_text('input b from "data/othr.csv" every 1ms')
+    assert load_mistakes(tmp_path / "m.spk")[0][3] == "did you mean 'data/other.csv'?"
+
+
+def test_a_module_takes_times_and_what_is_no_number_where_its_default_is_a_time() -> None:
+    text = "module m(tau=5ms) {\n  ensemble a(9)\n  connect a -> a synapse tau\n}\n"
+    for given in ("8ms", "alpha(3ms)", "2 * 4ms"):
+        assert "x.a" in loads(text + f"use m({given}) as x").nx
+
+
+def test_a_loop_through_a_relay_says_that_its_synapse_is_no_delay() -> None:
+    from spikec.errors import ModelError
+
+    with pytest.raises(ModelError) as raised:
+        loads("relay r synapse 5ms\nrelay q\nconnect r -> q synapse none\nconnect q -> r synapse none")
+    (found,) = raised.value.diagnostics
+    told = [(text, span.line) for text, span in found.notes]
+    assert ("the synapse of 'r' takes the input of the same step: it is no delay", 1) in told
