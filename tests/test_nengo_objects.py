@@ -75,6 +75,7 @@ class Plant:
 PLANT = Plant()
 RANDOM = np.random.RandomState(1)
 OBJECTS = np.array([[], None], dtype=object)
+WEIGHTS = np.ones(2)
 LIBRARIES = SimpleNamespace(m=math)
 
 
@@ -226,6 +227,92 @@ def test_python_beside_it_could_change_what_a_function_reads() -> None:
     with Simulator(net, progress_bar=False) as simulator:
         simulator.run_steps(5)
         np.testing.assert_allclose(simulator.data[shown][1:, 0], 2e-3 * np.arange(2, 6))
+
+
+def rebinding() -> tuple[Any, Any]:
+    def change(t: float) -> None:
+        global gained
+        gained = t * 1000
+
+    return change, lambda t: gained * 2 + 0 * t
+
+
+def nonlocals() -> tuple[Any, Any]:
+    gain = 1.0
+
+    def change(t: float) -> None:
+        nonlocal gain
+        gain = t * 1000
+
+    return change, lambda t: gain * 2 + 0 * t
+
+
+def arrays() -> tuple[Any, Any]:
+    weights = np.ones(2)
+
+    def change(t: float) -> None:
+        weights[0] = t * 1000
+
+    return change, lambda t: weights[0] * 2 + 0 * t
+
+
+def partials() -> tuple[Any, Any]:
+    weights = np.ones(2)
+
+    def change(t: float) -> None:
+        weights[0] = t * 1000
+
+    read = partial(lambda w, t: w[0] * 2 + 0 * t, weights)
+    return change, lambda t: read(t)
+
+
+def classes() -> tuple[Any, Any]:
+    class Kept:
+        gain = 1.0
+
+    def change(t: float) -> None:
+        Kept.gain = t * 1000
+
+    return change, lambda t: Kept.gain * 2 + 0 * t
+
+
+gained = 1.0
+BESIDE = [rebinding, nonlocals, arrays, partials, classes]
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize("make", BESIDE)
+def test_what_python_beside_a_function_sets_is_seen_in_the_step(make: Any, in_process: bool) -> None:
+    """Be it by a node, or by a function that is a value of a `Piecewise`."""
+    global gained
+    gained = 1.0
+    change, read = make()
+
+    def changed(t: float) -> float:
+        change(t)
+        return t
+
+    with nengo.Network() as net:
+        nengo.Node(nengo.processes.Piecewise({0: changed}) if in_process else changed)
+        probe = nengo.Probe(nengo.Node(read))
+    seen = []
+    for kind in (nengo.Simulator, Simulator):
+        change(0.001)
+        with kind(net, progress_bar=False) as simulator:
+            simulator.run_steps(5)
+            seen.append(simulator.data[probe][1:, 0])
+    assert seen[0][-1] > seen[0][0]
+    assert np.array_equal(*seen)
+
+
+def test_functions_that_share_nothing_with_python_beside_them_are_compiled() -> None:
+    """Even where they read objects, arrays and numbers."""
+    plant, count = Plant(), []
+    with nengo.Network() as net:
+        nengo.Node(lambda t: count.append(t))
+        nengo.Probe(nengo.Node(lambda t: plant.gain * t + WEIGHTS[1]))
+    (call,) = converted(net).host_calls
+    assert len([op for op in call.operators if isinstance(op, SimPyFunc)]) == 1
 
 
 # ------------------------------------------------------------------------------------------ vocabularies

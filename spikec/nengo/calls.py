@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.builder import Operator, Signal
-from nengo.builder.operator import SimPyFunc
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.exceptions import SimulationError
@@ -256,11 +255,6 @@ def begun(
         elif isinstance(op, SimProcess):
             op.process.get_rng(rng)
     return Begun(calls, tuple(steps), clock, signals, steps, said, own, modules)
-
-
-def plain(op: Operator) -> bool:
-    """Whether Nengo only moves, adds and multiplies with it."""
-    return type(op).__module__ == "nengo.builder.operator" and not isinstance(op, SimPyFunc)
 
 
 @dataclass(frozen=True, eq=False)

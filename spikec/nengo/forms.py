@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from nengo.builder.operator import Copy, Reset, SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.processes import SimProcess
 from nengo.neurons import RatesToSpikesNeuronType
+from nengo.params import Parameter
 
 from spikec import graph as g
 from spikec.nef.neurons import NeuronType
@@ -22,8 +23,9 @@ from spikec.nengo.neurons import around, neuron_type
 from spikec.nengo.noise import Random, noise, seed_of
 from spikec.nengo.pieces import pieces
 from spikec.nengo.processes import Synapse
-from spikec.nengo.signals import Ints, Table, is_time, places, whole
+from spikec.nengo.signals import Ints, Table, holds, is_time, places, whole
 from spikec.records import dataclass
+from spikec.sharing import families
 from spikec.tracing.functions import Traced, trace
 
 
@@ -66,19 +68,22 @@ def forms(model: Model, order: Sequence[Operator], table: Table, seed: int) -> d
         form = _form(op, model, table, random)
         if form is not None:
             found[op] = form
-    if any(_runs_python(op) for op in order if op not in found):
-        # It could change in a step what a function reads of an object.
-        found = {op: form for op, form in found.items() if not (isinstance(form, Traced) and form.objects)}
-    return found
+    changing = _changing(order, found)
+    return {op: form for op, form in found.items() if op not in changing}
 
 
-def _runs_python(op: Operator) -> bool:
-    """Whether an operator without a form runs code of the user's."""
-    if isinstance(op, SimProbe) or is_time(op):
-        return False
-    made = {SimNeurons: "neurons", SimProcess: "process"}.get(type(op), "")
-    code = getattr(op, made) if made else op
-    return isinstance(op, SimPyFunc) or not type(code).__module__.startswith("nengo.")
+def _changing(order: Sequence[Operator], found: Mapping[Operator, Form]) -> set[Operator]:
+    """Functions with a form that may read what Python beside them changes in a step: what operators without
+    a form hold.
+    """
+    python = [item for op in order if op not in found and not is_time(op) for item in holds(op)]
+    if not python:
+        return set()
+    traced = [op for op, form in found.items() if isinstance(form, Traced)]
+    roots = {tuple(map(id, holds(op))): holds(op) for op in traced}
+    first, *others = families([python, *roots.values()], [()] * (len(roots) + 1), (Signal, Parameter))
+    place = dict(zip(roots, others, strict=True))
+    return {op for op in traced if place[tuple(map(id, holds(op)))] == first}
 
 
 def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int]) -> Form | None:

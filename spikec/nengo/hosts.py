@@ -11,12 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from nengo.builder import Operator, Signal
-from nengo.builder.operator import SimPyFunc
 from nengo.params import Parameter
 
-from spikec.nengo.calls import Call, Watch, plain
+from spikec.nengo.calls import Call, Watch
 from spikec.nengo.sides import Sides
-from spikec.nengo.signals import is_time
+from spikec.nengo.signals import holds, is_time
 from spikec.sharing import families
 
 
@@ -75,8 +74,7 @@ def _families(operators: Sequence[Operator], sides: Sides, extra: set[Operator])
     """
     roots, memory = [], []
     for op in operators:
-        held = [op.fn] if isinstance(op, SimPyFunc) else [v for v in vars(op).values() if type(v) is not list]
-        roots.append([] if plain(op) else held)
+        roots.append(holds(op))
         memory.append({s.base for s in op.all_signals if _is_handed_on(s.base, sides, extra)})
     found: dict[int, list[Operator]] = defaultdict(list)
     for op, family in zip(operators, families(roots, memory, (Signal, Parameter)), strict=True):

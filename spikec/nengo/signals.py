@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from nengo.builder import Operator, Signal
-from nengo.builder.operator import TimeUpdate
+from nengo.builder.operator import SimPyFunc, TimeUpdate
+from nengo.params import FrozenObject, Parameter
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -85,3 +87,24 @@ def set_places(op: Operator, signal: Signal) -> Ints:
 def is_time(op: Operator) -> bool:
     """Whether an operator counts steps: those who run a graph know the time."""
     return isinstance(op, TimeUpdate)
+
+
+def plain(op: Operator) -> bool:
+    """Whether Nengo only moves, adds and multiplies with it."""
+    return type(op).__module__ == "nengo.builder.operator" and not isinstance(op, SimPyFunc)
+
+
+def holds(op: Operator) -> list[Any]:
+    """The objects that an operator runs, or holds: none where it is plain."""
+    if plain(op):
+        return []
+    held = [op.fn] if isinstance(op, SimPyFunc) else [v for v in vars(op).values() if type(v) is not list]
+    for item in held:  # Nengo keeps parameters apart from the objects that have them
+        if isinstance(item, FrozenObject):
+            names = [n for n in dir(type(item)) if isinstance(getattr(type(item), n, None), Parameter)]
+            held += [getattr(item, name) for name in names]
+    return [item for item in held if not (isinstance(item, FrozenObject) and _is_of_nengo(item))]
+
+
+def _is_of_nengo(item: Any) -> bool:
+    return type(item).__module__.startswith("nengo.")

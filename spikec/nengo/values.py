@@ -18,7 +18,7 @@ from spikec.expressions import Time, renumbered
 from spikec.nef.converted import Converted
 from spikec.nef.neurons import NeuronType
 from spikec.nengo import weights
-from spikec.nengo.calls import Call, plain
+from spikec.nengo.calls import Call
 from spikec.nengo.forms import Preset
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
@@ -27,7 +27,7 @@ from spikec.nengo.noise import Random
 from spikec.nengo.populations import current, population
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
-from spikec.nengo.signals import Ints, is_time, places, whole
+from spikec.nengo.signals import Ints, is_time, places, plain, whole
 from spikec.program.synapses import add_at_once
 from spikec.tracing.functions import Traced
 

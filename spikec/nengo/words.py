@@ -11,9 +11,10 @@ from nengo.builder.operator import SimPyFunc
 from nengo.builder.processes import SimProcess
 from nengo.ensemble import Neurons
 
-from spikec.nengo.calls import Call, plain
+from spikec.nengo.calls import Call
 from spikec.nengo.names import label
 from spikec.nengo.processes import coefficients
+from spikec.nengo.signals import plain
 from spikec.tracing.functions import why
 
 # Of what has no form in the graph, or not in this place.

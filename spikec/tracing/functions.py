@@ -36,7 +36,7 @@ SAMPLES, TOLERANCE = 48, 1e-12
 class Traced:
     """A function as expressions, one for each number that it gives; with what it captured at the time.
 
-    objects: whether that is of objects, lists or dictionaries, which Python that runs beside it could change.
+    objects: whether some of that is of objects, lists or dictionaries.
     rows: where the function gives one of a few vectors, these; then expressions say which: 1 for it, else 0.
     """
 
