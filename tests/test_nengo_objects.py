@@ -214,6 +214,50 @@ def test_each_place_is_noted_once() -> None:
     assert not all(found.same() for found in traced.captured)
 
 
+class Parts:
+    """What a class may hold that is called."""
+
+    def method(self, t: float) -> float:
+        return t
+
+    @property
+    def shown(self) -> float:
+        return 1.0
+
+    @staticmethod
+    def fixed(t: float) -> float:
+        return t
+
+    @classmethod
+    def of_class(cls, t: float) -> float:
+        return t
+
+    def __call__(self, t: float) -> float:
+        return self.method(t) + self.shown + self.fixed(t) + self.of_class(t)
+
+
+@pytest.mark.parametrize("name", ["method", "shown", "fixed", "of_class", "__call__"])
+def test_what_replaces_a_part_of_a_class_is_noticed(name: str) -> None:
+    own: Any = type("Own", (Parts,), {})
+    traced = trace(own(), True, None, 1, held=True)
+    assert traced is not None
+    assert all(found.same() for found in traced.captured)
+    wrap = {"shown": property, "fixed": staticmethod, "of_class": classmethod}.get(name, lambda f: f)
+    setattr(own, name, wrap(lambda *_: 5.0))
+    assert not all(found.same() for found in traced.captured)
+
+
+def test_what_a_partial_adds_is_looked_at() -> None:
+    gains, table = [1.0, 2.0], np.ones(2)
+    traced = trace(partial(lambda g, t, w: g[1] * t + w[0], gains, w=table), True, None, 1, held=True)
+    assert traced is not None
+    assert all(found.same() for found in traced.captured)
+    for given in (gains, table):
+        given[0] += 1.0
+        assert not all(found.same() for found in traced.captured)
+        given[0] -= 1.0
+
+
 def test_python_beside_it_could_change_what_a_function_reads() -> None:
     """So then it runs in Python too, and sees each change in the step."""
     plant = Plant()

@@ -67,7 +67,7 @@ class World:
         # By identity, with what they stand for, so that no other object takes its identity.
         self._functions: dict[int, tuple[FunctionType, FunctionType]] = {}
         self._values: dict[int, tuple[Any, Any]] = {}
-        self._noted: set[tuple[int, str]] = set()
+        self._noted: dict[tuple[int, str], Any] = {}
 
     def called(self, given: Any) -> Callable[..., Any]:
         """Something callable as it is in this world.  Raises `UntraceableError`."""
@@ -76,6 +76,8 @@ class World:
             name = getattr(given, "__name__", type(given).__name__)
             raise UntraceableError(f"calls {name}(), which may do more than compute")
         function, first, named = found
+        if given is not function:  # a method, arguments of a partial: they may be others later
+            self._note(given, "()", lambda: parts(given), found)
         made = self.function(function)
         if not first and not named:
             return made
@@ -151,6 +153,8 @@ class World:
             _raw(obj, name),
             isinstance(obj, (type, ModuleType)) or name in getattr(obj, "__dict__", ()),
         )
+        if isinstance(raw, (property, staticmethod, classmethod, FunctionType)):
+            self._note(obj, name, lambda: _raw(obj, name), raw)
         if isinstance(raw, property) and isinstance(raw.fget, FunctionType):
             return self.function(raw.fget)(self.value(obj))
         if isinstance(raw, staticmethod):
@@ -164,10 +168,13 @@ class World:
         if hasattr(type(raw), "__get__") and not own and not isinstance(raw, MemberDescriptorType):
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         found = getattr(obj, name)
-        if (id(obj), name) not in self._noted:
-            self._noted.add((id(obj), name))
-            self.captured.append(Captured(lambda: getattr(obj, name), purity.kept(found)))
+        self._note(obj, name, lambda: getattr(obj, name), found)
         return self.value(found)
+
+    def _note(self, obj: Any, name: str, place: Callable[[], Any], value: Any) -> None:
+        if (id(obj), name) not in self._noted:
+            self._noted[id(obj), name] = obj
+            self.captured.append(Captured(place, purity.kept(value)))
 
 
 # How attributes are found where nobody makes them up.
