@@ -70,7 +70,8 @@ def families(
 
     known: what else each shares with all that have the same.  skipped: types of which nothing is followed.
     """
-    reached = [_Reached(skipped) for _ in roots]
+    done = dict[int, Any]()
+    reached = [_Reached(skipped, done) for _ in roots]
     for found, root, more in zip(reached, roots, known, strict=True):
         found.follow(root)
         found.shared |= {id(item) for item in more}
@@ -96,7 +97,9 @@ class _Reached:
     variables outside of functions, classes, functions, global names of a module, memory of arrays.
     """
 
-    def __init__(self, skipped: tuple[type, ...]) -> None:
+    def __init__(self, skipped: tuple[type, ...], done: dict[int, Any]) -> None:
+        """done: shared objects that other roots have followed: what these hold is of the same family."""
+        self._done = done
         self.shared: set[Hashable] = set()
         self.named: set[Hashable] = set()
         self.stored: set[Hashable] = set()
@@ -134,7 +137,14 @@ class _Reached:
                 yield from self._array(item)
             case _:
                 self.shared.add(id(item))
-                yield from gc.get_referents(item)
+                yield from self._held(item)
+
+    def _held(self, item: Any) -> Sequence[Any]:
+        """What an object holds, where no other root has followed it."""
+        if id(item) in self._done:
+            return ()
+        self._done[id(item)] = item
+        return gc.get_referents(item)
 
     def _array(self, array: Any) -> Iterator[Any]:
         """An array, and those that it is a part of: all that have memory of the last one."""
