@@ -156,9 +156,8 @@ class Session:
         """Note how long steps take; the first that are not compiled load kernels."""
         if steps:
             self._few = max(1, int(PATIENCE * steps / max(seconds, 1e-9)))
-        if steps and not self._fast:
-            if self.steps >= TRIAL:
-                self._per_step = seconds / steps
+        if steps and not self._fast and self.steps >= TRIAL:
+            self._per_step = seconds / steps
             self._spent += seconds
 
     def _choose(self, steps: int) -> None:

@@ -18,7 +18,7 @@ from spike_runtime.blocks import Block
 from spike_runtime.engine import Engine, EngineError
 from spike_runtime.ops import first_order, neurons
 from spike_runtime.ops.kernel import machine_code
-from spike_runtime.session import Session, gathered
+from spike_runtime.session import TRIAL, Session, gathered
 
 import spikec
 from spikec import frontend
@@ -201,6 +201,15 @@ def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> N
     whole = Session(*folders[1], Functions(), compiled=False)
     whole.advance(100)
     assert bytes_of(parts.drain()) == bytes_of(whole.drain())
+
+
+def test_the_first_steps_which_load_kernels_are_no_reason_to_compile(folders: Any) -> None:
+    session = Session(*folders[1], Functions())
+    session.advance(TRIAL)
+    assert session._spent == session._per_step == 0.0
+    session.advance(5)
+    assert session._spent > 0.0
+    assert 5 * session._per_step == pytest.approx(session._spent)
 
 
 def test_ctrl_c_is_not_lost_while_it_compiles(folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
