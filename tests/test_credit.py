@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from fake_engine import WORDS, model
 from spike_runtime.wires import ring, zeromq
-from spike_runtime.wires.layout import STOP, TAIL
+from spike_runtime.wires.layout import MOST_SLOTS, STOP, TAIL
 from test_wires import Node, pair, start, tables
 
-STEPS = 400
+STEPS = 2 * MOST_SLOTS + 100  # more than the rings of both sides and the credit hold
 CREDIT = 8
 
 

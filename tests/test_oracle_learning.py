@@ -99,11 +99,9 @@ def _learned(name: str, kind: str, e: dict[str, nengo.Ensemble], wave: nengo.Nod
     """The learned connection of a case in Nengo, and what leads to its rules."""
     m, connect = model(name, kind), nengo.Connection
     pre, post = e["pre"], e["post"]
-    link = "pre.neurons->post.neurons" if name in ("pes_to_neurons", "bcm", "oja") else "pre->post"
-    link = "pre[1]->post[0]" if name == "pes_of_a_part" else link
 
     def decoded(target: nengo.Ensemble, rule: object, **kwargs: object) -> nengo.Connection:
-        first = nengo.solvers.NoSolver(m.built.op(f"{link}.weights").initial.T)
+        first = nengo.solvers.NoSolver(m.built.op("c.weights").initial.T)
         return connect(pre, target, solver=first, learning_rule_type=rule, **kwargs)
 
     def neural(rule: object, **kwargs: object) -> nengo.Connection:

@@ -59,7 +59,7 @@ def test_partitions_are_dealt_in_proportion_to_cores() -> None:
 def test_a_slow_host_takes_less() -> None:
     graph = populations(count=40, neurons=1024, links=[])
     # A quarter by speed; less, as what every partition does besides is also slower there.
-    for times, low, high in ((1.0, 0.45, 0.55), (3.0, 0.14, 0.26)):
+    for times, low, high in ((1.0, 0.45, 0.55), (3.0, 0.15, 0.26)):
         made = plan.make_plan(graph, 4, (site("fast", 2), site("slow", 2, times)), "float32")
         part = neurons(graph, made)["slow"] / 40960
         assert low < part < high
@@ -96,10 +96,10 @@ def test_wires_between_hosts_cost_more() -> None:
     # A ring of four: every partition has one wire inside its host and one between hosts.
     wire = REFERENCE.wires
     both = [sum(wire[t]["message"] + wire[t]["word"] for t in ("ring", "tcp")) + wire["tcp"]["latency"]]
-    sums = REFERENCE.kernels["float32"].stages["sum"]
     for layout, cost in zip(four.layouts, four.costs, strict=True):
         assert len(layout.send) == len(layout.receive) == 1
-        assert cost.exchange == pytest.approx(both[0] + sums * layout.sums, abs=0.1)
+        assert len(layout.late) == 0  # what is received is added to the partition's own sums, not to a copy
+        assert cost.exchange == pytest.approx(both[0], abs=0.1)
 
 
 def test_auto_uses_more_hosts_only_where_that_is_faster() -> None:

@@ -73,6 +73,7 @@ def test_a_run_that_is_stopped_can_go_on(tmp_path: Path, partitions: int, transp
 
 def test_a_second_signal_ends_a_run_without_its_state(tiny: Tiny, tmp_path: Path) -> None:
     state = tmp_path / "s" / "a.npz"
+    state.parent.mkdir()
     run = tiny.compiled.run("1000s", tmp_path / "run", progress=interrupting(2), save_state=state)
     assert (run.status, run.about.state) == ("stopped", "")
     assert list((tmp_path / "s").iterdir()) == []

@@ -11,6 +11,7 @@ import dis
 import linecache
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
@@ -261,7 +262,11 @@ def _of_value(name: str, value: Any, around: _Around) -> str | Reason:
         return found or ""
     if purity.allowed(value, known.NAMES) or _known_builtin(name, value):
         return ""
-    if isinstance(value, ModuleType) and not (around.held and value.__name__ not in RANDOM_MODULES):
+    # What Python's own modules hold, such as sys.path, is not the model's.
+    pythons = isinstance(value, ModuleType) and value.__name__.partition(".")[0] in sys.stdlib_module_names
+    if isinstance(value, ModuleType) and not (
+        around.held and not pythons and value.__name__ not in RANDOM_MODULES
+    ):
         random_numbers = value.__name__ in RANDOM_MODULES
         return "draws random numbers" if random_numbers else f"uses the module {value.__name__}{OTHERWISE}"
     if isinstance(value, RANDOM):
