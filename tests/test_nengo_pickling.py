@@ -172,7 +172,7 @@ class Shy:
     def __getstate__(self):
         raise AssertionError
     def __call__(self, t):
-        return t
+        return print(end="") or t
 f = Shy()
 with nengo.Network(seed=1) as net:
     fine = nengo.Node(lambda t: print() or t, size_out=1)

@@ -149,6 +149,8 @@ class World:
 
     def attribute(self, obj: Any, name: str) -> Any:
         """What stands for an attribute of an object.  Raises `UntraceableError`."""
+        if isinstance(obj, ModuleType) and purity.of_python(obj):
+            raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         raw, own = (
             _raw(obj, name),
             isinstance(obj, (type, ModuleType)) or name in getattr(obj, "__dict__", ()),

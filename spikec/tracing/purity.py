@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import dis
 import math
+import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -149,6 +150,11 @@ def _places(function: FunctionType) -> Iterator[Callable[[], Any]]:
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     for default in defaults:
         yield lambda default=default: default  # type: ignore[misc]
+
+
+def of_python(module: ModuleType) -> bool:
+    """Whether a module comes with Python: what it holds, such as `sys.path`, is not the model's."""
+    return module.__name__.partition(".")[0] in sys.stdlib_module_names
 
 
 def allowed(value: Any, known: frozenset[str]) -> bool:

@@ -11,7 +11,6 @@ import dis
 import linecache
 import random
 import re
-import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
@@ -262,10 +261,8 @@ def _of_value(name: str, value: Any, around: _Around) -> str | Reason:
         return found or ""
     if purity.allowed(value, known.NAMES) or _known_builtin(name, value):
         return ""
-    # What Python's own modules hold, such as sys.path, is not the model's.
-    pythons = isinstance(value, ModuleType) and value.__name__.partition(".")[0] in sys.stdlib_module_names
     if isinstance(value, ModuleType) and not (
-        around.held and not pythons and value.__name__ not in RANDOM_MODULES
+        around.held and not purity.of_python(value) and value.__name__ not in RANDOM_MODULES
     ):
         random_numbers = value.__name__ in RANDOM_MODULES
         return "draws random numbers" if random_numbers else f"uses the module {value.__name__}{OTHERWISE}"
