@@ -264,6 +264,19 @@ def test_why_there_are_fewer_partitions_is_told(label: str | None, caplog: pytes
     assert "\n  what runs in Python is connected to 'a' without a synapse; add one" in caplog.text
 
 
+def test_python_that_reads_neurons_at_once_is_told_as_what_joins_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[float] = []
+    with nengo.Network(seed=1) as net:
+        a = nengo.Ensemble(400, 1, label="a")
+        body = nengo.Node(lambda t, x: seen.append(t) or x, size_in=1, size_out=1)
+        nengo.Connection(a, body, synapse=None)
+    with Simulator(net, partitions=2, progress_bar=False) as sim:
+        sim.run_steps(2)
+    assert "\n  'a' is connected to what runs in Python without a synapse; add one" in caplog.text
+
+
 def test_what_is_computed_elsewhere_cannot_be_written() -> None:
     """It would be lost: what native neurons hold is copied when it is asked for."""
     seen: list[float] = []

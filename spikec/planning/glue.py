@@ -5,6 +5,8 @@ Notes for the error that a model cannot be cut into so many partitions.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from spikec import graph as g
@@ -55,8 +57,7 @@ def _of_stream(name: str, atom: g.Atom) -> Note:
 
 
 def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
-    source, target = _source(graph, total), graph.op(atom).path
-    text = f"{source} is connected to {target!r} without a synapse"
+    text = f"{_source(graph, total)} is connected to {_named(graph.op(atom))} without a synapse"
     # One decoding may serve several connections: then only the ensemble's place is certain.
     place = graph.op(total) if len(graph.readers(total)) == 1 else graph.op(atom)
     return f"{text}; add one, for example: synapse 5ms", place.span
@@ -64,8 +65,12 @@ def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
 
 def _source(graph: g.Graph, total: str) -> str:
     """The population that a sum is decoded from, or the host call whose values these are."""
-    source = graph.op(graph.inputs(total, "activity")[0])
-    return "what runs in Python" if isinstance(source, g.HostCall) else repr(source.path)
+    return _named(graph.op(graph.inputs(total, "activity")[0]))
+
+
+def _named(op: Any) -> str:
+    """A population, or what is host calls."""
+    return "what runs in Python" if isinstance(op, g.HostCall) else repr(op.path)
 
 
 def _several(sources: list[str]) -> str:
