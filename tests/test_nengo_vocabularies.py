@@ -1,0 +1,83 @@
+"""Vocabularies of `nengo.spa` that functions name: they grow as they would in time, without Python."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from converted import converted, nengo
+
+from spikec.expressions import evaluate
+from spikec.nengo import pointers
+
+
+def spoken(words: list[Callable[[float], str]]) -> Any:
+    """Inputs of `nengo.spa` by functions, of one vocabulary."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nengo import spa
+
+        with spa.SPA(seed=1) as model:
+            for k, function in enumerate(words):
+                setattr(model, f"b{k}", spa.Buffer(16, neurons_per_dimension=5))
+                setattr(model, f"i{k}", spa.Input(**{f"b{k}": function}))
+                model.probes_of = [nengo.Probe(getattr(model, f"i{k}").input_nodes[f"b{k}"])]
+    return model
+
+
+def test_vocabularies_grow_as_they_would_in_time() -> None:
+    """Names that come later are drawn in the order in which they come, and no others."""
+    words = [
+        lambda t: "A" if t < 0.004 else ("B" if t < 0.012 else "C*D"),
+        lambda t: "E" if t < 0.008 else "F+A",
+    ]
+    ours, theirs = spoken(words), spoken(words)
+    made = converted(ours)
+    assert not made.calls
+    with nengo.Simulator(theirs, progress_bar=False) as simulator:
+        simulator.run_steps(20)
+    vocabularies = [net.get_default_vocab(16) for net in (ours, theirs)]
+    assert vocabularies[0].keys == vocabularies[1].keys == ["A", "E", "B", "F", "C", "D"]
+    assert np.array_equal(vocabularies[0].vectors, vocabularies[1].vectors)
+
+
+def test_names_of_which_nobody_knows_when_they_come_stay_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are given after all steps that are looked at, and what else may be asked of a vocabulary."""
+    monkeypatch.setattr(pointers, "LOOKED_AHEAD", 50)
+    late = [lambda t: "A" if t < 1 else "B", lambda t: "A" if t < 2 else "C"]
+    net = spoken(late)
+    assert converted(net).calls
+    assert net.get_default_vocab(16).keys == ["A"]
+    assert not converted(spoken(late[:1])).calls
+
+
+def test_steps_are_looked_at_once_for_each_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each text; no further than until all names have come, and pairs that never come need none."""
+    looked = []
+
+    def watched(which: Any, x: Any, times: Any) -> Any:
+        looked.append(len(times))
+        return evaluate(which, x, times)
+
+    monkeypatch.setattr(pointers, "evaluate", watched)
+    names = [f"W{k}" for k in range(3)]
+    net = spoken([lambda t: names[int(t / 0.01) % 3] + "*" + (names[0] if t < 0.01 else names[1])])
+    made = converted(net)
+    assert not made.calls
+    assert looked == [pointers.FIRST_LOOK]
+    assert net.get_default_vocab(16).keys == ["W0", "W1", "W2"]
+    vocabulary = net.get_default_vocab(16)
+    noted = [found for found in made._captured if np.array_equal(found.value, vocabulary.parse("W2*W1").v)]
+    assert len(noted) == 1
+
+
+def test_nothing_is_looked_at_where_a_function_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+    monkeypatch.setattr(pointers, "evaluate", lambda *given: looked.append(given))
+    assert converted(
+        spoken([lambda t: "A" if t < 1 else "B", lambda t: "CD"[np.random.randint(2) if t else 0]])
+    ).calls
+    assert not looked
