@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -325,6 +326,18 @@ def test_many_spikes_are_an_image_of_rates(tmp_path: Path, figures: list[Figure]
     assert axes.get_title(loc="right") == "spikes of 60 of 100 neurons, 450 Hz on average"
 
 
+def drawn(array: Any, folder: Path, figures: list[Figure]) -> Any:
+    """The panel of a run of 20 steps with one probe, which recorded `array`."""
+
+    class Given(Run):
+        def probe(self, name: str) -> Any:  # noqa: ARG002 (there is one)
+            return array
+
+    about = RunFile("m", "", "", 0, 0.001, 20, "ring", ("p",), 0, "complete", recorded=20)
+    plot.plot_run(Given(Path("memory"), about), folder / "p.png")
+    return panels(figures[0])["p"]
+
+
 @pytest.mark.parametrize(
     ("target", "values", "label", "detail"),
     [
@@ -352,13 +365,7 @@ def test_spikes_rates_and_weights_of_nengo_models_are_drawn_as_such(
     t = 0.001 * np.arange(1, 21)
     array = xr.DataArray(values, {"time": t}, ("time", "column"), attrs=attributes | {"target": target})
 
-    class Given(Run):
-        def probe(self, name: str) -> xr.DataArray:  # noqa: ARG002 (there is one)
-            return array
-
-    about = RunFile("m", "", "", 0, 0.001, 20, "ring", ("p",), 0, "complete", recorded=20)
-    plot.plot_run(Given(Path("memory"), about), tmp_path / "p.png")
-    axes = panels(figures[0])["p"]
+    axes = drawn(array, tmp_path, figures)
     assert axes.get_ylabel() == label
     assert axes.get_title(loc="right").startswith(detail)
     if detail.startswith("spikes"):
@@ -381,11 +388,5 @@ def test_learned_weights_are_not_neurons(tmp_path: Path, figures: list[Figure]) 
     coordinates = {"time": 0.001 * np.arange(1, 21)}
     array = xr.DataArray(values, coordinates, ("time", "column"), attrs=attributes | {"target": "learned"})
 
-    class Given(Run):
-        def probe(self, name: str) -> xr.DataArray:  # noqa: ARG002 (there is one)
-            return array
-
-    about = RunFile("m", "", "", 0, 0.001, 20, "ring", ("p",), 0, "complete", recorded=20)
-    plot.plot_run(Given(Path("memory"), about), tmp_path / "p.png")
-    axes = panels(figures[0])["p"]
+    axes = drawn(array, tmp_path, figures)
     assert (axes.get_ylabel(), axes.get_title(loc="right")) == ("weight", "weights, 8 of 30")
