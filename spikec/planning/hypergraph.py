@@ -93,20 +93,12 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     size = columns.size
     reached = frontier
     while frontier.nnz:
-        step = _boolean(frontier @ columns.depends)
-        frontier = _boolean(step - step.multiply(reached))
-        reached = _boolean(reached + frontier)
+        frontier = frontier @ columns.depends > reached
+        reached = reached + frontier  # or: they are boolean
     later = reached[:, size : size + columns.sums_size]
     now = reached[:, size + columns.sums_size :]
     names = tuple(readers)
     return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size])
-
-
-def _boolean(matrix: sp.csr_array) -> sp.csr_array:
-    result = matrix.astype(np.int32)
-    result.eliminate_zeros()
-    result.data[:] = 1
-    return result
 
 
 class _Columns:
@@ -162,7 +154,7 @@ def _matrix(rows: Vector, columns: Vector, shape: tuple[int, int]) -> sp.csr_arr
     r, c = rows.whole(), columns.whole()
     import scipy.sparse as sp
 
-    return _boolean(sp.csr_array((np.ones(len(r), np.int32), (r, c)), shape=shape))
+    return sp.csr_array((np.ones(len(r), bool), (r, c)), shape=shape)
 
 
 def _pattern(op: g.Operator, port: str, size: int) -> tuple[Ints, Ints]:

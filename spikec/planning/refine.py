@@ -25,6 +25,7 @@ from spikec.program.schedule import Assignment
 TRIES, ATOM_BUDGET = 16, 3000
 # What a move must gain, as a part of the step; and from which difference to the mean on it is worth a try.
 LEAST_GAIN, UNBALANCED = 0.005, 0.01
+_FRACTIONS = 1 << 20  # of a ns: whole numbers, so that what is added and taken away again leaves nothing
 
 
 class Placed(Protocol):
@@ -137,34 +138,49 @@ def _chosen(
 
 
 class Edges:
-    """How many pins each hyperedge has in the two blocks, while groups move from one to the other."""
+    """What moving each group from one block to the other adds by its hyperedges, while groups move."""
 
     def __init__(
         self, hyper: hg.Hypergraph, prices: Sequence[float], blocks: Sequence[int], slow: int, fast: int
     ) -> None:
-        self.hyper, self.prices = hyper, prices
-        self.of: dict[int, list[int]] = {}
-        self.slow, self.fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
+        self._pins = hyper.pins
+        self._prices = [round(price * _FRACTIONS) for price in prices]
+        self._of: dict[int, list[int]] = {}
+        self._slow, self._fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
+        self._added = [0] * len(hyper.weights)
         for edge, pins in enumerate(hyper.pins):
             for pin in pins:
-                self.slow[edge] += blocks[pin] == slow
-                self.fast[edge] += blocks[pin] == fast
-                self.of.setdefault(pin, []).append(edge)
+                self._slow[edge] += blocks[pin] == slow
+                self._fast[edge] += blocks[pin] == fast
+                self._of.setdefault(pin, []).append(edge)
+            self._count(edge, 0)
 
     def added(self, group: int) -> float:
         """ns that moving a group adds by its hyperedges, or takes away where negative."""
-        return sum(
-            self.prices[e] * ((self.fast[e] == 0) - (self.slow[e] == 1)) for e in self.of.get(group, ())
-        )
+        return self._added[group] / _FRACTIONS
 
     def move(self, group: int) -> set[int]:
-        """Count a group as moved; returns the groups on edges with it."""
+        """Count a group as moved; returns the groups for which `added` has changed."""
         near: set[int] = set()
-        for edge in self.of.get(group, ()):
-            self.slow[edge] -= 1
-            self.fast[edge] += 1
-            near.update(self.hyper.pins[edge])
+        for edge in self._of.get(group, ()):
+            before = self._part(edge)
+            self._slow[edge] -= 1
+            self._fast[edge] += 1
+            if self._count(edge, before):
+                near.update(self._pins[edge])
         return near
+
+    def _part(self, edge: int) -> int:
+        """What moving any group adds: the price where it is the first, less it where it is the last."""
+        return self._prices[edge] * ((self._fast[edge] == 0) - (self._slow[edge] == 1))
+
+    def _count(self, edge: int, before: int) -> bool:
+        """Count the change of an edge's part for all its groups; says whether there was one."""
+        change = self._part(edge) - before
+        if change:
+            for pin in self._pins[edge]:
+                self._added[pin] += change
+        return bool(change)
 
 
 def _assignment(
