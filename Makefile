@@ -60,7 +60,7 @@ $(SUITE)/.ready: tests/nengo_suite/requirements.lock pyproject.toml
 	@touch $@
 
 nengo-suite: $(SUITE)/.ready  ## run Nengo's own tests on Spike and on Nengo; THIRD=0, 1 or 2 runs a third of them
-	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD))
+	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD)) $(if $(TRANSLATE),--translate)
 
 golden: $(READY)  ## write the golden files of tests/golden again; review the difference
 	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden

@@ -85,7 +85,10 @@ def learning() -> None:
 
 
 class OwnNeurons(nengo.LIFRate):
-    """A type of the user's own: it runs in Python."""
+    """A type of the user's own with a step of its own: it runs in Python."""
+
+    def step(self, dt: float, J: Any, output: Any) -> None:
+        super().step(dt, J, output)
 
 
 def learning_from_neurons_in_python() -> None:

@@ -38,7 +38,7 @@ def _public() -> set[str]:
     presets = {n for n, o in vars(nengo.presets).items() if inspect.isfunction(o)}
     importlib.import_module("nengo.spa")
     spa = {n for n, o in vars(nengo.spa).items() if inspect.isclass(o)}
-    names |= {f"networks.{n}" for n in (*networks, "Integrator", "Oscillator")}
+    names |= {f"networks.{n}" for n in networks}
     return names | {f"presets.{n}" for n in presets} | {f"spa.{n}" for n in spa}
 
 

@@ -12,6 +12,22 @@ PARTS: Networks = {}
 network = partial(enter, PARTS)
 
 
+class SpikingTanh(nengo.RegularSpiking):
+    """A type that differs from Nengo's own in how it is made alone."""
+
+    def __init__(self, tau_ref: float = 0.0025) -> None:
+        super().__init__(nengo.Tanh(tau_ref=tau_ref))
+
+
+@network
+def neurons_made_in_another_way() -> None:
+    """A subclass that changes nothing in a step."""
+    a = nengo.Ensemble(20, 1, neuron_type=SpikingTanh(), label="a")
+    nengo.Connection(stimulus(), a)
+    nengo.Probe(a, synapse=0.01)
+    nengo.Probe(a.neurons)
+
+
 @network
 def channel() -> None:
     """A function of time, two ensembles, a radius, a function, transforms, parts."""

@@ -61,9 +61,27 @@ AROUND: dict[type, type[Converted]] = {
 }
 
 
+# What a subclass may define and still compute the same step: how it is made, and what the builder alone asks.
+BUILT = {"__init__", "gain_bias", "max_rates_intercepts", "rates", "__module__", "__doc__"}
+
+
+def own_type(neurons: Any) -> type | None:
+    """The type of Nengo's own that computes a step of neurons: theirs, or one of which theirs is a subclass
+    that replaces nothing that a step uses; None where there is none.
+    """
+    order = type(neurons).__mro__
+    for k, found in enumerate(order):
+        if found in TYPES or found in AROUND:
+            return found
+        changed = vars(found).keys() - BUILT
+        if any(hasattr(other, name) for name in changed for other in order[k + 1 :]):
+            return None
+    return None
+
+
 def around(op: SimNeurons, rates: SimNeurons, model: Model) -> Converted | None:
     """Our type of neurons that send spikes of the rates that another operator sets, or None."""
-    base, kind = neuron_type(rates), AROUND.get(type(op.neurons))
+    base, kind = neuron_type(rates), AROUND.get(own_type(op.neurons) or object)
     if kind is None or base is None or base.spiking or type(op.neurons.base_type) is not type(rates.neurons):
         return None
     if set(op.state) != set(kind.own_state) or op.J.ndim != 1 or op.output.shape != op.J.shape:
@@ -79,7 +97,7 @@ def around(op: SimNeurons, rates: SimNeurons, model: Model) -> Converted | None:
 
 def neuron_type(op: SimNeurons) -> nt.NeuronType | None:
     """Our neuron type of an operator, or None where it is another's type."""
-    make = TYPES.get(type(op.neurons))
+    make = TYPES.get(own_type(op.neurons) or object)
     if make is None or op.state_extra or np.isinf(getattr(op.neurons, "amplitude", 0.0)):
         return None
     ours = make(op.neurons)

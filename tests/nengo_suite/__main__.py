@@ -1,18 +1,21 @@
 """Runs Nengo's own test suite on Spike, with one and with two partitions, and on Nengo's simulator beside it.
 
 Prints how many tests pass; exits with 1 where one fails here that passes there.  `make nengo-suite` runs it
-with the Python of an environment of its own, since the suite needs an older pytest.
+with the Python of an environment of its own, since the suite needs an older pytest.  With `--translate`:
+whether what `spikec translate` writes of each network gives the same bytes; exits with 1 where it does not.
 """
 
 # ruff: noqa: T201
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,8 +30,11 @@ def main() -> int:
         "--only", default="nengo", help="a package of tests, for example nengo.tests.test_node"
     )
     parser.add_argument("--output", type=Path, default=Path("out/nengo-suite"), help="folder of the reports")
+    parser.add_argument("--translate", action="store_true", help="translate their networks instead")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
+    if given.translate:
+        return translated(given)
     outcomes = {}
     for which, name in NAMES.items():
         start = time.monotonic()
@@ -46,6 +52,24 @@ def main() -> int:
         "Every test that passes on Nengo's simulator passes on Spike." if not worse else f"{len(worse)} fail."
     )
     return int(bool(worse) or "passed" not in outcomes["nengo"].values())
+
+
+def translated(given: argparse.Namespace) -> int:
+    """Every network of the tests as text: how many are the same, and why the others are not."""
+    found = given.output.resolve() / "translate.jsonl"
+    found.unlink(missing_ok=True)
+    os.environ["NENGO_SUITE_FOUND"] = str(found)
+    run("translate", given)
+    kinds: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for test, kind, why in map(json.loads, found.read_text().splitlines()):
+        kinds[kind] += 1
+        if kind != "same":
+            reasons[f"{kind} ({test.rpartition('::')[2]}): {why}"] += 1
+    print(", ".join(f"{kinds[kind]} networks {kind}" for kind in ("same", "refused", "differs")))
+    for reason, count in reasons.most_common():
+        print(f"{count:4} {reason}")
+    return int(kinds["differs"] > 0 or not kinds["same"])
 
 
 def run(which: str, given: argparse.Namespace) -> dict[str, str]:

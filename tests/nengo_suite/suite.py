@@ -1,7 +1,7 @@
 """Plugin of Nengo's own tests: which simulator they get, and which of them run.
 
-NENGO_SUITE: "nengo" for Nengo's own simulator, or a number of partitions.  NENGO_SUITE_THIRD: 0, 1 or 2 runs
-a third of the tests, chosen by the hashes of their names.
+NENGO_SUITE: "nengo" for Nengo's own simulator, a number of partitions, or "translate".
+NENGO_SUITE_THIRD: 0, 1 or 2 runs a third of the tests, chosen by the hashes of their names.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ def simulator(request: Any) -> type:  # noqa: ARG001 (the signature that Nengo's
     which = os.environ.get("NENGO_SUITE", "1")
     if which == "nengo":
         return nengo.Simulator  # type: ignore[no-any-return]
+    if which == "translate":
+        from translating import Translating
+
+        return Translating
     from spikec.nengo import Simulator
 
     Simulator.default_partitions = int(which)

@@ -12,7 +12,7 @@ from spikec import graph as g
 from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.forms import states
-from spikec.nengo.neurons import AROUND, TYPES
+from spikec.nengo.neurons import own_type
 from spikec.nengo.noise import Random
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
@@ -34,7 +34,7 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
     kind = scene.form(op)
     if not isinstance(kind, NeuronType):
         read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
-        if type(obj.neuron_type) in (*TYPES, *AROUND) and any(p.synapse is not None for p in read):
+        if own_type(obj.neuron_type) and any(p.synapse is not None for p in read):
             scene.refuse(
                 f"ensemble {name}: a synapse filters the state of its neurons, so they run in Python",
                 "record the state itself: synapse=None",

@@ -58,7 +58,8 @@ def learning(scene: Scene, conn: nengo.Connection) -> str:
 
 
 def _rule(scene: Scene, rule: Any) -> str:
-    kind = KINDS.get(type(rule), "")
+    if (kind := KINDS.get(type(rule))) is None:
+        return ""  # refused by `name_rules`
     given = [f"rate={words.number(float(rule.learning_rate))}"]
     names: Sequence[str] = ("post",) if kind == "voja" else ("pre",)
     names = ("pre", "post") if kind in ("bcm", "oja") else names
