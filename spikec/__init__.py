@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikec.api import Compiled, compile, compile_text, open_manifest
-    from spikec.errors import ModelError, SpikeError
+    from spikec.errors import ModelError, ModelWarning, SpikeError
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "ModelError", "SpikeError", "compile", "compile_text", "open_manifest"]
+__all__ = ["Compiled", "ModelError", "ModelWarning", "SpikeError", "compile", "compile_text", "open_manifest"]
 
 _HOMES = {
     "Compiled": "spikec.api",
@@ -27,6 +27,7 @@ _HOMES = {
     "compile_text": "spikec.api",
     "open_manifest": "spikec.api",
     "ModelError": "spikec.errors",
+    "ModelWarning": "spikec.errors",
     "SpikeError": "spikec.errors",
 }
 

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -17,7 +18,8 @@ from typing import Any, TypedDict, Unpack
 from spike_runtime.manifest import NAME, STATE, Manifest, find, load
 
 from spikec import frontend, models
-from spikec.errors import model_error, writing
+from spikec.errors import ModelWarning, model_error, writing
+from spikec.graph import Graph
 from spikec.pipeline import Options, Progress, compile_graph
 from spikec.records import dataclass
 
@@ -122,12 +124,14 @@ def compile(
     or "auto").
 
     `output` is the folder to write (a temporary one where it is not given, kept as long as the result lives).
+    What the model says in vain is warned of by `ModelWarning`.
     Raises `ModelError` with all mistakes, those in the arguments included.
     """
     if not isinstance(path, (str, Path)):
         raise model_error(f"the path of a model is text, not {type(path).__name__}", 'write "model.spk"')
     how, settings = _divided(given, partitions)
     model = models.load(str(path), settings, given.get("precision"), how.cache, how.jobs)
+    _warn(model.graph)
     return _compiled(model, output, replace(how, precision=model.precision), given.get("progress"))
 
 
@@ -143,7 +147,14 @@ def compile_text(
     """As `compile`, for a model given as text; the files that it names are in `folder`."""
     how, settings = _divided(given, partitions)
     model = models.Model(frontend.loads(text, name, folder, **settings), how.precision)
+    _warn(model.graph)
     return _compiled(model, output, how, given.get("progress"))
+
+
+def _warn(graph: Graph) -> None:
+    """Warn of what the front end found, at the line that compiles."""
+    for one in graph.warnings:
+        warnings.warn(one.render(graph.sources, "warning"), ModelWarning, stacklevel=3)
 
 
 def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str, Any]]:

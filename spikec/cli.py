@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spikec.console import Commands, errors, log_passes, progress_bar, say
+from spikec.console import Commands, errors, log_passes, note, progress_bar, say, warn
 
 T = TypeVar("T")
 
@@ -156,20 +156,17 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         )
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
-    for note in () if given["quiet"] else model.notes:
-        click.echo(f"note: {note}", err=True)
     from spikec.views.report import report
 
-    if left_out:
-        names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
-        click.echo(f"note: no probe depends on {names}; left out", err=True)
+    if not given["quiet"]:
+        warn(model.graph)
+        note(model.notes, left_out)
     made = report(manifest)
+    if given["as_json"]:
+        click.echo(made.to_json(warnings=[warning.as_data() for warning in model.graph.warnings]))
+        return
     path = folder / "manifest.json"
-    click.echo(
-        made.to_json()
-        if given["as_json"]
-        else made.to_text() + f"\nWritten: {path}\nNext:    spike-run {path} --time 1s"
-    )
+    click.echo(f"{made.to_text()}\nWritten: {path}\nNext:    spike-run {path} --time 1s")
 
 
 def _partitions(text: str) -> int | str:
@@ -224,24 +221,27 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     with errors(as_json):
         import json
 
-        from spikec.models import contents
+        from spikec.models import contents, load
 
         given = _model_arguments(options)
-        found: list[dict[str, Any]] = []
-        try:
-            _each(models, lambda model: contents(str(model), given), found)
-        finally:  # also of those that are right, where others are not
+
+        def look(path: Path) -> dict[str, Any]:
+            model = load(str(path), given, solved=False)
+            made = contents(model)
             if not as_json:
-                say(found)
+                say(made, model.graph)
+            return made
+
+        found = _each(models, look)
         if as_json:
             click.echo(json.dumps(found[0] if len(models) == 1 else found))
 
 
-def _each(files: tuple[Path, ...], action: Callable[[Path], T], made: list[T] | None = None) -> list[T]:
-    """What `action` gives for every file, in `made`; mistakes in all of them are raised together."""
+def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:
+    """What `action` gives for every file; mistakes in all of them are raised together."""
     from spikec.errors import Diagnostic, ModelError
 
-    made = [] if made is None else made
+    made: list[T] = []
     diagnostics: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for path in files:

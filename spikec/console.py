@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -53,20 +53,10 @@ def errors(as_json: bool = False) -> Iterator[None]:
 
 
 def _described(error: Any) -> list[dict[str, Any]]:
-    """Mistakes as data; a place is left out where there is none."""
-    from dataclasses import asdict
-
+    """Mistakes as data."""
     from spikec.errors import Diagnostic
 
-    return [
-        {
-            "message": one.message,
-            "hint": one.hint,
-            **(asdict(one.span) if one.span else {}),
-            "notes": [{"message": note, **asdict(span)} for note, span in one.notes],
-        }
-        for one in getattr(error, "diagnostics", None) or [Diagnostic(str(error))]
-    ]
+    return [one.as_data() for one in getattr(error, "diagnostics", None) or [Diagnostic(str(error))]]
 
 
 def _fail(message: str, code: int, described: list[dict[str, Any]] | None = None) -> NoReturn:
@@ -100,23 +90,36 @@ def log_passes() -> None:
     logging.getLogger("spikec").setLevel(logging.INFO)
 
 
-def say(found: list[dict[str, Any]]) -> None:
-    """What is in models, a line for each, with what their users should know."""
-    for one in found:
-        count, probes = one["ensembles"], one["probes"]
-        click.echo(
-            f"{one['model']}: {one['neurons']:,} neurons in {count} ensemble{'s' * (count != 1)}, "
-            f"{probes} probe{'s' * (probes != 1)}, dt {one['dt_s']:g} s; no mistakes"
-        )
-        for call in one.get("python", ()):
-            click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
-        if one.get("python") == []:
-            click.echo(f"{one['model']}: nothing runs in Python")
-        for what, reason in one.get("because", {}).items():
-            click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
-        if not probes:
-            probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
-            hint = f"add one to compile it, for example: {probe}"
-            click.echo(
-                f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True
-            )
+def warn(graph: Any) -> None:
+    """Print the warnings of a model's front end; they change no exit code."""
+    for one in graph.warnings:
+        click.echo(one.render(graph.sources, "warning"), err=True)
+
+
+def note(notes: Iterable[str], left_out: list[str]) -> None:
+    """Print what the user should know of a compiled model; `left_out`: ensembles that it does without."""
+    for text in notes:
+        click.echo(f"note: {text}", err=True)
+    if left_out:
+        names = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+        click.echo(f"note: no probe depends on {names}; left out", err=True)
+
+
+def say(one: dict[str, Any], graph: Any) -> None:
+    """What is in a model, with what its users should know."""
+    count, probes = one["ensembles"], one["probes"]
+    click.echo(
+        f"{one['model']}: {one['neurons']:,} neurons in {count} ensemble{'s' * (count != 1)}, "
+        f"{probes} probe{'s' * (probes != 1)}, dt {one['dt_s']:g} s; no mistakes"
+    )
+    for call in one.get("python", ()):
+        click.echo(f"{one['model']}: runs in Python: {', '.join(call)}")
+    if one.get("python") == []:
+        click.echo(f"{one['model']}: nothing runs in Python")
+    for what, reason in one.get("because", {}).items():
+        click.echo(f"{one['model']}: {what} runs in Python because it {reason}")
+    if not probes:
+        probe = "nengo.Probe(a, synapse=0.01)" if "python" in one else "probe NAME synapse 10ms"
+        hint = f"add one to compile it, for example: {probe}"
+        click.echo(f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True)
+    warn(graph)

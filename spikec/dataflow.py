@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from spikec import edges
 from spikec.edges import Edges, Names, Place
-from spikec.errors import InvalidGraph, Span
+from spikec.errors import Diagnostic, InvalidGraph, Span
 from spikec.records import dataclass
 
 if TYPE_CHECKING:
@@ -71,9 +71,12 @@ class Graph:
         """`sources`: texts of the files that it comes from, for errors found later than by the checker.
         `memory`: bytes that compiling it takes at the peak, about, where the front end knows.
         `parameters`: what was given for parameters of the model, as text, for the manifest.
+
+        `warnings`, set by the front end: what its user may not have meant; passes do not hand it on.
         """
         self.name, self.dt, self.seed = name, dt, seed
         self.sources, self.memory, self.parameters = sources or {}, memory, parameters or {}
+        self.warnings: tuple[Diagnostic, ...] = ()
         self._nodes: dict[str, _Node] = {}
         # The graphs whose table that is: it is copied before it is changed where it is others' too.
         self._users = WeakSet([self])

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from spikec.records import dataclass
 
@@ -37,13 +39,22 @@ class Diagnostic:
     notes: tuple[tuple[str, Span], ...] = ()
     trace: str = ""
 
-    def render(self, sources: dict[str, str] | None = None) -> str:
+    def render(self, sources: dict[str, str] | None = None, kind: str = "error") -> str:
         """Text of this diagnostic with the source line and a caret under the place."""
-        lines = [_located("error", self.message, self.span, sources or {})]
+        lines = [_located(kind, self.message, self.span, sources or {})]
         lines += [_located("note", text, span, sources or {}) for text, span in self.notes]
         if self.hint:
             lines.append(f"  help: {self.hint}")
         return self.trace + "\n".join(lines)
+
+    def as_data(self) -> dict[str, Any]:
+        """As data for programs; a place is left out where there is none."""
+        return {
+            "message": self.message,
+            "hint": self.hint,
+            **(asdict(self.span) if self.span else {}),
+            "notes": [{"message": note, **asdict(span)} for note, span in self.notes],
+        }
 
 
 def _located(kind: str, message: str, span: Span | None, sources: dict[str, str]) -> str:
@@ -86,6 +97,10 @@ class ModelError(SpikeError):
         self.diagnostics = list(diagnostics)
         self.sources = dict(sources or {})
         super().__init__("\n".join(d.render(self.sources) for d in self.diagnostics))
+
+
+class ModelWarning(UserWarning):
+    """What a model says in vain: nothing uses, reads or feeds it."""
 
 
 class WriteError(SpikeError):

@@ -20,6 +20,7 @@ from spikec.language.lower import Lowering, lower
 from spikec.language.memory import available
 from spikec.language.parser import read
 from spikec.language.settings import Settings, settings
+from spikec.language.unused import unused
 from spikec.language.values import Mistake
 from spikec.nef.blas import one_thread
 
@@ -62,6 +63,7 @@ def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
             raise ModelError(found, model.sources)
         lowering.graph.sources.update(model.sources)
         lowering.graph.memory = context.bytes_needed
+        lowering.graph.warnings = tuple(unused(parsed.model, model))
         return lowering.graph
 
 

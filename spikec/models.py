@@ -136,11 +136,10 @@ def translated(
         )
 
 
-def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is in a model: see `load`.  Nothing is solved."""
+def contents(model: Model) -> dict[str, Any]:
+    """What is in a model, as data."""
     from spikec.projections import Cells
 
-    model = load(target, given, solved=False)
     graph = model.graph
     ensembles = [op.size for _, op in (*graph.nodes(Ensemble), *graph.nodes(Cells))]
     neurons, count = model.size or (sum(ensembles), len(ensembles))
@@ -151,6 +150,7 @@ def contents(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "probes": len(list(graph.nodes(Probe))),
         "dt_s": graph.dt,
         "compile_bytes": round(graph.memory),
+        "warnings": [warning.as_data() for warning in graph.warnings],
     }
     if not model.size:
         return made

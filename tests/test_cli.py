@@ -192,7 +192,14 @@ def test_check_says_what_is_in_a_model(tiny, spikec: Command, tmp_path: Path) ->
     assert result.stdout.startswith("tiny: 180 neurons in 2 ensembles, 3 probes, dt 0.001 s")
     body = json.loads(spikec("check", tiny.source, "--json", "--param", "n=10").stdout)
     assert body.pop("compile_bytes") > 10_000
-    assert body == {"model": "tiny", "neurons": 30, "ensembles": 2, "probes": 3, "dt_s": 0.001}
+    assert body == {
+        "model": "tiny",
+        "neurons": 30,
+        "ensembles": 2,
+        "probes": 3,
+        "dt_s": 0.001,
+        "warnings": [],
+    }
     assert written(tmp_path) == []
 
 

@@ -54,9 +54,9 @@ KINDS = {
 class Report(Contents):
     """The plan of a model, and what a run took where one is given, as text and JSON."""
 
-    def to_json(self) -> str:
-        """JSON text of everything; times in us per step."""
-        return json.dumps(asdict(self), indent=1)
+    def to_json(self, **more: Any) -> str:
+        """JSON text of everything, and what `more` there is; times in us per step."""
+        return json.dumps(asdict(self) | more, indent=1)
 
     def to_text(self) -> str:
         """Tables for people, up to 100 columns wide."""
