@@ -13,8 +13,11 @@ import click
 # Everything else is imported where it is needed: `--help` must answer at once.
 if TYPE_CHECKING:
     from spike_runtime.manifest import Manifest
+    from spike_runtime.progress import Progress
     from spike_runtime.results import Run
-    from spike_runtime.supervise import Progress
+
+# Seconds between two lines of progress, where there is no terminal to draw on.
+LINE_EVERY = 3.0
 
 _KINDS = ("compute", "exchange", "waiting", "recording")
 
@@ -141,7 +144,7 @@ def main(
         model = load(path)
         if not quiet:
             _announce(model)
-        with _bar(show=not quiet) as progress:
+        with _bar(show=not quiet, lines=not as_json) as progress:
             run = launch.run(
                 path, time, output, transport, seed, progress, overwrite, hosts=hosts,
                 save_state=save_state, save_every=save_every, load_state=load_state,
@@ -285,15 +288,21 @@ def _exit(code: int, message: str) -> NoReturn:
 
 
 class _bar:  # noqa: N801 (used like a function)
-    """A progress bar on standard error: simulated time, real-time factor, remaining time."""
+    """A progress bar on standard error: what is compiled; simulated time, real-time factor, remaining time.
 
-    def __init__(self, show: bool) -> None:
-        self._show = show and sys.stderr.isatty()
+    Where that is no terminal, a line every few seconds while programs are compiled, if `lines`.
+    """
+
+    def __init__(self, show: bool, lines: bool) -> None:
+        self._show, self._lines = show, lines
         self._progress: Any = None
+        self._next = LINE_EVERY
 
     def __enter__(self) -> Callable[[Progress], None] | None:
         if not self._show:
             return None
+        if not sys.stderr.isatty():
+            return self._print if self._lines else None
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
@@ -309,7 +318,16 @@ class _bar:  # noqa: N801 (used like a function)
         if self._progress:
             self._progress.stop()
 
+    def _print(self, now: Progress) -> None:
+        if now.compiling and now.elapsed > self._next:
+            self._next = now.elapsed + LINE_EVERY
+            click.echo(f"compiling {now.compiling}, {now.elapsed:.0f} s", err=True)
+
     def _update(self, now: Progress) -> None:
+        if now.compiling:
+            text = f"{now.compiling}, {now.elapsed:.0f} s"
+            self._progress.update(self._task, description="compiling", text=text, refresh=True)
+            return
         text = (
             f"{now.step * now.dt:.3f} / {now.steps * now.dt:g} s, "
             f"{now.real_time_factor:.3g} times real time, {now.remaining:.0f} s left"

@@ -36,7 +36,8 @@ _SEND_WITHIN = 10.0  # s for a piece of a message to be taken
 class Member:
     """What the supervisor knows of a worker, on this host or another.
 
-    `host` names its host where there are several; `endpoints`: where its partitions receive from other
+    `host` names its host where there are several; `compiling`: how many programs it has compiled, and which
+    kernel of how many it is at in the next; `endpoints`: where its partitions receive from other
     segments; `recorded`: the last step of each partition whose recordings have come; `closed`: it will say
     no more.
     """
@@ -44,6 +45,7 @@ class Member:
     partitions: tuple[int, ...]
     host: str = field(default="", kw_only=True)
     state: str = field(default="starting", kw_only=True)
+    compiling: tuple[int, int, int] = field(default=(0, 0, 0), kw_only=True)
     chunk: int = field(default=1, kw_only=True)
     endpoints: list[str] = field(default_factory=list, kw_only=True)
     recorded: dict[int, int] = field(default_factory=dict, kw_only=True)

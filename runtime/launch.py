@@ -17,6 +17,7 @@ from spike_runtime import crew, manifest, runfile, runfolder, statefile, statema
 from spike_runtime import hosts as hosts_file
 from spike_runtime.job import ENGINE, TRANSPORTS, Task
 from spike_runtime.manifest import Host, Manifest
+from spike_runtime.progress import Progress
 from spike_runtime.record import Recorder, RecordError
 from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
@@ -24,7 +25,7 @@ from spike_runtime.runfile import RunError, RunFile
 from spike_runtime.saving import Saving
 from spike_runtime.statefile import Begin
 from spike_runtime.statemap import StateMap
-from spike_runtime.supervise import PartitionError, Progress, Signals, Supervisor, caught_signals
+from spike_runtime.supervise import PartitionError, Signals, Supervisor, caught_signals
 
 # What `hosts` may be instead of a file.
 HERE = "here"
@@ -94,8 +95,9 @@ def run(
 
     Results go to the directory `output`, by default `MODEL-run-1`, ... beside the compiled MODEL.
     `transport` is "ring" (shared memory), "ipc" or "tcp" (ZeroMQ); the results are the same.  `seed`
-    replaces the manifest's for noise.  `progress` is called about ten times per second.  On Ctrl-C or
-    SIGTERM the run stops at a step and is returned with status "stopped"; a second one ends it at once.
+    replaces the manifest's for noise.  `progress` is called about ten times per second, also while
+    programs are compiled.  On Ctrl-C or SIGTERM the run stops at a step and is
+    returned with status "stopped"; a second one ends it at once.
     `hosts`: a hosts file that says anew where the hosts of the model are; "here": all partitions run on this
     host.
 
@@ -144,7 +146,7 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
             supervisor.saving = Saving(plan.save_state, plan.places, seed)
         try:
             _start_workers(plan, supervisor, sockets, stack)
-            ready = supervisor.prepare()
+            ready = supervisor.prepare(_told(plan, progress))
             if ready and plan.begin.parts is not None:
                 ready = supervisor.adopt(plan.begin.parts, plan.begin.step)
                 plan.begin.parts.clear()  # the workers have it now
@@ -156,6 +158,14 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
         stack.callback(runfolder.release_reserve, plan.folder)
         record = _record(plan, supervisor, progress)
         _check_saved(plan, supervisor, record)
+
+
+def _told(plan: Plan, progress: Callable[[Progress], None] | None) -> Callable[[str, float], None] | None:
+    """How `progress` is told what is compiled."""
+    if progress is None:
+        return None
+    dt = plan.manifest.dt
+    return lambda compiling, elapsed: progress(Progress(0, plan.steps, dt, elapsed, compiling))
 
 
 def _check_saved(plan: Plan, supervisor: Supervisor, record: RunFile) -> None:

@@ -36,6 +36,7 @@ from spike_runtime.known import Structure
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.calling import called, kinds_of, name_of, prepare
 from spike_runtime.ops.kernel import KernelOp
+from spike_runtime.progress import told
 from spike_runtime.status import FULL
 from spike_runtime.version import source_version
 from spike_runtime.wires.atomics import load_acquire, store_release
@@ -183,7 +184,7 @@ class _Step:
         self._inputs = {v: k for k, v in enumerate(fgraph.inputs)}
         self._names: dict[Any, str] = {}
         nodes = fgraph.toposort()
-        prepare((node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp))
+        prepare(told([(node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp)]))
         for k, node in enumerate(nodes):
             self._add(f"op{k}", node)
 

@@ -18,6 +18,7 @@ from spike_runtime import crew, frames
 from spike_runtime.crew import Member, Worker
 from spike_runtime.manifest import Manifest, ManifestError
 from spike_runtime.pace import Horizon
+from spike_runtime.progress import Progress
 from spike_runtime.record import Recorder
 from spike_runtime.remote import Link, RemoteWorker
 from spike_runtime.runfile import Times
@@ -54,26 +55,6 @@ def _named(partitions: Sequence[int]) -> str:
     if len(partitions) > 2 and last - first == len(partitions) - 1:
         return f"the process of partitions {first} to {last}"
     return f"the process of partitions {', '.join(map(str, partitions[:-1]))} and {last}"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: steps that all partitions have begun, of how many; wall clock so far in s."""
-
-    step: int
-    steps: int
-    dt: float
-    elapsed: float
-
-    @property
-    def real_time_factor(self) -> float:
-        """Simulated seconds per second of wall clock."""
-        return self.step * self.dt / self.elapsed if self.elapsed else 0.0
-
-    @property
-    def remaining(self) -> float:
-        """Seconds of wall clock still to go, at the speed so far."""
-        return self.elapsed * (self.steps - self.step) / self.step if self.step else float("inf")
 
 
 @dataclass
@@ -134,12 +115,22 @@ class Supervisor:
         """All workers, here and on other hosts."""
         return [*self.local, *(worker for link in self.links for worker in link.workers)]
 
-    def prepare(self) -> bool:
+    def prepare(self, told: Callable[[str, float], None] | None = None) -> bool:
         """Wait until all are ready and connected; False where a signal came before.
 
+        `told` is given what is compiled, in words, about ten times per second, and for how many s so far.
         Raises `PartitionError`; `ManifestError` where the files of a partition are not those of the manifest.
         """
-        self._serve(lambda: self._all("ready") or bool(self.signals.count))
+        start = shown = time.monotonic()
+
+        def finished() -> bool:
+            nonlocal shown
+            if told and (now := time.monotonic()) - shown > TICK:
+                shown = now
+                told(self._compiling(), now - start)
+            return self._all("ready") or bool(self.signals.count)
+
+        self._serve(finished)
         if self.signals.count:
             return False
         ends = [pair for w in self.workers for pair in zip(w.partitions, w.endpoints, strict=False)]
@@ -147,6 +138,14 @@ class Supervisor:
             self._tell("connect", endpoints=[endpoint for _, endpoint in sorted(ends)])
             self._serve(lambda: self._all("connected") or bool(self.signals.count))
         return not self.signals.count
+
+    def _compiling(self) -> str:
+        """Which program is compiled, and which of its kernels; several may be at the same time."""
+        busy = [worker for worker in self.workers if worker.state == "starting"]
+        done = len(self.manifest.partitions) - sum(len(w.partitions) - w.compiling[0] for w in busy)
+        _, kernel, kernels = busy[0].compiling if busy else (0, 0, 0)
+        program = f"program {done + 1} of {len(self.manifest.partitions)}" if busy else ""
+        return program + (f", kernel {kernel + 1} of {kernels}" if kernels else "")
 
     def adopt(self, state: Sequence[dict[str, NDArray[Any]]], step: int) -> bool:
         """Let all take the state of their partitions after `step`; False where a signal came before.
@@ -303,6 +302,8 @@ class Supervisor:
             self.recorder.complete(values["partition"], values["step"])
         elif frame.kind == "ready":
             worker.state, worker.chunk, worker.endpoints = "ready", values["chunk"], values["endpoints"]
+        elif frame.kind == "compiling":
+            worker.compiling = values["done"], values["kernel"], values["kernels"]
         elif frame.kind == "done":
             worker.state = "done"
             found = (Times(**times) for times in values["times"])

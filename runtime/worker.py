@@ -16,12 +16,13 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import frames, manifest
+from spike_runtime import frames, manifest, progress
 from spike_runtime.job import Job
 from spike_runtime.outbox import Outbox
 from spike_runtime.pace import Pace
@@ -118,9 +119,14 @@ class _Worker:
         job, engines = self._job, []
         make = _engine(job)
         with _scratch(job.scratch):
-            for self.at in job.partitions:
-                engines.append(make(plan, Path(job.manifest).parent, self.at, segment, layout, job.seed))
+            for done, self.at in enumerate(job.partitions):
+                self._compiling(done, 0, 0)
+                with progress.heard_by(partial(self._compiling, done)):
+                    engines.append(make(plan, Path(job.manifest).parent, self.at, segment, layout, job.seed))
         return engines
+
+    def _compiling(self, done: int, kernel: int, kernels: int) -> None:
+        frames.send(self._channel, "compiling", done=done, kernel=kernel, kernels=kernels)
 
     def _connect(self, chunk: int, engines: Sequence[Engine]) -> int:
         """Be ready, and go when all are; gives the chunk of all."""

@@ -146,14 +146,11 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         return bool(stage != given["dump"])
 
     with progress_bar(given["quiet"] or given["as_json"] or bool(given["dump"])) as progress:
-        progress("reading", 0, 1)
         settings = _model_arguments(given)
         model = models.load(target, settings, given["precision"], options.cache, options.jobs)
         options = replace(options, precision=model.precision)
         left_out = [] if given["quiet"] else unobserved(model.graph)
-        manifest = pipeline.compile_graph(
-            model.graph, folder, options, None if given["quiet"] else progress, look, model.python, False
-        )
+        manifest = pipeline.compile_graph(model.graph, folder, options, progress, look, model.python, False)
     if manifest is None or (given["quiet"] and not given["as_json"]):
         return
     from spikec.views.report import report

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any, NoReturn
 
 import click
+
+# Seconds between two lines of progress, where there is no terminal to draw on.
+LINE_EVERY = 5.0
 
 
 class Commands(click.Group):
@@ -70,16 +76,49 @@ def _fail(message: str, code: int, described: list[dict[str, Any]] | None = None
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Any]:
-    """A progress callback (stage, done, of all) drawn on stderr, where that is a terminal."""
-    if quiet or not sys.stderr.isatty():
+    """A progress callback (stage, done, of all) drawn on stderr; a line every few seconds where that is no
+    terminal.  None where `quiet`.
+    """
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty():
+        with _lines() as told:
+            yield told
+    else:
+        from rich.console import Console
+        from rich.progress import Progress, TimeElapsedColumn
+
+        columns = *Progress.get_default_columns(), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("compiling", total=1)
+            yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+@contextmanager
+def _lines() -> Iterator[Any]:
+    """A progress callback; a thread writes what it was last told, with the time since the start."""
+    try:
+        file = sys.stderr.fileno()
+    except OSError:  # a stream that is no file
         yield lambda *_: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    last: list[Any] = ["reading", 0, 1]
+    start, over = time.monotonic(), Event()
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compiling", total=1)
-        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+    def write() -> None:
+        while not over.wait(LINE_EVERY):
+            stage, done, total = last
+            count = f" {done:,} of {total:,}" if total > 1 else ""
+            # Not through `sys.stderr`, whose lock a process that is forked meanwhile would inherit.
+            os.write(file, f"compiling: {stage}{count}, {time.monotonic() - start:.0f} s\n".encode())
+
+    writer = Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield lambda *now: last.__setitem__(slice(None), now)
+    finally:
+        over.set()
+        writer.join()
 
 
 def log_passes() -> None:

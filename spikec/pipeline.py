@@ -125,14 +125,18 @@ def _compile(
     graph = verify(model) if keep else verify(model).moved()
     if not look("lower", graph):
         return None
+    tell = progress or (lambda *_: None)
     for stage, apply in passes(options, progress, options.precision):
+        tell(stage, 0, 1)
         graph = verify(apply(graph))
         if not look(stage, graph):
             return None
     host = spread or own()
+    tell("plan", 0, 1)
     made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
     if not look("plan", made) or not look("program", made):
         return None
+    tell("write", 0, 1)
     with writing(output, "name another folder with -o"):
         return emit.emit(
             graph,

@@ -16,6 +16,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 from spike_runtime import manifest as schema
+from spike_runtime import progress
 from spike_runtime.addresses import ENTRY, Entry, address_of, pack, viewer
 from spike_runtime.blocks import Block
 from spike_runtime.wires import ring
@@ -129,8 +130,8 @@ class Engine:
             status,
         ]
         self.table = pack(self.arrays)
-        progress = layout.control(partition) + PROGRESS
-        self.entry = Entry(address_of(steps), progress, self.table.ctypes.data, status.ctypes.data)
+        word = layout.control(partition) + PROGRESS
+        self.entry = Entry(address_of(steps), word, self.table.ctypes.data, status.ctypes.data)
         what, _, where = os.environ.get("SPIKE_FAKE", "").partition(":")
         self.fault = what if where and int(where.split(":")[0]) == partition else ""
         self.fault_step = int(where.split(":")[1]) if self.fault else 0
@@ -180,6 +181,13 @@ class Engine:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + (64 << 20), size + (64 << 20)))
             self.hoard = np.ones(1 << 40, np.int8)
+
+
+def compiles(*given: Any) -> Engine:
+    """An engine whose program has four kernels that take their time."""
+    for _ in progress.told("abcd"):
+        time.sleep(0.15)
+    return Engine(*given)
 
 
 def refuses(_manifest: Any, folder: Path, *_: Any) -> Engine:

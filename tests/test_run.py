@@ -120,10 +120,10 @@ def test_runs_that_begin_at_once_have_numbers_of_their_own(
     runs: list[Run] = []
     prepare = Supervisor.prepare
 
-    def another_first(supervisor: Supervisor) -> bool:
+    def another_first(supervisor: Supervisor, *given: Any) -> bool:
         monkeypatch.setattr(Supervisor, "prepare", prepare)
         runs.append(launch.run(path, 0.01, engine=ENGINE))
-        return prepare(supervisor)
+        return prepare(supervisor, *given)
 
     monkeypatch.setattr(Supervisor, "prepare", another_first)
     runs.append(launch.run(path, 0.01, engine=ENGINE))
