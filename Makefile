@@ -59,8 +59,8 @@ $(SUITE)/.ready: tests/nengo_suite/requirements.lock pyproject.toml
 	$(SUITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-nengo-suite: $(SUITE)/.ready  ## run Nengo's own tests on Spike and on Nengo; THIRD=0, 1 or 2 runs a third of them
-	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD)) $(if $(TRANSLATE),--translate)
+nengo-suite: $(SUITE)/.ready  ## run Nengo's own tests on Spike and on Nengo; THIRD=0, 1 or 2 runs a third, PACKAGE=nengo_spa its tests
+	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD)) $(if $(PACKAGE),--only $(PACKAGE)) $(if $(TRANSLATE),--translate)
 
 golden: $(READY)  ## write the golden files of tests/golden again; review the difference
 	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden

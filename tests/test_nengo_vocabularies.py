@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from converted import converted, nengo
+from converted import converted, nengo, reference, run
 
 from spikec.expressions import evaluate
 from spikec.nengo import pointers
@@ -81,3 +82,72 @@ def test_nothing_is_looked_at_where_a_function_is_not_known(monkeypatch: pytest.
         spoken([lambda t: "A" if t < 1 else "B", lambda t: "CD"[np.random.randint(2) if t else 0]])
     ).calls
     assert not looked
+
+
+class Vocabulary:
+    """What is used of one of `nengo_spa`."""
+
+    def __init__(self, **vectors: list[float]) -> None:
+        self.strict, self.held, self.asked = False, {k: np.array(v) for k, v in vectors.items()}, 0
+
+    def parse(self, text: str) -> Any:
+        if text not in self.held and not self.strict:
+            self.asked += 1
+            self.held[text] = np.full(2, 9.0)
+        return SimpleNamespace(v=self.held[text])
+
+
+class SpArrayExtractor:
+    """What `nengo_spa` makes vectors with, of what functions give."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocab = vocabulary
+
+    def __call__(self, value: Any) -> Any:
+        return self.vocab.parse(value).v if isinstance(value, str) else getattr(value, "v", value)
+
+
+def make_parse_func(function: Callable[[float], Any], vocabulary: Vocabulary) -> Callable[[float], Any]:
+    extractor = SpArrayExtractor(vocabulary)
+
+    def parse_func(*given: float) -> Any:
+        return extractor(function(*given))
+
+    return parse_func
+
+
+@pytest.fixture
+def of_nengo_spa(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Vocabulary, "__module__", "nengo_spa.vocabulary")
+    monkeypatch.setattr(SpArrayExtractor, "__module__", "nengo_spa.modules.transcode")
+
+
+def named(function: Callable[[float], Any], vocabulary: Vocabulary) -> nengo.Network:
+    with nengo.Network(seed=1) as net:
+        net.p = nengo.Probe(nengo.Node(make_parse_func(function, vocabulary), size_out=2))
+    return net
+
+
+def test_functions_of_the_same_name_in_other_packages() -> None:
+    """`nengo_spa` has a `make_parse_func` too, as anybody may: no vocabulary of `nengo.spa` is in it."""
+    net = named(lambda t: "A" if t < 0.003 else "B", Vocabulary(A=[1, 2], B=[3, 4]))
+    assert np.array_equal(run(net, 5)[net.p], reference(net, 5)[net.p])
+
+
+@pytest.mark.usefixtures("of_nengo_spa")
+def test_pointers_of_nengo_spa_without_python() -> None:
+    vocabulary = Vocabulary(A=[1, 2], B=[3, 4])
+    for function in (
+        lambda t: "A" if t < 0.003 else "B",
+        lambda t: vocabulary.parse("A") if t < 0.003 else t,
+    ):
+        net = named(function, vocabulary)
+        assert not converted(net).calls
+        assert np.array_equal(run(net, 5)[net.p], reference(net, 5)[net.p])
+
+
+@pytest.mark.usefixtures("of_nengo_spa")
+def test_what_a_vocabulary_of_nengo_spa_would_draw_stays_python() -> None:
+    vocabulary = Vocabulary(A=[1, 2])
+    assert converted(named(lambda t: "A" if t < 0.003 else "New", vocabulary)).calls
+    assert vocabulary.asked == 0

@@ -1,8 +1,9 @@
-"""Vocabularies of `nengo.spa` as constants, in functions of time that give pointers by their names."""
+"""Vocabularies of `nengo.spa` and `nengo_spa` as constants, where functions name their pointers."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,14 +51,29 @@ class _Pointer:
         self.v.setflags(write=False)
 
 
+class _Extractor:
+    """What makes a vector of what a function of a `Transcode` module of `nengo_spa` gives."""
+
+    def __init__(self, extractor: Any, note: Callable[[Captured], None]) -> None:
+        self._pointers = Pointers(extractor.vocab, note)
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._pointers.parse(value).v
+        return value.v if isinstance(value, _Pointer) else value
+
+
 STAND_INS["nengo.spa.vocab.Vocabulary"] = Pointers
+STAND_INS["nengo_spa.vocabulary.Vocabulary"] = Pointers
+STAND_INS["nengo_spa.modules.transcode.SpArrayExtractor"] = _Extractor
 
 
 def _parsed(vocabulary: Any, text: str) -> np.ndarray | None:
     """The vector of a text; None where it names what the vocabulary does not hold."""
     own = copy.copy(vocabulary)
     # What the vocabulary does not hold it would draw, with random numbers that are not for us to take.
-    own.readonly, own.rng = True, np.random.RandomState(0)
+    own.readonly = own.strict = True
+    own.rng = np.random.RandomState(0)
     try:
         return np.array(own.parse(text).v)
     except Exception:  # any that code in the text raises
@@ -84,9 +100,10 @@ def _named(function: Any) -> tuple[Any, Any] | None:
     """The vocabulary and the function of an input of `nengo.spa`; None for any other function."""
     if getattr(function, "__qualname__", "") != "make_parse_func.<locals>.parse_func":
         return None
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
-    held = [cells[name].cell_contents for name in ("vocab", "func")]
-    return (held[0], held[1]) if type(held[0]).__module__ == "nengo.spa.vocab" else None
+    held = inspect.getclosurevars(function).nonlocals
+    if type(held.get("vocab")).__module__ != "nengo.spa.vocab":
+        return None  # others have functions of that name too, among them `nengo_spa`
+    return held["vocab"], held["func"]
 
 
 def _in_order(functions: Sequence[Any], vocabulary: Any, dt: float) -> list[str]:
