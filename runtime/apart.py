@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -46,6 +46,9 @@ class Functions(Protocol):
 
     def take(self, memory: Sequence[Any]) -> None:
         """Take over such arrays, but for those that are None."""
+
+    def tell(self, values: Mapping[int, Any]) -> None:
+        """Take over values that the caller has changed."""
 
 
 class ApartSession(Session):
@@ -116,7 +119,7 @@ class ApartSession(Session):
         try:
             super()._fail()
         except BaseException:
-            self._broken = True  # also a single process: functions of other calls may have run
+            self.broken = True  # also a single process: functions of other calls may have run
             raise
 
     # --------------------------------------------------------------------------------------------- state
@@ -133,6 +136,16 @@ class ApartSession(Session):
                 functions.restore(held)
             else:
                 functions.take(held)
+
+    def tell(self, values: Mapping[int, Any]) -> None:
+        """Tell the processes what was changed here."""
+        self._ask("tell", values)
+
+    def renew(self) -> None:
+        """End the processes; the next step forks others, whose functions begin with what is here then."""
+        self._recall()
+        self._calls.functions = [self._functions[name] for name in self.manifest.calls]
+        end_all(self._processes)
 
     def _recall(self) -> None:
         """Have the state of the engines here."""
@@ -151,7 +164,7 @@ class ApartSession(Session):
 
     def _check_known(self) -> None:
         """Raise `EngineError` where the processes were ended before what they hold was brought here."""
-        if self._broken and not self._processes:
+        if self.broken and not self._processes:
             raise EngineError(BROKEN)
 
     def state(self, partition: int) -> dict[str, NDArray[Any]]:
@@ -160,17 +173,21 @@ class ApartSession(Session):
 
     def streams(self) -> list[Arrays]:
         with contextlib.suppress(EngineError):  # a process is gone: it is broken from now on
-            if not self._broken:
+            if not self.broken:
                 self._recall()
         return super().streams()
 
     def snapshot(self) -> Snapshot:
-        if not self._broken:
+        if not self.broken:
             self._recall()
         return super().snapshot()
 
+    def arrays(self) -> Arrays:
+        self._recall()
+        return super().arrays()
+
     def saved(self, seed: int) -> Saved:
-        if not (self._broken or self._failed):
+        if not (self.broken or self.failed):
             self._recall()
             self.recall(code=True)
         return super().saved(seed)
@@ -184,12 +201,12 @@ class ApartSession(Session):
         end_all(self._processes)
         super().close()
 
-    def _ask(self, name: str) -> list[Any]:
+    def _ask(self, name: str, *given: Any) -> list[Any]:
         """What all processes answer; nothing where there are none.  Raises what one of them raises, and
         `EngineError` where one is gone.
         """
         for process in self._processes:
-            process.send(name)
+            process.send(name, *given)
         replies, errors = [], []
         try:
             for p, process in enumerate(self._processes):
@@ -200,7 +217,7 @@ class ApartSession(Session):
                 except Exception as error:
                     errors.append(error)
         except BaseException:
-            self._broken = True  # one is gone, or an answer may still come
+            self.broken = True  # one is gone, or an answer may still come
             end_all(self._processes)
             raise
         if errors:
@@ -219,6 +236,8 @@ class ApartSession(Session):
                 return self._state(engine), [sums.copy() for sums in engine.past or ()]
             case "compile":
                 return engine.compile()
+            case "tell":
+                return self.functions().tell(*given)
         functions, calls = self.functions(), self._calls_of(engine)
         return functions.state(calls) if name == "code" else functions.memory(calls)
 

@@ -16,6 +16,8 @@ from spike_runtime.status import CALL_FAILED
 
 # call(n, x) gives a vector of float64; x is used again for the next call, so what is kept of it is copied.
 Call: TypeAlias = Callable[[int, NDArray[np.float64]], Any]
+# What names of functions begin with that have no state: they change nothing.
+PURE = "pure function "
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 
 

@@ -58,7 +58,7 @@ class Snapshot:
 
 
 class Session:
-    """A model in this process.  `steps`: how many were completed."""
+    """A model in this process.  `steps`: how many were completed; `failed`, `broken`: see `Snapshot`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Session:
         # The caller's thread runs the partition that calls functions: it may be the only one that can.
         host = (p for p, e in enumerate(self._engines) if any(k.startswith("host_") for k in e.constants))
         self._main = next(host, 0)
-        self._fast, self._failed, self._broken = bool(compiled), False, False
+        self._fast, self.failed, self.broken = bool(compiled), False, False
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
         self._few = 1  # steps at a time
@@ -126,7 +126,7 @@ class Session:
         """
         end = self.steps + steps
         while self.steps < end:
-            if self._broken:
+            if self.broken:
                 raise EngineError(BROKEN)
             with interrupted_after():  # what is compiled may lose it
                 self._choose(end - self.steps + more)
@@ -141,7 +141,7 @@ class Session:
         try:
             done = self._together(count) if self._worth_threads(count) else self._in_turn(count)
         except BaseException:
-            self._broken = True  # some state may be ahead of what is counted
+            self.broken = True  # some state may be ahead of what is counted
             raise
         self._measure(time.perf_counter() - start, done)
         self.steps += done
@@ -230,9 +230,9 @@ class Session:
         error = self._calls.take_error()
         for engine in self._engines:
             self._excuse(engine)
-        self._failed = error is not None
+        self.failed = error is not None
         if error is not None:
-            self._broken = len(self._engines) > 1
+            self.broken = len(self._engines) > 1
             raise error
 
     def _excuse(self, engine: Engine) -> None:
@@ -249,7 +249,7 @@ class Session:
             engine.rewind()
         self._prepare()
         self._blocks.clear()
-        self._failed = self._broken = False
+        self.failed = self.broken = False
         self.steps = self._drained = 0
 
     def streams(self) -> list[Arrays]:
@@ -257,7 +257,7 @@ class Session:
         partitions may be at different numbers of one stream then.
         """
         kept = [{k: v.copy() for k, v in e.state.items() if _is_of_neurons(k)} for e in self._engines]
-        return [] if self._broken else kept
+        return [] if self.broken else kept
 
     def draw_on(self, streams: list[Arrays]) -> None:
         """Go on with random numbers where `streams` of such a session were, before the first step."""
@@ -268,10 +268,16 @@ class Session:
     def recall(self, code: bool = False) -> None:
         """Bring here what other processes hold: there are none (see `apart`)."""
 
+    def tell(self, values: Mapping[int, Any]) -> None:
+        """Tell other processes what was changed here."""
+
+    def renew(self) -> None:
+        """Have other processes begin with what is here now."""
+
     def snapshot(self) -> Snapshot:
         """All that it needs to go on from here, but for what is recorded and not drained."""
         past = [[sums.copy() for sums in engine.past or ()] for engine in self._engines]
-        states, how = [self._state(e) for e in self._engines], (self._failed, self._broken)
+        states, how = [self._state(e) for e in self._engines], (self.failed, self.broken)
         return Snapshot(self.steps, states, self._segment.copy(), past, *how)
 
     def state(self, partition: int) -> Arrays:
@@ -293,7 +299,7 @@ class Session:
                 engine.state[name][...] = value
             engine.rewind(snapshot.steps)
         self._segment[:] = snapshot.segment
-        self._failed, self._broken = snapshot.failed, snapshot.broken
+        self.failed, self.broken = snapshot.failed, snapshot.broken
         self.steps = self._drained = snapshot.steps
 
     def saved(self, seed: int) -> Saved:
@@ -301,10 +307,19 @@ class Session:
 
         Raises `RunError` where the last step failed.
         """
-        if self._broken or self._failed:
+        if self.broken or self.failed:
             raise RunError("a step failed, so there is no state to save; reset to run again")
         noise = self.manifest.seed if self._seed is None else self._seed
         return statefile.of(self._places(seed), [e.portable() for e in self._engines], noise, self.steps)
+
+    def arrays(self) -> Arrays:
+        """The state of the model, by the keys of its arrays (see `statemap`)."""
+        return self._places(self.manifest.seed).gather([e.portable() for e in self._engines])
+
+    def go_on(self, arrays: Arrays, step: int, failed: bool = False) -> None:
+        """Go on after `step` from the state of the model, as `arrays` gives it; `failed`: whether it did."""
+        self._adopt(self._places(self.manifest.seed).scatter(arrays, step), step)
+        self.failed = failed
 
     def load(self, saved: Saved, seed: int, path: Path, functions: Callable[[], None]) -> None:
         """Go on from the state in the file `path`; what `functions` does to those that it calls comes first.
@@ -316,10 +331,13 @@ class Session:
         if saved.noise != noise and any(k.endswith("_keys") for e in self._engines for k in e.constants):
             raise RunError(f"{path} is of a run whose noise had the seed {saved.noise}, here it is {noise}")
         functions()
+        self._adopt(parts, saved.step)
+
+    def _adopt(self, parts: list[Arrays], step: int) -> None:
         self.reset()
         for engine, arrays in zip(self._engines, parts, strict=True):
-            engine.adopt(arrays, saved.step)
-        self.steps = self._drained = saved.step
+            engine.adopt(arrays, step)
+        self.steps = self._drained = step
 
     def _places(self, seed: int) -> StateMap:
         return statemap.load(replace(self.manifest, seed=seed), self._folder)

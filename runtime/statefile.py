@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import npz
+from spike_runtime.calls import PURE
 from spike_runtime.kept import PYTHON, is_unknown, unknown
 from spike_runtime.manifest import Manifest
 from spike_runtime.runfile import RunError
@@ -39,7 +40,8 @@ class Saved:
     """The state of a model after `step`.
 
     noise: the seed of its noise, which `seed` is not always.  python: SHA-256 of the Python that its programs
-    call (see `spike_runtime.python`), "" where they call none; pickled: the state of that.
+    call (see `spike_runtime.python`), "" where they call none; pickled: the state of that.  followed: numbers
+    of functions that a session had compiled first, and calls now (see `spike_runtime.calls`).
     """
 
     model: str
@@ -51,6 +53,7 @@ class Saved:
     shapes: dict[str, tuple[int, ...]]
     arrays: Arrays = field(repr=False)
     python: str = ""
+    followed: Sequence[int] = ()
     pickled: bytes = field(default=b"", repr=False)
 
 
@@ -191,14 +194,14 @@ def of(places: StateMap, parts: list[Arrays], noise: int, step: int) -> Saved:
     pickled = b"".join(part[PYTHON].tobytes() for part in parts if PYTHON in part)
     return Saved(
         about.model, about.seed, noise, about.dt, about.precision, step, shapes, arrays,
-        python_of(about), pickled,
+        python_of(about), pickled=pickled,
     )  # fmt: skip
 
 
 def python_of(manifest: Manifest) -> str:
     """SHA-256 of the Python of a model, "" where it calls none, `SESSION` where that was not compiled."""
     found = next((part.python.sha256 for part in manifest.partitions if part.python), "")
-    return found or SESSION * bool(manifest.calls)
+    return found or SESSION * any(not name.startswith(PURE) for name in manifest.calls)
 
 
 def save(path: Path, saved: Saved) -> None:

@@ -90,6 +90,8 @@ class Graph:
         # Nodes whose operator or inputs are other than when `verify` saw them last; whether inputs are.
         self.changed: set[str] = set()
         self.rewired = False
+        # Nodes that were merged into equal ones: the name of each of these.
+        self.merged: dict[str, str] = {}
 
     @property
     def nx(self) -> networkx.MultiDiGraph:
@@ -257,6 +259,7 @@ class Graph:
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory, self.parameters)
         made._nodes, made._ports, made.changed = self._nodes, self._ports.copy(), self.changed.copy()
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
+        made.merged = self.merged.copy()
         self._token = object()  # neither may change what both have now
         self._shared = made._shared = True
         made._users = self._users

@@ -56,9 +56,10 @@ class Constant(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TimeFunction(Operator):
-    """u_k = expressions_k(t)."""
+    """u_k = expressions_k(t).  `call`: see `Function`."""
 
     expressions: tuple[Expression, ...]
+    call: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,10 +113,15 @@ class Draws(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Function(Operator):
-    """y_k = expressions_k(x, t); one input on port "x" of length `arguments` (0 where it has no input)."""
+    """y_k = expressions_k(x, t); one input on port "x" of length `arguments` (0 where it has no input).
+
+    call: where there is one, the expressions stand for the function of that name, which changes nothing: the
+    split makes a `HostCall` of it, so that all else is as if the expressions were computed.
+    """
 
     expressions: tuple[Expression, ...]
     arguments: int
+    call: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -287,10 +293,12 @@ class HostCall(Operator):
 class HostValue(ExactSum):
     """y = what the host call on port "activity" gives: the bits of float64 numbers in place of whole numbers.
 
-    Nobody else adds to them, so their exact sum over partitions is the numbers themselves.
+    Nobody else adds to them, so their exact sum over partitions is the numbers themselves.  `function`:
+    whether it stands for a `Function` or `TimeFunction`.
     """
 
     exponent: int = 0
+    function: bool = False
 
 
 # What is computed in one partition only.  Everything else is computed wherever it is needed.

@@ -52,6 +52,16 @@ class Running(Protocol):
     @property
     def partitions(self) -> int: ...
 
+    @property
+    def failed(self) -> bool: ...
+
+    @property
+    def broken(self) -> bool: ...
+
+    def arrays(self) -> Arrays: ...
+
+    def go_on(self, arrays: Arrays, step: int, failed: bool = False) -> None: ...
+
     def advance(self, steps: int, more: int = 0) -> None: ...
 
     def drain(self) -> dict[str, NDArray[Any]]: ...
@@ -63,6 +73,10 @@ class Running(Protocol):
     def draw_on(self, streams: list[Arrays]) -> None: ...
 
     def recall(self, code: bool = False) -> None: ...
+
+    def tell(self, values: Mapping[int, Any]) -> None: ...
+
+    def renew(self) -> None: ...
 
     def snapshot(self) -> Snapshot: ...
 
@@ -80,24 +94,24 @@ class Running(Protocol):
 class CallsAlone:
     """A model of which nothing is compiled: its functions, called in the order in which they were added."""
 
-    partitions = 1
+    partitions, broken = 1, False
 
     def __init__(self, graph: g.Graph, calls: Mapping[str, Call], precision: str) -> None:
         self._names = [op.call for _, op in graph.nodes(g.HostCall)]
-        self._graph, self._precision, self._failed = graph, precision, False
+        self._graph, self._precision, self.failed = graph, precision, False
         self._calls, self._nothing = calls, np.zeros(0)
         self.steps = 0
 
     def advance(self, steps: int, more: int = 0) -> None:  # noqa: ARG002
         """Run so many steps."""
         functions = [self._calls[name] for name in self._names]
-        self._failed = True  # until all is well
+        self.failed = True  # until all is well
         with np.errstate(invalid="raise", divide="ignore"):
             for _ in range(steps):
                 for function in functions:
                     function(self.steps + 1, self._nothing)
                 self.steps += 1
-        self._failed = False
+        self.failed = False
 
     def drain(self) -> dict[str, NDArray[Any]]:
         """There are no probes."""
@@ -105,7 +119,7 @@ class CallsAlone:
 
     def reset(self) -> None:
         """Back to before the first step."""
-        self.steps, self._failed = 0, False
+        self.steps, self.failed = 0, False
 
     def streams(self) -> list[Arrays]:
         """There are no neurons."""
@@ -117,17 +131,31 @@ class CallsAlone:
     def recall(self, code: bool = False) -> None:
         """All is here."""
 
+    def tell(self, values: Mapping[int, Any]) -> None:
+        """All is here."""
+
+    def renew(self) -> None:
+        """All is here."""
+
     def snapshot(self) -> Snapshot:
         """There is no state but the step."""
-        return Snapshot(self.steps, failed=self._failed)
+        return Snapshot(self.steps, failed=self.failed)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
-        self.steps, self._failed = snapshot.steps, snapshot.failed
+        self.steps, self.failed = snapshot.steps, snapshot.failed
+
+    def arrays(self) -> Arrays:
+        """There are none."""
+        return {}
+
+    def go_on(self, arrays: Arrays, step: int, failed: bool = False) -> None:  # noqa: ARG002
+        """As `Session.go_on`."""
+        self.restore(Snapshot(step, failed=failed))
 
     def saved(self, seed: int) -> Saved:
         """As of a `Session` that has no state of its own."""
-        if self._failed:
+        if self.failed:
             raise RunError("a step failed, so there is no state to save; reset to run again")
         about = self._graph.name, seed, seed, self._graph.dt, self._precision, self.steps
         return Saved(*about, {}, {}, SESSION)
@@ -138,7 +166,7 @@ class CallsAlone:
         if not same or saved.shapes or not saved.python:
             raise RunError(f"{path} is not of this model; {HERE.other}")
         functions()
-        self.steps, self._failed = saved.step, False
+        self.steps, self.failed = saved.step, False
 
     def variable(self, path: str, name: str) -> None:
         """There are no neurons."""

@@ -138,7 +138,8 @@ class Begun:
     """Calls on memory of their own: the functions of a run.
 
     host: the operators that they run, in the order of Nengo's steps; steps: what runs each; said: each in
-    words; own: whose code is the user's; modules: whether what their modules hold is part of the state.
+    words; own: whose code is the user's; modules: whether what their modules hold is part of the state;
+    places: what functions of the graph read that the caller changes (see `following`).
     """
 
     calls: Sequence[Call]
@@ -149,6 +150,12 @@ class Begun:
     said: Callable[[Operator], str]
     own: Own
     modules: bool
+    places: list[Any] = field(default_factory=list)
+
+    def tell(self, values: Mapping[int, Any]) -> None:
+        """What was changed in the caller's process is so here, by the numbers of `places`."""
+        for k, value in values.items():
+            self.places[k].take(value)
 
     def functions(self) -> dict[str, HostFunction]:
         """The functions of all calls, by their names in the graph."""

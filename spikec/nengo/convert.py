@@ -18,7 +18,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from spikec import graph as g
 from spikec.keeping import is_of_user
-from spikec.nengo import hosts, weights
+from spikec.nengo import following, hosts, weights
 from spikec.nengo.calls import Begun, Call, Clock, HostFunction, Watch, begun
 from spikec.nengo.forms import forms, picks, states
 from spikec.nengo.linear import Linear
@@ -86,20 +86,45 @@ class Converted:
         """Whether all that compiled functions captured is still what it was when they were compiled."""
         return all(captured.same() for captured in self._captured)
 
-    def again(self, seed: int) -> Converted | None:
-        """The same with what functions capture now; None where more than their numbers has changed."""
-        new = convert(self._model, seed, called=self._called, apart=self.apart)
-        parts, others = ([call.parts for call in made.host_calls] for made in (self, new))
-        if new.probes != self.probes or parts != others:
-            return None
-        return replace(self, graph=new.graph, _captured=new._captured)
+    def changed(self) -> list[Operator]:
+        """See `following.changed`."""
+        return [] if self.current() else following.changed(self.sides.native)
+
+    @property
+    def followed(self) -> list[Operator]:
+        """Compiled functions that became calls of Python."""
+        native = self.sides.native
+        return [op for op, form in native.items() if isinstance(form, Traced) and form.call]
+
+    def following(self, functions: Sequence[Operator]) -> Converted:
+        """The same with calls of these functions in place of their expressions, beside those that it has."""
+        native = following.called(self.sides.native, {*functions, *self.followed})
+        chosen = replace(self.sides, native=native)
+        after = operator_dependency_graph(self._model.operators)
+        new = _Conversion(
+            self._model, self.graph.name, self.order, after, chosen, None, self._called, self.apart
+        )
+        graph, captured = new.graph, tuple(new.captured())
+        calls = self.calls | following.functions(native, self.clock, self._said)
+        made = replace(self, graph=graph, sides=chosen, calls=calls, _captured=captured)
+        made.watch()
+        return made
+
+    def watch(self) -> None:
+        """Note what functions that other processes call read here, as it is now."""
+        if self.apart and self.begun is not None:
+            self.begun.places = following.watched(self.sides.native)
+
+    def _said(self, op: Operator) -> str:
+        return Words(self._model, {}).of(op)
 
     def start(self, seed: int) -> None:
         """Begin again: memory as it was at first, new step functions, with random numbers by `seed`."""
-        said = lambda op: Words(self._model, {}).of(op)  # noqa: E731
         self.begun = begun(
-            self.host_calls, self.order, self.host, self.clock, self.signals, seed, said, is_of_user, False
-        )
+            self.host_calls, self.order, self.host, self.clock, self.signals, seed, self._said, is_of_user,
+            False,
+        )  # fmt: skip
+        self.watch()
         self.calls |= self.begun.functions()
         for kept in self.recorded.values():
             kept.clear()
@@ -316,9 +341,14 @@ class _Conversion:
             self.host,
             self.apart,
             self.model,
-            tuple(c for form in native.values() if isinstance(form, Traced) for c in form.captured),
+            tuple(self.captured()),
             self.called,
         )
+
+    def captured(self) -> Iterator[Captured]:
+        """What compiled functions found outside of themselves."""
+        forms = self.sides.native.values()
+        return (c for form in forms if isinstance(form, Traced) and not form.call for c in form.captured)
 
     def _unseen(self) -> frozenset[Signal]:
         """Base signals that operators of the graph write, and that no host call has in its memory."""

@@ -99,9 +99,14 @@ def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int])
                 return found
             return _source(op, model.dt, random[op])
         case SimPyFunc() if type(op) is SimPyFunc and op.output is not None and whole(op.output):
-            arguments = None if op.x is None else op.x.size
-            return trace(op.fn, op.t_passed, arguments, op.output.size, held=True, rows=op.x is None)
+            return traced(op)
     return linear(op, table) if type(op).__module__.startswith("nengo.") else None
+
+
+def traced(op: SimPyFunc) -> Traced | None:
+    """A function as expressions, where it is some."""
+    arguments = None if op.x is None else op.x.size
+    return trace(op.fn, op.t_passed, arguments, op.output.size, held=True, rows=op.x is None)
 
 
 def _source(op: SimProcess, dt: float, seed: int) -> Form | None:

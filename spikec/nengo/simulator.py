@@ -7,23 +7,23 @@ about running steps (times, closing, warnings, pickling) is inherited from Nengo
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nengo
 import nengo.utils.numpy as npext
 import numpy as np
-from nengo.builder import Model
+from nengo.builder import Model, Operator
 from nengo.cache import get_default_decoder_cache
-from nengo.exceptions import SimulationError, SimulatorClosed
+from nengo.exceptions import SimulatorClosed
 from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
 
-from spikec.going_on import load, save
+from spikec.going_on import Saved, go_on, load, opened, save
 from spikec.nef.blas import one_thread
-from spikec.nengo import arguments
+from spikec.nengo import arguments, following
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.data import Samples, Signals, SimulationData
 from spikec.nengo.naming import called
@@ -110,26 +110,46 @@ class Simulator(nengo.Simulator):
         if self.closed:
             raise SimulatorClosed("Cannot reset closed Simulator.")
         seed = arguments.seed_of(seed)
-        again = self._converted is not None and (
-            (seed is not None and self._converted.seeded) or not self._converted.current()
-        )
+        again = self._converted is None or (seed is not None and self._converted.seeded)
         if seed is not None:
             self.seed = seed
         if self._session is not None:
             self._streams = self._session.streams()
-        if self._converted is None or again:
-            self._drop_session()
-            self._converted = convert(self.model, self.seed, called=self._called, apart=self.processes)
-        self._converted.start(self.seed)
-        self._step_order = list(self._converted.order)
-        unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
-        copied = None if self.processes else {signal.base for signal in self._converted.states}
-        self.signals = Signals(self._converted.signals, unseen, copied, lambda: self._n_steps > 0)
+        self._begin(self._followed(again))
         if self._session is not None:
             self._session.reset()
             self._session.draw_on(self._streams)
         self.clear_probes()
         self._n_steps, self._time = 0, 0.0
+
+    def _begin(self, made: Converted) -> None:
+        """Have the functions of a model begin anew."""
+        self._converted = made
+        self._converted.start(self.seed)
+        self._step_order = list(self._converted.order)
+        unseen = self._converted.unseen.difference(s.base for s in self._converted.states)
+        copied = None if self.processes else {signal.base for signal in self._converted.states}
+        self.signals = Signals(self._converted.signals, unseen, copied, lambda: self._n_steps > 0)
+
+    def _followed(self, again: bool) -> Converted:
+        """The model as it is to be run from the first step on; `again`: converted anew.
+
+        What the loop around the simulator changed once it may change again: such functions stay Python.
+        """
+        before = self._converted
+        if before is None or again:
+            made = self._convert([] if before is None else before.followed)
+        else:
+            functions = before.changed()
+            made = before.following(functions) if functions else before
+        if made is not before:
+            self._drop_session()
+        return made
+
+    def _convert(self, followed: Sequence[Operator]) -> Converted:
+        """The model with calls of these functions."""
+        made = convert(self.model, self.seed, called=self._called, apart=self.processes)
+        return made.following(followed) if followed else made
 
     @property
     def signals(self) -> Signals | None:
@@ -174,13 +194,20 @@ class Simulator(nengo.Simulator):
         state: dict[str, Any] = super().__getstate__()
         kept = None if self._session is None else self._session.snapshot()
         told = {name: getattr(self, name) for name in ("partitions", "processes")}
-        return state | told | {"session": kept, "called": self._called}
+        return state | told | {"session": kept, "called": self._called, "followed": self._numbers()}
+
+    def _numbers(self) -> list[int]:
+        """The numbers of functions that became calls among the operators."""
+        followed = [] if self._converted is None else self._converted.followed
+        return [self.model.operators.index(op) for op in followed]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.default_partitions, self.default_called = state["partitions"], state["called"]
         self.default_processes = state["processes"]
         super().__setstate__(state | {"signals": {}})
         if self._converted is not None:
+            if followed := [self.model.operators[k] for k in state["followed"]]:
+                self._converted = self._converted.following(followed)
             for signal, value in state["signals"].items():
                 self._converted.signals[signal] = value
         if state["session"] is not None and not self.closed:
@@ -198,7 +225,7 @@ class Simulator(nengo.Simulator):
         self._check_open("save its state")
         running = self._refreshed()
         assert self._converted is not None
-        save(running, Path(path), self.seed - 1, self._converted.begun)
+        save(running, Path(path), self.seed - 1, self._converted.begun, self._numbers())
 
     def load_state(self, path: Path | str) -> None:
         """Go on from a saved state of the same network, in any number of partitions, with empty probes.
@@ -207,12 +234,31 @@ class Simulator(nengo.Simulator):
         you would run.  Raises `RunError` where it is not of this network, which leaves all as it was.
         """
         self._check_open("load a state")
-        running = self._refreshed()
-        assert self._converted is not None
-        begun, calls = self._converted.begun, self._converted.calls
-        assert begun is not None
-        load(running, Path(path), self.seed - 1, begun, lambda: calls.update(begun.functions()))
+        saved = opened(Path(path))
+        self._refreshed()
+        before = self._converted, self._session, self._signals
+        other = list(saved.followed) != self._numbers()
+        if other:
+            operators = self.model.operators
+            self._session = None
+            self._begin(self._convert([operators[k] for k in saved.followed if k < len(operators)]))
+        try:
+            self._load(saved, Path(path))
+        except BaseException:
+            if other:
+                self._drop_session()
+                self._converted, self._session, self._signals = before
+            raise
+        if other and before[1] is not None:
+            before[1].close()
         self.clear_probes()
+
+    def _load(self, saved: Saved, path: Path) -> None:
+        running, made = self._started(), self._converted
+        assert made is not None
+        assert made.begun is not None
+        begun, calls = made.begun, made.calls
+        load(running, saved, path, self.seed - 1, begun, lambda: calls.update(begun.functions()))
         self._n_steps = running.steps
         self._time = self._n_steps * self.dt
 
@@ -263,19 +309,34 @@ class Simulator(nengo.Simulator):
     def _refreshed(self) -> Running:
         """The session, with what compiled functions captured as it is now."""
         assert self._converted is not None
-        if self._converted.current():
-            return self._started()
-        kept = None if self._session is None else self._session.snapshot()
-        if self._session is not None and self.processes:
-            self._bring_functions(self._session)
-        again = self._converted.again(self.seed)
-        self._drop_session()
-        if again is None:
-            raise SimulationError("What a function uses has changed its kind; reset the simulator.")
-        self._converted = again
-        if kept is not None:
-            self._started().restore(kept)
+        functions = self._converted.changed()
+        if self._session is not None and self._session.broken:
+            return self._session
+        if not functions:
+            running = self._started()
+            if self.processes:
+                self._tell(running)
+            return running
+        before, old = self._converted, self._session
+        if old is not None and self.processes:
+            self._bring_functions(old)
+        self._converted, self._session = before.following(functions), None
+        if old is not None:
+            go_on(old, before.graph, self._started(), self._converted.graph)
+            old.close()
         return self._started()
+
+    def _tell(self, running: Running) -> None:
+        """Have processes know what functions that Python calls there read here."""
+        assert self._converted is not None
+        assert self._converted.begun is not None
+        values = following.told(self._converted.begun.places)
+        if values is None:
+            self._bring_functions(running)
+            running.renew()
+            self._converted.watch()
+        elif values:
+            running.tell(values)
 
     def _bring_functions(self, running: Running) -> None:
         """Have what functions hold here, to call them elsewhere."""

@@ -261,7 +261,9 @@ class Values:
             # A part of a signal is named by its components, and nothing is copied.
             taken, whole_x = places(op.x).ravel(), op.x.base
             expressions = tuple(renumbered(e, taken) for e in form.expressions)
-            function = g.Function(size=base.size, expressions=expressions, arguments=whole_x.size)
+            function = g.Function(
+                size=base.size, expressions=expressions, arguments=whole_x.size, call=form.call
+            )
             name = self.new(op, self.names.of(base), function)
             self.pending.append(lambda: self.graph.connect(self.value(whole_x), name))
         elif isinstance(form, Traced):
@@ -279,7 +281,7 @@ class Values:
         """A function of the time: its expressions, or which of some rows it gives."""
         name, found = self.names.of(op.output.base), form.expressions
         if form.rows is None:
-            return self.new(op, name, g.TimeFunction(size=len(found), expressions=found))
+            return self.new(op, name, g.TimeFunction(size=len(found), expressions=found, call=form.call))
         chosen = g.TimeFunction(size=len(found), expressions=found)
         self.known[op] = self.product(
             name, self.graph.add(self.names.unique(f"{name}.chosen"), chosen), form.rows.T

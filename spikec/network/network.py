@@ -11,7 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spikec.going_on import load, save
+from spikec.going_on import load, opened, save
 from spikec.network import describe, functions, inputs, learning
 from spikec.network.builder import Builder
 from spikec.network.directory import Directory, name_of
@@ -301,7 +301,8 @@ class Network(Directory):
         which leaves all as it was.
         """
         running = self._started()
-        load(running, Path(path), self.seed, Functions(self._builder.calls, self.nodes), lambda: None)
+        functions = Functions(self._builder.calls, self.nodes)
+        load(running, opened(Path(path)), Path(path), self.seed, functions, lambda: None)
         for probe in self.probes.values():
             probe.clear(running.steps)
 

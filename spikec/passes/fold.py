@@ -100,6 +100,8 @@ def _constants(graph: g.Graph, name: str) -> bool:
     op = graph.op(name)
     if not isinstance(op, g.TimeFunction | g.Function | g.Product):
         return False
+    if not isinstance(op, g.Product) and op.call:
+        return False
     sources = graph.inputs(name)
     if not all(isinstance(graph.op(s), g.Constant) for s in sources):
         return False

@@ -53,6 +53,7 @@ def _merge_once(graph: g.Graph, identity: Callable[[str], Any]) -> int:
             for reader, port, place in graph.ends(name):
                 graph.connect(kept, reader, port, place)
             graph.remove(name)
+            graph.merged[name] = kept
             merged += 1
     return merged
 

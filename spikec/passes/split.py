@@ -50,6 +50,9 @@ def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
         _split_one(result, name, neurons, spikes if cells else None, dtype, store)
     for name, call in list(result.nodes(g.HostCall)):
         _place(result, name, call)
+    for name, function in list(result.nodes((g.TimeFunction, g.Function))):
+        if function.call:
+            _call(result, name, function)
     return result
 
 
@@ -74,6 +77,25 @@ def _place(graph: g.Graph, name: str, call: g.HostCall) -> None:
         for port in ports:
             graph.connect(name if port == "after" else probed if reader in recorded else value, reader, port)
     graph.connect(name, value, "activity")
+
+
+def _call(graph: g.Graph, name: str, function: g.TimeFunction | g.Function) -> None:
+    """The node of a function is what a host call of its own gives; probes read it as in `_place`."""
+    call, probed = f"{name}.call", f"{name}.probed"
+    arguments = getattr(function, "arguments", 0)
+    size, span = function.size, function.span
+    graph.add(
+        call, g.HostCall(size=size, span=span, call=function.call, arguments=arguments, targets=(name,))
+    )
+    for source in graph.inputs(name):
+        graph.disconnect(source, name)
+        graph.connect(source, call)
+    graph.replace(name, g.HostValue(size=size, span=span, function=True))
+    recorded = [r for r, _ in graph.readers(name) if isinstance(graph.op(r), g.Probe)]
+    if recorded:
+        graph.connect(name, graph.add(probed, g.Sum(size=size)))
+        _read_from(graph, name, probed, recorded, "x")
+    graph.connect(call, name, "activity")
 
 
 def _read_from(graph: g.Graph, name: str, source: str | None, readers: list[str], port: str) -> None:

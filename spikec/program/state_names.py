@@ -45,6 +45,11 @@ def resolved(graph: g.Graph, name: str) -> str:
         name = inputs[0]
 
 
+def _is_function(op: g.Operator) -> bool:
+    """Whether a node is a function of signals, or what Python gives in place of one."""
+    return isinstance(op, g.Function) or (isinstance(op, g.HostValue) and op.function)
+
+
 def _is_identity(matrix: g.Matrix) -> bool:
     rows, columns = matrix.shape
     if rows != columns:
@@ -71,8 +76,10 @@ class _Names:
         """(node, name of the object) of all that others are named after, in the order of their names."""
         firsts = sorted(name for name, op in self.graph.nodes(g.Atom) if op.start == 0)
         yield from ((name, name.rpartition("#")[0]) for name in firsts)
-        for kind in (pl.Weights, g.Function):
-            names = sorted(name for name, _ in self.graph.nodes(kind))
+        for kind in (pl.Weights, (g.Function, g.HostValue)):
+            names = sorted(
+                name for name, op in self.graph.nodes(kind) if kind == pl.Weights or _is_function(op)
+            )
             yield from ((name, own) for name in names if (own := self._object(name)))
         probes = ((name, op.name) for name, op in self.graph.nodes(g.Probe))
         yield from sorted(probes, key=lambda probe: probe[1])
@@ -105,7 +112,7 @@ class _Names:
         if isinstance(op, pl.Weights):
             return name.removesuffix(".weights")
         inner = isinstance(op, (g.Sum, g.Constant)) or any(mark in name for mark in INNER)
-        inner |= bool(self.graph.inputs(name)) and not isinstance(op, g.Function)
+        inner |= bool(self.graph.inputs(name)) and not _is_function(op)
         return "" if inner else name
 
     def _source(self, name: str) -> str:

@@ -38,12 +38,14 @@ class Traced:
 
     objects: whether some of that is of objects, lists or dictionaries.
     rows: where the function gives one of a few vectors, these; then expressions say which: 1 for it, else 0.
+    call: the name of the call that stands for the expressions, where Python computes it after all.
     """
 
     expressions: tuple[Expression, ...]
     captured: tuple[Captured, ...]
     objects: bool = False
     rows: np.ndarray | None = None
+    call: str = ""
 
 
 class _NoExpressionError(Exception):

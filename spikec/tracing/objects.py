@@ -170,13 +170,20 @@ class World:
         if hasattr(type(raw), "__get__") and not own and not isinstance(raw, MemberDescriptorType):
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         found = getattr(obj, name)
-        self._note(obj, name, lambda: getattr(obj, name), found)
+        self._note(obj, name, lambda: getattr(obj, name), found, partial(setattr, obj, name))
         return self.value(found)
 
-    def _note(self, obj: Any, name: str, place: Callable[[], Any], value: Any) -> None:
+    def _note(
+        self,
+        obj: Any,
+        name: str,
+        place: Callable[[], Any],
+        value: Any,
+        put: Callable[[Any], None] | None = None,
+    ) -> None:
         if (id(obj), name) not in self._noted:
             self._noted[id(obj), name] = obj
-            self.captured.append(Captured(place, purity.kept(value)))
+            self.captured.append(Captured(place, purity.kept(value), put))
 
 
 # How attributes are found where nobody makes them up.

@@ -13,6 +13,7 @@ import dis
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -41,24 +42,61 @@ abs min max sum len range float int round pow zip enumerate list tuple reversed 
 """
 # Methods of arrays that write files.
 WRITING = ("tofile", "dump")
+# Where a value was.
+GONE = object()
 # A function that captures another, that captures another ..., and lists in lists.
 DEEPEST = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """A value that a function finds outside of itself, and where: it may be another one later."""
+    """A value that a function finds outside of itself, and where: it may be another one later.  `put` sets
+    what is there, where that can be.
+    """
 
     place: Callable[[], Any]
     value: Any
+    put: Callable[[Any], None] | None = None
+
+    def now(self) -> Any:
+        """What is there now, `GONE` where nothing is."""
+        try:
+            return self.place()
+        except Exception:  # a name or an attribute that is gone, or what a property of the user's raises
+            return GONE
 
     def same(self) -> bool:
         """Whether it is still what it was."""
-        try:
-            now = self.place()
-        except Exception:  # a name or an attribute that is gone, or what a property of the user's raises
-            return False
-        return _alike(now, self.value)
+        return _alike(self.now(), self.value)
+
+    def takes(self, value: Any) -> bool:
+        """Whether a copy of this process can be told that this is the value now."""
+        return _is_data(value) and (self.put is not None or _holds(self.value, value))
+
+    def take(self, value: Any) -> None:
+        """Have that value here: in the list or array that is there, as others may hold it too."""
+        now = self.place()
+        if not _holds(now, value):
+            assert self.put is not None
+            self.put(value)
+        elif isinstance(now, np.ndarray):
+            now[...] = value
+        else:
+            now[:] = value
+
+
+def _holds(now: Any, value: Any) -> bool:
+    """Whether something can hold a value in its place."""
+    if isinstance(now, np.ndarray) and isinstance(value, np.ndarray):
+        return now.flags.writeable and (now.shape, now.dtype) == (value.shape, value.dtype)
+    return type(now) is type(value) is list
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value is numbers and texts, in lists and dictionaries or by themselves."""
+    if type(value) in (list, tuple):
+        return all(map(_is_data, value))
+    return all(map(_is_data, value.values())) if type(value) is dict else _plain(value)
 
 
 def kept(value: Any) -> Any:
@@ -92,14 +130,14 @@ def captured(function: FunctionType, known: frozenset[str], held: bool = False) 
     if not _harmless(function.__code__, None if held else known, own):
         return None
     found: list[Captured] = []
-    for place in _places(function):
+    for place, put in _places(function):
         try:
             value = place()
         except (KeyError, ValueError):  # a name that does not exist, a cell that is empty
             return None
         if not (held or isinstance(value, FunctionType) or allowed(value, known)):
             return None
-        found.append(Captured(place, kept(value)))
+        found.append(Captured(place, kept(value), put))
     return found
 
 
@@ -138,18 +176,19 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _places(function: FunctionType) -> Iterator[Callable[[], Any]]:
+def _places(function: FunctionType) -> Iterator[tuple[Callable[[], Any], Callable[[Any], None] | None]]:
+    """How to read each, and to set it."""
     for cell in function.__closure__ or ():
-        yield lambda cell=cell: cell.cell_contents  # type: ignore[misc]
+        yield lambda cell=cell: cell.cell_contents, partial(setattr, cell, "cell_contents")  # type: ignore[misc]
     scope = function.__globals__
     for name in dict.fromkeys(_names(function.__code__)):
         if name in scope:
-            yield lambda name=name: scope[name]  # type: ignore[misc]
+            yield lambda name=name: scope[name], partial(scope.__setitem__, name)  # type: ignore[misc]
         elif name not in BUILTINS.split() or not hasattr(builtins, name):
-            yield lambda name=name: {}[name]  # type: ignore[misc]
+            yield lambda name=name: {}[name], None  # type: ignore[misc]
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     for default in defaults:
-        yield lambda default=default: default  # type: ignore[misc]
+        yield lambda default=default: default, None  # type: ignore[misc]
 
 
 def of_python(module: ModuleType) -> bool:
