@@ -63,7 +63,7 @@ def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
             raise ModelError(found, model.sources)
         lowering.graph.sources.update(model.sources)
         lowering.graph.memory = context.bytes_needed
-        lowering.graph.warnings = tuple(unused(parsed.model, model))
+        lowering.graph.warnings = tuple(in_order([*context.warnings, *unused(parsed.model, model)]))
         return lowering.graph
 
 

@@ -92,18 +92,53 @@ def pairs(tmp_path: Path, rows: str, delay: str = "") -> str:
     [
         ("1,2,0.5\n", "", "'s.csv' has 3 column(s), not 4"),
         ("1,2,0.5,0.001\n", " delay 1ms", "'s.csv' has 4 column(s), not 3"),
-        ("1,2,0.5\n1,50,0.5\n", " delay 1ms", "row 1 of 's.csv' has target 50"),
-        ("1.5,2,0.5\n", " delay 1ms", "row 0 of 's.csv' has source 1.5"),
+        ("1,2,0.5\n1,50,0.5\n", " delay 1ms", "line 2 of 's.csv' has target 50"),
+        ("1.5,2,0.5\n", " delay 1ms", "line 1 of 's.csv' has source 1.5"),
+        (
+            "# Of 2024.\n\nsource,target,weight\n1,2,3\n# more\n1,-2,3\n",
+            " delay 1ms",
+            "line 6 of 's.csv' has target -2",
+        ),
+        (
+            "source,target,weight\nsource,target,weight\n",
+            " delay 1ms",
+            "line 2 of 's.csv' is not numbers separated by commas",
+        ),
         (
             "1,2,0.5,0.001\n1,2,0.5,0\n",
             "",
-            "the delay in row 1 must be a multiple of the step of 0.0001 s, not 0 s",
+            "the delay in line 2 of 's.csv' must be a multiple of the step of 0.0001 s, not 0 s",
         ),
     ],
 )
 def test_mistakes_in_files(tmp_path: Path, rows: str, delay: str, message: str) -> None:
     ((line, column, said, _),) = mistakes(pairs(tmp_path, rows, delay), folder=tmp_path)
     assert (line, column, said) == (6, 32, message)
+
+
+def test_delays_of_a_file_have_the_unit_that_is_given(tmp_path: Path) -> None:
+    rows = "source,target,weight,delay\n7,3,-1,2\n8,2,0.25,1.5\n"
+    text = pairs(tmp_path, rows)
+    (said,) = [w for w in loads(text, "m.spk", tmp_path).warnings if w.span and w.span.line == 6]
+    assert said.message == "line 2 of 's.csv' has a delay of 2 s"
+    assert said.hint == 'where the file has delays in ms: pairs("s.csv", unit=1ms)'
+    graph = loads(text.replace('"s.csv"', '"s.csv", unit=1ms'), "m.spk", tmp_path)
+    assert sorted(op.steps for _, op in graph.nodes(pj.Projection)) == [15, 20]
+    assert not [w for w in graph.warnings if w.span and w.span.line == 6]
+
+
+def test_a_unit_is_for_delays_of_the_file(tmp_path: Path) -> None:
+    text = pairs(tmp_path, "1,2,3\n", " delay 1ms").replace('"s.csv"', '"s.csv", unit=1ms')
+    ((_, _, said, remedy),) = mistakes(text, folder=tmp_path)
+    assert said == "unit is that of delays in the file, and the connection has a delay"
+    assert remedy == "leave one of them out"
+
+
+def test_rows_of_arrays_are_counted_as_numpy_does(tmp_path: Path) -> None:
+    np.save(tmp_path / "s.npy", [[1, 2, 3], [4, 50, 6]])
+    text = pairs(tmp_path, "", " delay 1ms").replace("s.csv", "s.npy")
+    ((_, _, said, _),) = mistakes(text, folder=tmp_path)
+    assert said == "row 1 (from 0) of 's.npy' has target 50"
 
 
 def test_a_file_becomes_a_projection_for_every_delay(tmp_path: Path) -> None:

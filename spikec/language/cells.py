@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from spikec.errors import Span
+from spikec.errors import Diagnostic, Span
 from spikec.graph import Tuned
 from spikec.language import elements as e
 from spikec.language import syntax as s
 from spikec.language.evaluate import arguments, evaluate
-from spikec.language.files import read_matrix
+from spikec.language.files import read_matrix, row_of
 from spikec.language.frame import Frame
 from spikec.language.processes import whole_steps
 from spikec.language.signatures import Parameter, bind, convert, seed_of
@@ -27,7 +27,7 @@ ARGUMENTS = ("neurons", "neuron", "drive", "current", "seed")
 RULES: dict[str, tuple[Parameter, ...]] = {
     "fixed_indegree": (P("count", required=True, least=1.0), P("weight", required=True)),
     "fixed_probability": (P("p", required=True, least=0.0), P("weight", required=True)),
-    "pairs": (P("file", kind="any", required=True),),
+    "pairs": (P("file", kind="any", required=True), P("unit", TIME, positive=True)),
 }
 _NEURON = (
     P("tau_m", TIME, positive=True),
@@ -186,7 +186,7 @@ def _rules(
     """(rule, weight, delay in steps) of every part of a projection: more than one where delays differ."""
     given = bind(record, RULES[record.name])
     if record.name == "pairs":
-        return _pairs(given["file"], ends, steps, frame, dt)
+        return _pairs(given, ends, steps, frame, dt)
     if steps is None:
         raise Mistake("a connection between populations needs a delay", record.span, _write_delay(dt))
     rule: Rule
@@ -209,15 +209,20 @@ def _write_delay(dt: float) -> str:
     return f"write delay {max(1, round(0.0015 / dt)) * dt * 1000:g}ms"
 
 
+# A longer delay in a file whose unit is not said is taken for one in ms.
+_LONG = 0.5
+
+
 def _pairs(
-    given: Entry, ends: tuple[int, int], steps: int | None, frame: Frame, dt: float
+    arguments: dict[str, Any], ends: tuple[int, int], steps: int | None, frame: Frame, dt: float
 ) -> list[tuple[Rule, float, int]]:
-    """Synapses of a file: columns source, target, weight (mV) and, without a `delay`, delay (s)."""
+    """Synapses of a file: columns source, target, weight (mV) and, without a `delay`, delay (in `unit`)."""
+    given: Entry = arguments["file"]
     if not isinstance(given.value, Text):
         raise Mistake("pairs takes the name of a file", given.span, 'write pairs("synapses.csv")')
     table = read_matrix(given.value.value, given.span, frame.context, frame.scope.folder)
     frame.context.plan(SYNAPSE_BYTES * len(table), given.span)
-    columns = "source, target, weight" if steps is not None else "source, target, weight, delay in s"
+    columns = "source, target, weight" if steps is not None else "source, target, weight, delay (in s)"
     wanted = len(columns.split(", "))
     if table.ndim != 2 or table.shape[1] != wanted:
         found = table.shape[1] if table.ndim == 2 else 1
@@ -227,19 +232,35 @@ def _pairs(
         numbers = table[:, column]
         wrong = np.flatnonzero((numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= size))
         if len(wrong):
-            row = int(wrong[0])
-            raise Mistake(f"row {row} of {given.value.value!r} has {what} {numbers[row]:g}", given.span,
+            place = _place(given, int(wrong[0]), frame)
+            raise Mistake(f"{place} has {what} {numbers[wrong[0]]:g}", given.span,
                           f"neurons of this population are numbered 0 to {size - 1}")  # fmt: skip
-    late = np.full(len(table), steps) if steps is not None else _delays(table[:, 3], given.span, dt)
+    if steps is not None and "unit" in arguments:
+        what = "unit is that of delays in the file, and the connection has a delay"
+        raise Mistake(what, given.span, "leave one of them out")
+    late = np.full(len(table), steps) if steps is not None else _delays(table[:, 3], arguments, frame, dt)
     return [(_part(table[late == d]), 0.0, int(d)) for d in np.unique(late)]
 
 
-def _delays(seconds: Any, span: Span, dt: float) -> Any:
+def _place(file: Entry, row: int, frame: Frame) -> str:
+    return row_of(file.value.value, row, file.span, frame.context, frame.scope.folder)
+
+
+def _delays(column: Any, arguments: dict[str, Any], frame: Frame, dt: float) -> Any:
     """Delays in steps; the first that is not a whole number of them, or none, is the mistake reported."""
+    file: Entry = arguments["file"]
+    seconds = column * arguments.get("unit", 1.0)
+    if "unit" not in arguments and seconds.max() >= _LONG:
+        name = file.value.value
+        what = f"{_place(file, int(seconds.argmax()), frame)} has a delay of {seconds.max():g} s"
+        frame.context.warnings.append(
+            Diagnostic(what, file.span, f'where the file has delays in ms: pairs("{name}", unit=1ms)')
+        )
     late = np.rint(seconds / dt)
     wrong = np.flatnonzero((late < 1) | (np.abs(seconds / dt - late) > 1e-6 * np.maximum(1, late)))
     if len(wrong):
-        whole_steps(float(seconds[wrong[0]]), dt, f"the delay in row {wrong[0]}", span)
+        place = _place(file, int(wrong[0]), frame)
+        whole_steps(float(seconds[wrong[0]]), dt, f"the delay in {place}", file.span)
     return late
 
 

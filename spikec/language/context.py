@@ -40,6 +40,7 @@ class Context:
     memory_limit: float
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
     unread: frozenset[str] = frozenset()
     defaults_lost: bool = False
     bytes_planned: float = 0.0

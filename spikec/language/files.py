@@ -104,7 +104,7 @@ def read_matrix(name: str, span: Span, context: Context, folder: Path | None) ->
     if path.suffix == ".npy":
         values = _read_npy(path, name, span)
     elif path.suffix == ".csv":
-        values = _read_csv(path, name, span)
+        values, _ = _read_csv(path, name, span)
     else:
         raise Mistake(f"{name!r} is neither .csv nor .npy", span, "save the numbers as .csv or .npy")
     if values.ndim not in (1, 2) or not values.size:
@@ -116,6 +116,14 @@ def read_matrix(name: str, span: Span, context: Context, folder: Path | None) ->
             f"{name!r} holds values that are not finite", span, "remove NaN and infinity from the file"
         )
     return values
+
+
+def row_of(name: str, row: int, span: Span, context: Context, folder: Path | None) -> str:
+    """Where row `row` (from 0) of a file that was read as a matrix stands: its line, as editors count."""
+    path = locate(name, span, context, folder)
+    if path.suffix == ".csv":
+        return f"line {_read_csv(path, name, span)[1][row]} of {name!r}"
+    return f"row {row} (from 0) of {name!r}"
 
 
 def _read_npy(path: Path, name: str, span: Span) -> NDArray[np.float64]:
@@ -130,17 +138,23 @@ def _read_npy(path: Path, name: str, span: Span) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _read_csv(path: Path, name: str, span: Span) -> NDArray[np.float64]:
+def _read_csv(path: Path, name: str, span: Span) -> tuple[NDArray[np.float64], list[int]]:
+    """Numbers of a file, and the line of every row."""
     rows: list[list[float]] = []
-    lines = read_text(path, name, span).splitlines()
-    for line, row in enumerate(csv.reader(lines), 1):
+    lines: list[int] = []
+    named = False
+    reader = csv.reader(read_text(path, name, span).splitlines())
+    for row in reader:
+        line = reader.line_num
         if not row or row[0].lstrip().startswith("#"):
             continue
         try:
             rows.append([float(cell) for cell in row])
+            lines.append(line)
         except ValueError:
             # The first row may hold the names of the columns.
-            if line == 1:
+            if not rows and not named:
+                named = True
                 continue
             raise Mistake(
                 f"line {line} of {name!r} is not numbers separated by commas", span, "mend the file"
@@ -149,4 +163,4 @@ def _read_csv(path: Path, name: str, span: Span) -> NDArray[np.float64]:
             raise Mistake(
                 f"line {line} of {name!r} has {len(row)} columns, not {len(rows[0])}", span, "mend the file"
             )
-    return np.array(rows, dtype=np.float64)
+    return np.array(rows, dtype=np.float64), lines

@@ -21,7 +21,7 @@ MOST_WARNINGS, _MOST_PARTS = 50, 3
 
 
 def unused(model: s.Model, checked: e.CheckedModel) -> list[Diagnostic]:
-    """Warnings, in the order of the text; none of a file of modules, which others import."""
+    """Warnings; none of a file of modules, which others import."""
     if not checked.elements:
         return []
     flow = _Flow(checked)
@@ -31,7 +31,7 @@ def unused(model: s.Model, checked: e.CheckedModel) -> list[Diagnostic]:
             found += _object(statement, inside, flow, bool(checked.probes))
         elif isinstance(statement, s.Use) and not inside:
             found += _use(statement, flow, bool(checked.probes))
-    return sorted(found, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))[:MOST_WARNINGS]
+    return found[:MOST_WARNINGS]
 
 
 def _statements(block: tuple[s.Statement, ...], inside: bool = False) -> Iterator[tuple[s.Statement, bool]]:
