@@ -245,11 +245,7 @@ def describe(run: Run, plot: Path | None = None, saves: bool = False) -> str:
         numbers = [*(kinds[kind] for kind in _KINDS), sum(kinds.values())]
         lines.append(f"partition {number:<2}" + "".join(f"{value:11.2f}" for value in numbers))
     lines.append(f"results: {run.path} ({', '.join(run.names) or 'no probes'})")
-    for name, step in about.not_finite.items():
-        lines.append(
-            f"warning: {name} is not a finite number at {step * about.dt:g} s; look for a division by 0, "
-            "a root or logarithm of a negative number, or values that grow without bound in what leads to it"
-        )
+    lines += [f"warning: {warning}" for warning in run.warnings]
     lines += [f"note: {note}" for note in about.notes]
     if plot:
         lines.append(f"picture: {plot}")

@@ -50,6 +50,15 @@ class Run:
         return self.about.recorder * 1e6 / max(1, self.about.recorded)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should look into: probes that recorded something that is not a finite number."""
+        return tuple(
+            f"{name} is not a finite number at {step * self.about.dt:g} s; look for a division by 0, a root "
+            "or logarithm of a negative number, or values that grow without bound in what leads to it"
+            for name, step in self.about.not_finite.items()
+        )
+
+    @property
     def store(self) -> Path:
         """The Zarr store; `xarray.open_zarr(run.store, group=..., consolidated=False)` opens a probe."""
         return self.path / runfile.STORE

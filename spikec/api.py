@@ -17,7 +17,7 @@ from typing import Any, TypedDict, Unpack
 
 from spike_runtime.manifest import NAME, STATE, Manifest, find, load
 
-from spikec import frontend, models
+from spikec import frontend, models, spoken
 from spikec.errors import ModelWarning, model_error, writing
 from spikec.graph import Graph
 from spikec.pipeline import Options, Progress, compile_graph
@@ -55,6 +55,7 @@ class Compiled:
 
         draw(self.manifest, Path(path))
 
+    @spoken.arguments()
     def run(
         self, time: float | str, output: Path | str | None = None, transport: str = "ring", **options: Any
     ) -> Any:
@@ -62,9 +63,9 @@ class Compiled:
 
         Without `output` the results are kept in a temporary folder as long as the `Run` lives.
         `options` are those of `spike_runtime.launch.run`.  Raises `RunError` where the input is bad,
-        `RunFailedError` where the run fails.
+        `RunFailedError` where the run fails.  Values that are no finite numbers are warned of by
+        `ModelWarning`.
         """
-        from spike_runtime.launch import run
         from spike_runtime.runfile import RunError
         from spike_runtime.units import UnitError, seconds
 
@@ -74,13 +75,21 @@ class Compiled:
                 options["save_every"] = seconds(options["save_every"])
         except UnitError as error:
             raise RunError(str(error)) from None
+        made = self._run(duration, output, transport=transport, **options)
+        for warning in made.warnings:
+            warnings.warn(warning, ModelWarning, stacklevel=3)
+        return made
+
+    def _run(self, duration: float, output: Path | str | None, **options: Any) -> Any:
+        from spike_runtime.launch import run
+
         if output is not None:
-            return run(self.path, duration, output, transport=transport, **options)
+            return run(self.path, duration, output, **options)
         home = Path(tempfile.mkdtemp(prefix="spike-run-"))
         # Not before: arrays that are read lazily may outlive the run's object.
         atexit.register(shutil.rmtree, home, ignore_errors=True)
         try:
-            return run(self.path, duration, home / "run", transport=transport, **options)
+            return run(self.path, duration, home / "run", **options)
         except BaseException as error:
             if getattr(error, "run", None) is None:  # a run that failed holds what it recorded
                 shutil.rmtree(home, ignore_errors=True)
@@ -114,6 +123,7 @@ class Compiling(TypedDict, total=False):
     memory_limit: float | str | None
 
 
+@spoken.arguments()
 def compile(
     path: Path | str,
     partitions: int | str = 1,
@@ -135,6 +145,7 @@ def compile(
     return _compiled(model, output, replace(how, precision=model.precision), given.get("progress"))
 
 
+@spoken.arguments()
 def compile_text(
     text: str,
     partitions: int | str = 1,
@@ -154,7 +165,7 @@ def compile_text(
 def _warn(graph: Graph) -> None:
     """Warn of what the front end found, at the line that compiles."""
     for one in graph.warnings:
-        warnings.warn(one.render(graph.sources, "warning"), ModelWarning, stacklevel=3)
+        warnings.warn(one.render(graph.sources, "warning"), ModelWarning, stacklevel=4)
 
 
 def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str, Any]]:
@@ -170,6 +181,7 @@ def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str
     return Options(partitions, **how), model  # type: ignore[arg-type]
 
 
+@spoken.arguments()
 def open_manifest(path: Path | str) -> Compiled:
     """A model that was compiled before, by its manifest or its folder.  Raises `ManifestError`."""
     path = find(Path(path))

@@ -100,7 +100,7 @@ class ModelError(SpikeError):
 
 
 class ModelWarning(UserWarning):
-    """What a model says in vain: nothing uses, reads or feeds it."""
+    """What a model says in vain, as nothing uses, reads or feeds it; or that it recorded no finite number."""
 
 
 class WriteError(SpikeError):

@@ -15,7 +15,7 @@ from spike_runtime import cli as run_cli
 from spike_runtime import manifest as mf
 from spike_runtime.results import open_run
 
-from spikec import cli
+from spikec import ModelWarning, cli, open_manifest
 from spikec.frontend import load
 from spikec.pipeline import Options, compile_graph
 
@@ -334,6 +334,9 @@ def test_what_is_not_finite_is_said(spikec: Command, spike_run: Command, tmp_pat
     assert "y is not" not in said
     told = spike_run("m", "--time", "10ms", "-o", "run", "--overwrite", "--json").stdout
     assert json.loads(told)["not_finite_s"] == {"x": 0.005}
+    with pytest.warns(ModelWarning, match=r"x is not a finite number at 0\.005 s; look for") as caught:
+        open_manifest(tmp_path / "m").run("10ms")
+    assert caught[0].filename == __file__
 
 
 def test_run_writes_results_and_a_picture(tiny, spike_run: Command, tmp_path: Path) -> None:

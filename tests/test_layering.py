@@ -37,7 +37,7 @@ LAYERS = {
     "program.rates program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state_names program.state program.emit dump",
-    "whole": "pipeline keeping sharing sessions going_on",
+    "whole": "pipeline spoken keeping sharing sessions going_on",
     "Nengo": "nengo.*",
     "networks": "network.*",
     "people": "models views.* api console cli",
@@ -70,7 +70,8 @@ EDGES = {
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
-    "spike_runtime.runfile": "spikec.api spikec.console spikec.sessions spikec.going_on spikec.views.*",
+    "spike_runtime.runfile": "spikec.api spikec.spoken spikec.console spikec.sessions spikec.going_on "
+    "spikec.views.*",
     "spike_runtime.statefile": "spikec.sessions spikec.going_on spikec.views.saved",
 }
 # Commands, and the workers and who starts them, which are processes of their own.

@@ -1,0 +1,60 @@
+"""Messages for those who call from Python name arguments, those of the commands options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from spike_runtime.runfile import RunError
+
+import spikec
+from spikec.spoken import in_python
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("use -n 2 or less, or -n auto", 'use partitions=2 or less, or partitions="auto"'),
+        (
+            "give another directory with -o, or --overwrite",
+            "give another directory with output=, or overwrite=True",
+        ),
+        ("compile it with --dt 0.001s", 'compile it with dt="0.001s"'),
+        ("compile it with --precision float64", 'compile it with precision="float64"'),
+        ("write seed=... in the file, or give --seed", "write seed=... in the file, or give seed="),
+        ("run again, with --transport ring where", 'run again, with transport="ring" where'),
+        ("or --memory-limit", "or memory_limit="),
+        ("pass --allow-outside", "pass allow_outside=True"),
+        ("make it with spike-run --save-state", "make it with spike-run --save-state"),
+        (
+            "measure again: python -m spike_runtime.calibrate --output FILE",
+            "measure again: python -m spike_runtime.calibrate --output FILE",
+        ),
+        ("step -1 of pre-op is x - n 2 and a-n 2", "step -1 of pre-op is x - n 2 and a-n 2"),
+    ],
+)
+def test_options_become_arguments(text: str, said: str) -> None:
+    assert in_python(text) == said
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_compile_and_run_name_their_arguments(tiny, tmp_path: Path) -> None:
+    with pytest.raises(spikec.ModelError) as many:
+        spikec.compile(tiny.source, partitions=9)
+    assert 'partitions="auto"' in many.value.diagnostics[0].hint
+    assert "-n " not in str(many.value)
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(spikec.ModelError, match="name another folder with output=, or empty it first"):
+        spikec.compile(tiny.source, output=tmp_path)
+    with pytest.raises(spikec.SpikeError, match="name another folder with output="):
+        spikec.compile(tiny.source, output=tmp_path / "thesis.tex" / "in")
+    with pytest.raises(RunError, match="give another directory with output="):
+        tiny.compiled.run("0.1s", tmp_path)
+    with pytest.raises(RunError, match="output=, or overwrite=True"):
+        tiny.compiled.run("0.1s", tiny.run.path)
+
+
+def test_lines_of_a_model_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "m.spk").write_text("ensemble a(10) # compile with -n 2\nensemble a(20) # -n 2\nprobe a\n")
+    with pytest.raises(spikec.ModelError, match=r"  2 \| ensemble a.20. # -n 2"):
+        spikec.compile(tmp_path / "m.spk")
