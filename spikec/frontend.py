@@ -5,22 +5,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spikec.errors import Diagnostic, ModelError, model_error
+from spikec.errors import ModelError, model_error
 from spikec.graph import Graph
-from spikec.language.check import IncompleteError, in_order
 from spikec.language.check import check as check_model
-from spikec.language.context import Context
-from spikec.language.elements import CheckedModel
+from spikec.language.check import in_order
+from spikec.language.context import Context, Enough
 from spikec.language.files import read_text
 from spikec.language.loops import loops
-from spikec.language.lower import Lowering, lower
+from spikec.language.lower import lower
 from spikec.language.memory import available
 from spikec.language.parser import read
 from spikec.language.settings import Settings, settings
-from spikec.language.unused import unused
+from spikec.language.unused import Flow, unused
 from spikec.language.values import Mistake
 from spikec.nef.blas import one_thread
 
@@ -54,26 +54,21 @@ def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
             raise ModelError(context.diagnostics, context.sources)
         try:
             model = check_model(parsed.model, context, given)
-        except IncompleteError as error:
-            # A statement that could not be read, and defaults that are not known, may break a loop.
-            more = [] if parsed.diagnostics or context.defaults_lost else _lowered(error.rest)[1]
-            raise ModelError(in_order([*error.diagnostics, *more]), error.sources) from None
-        lowering, found = _lowered(model)
-        if found or lowering is None:
-            raise ModelError(found, model.sources)
-        lowering.graph.sources.update(model.sources)
+            flow = Flow(model.elements)
+            connections, probes = flow.connections(model.connections), flow.probes(model.probes)
+            lowering = lower(replace(model, connections=connections, probes=probes))
+        except Enough:
+            raise ModelError(in_order(context.diagnostics), context.sources) from None
+        found = context.diagnostics
+        # A statement that could not be read, and defaults that are not known, may break a loop.
+        if not parsed.diagnostics and not context.defaults_lost:
+            found = [*found, *(lowering.mistakes or loops(lowering))]
+        if found:
+            raise ModelError(in_order(found), context.sources)
+        lowering.graph.sources.update(context.sources)
         lowering.graph.memory = context.bytes_needed
-        lowering.graph.warnings = tuple(in_order([*context.warnings, *unused(parsed.model, model)]))
+        lowering.graph.warnings = tuple(in_order([*context.warnings, *unused(parsed.model, flow)]))
         return lowering.graph
-
-
-def _lowered(model: CheckedModel) -> tuple[Lowering | None, list[Diagnostic]]:
-    """The graph of a model, and the mistakes that only the graph shows."""
-    try:
-        lowering = lower(model)
-    except Mistake as mistake:
-        return None, [mistake.diagnostic]
-    return lowering, loops(lowering)
 
 
 @contextmanager

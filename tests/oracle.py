@@ -106,8 +106,10 @@ class Model:
 
     def solver(self, connection: str, factor: float = 1.0) -> nengo.solvers.NoSolver:
         """The decoders of the connection or probe of that name times `factor`: neurons x dimensions."""
-        op = self.built.op(f"{connection}.decode")
-        assert isinstance(op, g.Decoders)
+        node = f"{connection}.decode" if f"{connection}.decode" in self.built else connection
+        # What a probe reads may be decoded for a connection already.
+        while not isinstance(op := self.built.op(node), g.Decoders):
+            node = self.built.inputs(node)[0]
         return nengo.solvers.NoSolver(op.matrix.T * factor, weights=False)
 
     def run(self, steps: int, dtype: str = "float64", partitions: int = 1) -> dict[str, Array]:

@@ -32,10 +32,14 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 MODELS = {
-    "many ensembles": "array a(100, count=3000)\nconnect a -> a\nprobe a",
+    "many ensembles": "array a(100, count=5000)\nconnect a -> a\nprobe a",
     "many connections": (
         "array a(20, count=400)\nprobe a[0]\n"
-        "for j in 0..30 { connect a -> a[[(k + j) % 400 for k in 0..400]] transform 0.1 synapse 5ms }"
+        "for j in 0..200 { connect a -> a[[(k + j) % 400 for k in 0..400]] transform 0.1 synapse 5ms }"
+    ),
+    "many connections, no two alike": (
+        "array a(10, count=150)\nprobe a[0]\n"
+        "for i in 0..150 { for j in 0..150 { connect a[i] -> a[j] transform 0.1 + 0.001*i*j } }"
     ),
     "a matrix over an array": "array a(50, count=700)\nconnect a -> a transform gaussian(0, 1)\nprobe a",
     "a matrix between neurons": (

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from spikec.errors import Diagnostic, ModelError
+from spikec.errors import Diagnostic
 from spikec.language import syntax as s
-from spikec.language.context import Context, Enough
-from spikec.language.elements import CheckedModel, Connection, Element, Projected, Recorded
+from spikec.language.context import Context
+from spikec.language.elements import CheckedModel, Connection, Projected, Recorded
 from spikec.language.evaluate import evaluate
 from spikec.language.expand import Expander, define_value, set_parameter, setting
-from spikec.language.frame import Frame
+from spikec.language.frame import Frame, Link
 from spikec.language.imports import Library
 from spikec.language.links import connection
 from spikec.language.probes import probe
@@ -27,15 +27,6 @@ SHORTEST_DT, LONGEST_DT = 1e-9, 1.0
 T = TypeVar("T")
 
 
-def _parts_of(connections: Iterable[Connection | Projected]) -> Iterator[Element]:
-    """What can be connected to the learning rules of connections, and what their weights give."""
-    for link in connections:
-        if isinstance(link, Connection):
-            yield from (rule.input for rule in link.learning if rule.input is not None)
-            if link.output is not None:
-                yield link.output
-
-
 def check(
     model: s.Model,
     context: Context,
@@ -43,27 +34,10 @@ def check(
 ) -> CheckedModel:
     """The model with everything resolved and expanded; what is `given` replaces what the model says.
 
-    Raises `IncompleteError` with all mistakes; a plain `ModelError` where they are too many to go on.
+    Mistakes are in the list of `context` when all connections and probes of the model have been taken: it is
+    then without the statements that hold or depend on one.  Raises `Enough` where they are too many to go on.
     """
-    checker = _Checker(model, context)
-    checked: CheckedModel | None
-    try:
-        checked = checker.run(given.parameters, given.seed, given.dt)
-    except Enough:
-        checked = None
-    if checked is None:
-        raise ModelError(in_order(context.diagnostics), context.sources)
-    if context.diagnostics:
-        raise IncompleteError(in_order(context.diagnostics), checked)
-    return checked
-
-
-class IncompleteError(ModelError):
-    """The mistakes of a model; `rest` is the model without the statements that hold or depend on one."""
-
-    def __init__(self, diagnostics: list[Diagnostic], rest: CheckedModel) -> None:
-        super().__init__(diagnostics, rest.sources)
-        self.rest = rest
+    return _Checker(model, context).run(given.parameters, given.seed, given.dt)
 
 
 def in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
@@ -94,16 +68,13 @@ class _Checker:
         self._settings(seed, dt)
         expander = Expander(self.context, self.catalogue, self.dt)
         expander.block(self.model.statements, self.frame)
-        connections = self._connections(expander)
-        probes = self._probes(expander)
         return CheckedModel(
             self.name,
             self.dt,
             self.frame.seed,
-            (*expander.elements, *_parts_of(connections)),
-            tuple(c for c in connections if isinstance(c, Connection)),
-            probes,
-            tuple(c for c in connections if isinstance(c, Projected)),
+            tuple(expander.elements),
+            self._connections(expander),
+            self._probes(expander),
             self.context.sources,
             self._given(),
         )
@@ -180,33 +151,32 @@ class _Checker:
         else:
             self.dt = setting(statement, scope)
 
-    def _connections(self, expander: Expander) -> tuple[Connection | Projected, ...]:
+    def _connections(self, expander: Expander) -> Iterator[Connection | Projected]:
         counts: dict[str, int] = {}
 
         def unique(name: str) -> str:
             counts[name] = counts.get(name, 0) + 1
             return name if counts[name] == 1 else f"{name}#{counts[name]}"
 
-        made: dict[int, Connection | Projected | None] = {}
+        made: dict[Link, Connection | Projected | None] = {}
 
-        def link(k: int) -> Connection | Projected | None:
-            statement, frame, named = expander.connects[k]
-            if k not in made:
-                made[k] = None
-                made[k] = frame.attempt(connection, statement, frame, self.dt, unique, named)
-            return made[k]
+        def make(statement: s.Connect, frame: Frame, named: Link | None) -> Connection | Projected | None:
+            if named is None:
+                return frame.attempt(connection, statement, frame, self.dt, unique)
+            if named not in made:
+                made[named] = None
+                made[named] = frame.attempt(connection, statement, frame, self.dt, unique, named)
+            return made[named]
 
         # A connection may lead to a rule of one that is written later, which is made then.
-        for k, (_, _, named) in enumerate(expander.connects):
+        for statement, frame, named in expander.connects:
             if named is not None:
-                named.made = partial(link, k)  # type: ignore[assignment]
-        found = [link(k) for k in range(len(expander.connects))]
-        return tuple(c for c in found if c is not None)
+                named.made = partial(make, statement, frame, named)  # type: ignore[assignment,arg-type]
+        for place in expander.links():
+            if (link := make(*place)) is not None:
+                yield link
 
-    def _probes(self, expander: Expander) -> tuple[Recorded, ...]:
-        made: list[Recorded] = []
+    def _probes(self, expander: Expander) -> Iterator[Recorded]:
         taken: dict[str, s.Probe] = {}
         for statement, frame in expander.probes:
-            found = frame.attempt(probe, statement, frame, self.dt, taken)
-            made += found or []
-        return tuple(made)
+            yield from frame.attempt(probe, statement, frame, self.dt, taken) or ()

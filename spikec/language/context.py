@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -32,7 +32,8 @@ class Context:
 
     `unread` are names whose declarations could not be parsed ("*": any).  `bytes_moment` is the most that one
     step of the compilation takes and gives back; `decoded` are paths of ensembles whose plain value has been
-    counted.  `defaults_lost`: a statement `defaults` holds a mistake, so not all that others take is known.
+    counted, `read` in which ways connections read what they come from.  `defaults_lost`: a statement
+    `defaults` holds a mistake, so not all that others take is known.
     """
 
     folder: Path | None
@@ -46,6 +47,7 @@ class Context:
     bytes_planned: float = 0.0
     bytes_moment: float = 0.0
     decoded: set[str] = field(default_factory=set)
+    read: set[Hashable] = field(default_factory=set)
     # All that were found; of those that are alike the place in the list, the first, and how many more.
     found: set[tuple[str, Span | None, str]] = field(default_factory=set)
     alike: dict[tuple[object, ...], tuple[int, Diagnostic, int]] = field(default_factory=dict)

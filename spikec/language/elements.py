@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 from functools import cached_property
 
@@ -308,12 +309,13 @@ class Recorded:
 
 @dataclass(frozen=True, eq=False)
 class CheckedModel:
+    """Connections and probes are read once: each is checked, and its mistakes reported, when it is taken."""
+
     name: str
     dt: float
     seed: int
     elements: tuple[Element, ...]
-    connections: tuple[Connection, ...]
-    probes: tuple[Recorded, ...]
-    projections: tuple[Projected, ...] = ()
+    connections: Iterator[Connection | Projected]
+    probes: Iterator[Recorded]
     sources: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)

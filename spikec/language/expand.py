@@ -6,7 +6,7 @@ Connections and probes are kept aside until every object is known, so that state
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ class Expander:
     catalogue: Library
     dt: float
     elements: list[Element] = field(default_factory=list)
-    connects: list[tuple[s.Connect, Frame, Link | None]] = field(default_factory=list)
+    connects: list[tuple[s.Connect | s.For, Frame, Link | None]] = field(default_factory=list)
     probes: list[tuple[s.Probe, Frame]] = field(default_factory=list)
     statements: int = 0
 
@@ -107,10 +107,11 @@ class Expander:
                 self.connects.append((statement, frame, self._link(statement, frame)))
             case s.Probe():
                 self.probes.append((statement, frame))
-            case s.For():
-                self._loop(statement, frame)
-            case s.If():
-                self._condition(statement, frame)
+            case s.For() if _only_connects(statement):
+                self.connects.append((statement, frame, None))
+            case s.For() | s.If():
+                for body, inner in self._blocks(statement, frame):
+                    self.block(body, inner)
             case s.ModelName() | s.Setting() | s.Import():
                 self._misplaced(statement, frame)
 
@@ -170,7 +171,31 @@ class Expander:
 
     # ------------------------------------------------------------------------------------------ control
 
-    def _loop(self, statement: s.For, frame: Frame) -> None:
+    def links(self) -> Iterator[tuple[s.Connect, Frame, Link | None]]:
+        """Every connection, with the frame that it is read in and what its name stands for."""
+        for statement, frame, named in self.connects:
+            if isinstance(statement, s.Connect):
+                yield statement, frame, named
+            else:
+                yield from self._inside(statement, frame)
+
+    def _inside(self, statement: s.Statement, frame: Frame) -> Iterator[tuple[s.Connect, Frame, Link | None]]:
+        """The connections of a statement that makes nothing else, one by one: all their frames together would
+        take more memory than what becomes of them.
+        """
+        if isinstance(statement, s.Connect):
+            yield statement, frame, None
+            return
+        assert isinstance(statement, s.For | s.If)
+        for body, inner in frame.attempt(self._blocks, statement, frame) or ():
+            for part in body:
+                self._count(1, part)
+                yield from self._inside(part, inner)
+
+    def _blocks(self, statement: s.For | s.If, frame: Frame) -> Iterable[tuple[s.Block, Frame]]:
+        """What a loop or condition makes: blocks with the frames that they are read in.  Raises `Mistake`."""
+        if isinstance(statement, s.If):
+            return [self._chosen(statement, frame)]
         rounds = limits(statement.range, frame.scope)
         if len(rounds) and self._estimate(statement, frame, len(rounds)) + self.statements > MAX_STATEMENTS:
             raise Mistake(
@@ -178,39 +203,32 @@ class Expander:
                 statement.range.span,
                 "make the range smaller; many equal ensembles are an `array`",
             )
-        for i in rounds:
-            scope = frame.scope.child()
-            scope.bind(statement.variable, Value(float(i)))
-            inner = frame.inner(scope)
-            inner.depth += 1
-            self.block(statement.body, inner)
+        return ((statement.body, frame.within({statement.variable: Value(float(i))})) for i in rounds)
 
     def _estimate(self, statement: s.For, frame: Frame, rounds: int) -> float:
         """Statements that a loop makes, with the ranges of loops in it taken at its first round."""
         total = 0.0
-        scope = frame.scope.child()
-        scope.bind(statement.variable, Value(0.0))
+        first_round = frame.within({statement.variable: Value(0.0)})
         for inner in statement.body:
             total += 1
             if isinstance(inner, s.For):
                 try:
-                    first = int(number(inner.range.stop, scope).data) - int(
-                        number(inner.range.start, scope).data
+                    start, stop = (
+                        int(number(e, first_round.scope).data) for e in (inner.range.start, inner.range.stop)
                     )
-                    total += self._estimate(inner, frame.inner(scope), max(0, first))
+                    total += self._estimate(inner, first_round, max(0, stop - start))
                 except (Mistake, AlreadyReported, TypeError, ValueError):
                     total += 1
         return total * rounds
 
-    def _condition(self, statement: s.If, frame: Frame) -> None:
+    def _chosen(self, statement: s.If, frame: Frame) -> tuple[s.Block, Frame]:
+        """The block that a condition chooses, and its frame.  Raises `Mistake`."""
         value = number(statement.condition, frame.scope)
         if value.symbolic or value.shape or value.power:
             raise Mistake(
                 "a condition is one plain number", statement.condition.span, "compare: if n > 1 { ... }"
             )
-        inner = frame.inner(frame.scope.child())
-        inner.depth += 1
-        self.block(statement.body if value.data else statement.otherwise, inner)
+        return (statement.body if value.data else statement.otherwise), frame.within({})
 
     # ------------------------------------------------------------------------------------------ modules
 
@@ -279,6 +297,18 @@ class Expander:
             if isinstance(statement, s.Setting) and statement.name == "seed":
                 value = evaluate(statement.value, inner.scope)
                 inner.seed = seed_of(Entry(value, statement.value.span))
+
+
+def _only_connects(statement: s.Statement) -> bool:
+    """Whether it makes connections without names, and nothing else."""
+    match statement:
+        case s.Connect():
+            return statement.name is None
+        case s.For():
+            return all(map(_only_connects, statement.body))
+        case s.If():
+            return all(map(_only_connects, (*statement.body, *statement.otherwise)))
+    return False
 
 
 def _as_default(name: str, given: Entry, default: s.Expr | None, definition: s.Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from spikec.errors import Span
 from spikec.language import syntax as s
@@ -124,10 +124,13 @@ class Frame:
             mistake, origin = origin.blame(mistake), origin.outer.origin
         return mistake
 
-    def inner(self, scope: Scope) -> Frame:
+    def within(self, values: dict[str, Any]) -> Frame:
         """The same frame with more names of values: the body of a loop."""
+        scope = self.scope.child()
+        for name, value in values.items():
+            scope.bind(name, value)
         return Frame(
-            self.context, self.path, scope, self.modules, self.seed, self.depth, self.objects,
+            self.context, self.path, scope, self.modules, self.seed, self.depth + 1, self.objects,
             self.families, self.defaults, self.ports, self.in_module, self.origin,
         )  # fmt: skip
 

@@ -127,8 +127,7 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
         ends = (link.source.pieces[0].element, link.target.pieces[0].element)
         neurons = [float(end.neurons) for end in ends if isinstance(end, e.Population)]
         frame.context.plan(memory.DECODER * math.prod(neurons), link.span)
-    pieces = len(link.source.pieces) + len(link.target.pieces)
-    size = float(memory.OPERATOR * pieces)
+    read, size = frame.context.read, float(memory.EDGE * (len(link.source.pieces) + len(link.target.pieces)))
     written = given["transform"].value if "transform" in given else None
     span = written.span if written else link.span
     if isinstance(link.transform, Sparse | Convolution):
@@ -138,8 +137,10 @@ def _plan_memory(link: e.Connection, given: dict[str, Given], frame: Frame) -> N
         size += memory.matrix(float(link.target.size) * link.outputs)
     elif isinstance(link.transform, np.ndarray):
         size += memory.matrix(link.transform.size, int(np.count_nonzero(link.transform)))
-    else:
-        size += memory.SPARSE_ENTRY * float(link.target.size)
+    elif (way := (link.source.name, link.functions, link.synapse, link.delay, link.transform)) not in read:
+        # What is read of a source in one way is one signal, wherever it leads.
+        read.add(way)
+        size += 2.0 * memory.OPERATOR * len(link.source.pieces)
     size += sum(memory.matrix(weights.size) for weights in link.weights)
     frame.context.plan(size, span)
 

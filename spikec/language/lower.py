@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
-from spikec.errors import Span
+from spikec.errors import Diagnostic, Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
 from spikec.language.lower_elements import add_element, current, encoded, passes_on
@@ -26,6 +27,7 @@ from spikec.language.lower_learning import (
     rows,
 )
 from spikec.language.lower_matrices import Part, dense, gather, route
+from spikec.language.lower_nodes import Nodes
 from spikec.language.solving import placed
 from spikec.language.transforms import Convolution, Sparse
 from spikec.language.values import Mistake
@@ -33,28 +35,49 @@ from spikec.language.vocabulary import Synapse
 from spikec.nef.distributions import DistributionError, sample
 from spikec.nef.sampling import Streams
 
+T = TypeVar("T")
 
-@dataclass
+
 class Lowering:
-    """The graph under construction; `links` says which connection made an edge, for errors about loops."""
+    """The graph under construction.
 
-    graph: g.Graph
-    links: dict[tuple[str, str], e.Connection] = field(default_factory=dict)
+    `links`: which connection made an edge, where no synapse or delay is before it, for errors about loops.
+    `mistakes`: those that only the graph shows; nothing is added after the first.
+    """
+
+    def __init__(self, graph: g.Graph) -> None:
+        self.graph, self.nodes = graph, Nodes(graph)
+        self.links: dict[tuple[str, str], e.Connection] = {}
+        self.mistakes: list[Diagnostic] = []
+        # What learned weights give, where their connection has a name.
+        self.outputs: list[e.Element] = []
+
+    def attempt(self, action: Callable[[T, Lowering], None], item: T) -> None:
+        """Add something to the graph."""
+        try:
+            if not self.mistakes:
+                action(item, self)
+        except Mistake as mistake:
+            self.mistakes.append(mistake.diagnostic)
 
 
 def lower(model: e.CheckedModel) -> Lowering:
-    """The graph of a checked model, and the connection behind each of its edges."""
+    """The graph of a checked model: each connection goes into it when it is checked, and is not kept."""
     lowering = Lowering(g.Graph(model.name, model.dt, model.seed, parameters=model.parameters))
     for element in model.elements:
         add_element(element, lowering.graph)
+    projections = []
     for link in model.connections:
-        _connection(link, lowering)
-    for projected in model.projections:
-        _projection(projected, lowering.graph)
+        if isinstance(link, e.Connection):
+            lowering.attempt(_connection, link)
+        else:
+            projections.append(link)
+    for projected in projections:
+        lowering.attempt(_projection, projected)
     add_encoded_first(lowering.graph)
     for probe in model.probes:
-        _probe(probe, lowering.graph)
-    finish_learning(model, lowering.graph)
+        lowering.attempt(_probe, probe)
+    finish_learning(lowering.outputs, lowering.graph)
     return lowering
 
 
@@ -83,6 +106,20 @@ def _entry(piece: e.Piece, attribute: str, graph: g.Graph) -> str:
     if _neural(element) and (known := graph.inputs(element.path, "x")):
         return known[0]
     return element.path if passes_on(element) else f"{element.path}.in"
+
+
+def _add_parts(link: e.Connection, lowering: Lowering) -> None:
+    """Add what leads to the rules of a connection and what its weights give, and those that it is between,
+    whose connection may come later.
+    """
+    parts = [rule.input for rule in link.learning] + [
+        view.pieces[0].element for view in (link.source, link.target)
+    ]
+    if link.output is not None:
+        lowering.outputs.append(link.output)
+    for part in (*parts, link.output):
+        if isinstance(part, e.RuleInput | e.LearnedOutput) and part.path not in lowering.graph:
+            add_element(part, lowering.graph)
 
 
 # ------------------------------------------------------------------------------------------ connections
@@ -114,6 +151,7 @@ class _Path:
 
 def _connection(link: e.Connection, lowering: Lowering) -> None:
     graph = lowering.graph
+    _add_parts(link, lowering)
     path = _Path(
         link.name, link.source, link.functions, link.synapse, link.delay, link.solver, link.eval_points,
         link.targets,
@@ -129,15 +167,16 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         size = rows(link)
         if link.output is not None:
             graph.connect(learned, link.output.path)
-        node = _remember(link.name, learned, size, path, graph, link)
+        node = _remember(link.name, learned, size, path, lowering.nodes, link)
         sources, transform = [Part(node, range(size), size)], None
     else:
-        sources = _sources(path, graph, link)
+        sources = _sources(path, lowering.nodes, link)
     targets = _targets(link, graph)
-    ends = route(graph, link.name, sources, targets, transform, link.span)
+    ends = route(lowering.nodes, link.name, sources, targets, transform, link.span)
     learned_encoders(link, graph)
-    for edge in ends:
-        lowering.links[edge] = link
+    if link.synapse is None and not link.delay:
+        for edge in ends:
+            lowering.links.setdefault(edge, link)
 
 
 def _targets(link: e.Connection, graph: g.Graph) -> list[Part]:
@@ -162,13 +201,14 @@ def _weights(link: e.Connection, transform: float | g.Matrix | None, path: _Path
     )  # fmt: skip
     node = graph.add(f"{link.name}.decode", op)
     graph.connect(piece.element.path, node, "activity")
-    node = _remember(link.name, node, size, path, graph, link)
+    node = _remember(link.name, node, size, path, lowering.nodes, link)
     entry = encoded(end.element, graph)
     graph.connect(node, entry)
     lowering.links[node, entry] = link
 
 
-def _projection(link: e.Projected, graph: g.Graph) -> None:
+def _projection(link: e.Projected, lowering: Lowering) -> None:
+    graph = lowering.graph
     for k, part in enumerate(link.parts):
         name = graph.add(link.name + f".{k}" * (len(link.parts) > 1), part)
         graph.connect(link.source.path, name, "spikes")
@@ -195,16 +235,16 @@ def _drawn(link: e.Connection, distribution: g.Distribution, rows: int, columns:
     return drawn
 
 
-def _sources(path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded) -> list[Part]:
+def _sources(path: _Path, nodes: Nodes, owner: e.Connection | e.Recorded) -> list[Part]:
     """The filtered signals of each piece, with the components of them that are taken."""
     parts = []
     several = len(path.view.pieces) > 1
     for i, piece in enumerate(path.view.pieces):
         name = f"{path.name}.{i}" if several else path.name
         functions = None if path.functions is None else path.functions[i]
-        node = _read(name, piece, functions, path, graph, owner)
-        size = graph.op(node).size
-        node = _remember(name, node, size, path, graph, owner)
+        node = _read(name, piece, functions, path, nodes, owner)
+        size = nodes.graph.op(node).size
+        node = _remember(name, node, size, path, nodes, owner)
         whole_value = functions is None and path.targets is None
         taken = piece.components if whole_value else range(size)
         parts.append(Part(node, taken, size))
@@ -216,32 +256,33 @@ def _read(
     piece: e.Piece,
     functions: tuple[Expression, ...] | None,
     path: _Path,
-    graph: g.Graph,
+    nodes: Nodes,
     owner: e.Connection | e.Recorded,
 ) -> str:
     """The node of a piece's value, activity, or function of its value."""
     element = piece.element
     if path.view.attribute == "neurons":
-        activity = path.operator(
+        activity = nodes.operator(
             ("activity", piece.total), lambda: g.Decoding(size=piece.total, span=owner.span, expressions=())
         )
-        node = graph.add(f"{name}.activity", activity)
-        graph.connect(element.path, node, "activity")
-        return node
+        return nodes.after(element.path, f"{name}.activity", activity, "activity")
     if _neural(element):
         # Pieces of one function have one tuple.
         key = ("decode", element.size if functions is None else id(functions))
-        op = path.operator(key, lambda: _decoding(functions, element.size, path, owner))
-        node = graph.add(f"{name}.decode", op)
-        graph.connect(element.path, node, "activity")
-        return node
+        what = ("decode", element.size, functions, path.solver, path.eval_points, path.targets)
+        decoding = partial(_decoding, functions, element.size, path, owner)
+        op = path.operator(key, lambda: nodes.operator(what, decoding))
+        return nodes.after(element.path, f"{name}.decode", op, "activity")
     value = _value(element)
     if functions is None:
         return value
-    function = g.Function(size=len(functions), span=owner.span, expressions=functions, arguments=element.size)
-    node = graph.add(f"{name}.function", function)
-    graph.connect(value, node)
-    return node
+    function = nodes.operator(
+        ("function", element.size, functions),
+        lambda: g.Function(
+            size=len(functions), span=owner.span, expressions=functions, arguments=element.size
+        ),
+    )
+    return nodes.after(value, f"{name}.function", function)
 
 
 def _decoding(
@@ -259,21 +300,22 @@ def _decoding(
 
 
 def _remember(
-    name: str, node: str, size: int, path: _Path, graph: g.Graph, owner: e.Connection | e.Recorded
+    name: str, node: str, size: int, path: _Path, nodes: Nodes, owner: e.Connection | e.Recorded
 ) -> str:
     """The delay and the synapse after a node.
 
     Both orders are equal; in this one what crosses a cut may be as late as the delay.
     """
-    chain: list[tuple[str, Callable[[], g.Operator]]] = []
     if path.delay:
-        chain.append(("delay", lambda: g.Delay(size=size, span=owner.span, steps=path.delay)))
+        delay = nodes.operator(
+            ("delay", size, path.delay), lambda: g.Delay(size=size, span=owner.span, steps=path.delay)
+        )
+        node = nodes.after(node, f"{name}.delay", delay)
     if path.synapse is not None:
-        chain.append(("filter", partial(_filter, size, path.synapse, owner.span)))
-    for suffix, make in chain:
-        added = graph.add(f"{name}.{suffix}", path.operator((suffix, size), make))
-        graph.connect(node, added)
-        node = added
+        synapse = nodes.operator(
+            ("filter", size, path.synapse), partial(_filter, size, path.synapse, owner.span)
+        )
+        node = nodes.after(node, f"{name}.filter", synapse)
     return node
 
 
@@ -284,8 +326,8 @@ def _filter(size: int, s: Synapse, span: Span | None) -> g.Filter:
 # ----------------------------------------------------------------------------------------------- probes
 
 
-def _probe(probe: e.Recorded, graph: g.Graph) -> None:
-    view = probe.source
+def _probe(probe: e.Recorded, lowering: Lowering) -> None:
+    view, graph, nodes = probe.source, lowering.graph, lowering.nodes
     name = f"probe {probe.name}"
     if view.attribute not in ("value", "neurons", "input", "current"):
         piece = view.pieces[0]
@@ -297,13 +339,13 @@ def _probe(probe: e.Recorded, graph: g.Graph) -> None:
         signal = _input_of if view.attribute == "input" else partial(current, graph)
         parts = [Part(signal(p.element), p.components, p.total) for p in view.pieces]
         parts = [
-            Part(_remember(name, x.node, x.size, _probe_path(name, probe), graph, probe), x.taken, x.size)
+            Part(_remember(name, x.node, x.size, _probe_path(name, probe), nodes, probe), x.taken, x.size)
             for x in parts
         ]
     else:
         attribute = "value"
-        parts = _sources(_probe_path(name, probe), graph, probe)
-    node, size = gather(graph, name, parts, probe.span)
+        parts = _sources(_probe_path(name, probe), nodes, probe)
+    node, size = gather(nodes, name, parts, probe.span)
     _add_probe(probe, graph, node, size, attribute, "x")
 
 

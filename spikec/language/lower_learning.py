@@ -15,6 +15,7 @@ from spikec import plasticity as pl
 from spikec.expressions import identity
 from spikec.language import elements as e
 from spikec.language.lower_matrices import Part, gather
+from spikec.language.lower_nodes import Nodes
 from spikec.language.solving import placed
 from spikec.language.vocabulary import Synapse
 
@@ -142,12 +143,12 @@ def add_encoded_first(graph: g.Graph) -> None:
             graph.connect(name, others, place=0)
 
 
-def finish_learning(model: e.CheckedModel, graph: g.Graph) -> None:
-    """What can be made when all is known of which encoders learn, and of what is read."""
+def finish_learning(outputs: list[e.Element], graph: g.Graph) -> None:
+    """What can be made when all is known of which encoders learn, and of what is read of learned weights."""
     _encode_by_learned(graph)
-    for link in model.connections:
-        if link.output is not None and not graph.readers(link.output.path):
-            graph.remove(link.output.path)
+    for output in outputs:
+        if not graph.readers(output.path):
+            graph.remove(output.path)
 
 
 def _encode_by_learned(graph: g.Graph) -> None:
@@ -180,7 +181,7 @@ def _presynaptic(graph: g.Graph, link: e.Connection) -> str:
     if link.source.attribute != "neurons" or piece.whole:
         return node
     if (name := f"{link.name}.chosen.join") not in graph:
-        gather(graph, f"{link.name}.chosen", [Part(node, piece.components, piece.total)], link.span)
+        gather(Nodes(graph), f"{link.name}.chosen", [Part(node, piece.components, piece.total)], link.span)
     return name
 
 

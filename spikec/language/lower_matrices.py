@@ -6,14 +6,15 @@ one, and where a matrix needs the whole vector it is gathered in a tree.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
 from spikec.errors import Span
+from spikec.language.lower_nodes import Nodes
 from spikec.records import dataclass
 from spikec.sparse import SMALL, compact, pointers, shared
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FAN_IN = 128
 
 Edge = tuple[str, str]
+Components: TypeAlias = range | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Part:
     """Components `taken` of the signal of `node`, which has `size`."""
 
     node: str
-    taken: range | tuple[int, ...]
+    taken: Components
     size: int
 
     @property
@@ -60,7 +62,7 @@ def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], 
 
 
 def route(
-    graph: g.Graph,
+    nodes: Nodes,
     name: str,
     sources: list[Part],
     targets: list[Part],
@@ -69,10 +71,10 @@ def route(
 ) -> list[Edge]:
     """Connect sources, side by side, through a transform to targets; gives the edges into targets."""
     if isinstance(transform, np.ndarray):
-        return _dense(graph, name, sources, targets, transform, span)
+        return _dense(nodes, name, sources, targets, transform, span)
     if transform is not None and not isinstance(transform, float | int):
-        return _sparse(graph, name, sources, targets, transform, span)
-    return _aligned(graph, name, sources, targets, 1.0 if transform is None else transform, span)
+        return _sparse(nodes, name, sources, targets, transform, span)
+    return _aligned(nodes, name, sources, targets, 1.0 if transform is None else transform, span)
 
 
 def dense(transform: float | g.Matrix | None) -> float | g.Array | None:
@@ -83,38 +85,41 @@ def dense(transform: float | g.Matrix | None) -> float | g.Array | None:
 
 
 def _sparse(
-    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: sp.csr_array, span: Span | None
+    nodes: Nodes, name: str, sources: list[Part], targets: list[Part], m: sp.csr_array, span: Span | None
 ) -> list[Edge]:
     """A sparse matrix over all sources and targets, in one product."""
-    node, _ = gather(graph, f"{name}.gathered", sources, span)
-    product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
-    graph.connect(node, product)
-    return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
+    node, _ = gather(nodes, f"{name}.gathered", sources, span)
+    product = nodes.graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
+    nodes.graph.connect(node, product)
+    return _aligned(nodes, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
 
 
 def _aligned(
-    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], factor: float, span: Span | None
+    nodes: Nodes, name: str, sources: list[Part], targets: list[Part], factor: float, span: Span | None
 ) -> list[Edge]:
     """Entry k of the sources goes to entry k of the targets, times `factor`."""
     edges = []
     several = len(sources) > 1 or len(targets) > 1
-    # By sizes and components: pieces are many, and most of them alike.
-    products: dict[Hashable, g.Product] = {}
     for s, a, t, b, count in _overlaps(sources, targets):
         source, target = sources[s], targets[t]
         taken, put = source.taken[a : a + count], target.taken[b : b + count]
         node = source.node
         if factor != 1.0 or not (taken == range(source.size) and put == range(target.size)):
             label = f"{name}.product.{s}.{t}" if several else f"{name}.product"
-            key = (target.size, source.size, put, taken)
-            if key not in products:
-                m = matrix(target.size, source.size, np.array(put), np.array(taken), np.full(count, factor))
-                products[key] = g.Product(size=target.size, span=span, matrix=m)
-            node = graph.add(label, products[key])
-            graph.connect(source.node, node)
-        graph.connect(node, target.node)
+            # By sizes and components: pieces are many, and most of them alike.
+            what = ("product", target.size, source.size, put, taken, factor)
+            node = nodes.after(source.node, label, nodes.operator(what, partial(_placing, *what[1:], span)))
+        nodes.graph.connect(node, target.node)
         edges.append((node, target.node))
     return edges
+
+
+def _placing(
+    rows: int, columns: int, i: Components, j: Components, factor: float, span: Span | None
+) -> g.Product:
+    """Component j[k], times `factor`, at place i[k]."""
+    m = matrix(rows, columns, np.array(i), np.array(j), np.full(len(i), factor))
+    return g.Product(size=rows, span=span, matrix=m)
 
 
 def _overlaps(sources: list[Part], targets: list[Part]) -> list[tuple[int, int, int, int, int]]:
@@ -134,7 +139,7 @@ def _overlaps(sources: list[Part], targets: list[Part]) -> list[tuple[int, int, 
 
 
 def _dense(
-    graph: g.Graph, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span | None
+    nodes: Nodes, name: str, sources: list[Part], targets: list[Part], m: g.Array, span: Span | None
 ) -> list[Edge]:
     """A matrix over all sources and targets: block by block where few hold anything, else gathered first."""
     row_ends = np.cumsum([0, *(len(t.taken) for t in targets)])
@@ -142,19 +147,19 @@ def _dense(
     # All blocks may be filled: their numbers are listed only where they are few.
     blocks = _blocks_filled(m, row_ends[:-1], column_ends[:-1])
     if len(blocks) > len(sources) + len(targets):
-        node, _ = gather(graph, f"{name}.gathered", sources, span)
-        product = graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
-        graph.connect(node, product)
-        return _aligned(graph, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
+        node, _ = gather(nodes, f"{name}.gathered", sources, span)
+        product = nodes.graph.add(f"{name}.matrix", g.Product(size=m.shape[0], span=span, matrix=compact(m)))
+        nodes.graph.connect(node, product)
+        return _aligned(nodes, name, [Part(product, range(m.shape[0]), m.shape[0])], targets, 1.0, span)
     edges = []
     for s, t in blocks.tolist():
         block = m[row_ends[t] : row_ends[t + 1], column_ends[s] : column_ends[s + 1]]
         label = f"{name}.product.{s}.{t}" if len(sources) + len(targets) > 2 else f"{name}.product"
-        node = graph.add(
+        node = nodes.graph.add(
             label, g.Product(size=targets[t].size, span=span, matrix=_placed(block, sources[s], targets[t]))
         )
-        graph.connect(sources[s].node, node)
-        graph.connect(node, targets[t].node)
+        nodes.graph.connect(sources[s].node, node)
+        nodes.graph.connect(node, targets[t].node)
         edges.append((node, targets[t].node))
     return edges
 
@@ -177,7 +182,7 @@ def _placed(block: g.Array, source: Part, target: Part) -> g.Matrix:
     return matrix(target.size, source.size, rows, columns, block[i, j])
 
 
-def gather(graph: g.Graph, name: str, parts: list[Part], span: Span | None) -> tuple[str, int]:
+def gather(nodes: Nodes, name: str, parts: list[Part], span: Span | None) -> tuple[str, int]:
     """A node whose signal is the parts one after the other, and its size."""
     total = sum(len(p.taken) for p in parts)
     if len(parts) == 1 and parts[0].whole:
@@ -185,20 +190,20 @@ def gather(graph: g.Graph, name: str, parts: list[Part], span: Span | None) -> t
     level = 0
     while len(parts) > FAN_IN:
         groups = [parts[k : k + FAN_IN] for k in range(0, len(parts), FAN_IN)]
-        parts = [_joined(graph, f"{name}.join.{level}.{k}", group, span) for k, group in enumerate(groups)]
+        parts = [_joined(nodes, f"{name}.join.{level}.{k}", group, span) for k, group in enumerate(groups)]
         level += 1
-    joined = _joined(graph, f"{name}.join", parts, span)
+    joined = _joined(nodes, f"{name}.join", parts, span)
     return joined.node, total
 
 
-def _joined(graph: g.Graph, name: str, parts: list[Part], span: Span | None) -> Part:
+def _joined(nodes: Nodes, name: str, parts: list[Part], span: Span | None) -> Part:
     total = sum(len(p.taken) for p in parts)
     if len(parts) == 1:
         part = parts[0]
         m = matrix(total, part.size, np.arange(total), np.array(part.taken), np.ones(total))
-        node = graph.add(name, g.Product(size=total, span=span, matrix=m))
-        graph.connect(part.node, node)
+        node = nodes.graph.add(name, g.Product(size=total, span=span, matrix=m))
+        nodes.graph.connect(part.node, node)
         return Part(node, range(total), total)
-    node = graph.add(name, g.Sum(size=total, span=span))
-    _aligned(graph, name, parts, [Part(node, range(total), total)], 1.0, span)
+    node = nodes.graph.add(name, g.Sum(size=total, span=span))
+    _aligned(nodes, name, parts, [Part(node, range(total), total)], 1.0, span)
     return Part(node, range(total), total)

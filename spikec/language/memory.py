@@ -20,7 +20,7 @@ from spikec.nef.tuning import point_count
 ATOM_NEURONS = 256
 
 # Objects of the graph, of the plan and of the manifest: for each ensemble, and for each run of 256 neurons.
-ENSEMBLE = 300
+ENSEMBLE = 1000
 ATOM = 700
 # For each neuron: encoder (for each dimension), bias, in float32; and while it is tuned, which so many are at
 # a time, or all of one population.
@@ -34,8 +34,9 @@ DECODER = 20
 # For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.
 FULL_ENTRY = 34
 SPARSE_ENTRY = 150
-# For each operator of a connection, and for each sample of a recording or process.
-OPERATOR = 700
+# For each operator of a connection, each end of one, and each sample of a recording or process.
+OPERATOR = 500
+EDGE = 150
 SAMPLE = 52
 # For each sample of all tables but one, of those that are computed one after the other.
 KEPT_SAMPLE = 12
@@ -54,7 +55,8 @@ def available() -> int:
 
 def populations(neurons: float, dims: float, count: float) -> float:
     """`count` ensembles of so many neurons and dimensions."""
-    return count * (ENSEMBLE + ATOM * neurons / ATOM_NEURONS + neurons * (NEURON + NEURON_DIMENSION * dims))
+    objects = ENSEMBLE + ATOM * max(1.0, neurons / ATOM_NEURONS)
+    return count * (objects + neurons * (NEURON + NEURON_DIMENSION * dims))
 
 
 def evaluation(neurons: float, dims: float, count: float, points: float) -> float:
@@ -87,11 +89,11 @@ def plan_reading(
         if not isinstance(element, Population) or element.ensemble is None:
             continue
         outputs = element.size if functions is None else len(functions[k])
-        size = float(OPERATOR)
-        if functions is not None or element.path not in context.decoded:
-            size += DECODER * float(outputs) * element.neurons
+        if functions is None and element.path in context.decoded:
+            continue
         if functions is None:
             context.decoded.add(element.path)
+        size = OPERATOR + DECODER * float(outputs) * element.neurons
         context.plan(size, span, _solve(element.ensemble, outputs))
 
 

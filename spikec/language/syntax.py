@@ -7,6 +7,7 @@ that mean the same (before and after formatting) have equal trees.
 from __future__ import annotations
 
 from dataclasses import field, fields
+from typing import TypeAlias
 
 from spikec.errors import Span
 from spikec.records import dataclass
@@ -148,6 +149,9 @@ class Statement(Node):
     pass
 
 
+Block: TypeAlias = tuple[Statement, ...]
+
+
 @dataclass(frozen=True)
 class ModelName(Statement):
     name: str
@@ -278,21 +282,21 @@ class Module(Statement):
 
     name: str
     parameters: tuple[tuple[str, Expr | None], ...]
-    body: tuple[Statement, ...]
+    body: Block
 
 
 @dataclass(frozen=True)
 class For(Statement):
     variable: str
     range: Range
-    body: tuple[Statement, ...]
+    body: Block
 
 
 @dataclass(frozen=True)
 class If(Statement):
     condition: Expr
-    body: tuple[Statement, ...]
-    otherwise: tuple[Statement, ...] = ()
+    body: Block
+    otherwise: Block = ()
 
 
 @dataclass(frozen=True)
@@ -300,7 +304,7 @@ class Model:
     """A whole file."""
 
     file: str
-    statements: tuple[Statement, ...] = field(default=())
+    statements: Block = field(default=())
 
 
 def names_within(root: object, span: Span) -> list[str]:

@@ -20,17 +20,17 @@ _OBJECTS = (s.Input, s.InputFile, s.Population, s.FunctionNode, s.Relay)
 MOST_WARNINGS, _MOST_PARTS = 50, 3
 
 
-def unused(model: s.Model, checked: e.CheckedModel) -> list[Diagnostic]:
-    """Warnings; none of a file of modules, which others import."""
-    if not checked.elements:
+def unused(model: s.Model, flow: Flow) -> list[Diagnostic]:
+    """Warnings, when connections and probes have passed; none of a file of modules, which others import."""
+    if not flow.made:
         return []
-    flow = _Flow(checked)
-    found = [*_names(model), *_rules(checked, flow)]
+    flow.finish()
+    found = [*_names(model), *_rules(flow)]
     for statement, inside in _statements(model.statements):
         if isinstance(statement, _OBJECTS):
-            found += _object(statement, inside, flow, bool(checked.probes))
+            found += _object(statement, inside, flow)
         elif isinstance(statement, s.Use) and not inside:
-            found += _use(statement, flow, bool(checked.probes))
+            found += _use(statement, flow)
     return found[:MOST_WARNINGS]
 
 
@@ -88,41 +88,58 @@ def _used(root: object) -> set[str]:
 # -------------------------------------------------------------------------------------------------- flow
 
 
-class _Flow:
-    """Who reads and feeds whom.
+class Flow:
+    """Who reads and feeds whom, by the connections and probes that have passed.
 
     `made`: elements by their declaration, which is known by the identity of its span; `ports`: relays by the
     module in use that they are in.  `fed`: elements by
     their identity, with the components that connections end in, None for all.  `read`, `entered`:
     declarations, and modules in use by their names, that something else reads or records, or feeds.
+    `recorded`: elements that probes record, by their identity; `learning`: connections that learn.
     """
 
-    def __init__(self, checked: e.CheckedModel) -> None:
+    def __init__(self, elements: Iterable[e.Element]) -> None:
         self.made: dict[int, list[e.Element]] = defaultdict(list)
         self.ports: dict[str, list[e.Element]] = defaultdict(list)
         self.fed: dict[int, set[int] | None] = {}
         self.read: set[int | str] = set()
         self.entered: set[int | str] = set()
-        for element in checked.elements:
+        self.recorded: set[int] = set()
+        self.learning: list[e.Connection] = []
+        for element in elements:
             self.made[id(element.span)].append(element)
             if isinstance(element, e.Relay):
                 self.ports[_use_of(element)].append(element)
-        recorded = set()
-        for probe in checked.probes:
-            recorded |= {id(element) for element in _elements(probe.source)}
+
+    def connections(
+        self, passing: Iterable[e.Connection | e.Projected]
+    ) -> Iterator[e.Connection | e.Projected]:
+        """The same, noted as they pass."""
+        for link in passing:
+            if isinstance(link, e.Projected):
+                self._join([link.source], [link.target])
+                self.fed[id(link.target)] = None
+            else:
+                self._join(_elements(link.source), _elements(link.target))
+                for piece in link.target.pieces:
+                    self._feed(piece, piece.whole or link.target.attribute == "neurons")
+                if link.learning:
+                    self.learning.append(link)
+            yield link
+
+    def probes(self, passing: Iterable[e.Recorded]) -> Iterator[e.Recorded]:
+        """The same, noted as they pass."""
+        for probe in passing:
+            self.recorded |= {id(element) for element in _elements(probe.source)}
             self._join(_elements(probe.source), ())
-        for link in checked.connections:
-            sources, targets = _elements(link.source), _elements(link.target)
-            self._join(sources, targets)
-            # Who records weights records what both ends do.
+            yield probe
+
+    def finish(self) -> None:
+        """Who records weights records what both ends do."""
+        for link in self.learning:
             learned = [*link.weights, *([link.output] if link.output else [])]
-            if any(id(element) in recorded for element in learned):
-                self._join([*sources, *targets], ())
-            for piece in link.target.pieces:
-                self._feed(piece, piece.whole or link.target.attribute == "neurons")
-        for part in checked.projections:
-            self._join([part.source], [part.target])
-            self.fed[id(part.target)] = None
+            if any(id(element) in self.recorded for element in learned):
+                self._join([*_elements(link.source), *_elements(link.target)], ())
 
     def _join(self, sources: list[e.Element], targets: Iterable[e.Element]) -> None:
         """Note that all sources lead to all targets, or into a probe where there are none."""
@@ -180,14 +197,14 @@ def _drives_itself(element: e.Element) -> bool:
 # ---------------------------------------------------------------------------------------------- warnings
 
 
-def _object(statement: Any, inside: bool, flow: _Flow, recorded: bool) -> Iterator[Diagnostic]:
-    """A declaration that nothing reads, or that something should feed; `recorded`: the model has probes."""
+def _object(statement: Any, inside: bool, flow: Flow) -> Iterator[Diagnostic]:
+    """A declaration that nothing reads, where the model has probes, or that something should feed."""
     elements = flow.made.get(id(statement.span), [])
     if not elements:
         return
     kind = {s.FunctionNode: "node"}.get(type(statement)) or getattr(statement, "kind", "input")
     name = statement.name.name
-    if recorded and id(statement.span) not in flow.read:
+    if flow.recorded and id(statement.span) not in flow.read:
         yield Diagnostic(
             f"nothing reads the {kind} {name!r}, and no probe records it: it is left out",
             statement.name.span,
@@ -216,10 +233,10 @@ def _part(element: e.Element, missing: list[int]) -> str:
     return f"{element.path}[{missing}]"
 
 
-def _use(statement: s.Use, flow: _Flow, recorded: bool) -> Iterator[Diagnostic]:
+def _use(statement: s.Use, flow: Flow) -> Iterator[Diagnostic]:
     """A module in use that nothing outside of it reads, or feeds where it has ports for that."""
     name = statement.name.name
-    if recorded and name not in flow.read:
+    if flow.recorded and name not in flow.read:
         yield Diagnostic(
             f"nothing reads {name!r}, and no probe records anything of it: it is left out",
             statement.name.span,
@@ -235,9 +252,9 @@ def _use(statement: s.Use, flow: _Flow, recorded: bool) -> Iterator[Diagnostic]:
         )
 
 
-def _rules(checked: e.CheckedModel, flow: _Flow) -> Iterator[Diagnostic]:
+def _rules(flow: Flow) -> Iterator[Diagnostic]:
     """Rules that follow an error, and are given none."""
-    for link in checked.connections:
+    for link in flow.learning:
         for rule in link.learning:
             if "error" not in rule.rule.reads:
                 continue

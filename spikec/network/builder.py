@@ -7,6 +7,7 @@ from spike_runtime.calls import Call
 
 from spikec import graph as g
 from spikec.language.lower_matrices import Part, gather, matrix, route
+from spikec.language.lower_nodes import Nodes
 from spikec.network.mistakes import here, text_of
 from spikec.network.nodes import whole
 from spikec.tracing.purity import Captured
@@ -84,7 +85,7 @@ class Builder:
             Part(self.lowpass(f"{name}.filter" + f".{k}" * several, p.node, pstc), p.taken, p.size)
             for k, p in enumerate(sources)
         ]
-        route(self.graph, name, filtered, list(targets), transform, here())
+        route(Nodes(self.graph), name, filtered, list(targets), transform, here())
 
     def link(self, name: str) -> str:
         """The name of a connection, or another one where that is taken."""
@@ -93,7 +94,7 @@ class Builder:
 
     def gathered(self, name: str, parts: list[Part]) -> tuple[str, int]:
         """A signal that is the parts one after the other, and its length."""
-        return gather(self.graph, name, parts, here())
+        return gather(Nodes(self.graph), name, parts, here())
 
     def activity(self, path: str, neurons: int) -> str:
         """The activity of all neurons of a population (Hz): one node for all who read it."""
