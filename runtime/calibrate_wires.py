@@ -73,7 +73,7 @@ def _ring(wires: int, words: int, count: int) -> float:
     spent = [0.0] * members
 
     def member(k: int) -> None:
-        tables = ring.out_wire_table(layout, manifest, k), ring.in_wire_table(layout, manifest, k)
+        tables = _tables(layout, manifest, k, rows)
         spent[k] = _least(segment, tables, rows, count, WINDOWS)
 
     threads = [threading.Thread(target=member, args=(k,)) for k in range(members)]
@@ -82,6 +82,14 @@ def _ring(wires: int, words: int, count: int) -> float:
     for thread in threads:
         thread.join()
     return max(spent)
+
+
+def _tables(
+    layout: ring.SegmentLayout, manifest: Manifest, member: int, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Wires that begin and end in a member, which has these rows of all."""
+    out, into = (table(layout, manifest, member) for table in (ring.out_wire_table, ring.in_wire_table))
+    return ring.runs(out, rows), ring.runs(into, rows)
 
 
 def _least(
@@ -176,8 +184,8 @@ def _exchange(k: int, pipe: Connection, bind: str, wires: int, words: int, count
     layout = ring.segment_layout(manifest, (k,))
     segment: NDArray[np.int64] = np.zeros(layout.words, np.int64)
     ring.prepare(segment, SPIN_SHARED)
-    tables = ring.out_wire_table(layout, manifest, k), ring.in_wire_table(layout, manifest, k)
     rows = np.arange(wires * words)
+    tables = _tables(layout, manifest, k, rows)
     pump = Pump(manifest, k, RUN, layout, segment, bind)
     try:
         pipe.send(pump.endpoint)

@@ -28,7 +28,7 @@ from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
 STANDARD_ERROR = 2
 _TAIL = 4000
-PIECE = 1 << 20
+PIECE = 1 << 18  # more than a socket holds
 _SEND_WITHIN = 10.0  # s for a piece of a message to be taken
 
 

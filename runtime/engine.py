@@ -142,7 +142,7 @@ class Engine:
         }
         known = [needed for needed in tables if needed in self.constants]
         return {needed: np.array(self.constants[needed]) for needed in known} | {
-            name: table(layout, self.manifest, self.partition, listed=listed)
+            name: ring.runs(table(layout, self.manifest, self.partition, listed), self.constants[needed])
             for needed in known
             for name, (table, listed) in tables[needed].items()
         }

@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ class Frame:
 
     kind: str
     values: dict[str, Any]
-    body: bytes = b""
+    body: bytes | bytearray = b""
 
 
 class Stream(Protocol):
@@ -112,40 +112,35 @@ def _exactly(channel: socket.socket, count: int) -> bytes:
 
 
 class Splitter:
-    """Cuts a stream, given in pieces, into messages."""
+    """Cuts a stream, given in pieces, into messages.  Every byte of a body is copied once."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
-        self._head: dict[str, Any] = {}  # of a message whose body has not come
+        # The next part of a message, and how much of it has come; the head, once that is known.
+        self._part, self._filled = bytearray(_LENGTH.size), 0
+        self._what, self._head = "length", Frame("", {})
 
-    def feed(self, piece: bytes) -> list[Frame]:
+    def feed(self, piece: bytes | bytearray) -> list[Frame]:
         """The messages that are complete with this piece."""
-        self._data += piece
-        frames = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        return frames
+        frames: list[Frame] = []
+        rest = memoryview(piece)
+        while True:
+            count = min(len(self._part) - self._filled, len(rest))
+            self._part[self._filled : self._filled + count] = rest[:count]
+            self._filled, rest = self._filled + count, rest[count:]
+            if self._filled < len(self._part):
+                return frames
+            if self._what == "body":
+                frames.append(replace(self._head, body=self._part))
+            self._part, self._filled = bytearray(self._size()), 0
 
-    def _next(self) -> Frame | None:
-        if not self._head:
-            if len(self._data) < _LENGTH.size:
-                return None
-            (length,) = _LENGTH.unpack_from(self._data)
-            text = self._taken(_LENGTH.size + length)
-            if text is None:
-                return None
-            self._head = json.loads(text[_LENGTH.size :])
-        body = self._taken(self._head["body"])
-        if body is None:
-            return None
-        head, self._head = self._head, {}
-        return Frame(head["kind"], head["values"], body)
-
-    def _taken(self, count: int) -> bytes | None:
-        """The first so many bytes, which are here no more, if there are as many."""
-        if len(self._data) < count:
-            return None
-        with memoryview(self._data) as view:
-            taken = bytes(view[:count])
-        del self._data[:count]
-        return taken
+    def _size(self) -> int:
+        """Go on to the next part; gives its size."""
+        if self._what == "length":
+            self._what = "head"
+            return int(_LENGTH.unpack(self._part)[0])
+        if self._what == "head":
+            head = json.loads(self._part)
+            self._what, self._head = "body", Frame(head["kind"], head["values"])
+            return int(head["body"])
+        self._what = "length"
+        return _LENGTH.size

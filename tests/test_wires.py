@@ -126,6 +126,25 @@ def test_rows_choose_what_is_sent_and_where_it_is_added() -> None:
     assert totals.tolist() == [1, 31, 1, 1, 51]
 
 
+@pytest.mark.parametrize("received", [[5, 6, 7], [8, 2, 5], [2, 3, 5]])
+@pytest.mark.parametrize("sent", [[3, 4, 5], [6, 1, 4], [0, 1, 3]])
+def test_rows_in_one_run_are_copied_as_others(sent: list[int], received: list[int]) -> None:
+    layout, segment = rings(manifest := model(2))
+    out, into = ring.out_wire_table(layout, manifest, 0), ring.in_wire_table(layout, manifest, 1)
+    given, added = np.array(sent), np.array(received)
+    ring.runs(out, given)
+    ring.runs(into, added)
+    assert list(out[:, FIRST]) == ([~3] if sent[0] == 3 else [0])
+    assert list(into[:, FIRST]) == ([~5] if received[0] == 5 else [0])
+    sums, totals, expected = np.arange(100, 120) ** 2, np.arange(20), np.arange(20)
+    for step in (1, 2, 3):
+        assert ring.publish(segment, out, given, sums + step, step) == 0
+    for step in (1, 2, 3):  # its writer is ahead
+        assert ring.collect(segment, into, added, totals, step) == 0
+        expected[added] += (sums + step)[given]
+        assert totals.tolist() == expected.tolist()
+
+
 def test_wrong_step_names_the_wire() -> None:
     manifest = model(3)
     layout, segment = rings(manifest)

@@ -120,6 +120,21 @@ def pause(typingctx: Any) -> Any:
     return types.int64(), generate
 
 
+@intrinsic
+def fetch_ahead(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the line of a word, which will be read later."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(_pointer(context, builder, signature, args), ir.IntType(8).as_pointer())
+        numbers = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]  # read, level 2, data
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *(c.type for c in numbers)])
+        name = "llvm.prefetch.p0i8"
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [place, *numbers])
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(array, types.intp), generate
+
+
 @nb.njit(nogil=True, inline="never")
 def give_way() -> None:
     """Let another process that is ready run on this core."""

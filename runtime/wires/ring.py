@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spike_runtime.wires.atomics import (
     compiled,
     fence,
+    fetch_ahead,
     load_acquire,
     load_ordered,
     now,
@@ -42,6 +43,7 @@ from spike_runtime.wires.layout import (
     in_wire_table,
     out_wire_table,
     prepare,
+    runs,
     segment_layout,
 )
 from spike_runtime.wires.waiting import (
@@ -63,6 +65,7 @@ __all__ = [
     "prepare",
     "publish",
     "put",
+    "runs",
     "segment_layout",
     "take",
     "wrong_wire",
@@ -100,8 +103,7 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
                 return STOPPED
         place = slot(wire, tail)
         first = place + 1 + part * wire[WORDS]
-        for i in range(wire[WORDS]):
-            segment[first + i] = sums[rows[wire[FIRST] + i]]
+        _copy(segment, first, wire[WORDS], sums, rows, wire[FIRST])
         if part == window - 1:
             segment[place] = step
             store_release(segment, wire[TAIL], tail + 1)
@@ -110,6 +112,41 @@ def publish(segment: Words, wires: Words, rows: Words, sums: Words, step: int) -
     spent = now(segment, own + CLOCK) - start
     segment[own + EXCHANGE_NS] += spent - (segment[own + WAITING_NS] - waited)
     return 0
+
+
+@compiled
+def _copy(segment: Words, place: int, count: int, sums: Words, rows: Words, first: int) -> None:
+    """segment[place], ... = sums[rows[first]], ...; where `first` is ~r, the sums from r on (see `runs`).
+
+    Numbers without a sign are no places from the end, so that loops become vectors.
+    """
+    message, places, run = np.uint64(place), np.uint64(first), np.uint64(~first)
+    if first < 0:
+        for i in range(np.uint64(count)):
+            segment[message + i] = sums[run + i]
+    else:
+        for i in range(np.uint64(count)):
+            segment[message + i] = sums[np.uint64(rows[places + i])]
+
+
+@compiled
+def _add(segment: Words, place: int, count: int, totals: Words, rows: Words, first: int) -> None:
+    """totals[rows[first]], ... += segment[place], ..., as `_copy`."""
+    message, places, run = np.uint64(place), np.uint64(first), np.uint64(~first)
+    if first < 0:
+        for i in range(np.uint64(count)):
+            totals[run + i] += segment[message + i]
+    else:
+        for i in range(np.uint64(count)):
+            totals[np.uint64(rows[places + i])] += segment[message + i]
+
+
+@compiled
+def _fetch_ahead(segment: Words, wire: Words, number: int) -> None:
+    """Bring a message here while neurons are computed: its writer is ahead, and has it in its cache."""
+    place = slot(wire, number)
+    for line in range(place, place + 1 + wire[WINDOW] * wire[WORDS], 8):
+        fetch_ahead(segment, line)
 
 
 @compiled
@@ -136,10 +173,11 @@ def collect(segment: Words, wires: Words, rows: Words, totals: Words, step: int)
         if segment[place] != step - part:
             return int(WRONG - wire[WIRE])
         first = place + 1 + part * wire[WORDS]
-        for i in range(wire[WORDS]):
-            totals[rows[wire[FIRST] + i]] += segment[first + i]
+        _add(segment, first, wire[WORDS], totals, rows, wire[FIRST])
         if part == window - 1:
             store_release(segment, wire[HEAD], head + 1)
+            if load_acquire(segment, wire[TAIL]) > head + 1:
+                _fetch_ahead(segment, wire, head + 1)
     if part == window - 1:
         wake_writers(segment, wires)
     segment[own + EXCHANGE_NS] += now(segment, own + CLOCK) - start
