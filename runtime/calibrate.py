@@ -19,7 +19,7 @@ from typing import Any
 
 from spike_runtime import cores
 
-SCHEMA = 7
+SCHEMA = 8
 PRECISIONS = ("float32", "float64")
 RING = "ring"
 TRANSPORTS = (RING, "ipc", "tcp")

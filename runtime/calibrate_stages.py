@@ -66,11 +66,12 @@ def help_compile(real: str) -> None:
         _loop(real, kind)
 
 
-Loop = Callable[[int, cp.Arrays, cp.Arrays], int]
+# Of constant arrays and state: runs so many steps of the program, and gives how many it did.
+Loop = Callable[[cp.Arrays, cp.Arrays], Callable[[int], int]]
 
 
 def _loop(real: str, kind: int) -> Loop:
-    """The compiled program as a function of the number of steps, constant arrays and state (of any sizes)."""
+    """The compiled program, for constant arrays and state of any sizes."""
     constant, state = cp.arrays(cp.SMALL, real)
     if kind == cp.LEAST:
         constant = {k: constant[k] for k in ("atoms", "parameters", "encoders", "bias", "decoders")}
@@ -79,20 +80,22 @@ def _loop(real: str, kind: int) -> Loop:
     compiled, arguments = compile_loop(program, constant, state, np.zeros(SEGMENT, np.int64))
     names = {id(value): name for name, value in (constant | state).items()}
 
-    def run(steps: int, constant: cp.Arrays, state: cp.Arrays) -> int:
+    def of(constant: cp.Arrays, state: cp.Arrays) -> Callable[[int], int]:
         given = constant | state
+        # Here and not in every call: to make it takes as long as a hundred short steps.
         table = pack([given[names[id(a)]] if id(a) in names else a for a in arguments])
-        return compiled(1, steps, PROGRESS, table.ctypes.data)
+        return lambda steps: compiled(1, steps, PROGRESS, table.ctypes.data)
 
-    return run
+    return of
 
 
 def _time(loop: Loop, size: dict[str, int], real: str) -> float:
     """ns per step of the program with stages of these sizes."""
     constant, state = ({k: memory.aligned(v) for k, v in part.items()} for part in cp.arrays(size, real))
+    run = loop(constant, state)
 
     def steps(count: int) -> None:
-        if loop(count, constant, state) != count:
+        if run(count) != count:
             raise RuntimeError(f"the measured program stopped of itself: {state['status']}")
 
     # At two moments: costs of stages are differences, and small.

@@ -100,6 +100,23 @@ def test_arrays_of_the_measured_program_have_the_sizes_asked_for() -> None:
     assert state["value"].dtype == np.float32
 
 
+def test_what_python_does_around_a_measured_program_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of its arrays is made once for each size, not in the calls that are timed."""
+    made, steps = [], []
+
+    def loop(*given: int) -> int:
+        steps.append(given[1])
+        return given[1]
+
+    monkeypatch.setattr(calibrate_stages, "compile_loop", lambda *_: (loop, []))
+    monkeypatch.setattr(calibrate_stages, "pack", lambda arrays: made.append(arrays) or np.zeros(1, np.int64))
+    calibrate_stages._time(
+        calibrate_stages._loop("float32", calibrate_program.ALL), calibrate_program.SMALL, "float32"
+    )
+    assert len(made) == 1
+    assert len(steps) > 20
+
+
 def test_the_measured_program_runs_with_stages_of_any_size() -> None:
     small, large = (
         calibrate_program.SMALL,
@@ -108,7 +125,7 @@ def test_the_measured_program_runs_with_stages_of_any_size() -> None:
     loop = calibrate_stages._loop("float32", calibrate_program.ALL)
     for size in (small, large):
         constant, state = calibrate_program.arrays(size, "float32")
-        assert loop(20, constant, state) == 20
+        assert loop(constant, state)(20) == 20
         assert np.abs(state["recorded"]).max() > 0.0
 
 
@@ -233,7 +250,7 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 7"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 8"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
         ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),

@@ -216,7 +216,7 @@ def call(stage: la.Stage) -> float:
     return IN_PLACE if isinstance(stage, (la.NeuronGroup, la.Lowpass, la.Recording, la.Events)) else 1.0
 
 
-# As the calibration counts them (see `spike_runtime.calibrate_program`): 12 ns and 55 ns on one machine.
+# As the calibration counts them (see `spike_runtime.calibrate_program`): 8 ns and 34 ns on one machine.
 IN_PLACE = 0.25
 
 

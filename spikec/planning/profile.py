@@ -17,7 +17,7 @@ from typing import Any
 from spikec.errors import model_error
 from spikec.records import dataclass
 
-SCHEMA = 7
+SCHEMA = 8
 REFERENCE = "reference"
 PRECISIONS = ("float32", "float64")
 _SHIPPED = Path(__file__).with_name("reference_profile.json")

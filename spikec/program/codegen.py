@@ -11,7 +11,7 @@ from typing import Any
 
 from spikec.program import layout as la
 
-HEADER = '''"""Partition {index} of {count} of model "{model}": {neurons} neurons in {atoms} atoms.
+HEADER = '''"""Partition {index} of {count} of model "{model}": {neurons} neurons in {atoms}.
 
 Written by spikec.  `step` builds step n from the constant arrays `a` and the state `s`, and
 returns the new state.
@@ -36,9 +36,10 @@ def program(layout: la.Layout, model: str, count: int) -> str:
     used = sorted(writer.ops)
     # The name of a model without one is that of its file, which may hold anything.
     model = "".join(c if c.isalnum() or c in "_-. " else "_" for c in model)
+    atoms = f"{layout.atom_count} atom{'s' * (layout.atom_count != 1)}"
     header = HEADER.format(
         index=layout.partition, count=count, model=model, neurons=layout.neuron_count,
-        atoms=layout.atom_count, ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
+        atoms=atoms, ops=", ".join(used), dt=layout.dt, dtype=layout.dtype,
     )  # fmt: skip
     source = header + body + "\n"
     return source if "pt." in body else source.replace("import pytensor.tensor as pt\n", "")
