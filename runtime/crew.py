@@ -28,7 +28,7 @@ from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
 STANDARD_ERROR = 2
 _TAIL = 4000
-PIECE = 1 << 18  # more than a socket holds
+PIECE = 1 << 19  # more than a socket holds
 _SEND_WITHIN = 10.0  # s for a piece of a message to be taken
 
 
@@ -182,6 +182,8 @@ class Nursery:
         Raises `OSError` where the nursery is gone.
         """
         here, there = socket.socketpair()
+        # As much as the system allows: what was recorded comes in fewer pieces, and each wakes this side.
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
         log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `Worker.end`)
         output = STANDARD_ERROR if heard else log.fileno()
         with there:
