@@ -1,9 +1,10 @@
-"""Messages between supervisor and workers: whole, in order, in whatever pieces the stream brings them."""
+"""What workers send to the supervisor: rows that were recorded, and messages in any pieces."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from spike_runtime import frames
+from spike_runtime import engine, frames
 
 
 class Written:
@@ -41,3 +42,12 @@ def test_a_message_is_given_when_its_last_byte_has_come() -> None:
     assert splitter.feed(b"") == []
     (frame,) = splitter.feed(stream.data[-1:])
     assert (frame.kind, bytes(frame.body)) == ("only", b"12345")
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 7), (3, 10), (5, 5), (6, 8), (20, 27), (27, 33)])
+def test_rows_are_taken_from_a_ring_where_it_begins_again(first: int, last: int) -> None:
+    ring = np.arange(14).reshape(7, 2)
+    taken = engine._ring_rows(ring, first, last)
+    assert taken.tolist() == [ring[k % 7].tolist() for k in range(first, last)]
+    ring[:] = -1
+    assert (taken >= 0).all()  # what is recorded next does not change it

@@ -18,7 +18,7 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spike_runtime import chunks, engine, record, runfile, series
+from spike_runtime import chunks, record, runfile, series
 from spike_runtime import manifest as schema
 from spike_runtime.blocks import Block
 from spike_runtime.record import Recorder, RecordError
@@ -400,12 +400,3 @@ def test_damaged_run_file(tmp_path: Path) -> None:
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(runfile.RunError, match="is damaged"):
             open_run(tmp_path)
-
-
-@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 7), (3, 10), (5, 5), (6, 8), (20, 27), (27, 33)])
-def test_rows_are_taken_from_a_ring_where_it_begins_again(first: int, last: int) -> None:
-    ring = np.arange(14).reshape(7, 2)
-    taken = engine._ring_rows(ring, first, last)
-    assert taken.tolist() == [ring[k % 7].tolist() for k in range(first, last)]
-    ring[:] = -1
-    assert (taken >= 0).all()  # what is recorded next does not change it
