@@ -108,4 +108,4 @@ def test_what_joins_atoms_is_named_with_its_place() -> None:
         ":2:1: note: 'mem[0]' is connected to 'a' without a synapse; add one, for example: synapse 5ms"
         in said
     )
-    assert "use -n 1, or -n auto" in said
+    assert 'use partitions=1, or partitions="auto"' in said

@@ -153,7 +153,7 @@ def test_learned_weights_alone_go_to_models_with_python_and_other_precisions(tmp
     # Neurons of another seed have other encoders: what these weights decode is nothing there.
     other = compiled("other", "float64", 4, "[0.7]")
     assert refused(other, tmp_path, load_state=state) == (
-        "state.npz is of seed 3, the model was compiled with seed 4; compile it with --seed 3"
+        "state.npz is of seed 3, the model was compiled with seed 4; compile it with seed=3"
     )
 
 
