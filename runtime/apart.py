@@ -58,6 +58,7 @@ class ApartSession(Session):
         """For the rest see `Session`."""
         self.functions = functions
         self._processes: list[Process] = []
+        self._told: dict[int, Any] = {}  # what they must know before the next step
         self._known = -1  # the step of the state that the engines here have
         super().__init__(*given, **options)
         weakref.finalize(self, end_all, self._processes)
@@ -78,6 +79,7 @@ class ApartSession(Session):
 
     def _together(self, count: int) -> int:
         if not self._processes:
+            self._told.clear()  # they begin with it
             on = enumerate(crew.idle_cores(len(self._engines)))
             self._processes += [Process(partial(self._answer, p), core, flushed=p > 0) for p, core in on]
         try:
@@ -99,7 +101,8 @@ class ApartSession(Session):
         far as it came.  Raises `EngineError` where a process is gone.
         """
         for process in self._processes:
-            process.send("run", self.steps + 1, count)
+            process.send("run", self.steps + 1, count, self._told)
+        self._told = {}
         ran: dict[int, Ran] = {}
         waiting = dict(zip(self._processes, range(len(self._processes)), strict=True))
         while waiting:
@@ -138,8 +141,8 @@ class ApartSession(Session):
                 functions.take(held)
 
     def tell(self, values: Mapping[int, Any]) -> None:
-        """Tell the processes what was changed here."""
-        self._ask("tell", values)
+        """Tell the processes, before their next step, what was changed here."""
+        self._told |= values
 
     def renew(self) -> None:
         """End the processes; the next step forks others, whose functions begin with what is here then."""
@@ -201,12 +204,12 @@ class ApartSession(Session):
         end_all(self._processes)
         super().close()
 
-    def _ask(self, name: str, *given: Any) -> list[Any]:
+    def _ask(self, name: str) -> list[Any]:
         """What all processes answer; nothing where there are none.  Raises what one of them raises, and
         `EngineError` where one is gone.
         """
         for process in self._processes:
-            process.send(name, *given)
+            process.send(name)
         replies, errors = [], []
         try:
             for p, process in enumerate(self._processes):
@@ -236,8 +239,6 @@ class ApartSession(Session):
                 return self._state(engine), [sums.copy() for sums in engine.past or ()]
             case "compile":
                 return engine.compile()
-            case "tell":
-                return self.functions().tell(*given)
         functions, calls = self.functions(), self._calls_of(engine)
         return functions.state(calls) if name == "code" else functions.memory(calls)
 
@@ -245,8 +246,10 @@ class ApartSession(Session):
         tables = (table for name, table in engine.constants.items() if name.endswith("_calls"))
         return [self.manifest.calls[row[0]] for table in tables for row in table.tolist()]
 
-    def _ran(self, p: int, first: int, count: int) -> Ran:
-        """Run steps."""
+    def _ran(self, p: int, first: int, count: int, told: Mapping[int, Any]) -> Ran:
+        """Run steps, with what the caller has changed."""
+        if told:
+            self.functions().tell(told)
         engine, done, failure = self._engines[p], [0] * len(self._engines), None
         try:
             self._go(p, first, count, done)

@@ -128,8 +128,9 @@ class Session:
         while self.steps < end:
             if self.broken:
                 raise EngineError(BROKEN)
-            with interrupted_after():  # what is compiled may lose it
-                self._choose(end - self.steps + more)
+            if not self._fast:
+                with interrupted_after():  # what is compiled may lose it
+                    self._choose(end - self.steps + more)
             with interrupted_after():
                 self._advance(min(end - self.steps, self._few, *(e.chunk for e in self._engines)))
 
@@ -364,6 +365,11 @@ def _is_of_neurons(name: str) -> bool:
     return name.endswith("_streams") and not name.startswith("drawn_")
 
 
+def whole_in_order(probe: Probe) -> bool:
+    """Whether the only part of a probe has it all, as it is."""
+    return probe.parts[0].ranges == ((0, probe.size),)
+
+
 def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision: str) -> NDArray[Any]:
     """What all parts recorded of a probe in steps first + 1 .. last, in one array."""
     parts = [[b.data for b in blocks if b.part == k] for k in range(len(probe.parts))]
@@ -373,6 +379,8 @@ def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision
         found = np.sort(found[found < (last + 1) * probe.size])
         return np.stack(np.divmod(found, probe.size), axis=1)
     samples = last // probe.every - first // probe.every
+    if probe.kind == "value" and len(blocks) == len(parts) == 1 and whole_in_order(probe):
+        return blocks[0].data[:samples]  # as of the few steps of a loop around them
     whole = np.zeros((samples, probe.size), np.int64 if probe.kind == "sum" else precision)
     for part, data in zip(probe.parts, parts, strict=True):
         columns = np.concatenate([np.arange(a, b) for a, b in part.ranges])

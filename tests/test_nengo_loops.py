@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -219,3 +220,24 @@ def test_a_state_of_another_network_leaves_all_as_it_was(tmp_path: Path) -> None
             sim.run_steps(5)
             data.append(sim.data[probe].tobytes())
     assert data[0] == data[1]
+
+
+def test_short_runs_open_no_bar_and_samples_are_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nengo's bar takes 0.1 s to be closed."""
+    world = World()
+    with nengo.Network(seed=1) as net:
+        probe = nengo.Probe(nengo.Node(lambda t: world.value * t))
+    with Simulator(net) as sim:
+        monkeypatch.setattr("spikec.nengo.simulator.ProgressTracker", None)  # fails where it is opened
+        monkeypatch.setattr("spikec.nengo.simulator.SHOWN_EVERY", 60.0)  # however slow the machine is
+        found = []
+        for k in range(100):
+            world.move(k)
+            sim.run_steps(1)
+            found.append(sim.data[probe])
+    assert [len(samples) for samples in found] == [*range(1, 101)]
+    moved = [not np.shares_memory(a, b) for a, b in pairwise(found)]
+    assert sum(moved) < 10
+    assert all(np.array_equal(samples, found[-1][: len(samples)]) for samples in found)
+    with pytest.raises(ValueError, match="read-only"):
+        found[-1][0] = 1.0

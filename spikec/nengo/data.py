@@ -13,28 +13,35 @@ from numpy.typing import NDArray
 
 
 class Samples:
-    """The samples of one probe, in pieces that are joined when they are asked for."""
+    """The samples of one probe, with room for more, so that few of many steps copy what was there."""
 
     def __init__(self) -> None:
-        self._pieces: list[NDArray[Any]] = []
+        self._room: NDArray[Any] = np.zeros(0)
+        self._length = 0
 
     def extend(self, samples: Iterable[Any]) -> None:
         """Take more of them, one after the other."""
         piece = np.asarray(samples if isinstance(samples, np.ndarray) else list(samples))
-        if len(piece):
-            self._pieces.append(piece)
+        if not len(piece):
+            return
+        first, self._length = self._length, self._length + len(piece)
+        if first == 0:
+            self._room = piece
+        elif self._length > len(self._room):
+            larger = np.empty((max(self._length, 2 * first), *piece.shape[1:]), piece.dtype)
+            larger[:first] = self._room[:first]
+            self._room = larger
+        self._room[first : self._length] = piece
 
     def __len__(self) -> int:
-        return sum(map(len, self._pieces))
+        return self._length
 
     def __iter__(self) -> Any:
         return iter(self.array())
 
     def array(self) -> NDArray[Any]:
         """All samples, samples x shape of the signal; not to be written to."""
-        if len(self._pieces) != 1:
-            self._pieces = [np.concatenate(self._pieces)] if self._pieces else []
-        whole = self._pieces[0] if self._pieces else np.zeros(0)
+        whole = self._room[: self._length]
         whole.setflags(write=False)
         return whole
 

@@ -7,7 +7,7 @@ about running steps (times, closing, warnings, pickling) is inherited from Nengo
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -283,16 +283,30 @@ class Simulator(nengo.Simulator):
         """Run so many steps.  Raises `TypeError` where that is no whole number."""
         steps = arguments.whole_steps(steps)
         shown = self.progress_bar if progress_bar is None else progress_bar
-        with ProgressTracker(shown, Progress("Simulating", "Simulation", steps)) as tracker:
-            done, piece = 0, 100
-            while done < steps:
-                count = min(piece, steps - done)
-                start = time.perf_counter()
-                self._advance(count, steps - done - count)
-                done += count
+        progress, pieces = Progress("Simulating", "Simulation", steps), self._pieces(steps)
+        done, end = 0, time.perf_counter() + SHOWN_EVERY
+        # Nengo's own bar takes 0.1 s to be closed, and shows nothing of so short a run.
+        while (shown is True and time.perf_counter() < end) or not shown:
+            count = next(pieces, 0)
+            done += count
+            if not count:
+                return
+        with ProgressTracker(shown, progress) as tracker:
+            tracker.total_progress.step(done)
+            for count in pieces:
                 tracker.total_progress.step(count)
-                spent = max(time.perf_counter() - start, 1e-6)
-                piece = int(min(max(count * SHOWN_EVERY / spent, 1), 10 * count))
+
+    def _pieces(self, steps: int) -> Iterator[int]:
+        """Run so many steps; tells every so often how many were run since it did last."""
+        done, piece = 0, 1
+        while done < steps:
+            count = min(piece, steps - done)
+            start = time.perf_counter()
+            self._advance(count, steps - done - count)
+            done += count
+            yield count
+            spent = max(time.perf_counter() - start, 1e-6)
+            piece = int(min(max(count * SHOWN_EVERY / spent, 1), 10 * count))
 
     def _advance(self, count: int, more: int) -> None:
         """Run steps, and keep what was recorded, also where one fails."""
