@@ -33,6 +33,7 @@ from pytensor.link.numba.dispatch.basic import (
 )
 from spike_runtime.addresses import ENTRY, viewer
 from spike_runtime.known import Structure
+from spike_runtime.ops import disk
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.calling import called, kinds_of, name_of, prepare
 from spike_runtime.ops.kernel import KernelOp
@@ -160,7 +161,9 @@ def loop(first, count, progress, table):
 """
     key = f"{source}{step.keys}{source_version()}"
     digest = None if None in step.keys else hashlib.sha256(key.encode()).hexdigest()
-    function = compile_numba_function_src(source, "loop", names, cache_key=digest)
+    function = compile_numba_function_src(source, "loop", names)
+    if digest:
+        disk.keep(function, digest)
     with alone(f"spike-{digest}") if digest else nullcontext():
         compiled: Loop = numba.njit(ENTRY, nogil=True, cache=digest is not None, error_model="numpy")(
             function

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import time
 from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 # What kernels are made of: they take constants and functions from each other's files.
 _SOURCES = ("ops/*.py", "wires/*.py", "status.py", "addresses.py")
+
+_PREFIX, _MARK = "kernels-", "used"
+# How long machine code is kept that nobody uses, in s.
+KEPT = 30 * 24 * 3600.0
 
 
 @cache
@@ -22,9 +28,38 @@ def source_version(folder: Path = _HERE) -> int:
 
 
 def kernel_folder() -> Path:
-    """Where kernels are kept that Numba compiles by themselves, a folder for each version of their sources.
+    """Where machine code is kept, a folder for each version of the sources of kernels.
 
     Numba itself looks only at the date of the file in which a function stands.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "spike" / f"kernels-{source_version():012x}"
+    return Path(base) / "spike" / f"{_PREFIX}{source_version():012x}"
+
+
+@cache
+def opened_kernel_folder() -> Path:
+    """That folder, made where it is missing, and marked as used now.
+
+    Who is the first of a version removes those of others that were not used for `KEPT`.
+    Raises `OSError` where it cannot be made.
+    """
+    folder = kernel_folder()
+    mark = folder / _MARK
+    first = not mark.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    if first:
+        remove_unused(folder.parent)
+    return folder
+
+
+def remove_unused(base: Path) -> None:
+    """Remove the machine code of versions that were last used longer ago than `KEPT`."""
+    for folder in base.glob(f"{_PREFIX}*"):
+        mark = folder / _MARK
+        try:
+            used = (mark if mark.exists() else folder).stat().st_mtime
+        except OSError:  # somebody else removes it
+            continue
+        if time.time() - used > KEPT:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -143,7 +144,7 @@ def test_machine_code_without_an_address_is_refused(monkeypatch: pytest.MonkeyPa
 def test_who_comes_second_does_not_wait_unless_it_wants_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path)
+    monkeypatch.setattr("spike_runtime.ops.alone.opened_kernel_folder", lambda: tmp_path)
     with alone("test") as first, alone("test", wait=False) as second, alone("other", wait=False) as third:
         assert (first, second, third) == (True, False, True)
     with alone("test", wait=False) as later:
@@ -158,10 +159,10 @@ def test_where_there_are_no_locks_nobody_waits(tmp_path: Path, monkeypatch: pyte
     def refused(*_: Any) -> None:
         raise OSError(ENOLCK, "no locks available")
 
-    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path / "none")
+    monkeypatch.setattr("spike_runtime.ops.alone.opened_kernel_folder", lambda: tmp_path / "none")
     with alone("test") as first, alone("test", wait=False) as second:
         assert (first, second) == (True, True)
-    monkeypatch.setattr("spike_runtime.ops.alone.NUMBA_CACHE_PATH", tmp_path)
+    monkeypatch.setattr("spike_runtime.ops.alone.opened_kernel_folder", lambda: tmp_path)
     monkeypatch.setattr(fcntl, "flock", refused)
     with alone("test") as first, alone("test") as second:
         assert (first, second) == (True, True)
@@ -244,6 +245,32 @@ def process(tmp_path: Path, *command: str) -> str:
 
 def test_the_next_process_finds_kernels_and_loops_on_disk(tmp_path: Path) -> None:
     assert [process(tmp_path, PROGRAM) for _ in range(2)] == ["2\n", "0\n"]
+    shutil.rmtree(tmp_path / "cache" / "spike")  # there they are, and not among those of PyTensor's users
+    assert process(tmp_path, PROGRAM) == "2\n"
+
+
+def test_machine_code_of_versions_that_nobody_uses_goes(tmp_path: Path) -> None:
+    """When another version is used for the first time, and only what is older than a month."""
+    process(tmp_path, PROGRAM)
+    base = tmp_path / "cache" / "spike"
+    (own,) = base.iterdir()
+    now = (own / "used").stat().st_mtime
+    for name, days, marked in (
+        ("kernels-1", 40, True),
+        ("kernels-2", 20, True),
+        ("kernels-3", 40, False),
+        ("other", 40, True),
+    ):
+        (base / name / "deep").mkdir(parents=True)
+        for path in [base / name / "used"] if marked else []:
+            path.touch()
+            os.utime(path, (now - days * 86400,) * 2)
+        os.utime(base / name, (now - 40 * 86400,) * 2)
+    process(tmp_path, PROGRAM)
+    assert len(list(base.iterdir())) == 5
+    (own / "used").unlink()
+    process(tmp_path, PROGRAM)
+    assert sorted(path.name for path in base.iterdir()) == sorted([own.name, "kernels-2", "other"])
 
 
 def test_processes_that_save_one_kernel_for_two_kinds_at_once_keep_both(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 
-from pytensor.link.numba.cache import NUMBA_CACHE_PATH
+from spike_runtime.version import opened_kernel_folder
 
 
 @contextmanager
@@ -17,11 +17,11 @@ def alone(name: str, wait: bool = True) -> Iterator[bool]:
     The locks lie beside what is kept.  Names share 256 of them: nobody waits inside for another name.  Where
     there is no place for locks, or the file system has none, several make the same.
     """
-    lock = NUMBA_CACHE_PATH / f"spike-{sha256(name.encode()).hexdigest()[:2]}.lock"
+    lock = f"{sha256(name.encode()).hexdigest()[:2]}.lock"
     mine = True
     with ExitStack() as held:
         try:
-            file = held.enter_context(lock.open("w"))
+            file = held.enter_context((opened_kernel_folder() / lock).open("w"))
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             mine = False

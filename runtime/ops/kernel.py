@@ -17,8 +17,8 @@ from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
-from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
 from pytensor.tensor.type import TensorType
+from spike_runtime.ops import disk
 from spike_runtime.version import source_version
 
 
@@ -114,7 +114,7 @@ def machine_code(op: KernelOp) -> Callable[..., Any]:
     """The kernel of `op` as a function that Python can call, compiled for the types that it is given."""
     kernel = op.kernel()
     function: Any = njit(nogil=True, error_model="numpy", fastmath=set(op.fastmath))(kernel)
-    CACHED_SRC_FUNCTIONS[kernel] = sha256(op.key.encode()).hexdigest()
+    disk.keep(kernel, sha256(op.key.encode()).hexdigest())
     function._cache = _Cache(kernel)
     return function  # type: ignore[no-any-return]
 

@@ -1,0 +1,43 @@
+"""Machine code on disk lies in the folder of this version of its sources, where nobody else keeps any: so
+what a version left behind can go when it is used no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from numba.core.caching import CacheImpl, _CacheLocator
+from spike_runtime.version import opened_kernel_folder
+
+# What tells functions from all others, by which their machine code is found again.
+_keys: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
+
+
+def keep(function: Callable[..., Any], key: str) -> None:
+    """Have Numba keep the machine code of a function by `key`, whatever file or text it is of."""
+    _keys[function] = key
+
+
+class _Locator(_CacheLocator):
+    """Says where the functions are that were given to `keep`."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def get_cache_path(self) -> str:
+        return str(opened_kernel_folder())
+
+    def get_source_stamp(self) -> int:
+        return 0
+
+    def get_disambiguator(self) -> str:
+        return self._key
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _file: str) -> _Locator | None:
+        return cls(_keys[function]) if function in _keys else None
+
+
+CacheImpl._locator_classes.insert(0, _Locator)
