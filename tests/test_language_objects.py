@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from language_helpers import path_from, response, table
+from language_helpers import mistakes, path_from, response, table
 
 from spikec import graph as g
 from spikec.expressions import evaluate
@@ -209,3 +209,43 @@ def test_defaults_and_what_overrides_them() -> None:
     assert isinstance(graph.op("n.c").neuron, LIFRate)
     dens = [graph.op(f"{n}.filter").den[0] for n in ("a->b", "b->a", "n.in->n.c")]
     assert dens == [0.02, 0.007, 0.02]
+
+
+def test_an_array_takes_rows_for_the_neurons_of_all_its_ensembles() -> None:
+    """Each ensemble has its own rows; what has a row for each neuron of one is that of every one."""
+    own = "encoders=[[1], [-1], [-1], [1]], gain=[1, 2, 3, 4], initial_voltage=[0, 0.1, 0.2, 0.3]"
+    graph = loads(f"array a(2, count=2, {own}, bias=[5, 6])\nprobe a")
+    for k, (encoders, gain, voltage) in enumerate(
+        [(((1,), (-1,)), (1, 2), (0, 0.1)), (((-1,), (1,)), (3, 4), (0.2, 0.3))]
+    ):
+        op = graph.op(f"a[{k}]")
+        assert isinstance(op, g.Ensemble)
+        assert op.encoders == g.Distribution("samples", (encoders,))
+        assert op.gain == g.Distribution("samples", (gain,))
+        assert op.bias == g.Distribution("samples", ((5, 6),))
+        assert op.initial_state == (("voltage", g.Distribution("samples", (voltage,))),)
+    # One direction for all neurons is no row for each of them.
+    graph = loads("array a(2, count=2, dims=4, encoders=[1, 0, 0, 0])\nprobe a")
+    assert graph.op("a[1]").encoders == g.Distribution("samples", ((1, 0, 0, 0),))
+
+
+def test_decoders_of_an_array_are_those_of_its_ensembles_one_after_the_other() -> None:
+    graph = loads(
+        "array a(2, count=2)\nrelay r[2]\nconnect a -> r solver no_solver([[1], [2], [3], [4]])\nprobe r"
+    )
+    given = [op.solver.values.tolist() for _, op in graph.nodes(g.Decoding)]
+    assert given == [[[1], [2]], [[3], [4]]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("connect a -> r solver no_solver([[1], [2]])", "shape 2 x 1; the connection needs 4 x 1"),
+        ("connect u -> r[0] solver no_solver([[1]])", "decoders are given for ensembles"),
+        ("array b(2, count=3, gain=[1, 2, 3, 4])", "gain has 4 values for 2 neurons"),
+    ],
+)
+def test_rows_that_do_not_fit_an_array(statement: str, message: str) -> None:
+    (found,) = mistakes(f"array a(2, count=2)\nrelay r[2]\ninput u = 1\n{statement}\nprobe r")
+    assert found[0] == 4
+    assert message in found[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,8 +83,9 @@ def test_names_are_those_of_the_program(tmp_path: Path) -> None:
     text = written(net, tmp_path, names={"stim": stim, "ensembles": ensembles, "shown": shown, "own": own})
     assert text.startswith("# Translated from a Nengo network.\nmodel model_network\nseed 1\n")
     assert "input stim(t) = sin(t)" in text
-    assert "connect stim -> ensembles_0\n" in text
-    assert "connect ensembles_0 -> my_own_label\n  via x[0] * x[0]\n" in text
+    assert "array ensembles(" in text
+    assert "connect stim -> ensembles[0]\n" in text
+    assert "connect ensembles[0] -> my_own_label\n  via x[0] * x[0]\n" in text
     assert "ensemble probe_2(" in text
     assert " as shown\n" in text
     assert " as what_is_shown" in text
@@ -366,3 +368,27 @@ def test_a_function_that_a_library_wraps_is_refused_at_its_own_line(tmp_path: Pa
     assert "net.given = " in Path(__file__).read_text().splitlines()[mistake.span.line - 1]
     assert "names what its vocabulary does not hold, in 'B'" in mistake.message
     assert "input.py:" in mistake.message
+
+
+def test_an_array_of_a_hundred_is_a_dozen_lines(tmp_path: Path) -> None:
+    """One statement for the ensembles, one for each of what connects them; another radius is written out."""
+    with nengo.Network(seed=1) as net:
+        stim = nengo.Node(lambda t: np.sin(t), label="stim")
+        rows = nengo.networks.EnsembleArray(5, 100, label="rows")
+        rows.add_output("squares", np.square)
+        for ens in rows.ensembles:
+            nengo.Connection(stim, ens)
+        nengo.Connection(rows.output, rows.input, synapse=0.1)
+        nengo.Probe(rows.squares, synapse=0.01)
+        nengo.Probe(rows.ensembles[7].neurons, "voltage")
+    text = written(net, tmp_path)
+    joined = re.sub(r"\n +", " ", text)
+    assert len(text.splitlines()) < 40
+    assert "array rows( 5, count=100, encoders=load(" in joined
+    assert "for i in 0..100 { connect stim -> rows[i]" in joined
+    assert "connect rows -> rows_squares via x[0] * x[0] solver no_solver(" in joined
+    assert "probe rows[7] voltage as rows_7.voltage\n" in text
+    rows.ensembles[3].radius = 2.0
+    text = written(net, tmp_path, overwrite=True)
+    assert "array" not in text
+    assert "ensemble rows[3](\n  5,\n  radius=2," in text

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from continued import named
 from converted import Simulator, convert, nengo
@@ -262,3 +263,26 @@ def test_probes_are_called_the_same_in_what_is_compiled_and_in_the_text(
     ensembles = {op.path for _, op in compiled.nodes(g.Neurons)}
     assert ensembles == {name for name, _ in text.nodes(g.Ensemble)}
     sys.modules.pop("model", None)
+
+
+def test_a_rule_of_ones_own_is_refused_with_what_it_is_told(tmp_path: Path) -> None:
+    class Own(nengo.learning_rules.LearningRuleType):
+        modifies = "decoders"
+
+        def __init__(self) -> None:
+            super().__init__(1.0, size_in=1)
+
+    def build(model: Any, _: Any, rule: Any) -> None:
+        model.sig[rule]["in"] = nengo.builder.Signal(np.zeros(1))
+        model.add_op(nengo.builder.operator.Reset(model.sig[rule]["in"]))
+        model.add_op(nengo.builder.operator.Reset(model.sig[rule]["delta"]))
+
+    nengo.builder.Builder.register(Own)(build)
+    with nengo.Network(seed=1) as net:
+        a = nengo.Ensemble(10, 1)
+        taught = nengo.Connection(a, a, learning_rule_type=Own(), label="taught")
+        nengo.Connection(nengo.Node([1]), taught.learning_rule, synapse=None)
+        nengo.Probe(a)
+    with pytest.raises(ModelError) as raised:
+        translate(net, tmp_path / "model.spk")
+    assert [d.message for d in raised.value.diagnostics] == ["connection taught: the rule Own runs in Python"]

@@ -112,6 +112,53 @@ def ensemble_array() -> None:
 
 
 @network
+def arrays_of_neurons() -> None:
+    """Currents into the neurons of an array, their activity, arrays of other sizes, a single one."""
+    stim = stimulus(4)
+    array = nengo.networks.EnsembleArray(10, 4, label="rows", radius=1.2)
+    wide = nengo.networks.EnsembleArray(12, 2, ens_dimensions=2, neuron_type=nengo.LIFRate())
+    direct = nengo.networks.EnsembleArray(10, 4, neuron_type=nengo.Direct())
+    one = nengo.networks.EnsembleArray(10, 1)
+    current, sent = array.add_neuron_input(), array.add_neuron_output()
+    nengo.Connection(stim, array.input)
+    nengo.Connection(stim[:1], current, transform=-np.ones((40, 1)), synapse=None)
+    nengo.Connection(array.output, direct.input)
+    nengo.Connection(direct.output, wide.input, synapse=0.01)
+    nengo.Connection(wide.output[0], one.input)
+    for k in range(2):
+        nengo.Connection(array.ensembles[2 * k], wide.ensembles[k][0], function=np.square)
+        nengo.Connection(array.ensembles[k + 1], array.ensembles[k], transform=0.5, synapse=0.1)
+    nengo.Probe(sent, synapse=0.02)
+    nengo.Probe(wide.output, synapse=0.01)
+    nengo.Probe(array.ensembles[1], synapse=0.01)
+    nengo.Probe(array.ensembles[1])
+    nengo.Probe(one.ensembles[0].neurons, "voltage")
+    nengo.Probe(array.ensembles[2].neurons, "input")
+
+
+@network
+def lists_of_ensembles() -> None:
+    """What a loop makes: a few statements, however it goes round; terms of one sum stay in their order."""
+    stim, total, common = stimulus(), nengo.Node(size_in=1, label="total"), nengo.Ensemble(20, 1, label="c")
+    net = nengo.Network.context[-1]
+    net.layer = [nengo.Ensemble(10, 1) for _ in range(5)]
+    net.other = [nengo.Ensemble(10, 1, radius=1 + 0.1 * k) for k in range(5)]
+    for k, (a, b) in enumerate(zip(net.layer, net.other, strict=True)):
+        nengo.Connection(stim, a)
+        nengo.Connection(a, b, function=np.square)
+        nengo.Connection(a, total, transform=0.3)
+        nengo.Connection(b, total)
+        nengo.Connection(common, a, transform=0.1)
+        nengo.Connection(b, net.layer[(k + 1) % 5], transform=-0.2)
+        nengo.Connection(a, common, transform=0.2, synapse=0.01)
+        nengo.Connection(a.neurons, b.neurons, transform=0.001)
+    nengo.Probe(total, synapse=0.01)
+    nengo.Probe(common, synapse=0.01)
+    for ens in net.layer:
+        nengo.Probe(ens, synapse=0.01)
+
+
+@network
 def product() -> None:
     stim, made = stimulus(2), nengo.networks.Product(20, 2)
     nengo.Connection(stim, made.input_a)

@@ -28,7 +28,7 @@ from spikec.language.lower_learning import (
 )
 from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.lower_nodes import Nodes
-from spikec.language.solving import placed
+from spikec.language.solving import own_decoders, placed
 from spikec.language.transforms import Convolution, Sparse
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
@@ -242,7 +242,7 @@ def _sources(path: _Path, nodes: Nodes, owner: e.Connection | e.Recorded) -> lis
     for i, piece in enumerate(path.view.pieces):
         name = f"{path.name}.{i}" if several else path.name
         functions = None if path.functions is None else path.functions[i]
-        node = _read(name, piece, functions, path, nodes, owner)
+        node = _read(name, i, functions, path, nodes, owner)
         size = nodes.graph.op(node).size
         node = _remember(name, node, size, path, nodes, owner)
         whole_value = functions is None and path.targets is None
@@ -253,13 +253,14 @@ def _sources(path: _Path, nodes: Nodes, owner: e.Connection | e.Recorded) -> lis
 
 def _read(
     name: str,
-    piece: e.Piece,
+    place: int,
     functions: tuple[Expression, ...] | None,
     path: _Path,
     nodes: Nodes,
     owner: e.Connection | e.Recorded,
 ) -> str:
     """The node of a piece's value, activity, or function of its value."""
+    piece = path.view.pieces[place]
     element = piece.element
     if path.view.attribute == "neurons":
         activity = nodes.operator(
@@ -267,10 +268,12 @@ def _read(
         )
         return nodes.after(element.path, f"{name}.activity", activity, "activity")
     if _neural(element):
-        # Pieces of one function have one tuple.
-        key = ("decode", element.size if functions is None else id(functions))
-        what = ("decode", element.size, functions, path.solver, path.eval_points, path.targets)
-        decoding = partial(_decoding, functions, element.size, path, owner)
+        # Pieces of one function have one tuple; of given decoders each piece has its own.
+        solver = own_decoders(path.solver, path.view, place)
+        own = None if solver is path.solver else place
+        key = ("decode", element.size if functions is None else id(functions), own)
+        what = ("decode", element.size, functions, solver, path.eval_points, path.targets)
+        decoding = partial(_decoding, functions, element.size, path, solver, owner)
         op = path.operator(key, lambda: nodes.operator(what, decoding))
         return nodes.after(element.path, f"{name}.decode", op, "activity")
     value = _value(element)
@@ -286,7 +289,11 @@ def _read(
 
 
 def _decoding(
-    functions: tuple[Expression, ...] | None, dims: int, path: _Path, owner: e.Connection | e.Recorded
+    functions: tuple[Expression, ...] | None,
+    dims: int,
+    path: _Path,
+    solver: g.Solver,
+    owner: e.Connection | e.Recorded,
 ) -> g.Decoding:
     """Without a function all of x is decoded, and sliced afterwards, so that connections share it."""
     expressions = identity(dims) if functions is None else functions
@@ -295,7 +302,7 @@ def _decoding(
         size, expressions = path.targets.shape[1], ()
     return g.Decoding(
         size=size, span=owner.span, expressions=expressions,
-        solver=path.solver, eval_points=path.eval_points, targets=path.targets,
+        solver=solver, eval_points=path.eval_points, targets=path.targets,
     )  # fmt: skip
 
 

@@ -75,12 +75,13 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
     noisy = found.attempt(_noise, entries, seed or 0, sizes, frame, dt)
     if not found.any:
-        found.attempt(_check_rows, entries, sizes["neurons"], sizes["dims"])
+        found.attempt(_check_rows, entries, sizes)
     found.finish()
     count, span = sizes["count"], statement.span
     _plan_memory(sizes, options.get("n_eval_points", 0), span, frame)
     paths = [path] if kind == "ensemble" else [f"{path}[{i}]" for i in range(count)]
-    made = [_ensemble(p, sizes, options, seed or 0, noisy, span) for p in paths]
+    own = [_own_rows(options, k, sizes) for k in range(count)]
+    made = [_ensemble(p, sizes, given, seed or 0, noisy, span) for p, given in zip(paths, own, strict=True)]
     return made[0] if kind == "ensemble" else Array(path, tuple(made), span)
 
 
@@ -145,6 +146,25 @@ def _sizes(entries: Entries, found: Mistakes) -> dict[str, int]:
     return sizes
 
 
+def _own_rows(options: dict[str, Any], k: int, sizes: dict[str, int]) -> dict[str, Any]:
+    """The options of ensemble k of an array: its own rows of what has a row for every neuron of all."""
+    neurons, count = sizes["neurons"], sizes["count"]
+
+    def own(found: Any, name: str = "") -> Any:
+        if not isinstance(found, Distribution) or found.kind != "samples" or name == "eval_points":
+            return found
+        rows = found.parameters[0]
+        row = name == "encoders" and sizes["dims"] > 1 and np.ndim(rows) == 1
+        if row or np.ndim(rows) == 0 or len(rows) != neurons * count:
+            return found
+        return v.samples(np.asarray(rows[k * neurons : (k + 1) * neurons]))
+
+    if count == 1:
+        return options
+    made = {name: own(found, name) for name, found in options.items()}
+    return made | {"initial_state": tuple((name, own(found)) for name, found in options["initial_state"])}
+
+
 def _plan_memory(sizes: dict[str, int], points: int, span: Span, frame: Frame) -> None:
     """Refuse what would not fit before anything of it is allocated."""
     # Who asks for many points wants to decode from them.
@@ -201,15 +221,18 @@ def _noise(entries: Entries, seed: int, sizes: dict[str, int], frame: Frame, dt:
     return process(entry.value, frame, dt, seed, sizes["neurons"], sizes["count"])[1]
 
 
-def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
-    """Explicit samples must fit: one row per neuron (or one for all) with one column per dimension."""
+def _check_rows(entries: Entries, sizes: dict[str, int]) -> None:
+    """Explicit samples must fit: one row per neuron (or one for all) with one column per dimension; in an
+    array also one per neuron of all its ensembles.
+    """
+    neurons, dims, every = sizes["neurons"], sizes["dims"], sizes["neurons"] * sizes["count"]
     for name, rows in (("encoders", neurons), ("eval_points", None)):
         entry = entries.get(name)
         if entry is None or not isinstance(entry.value, Value):
             continue
         array = entry.value.array
         array = array if array.ndim == 2 else array.reshape(-1, 1) if dims == 1 else array.reshape(1, -1)
-        if array.shape[1] != dims or (rows is not None and array.shape[0] not in (1, rows)):
+        if array.shape[1] != dims or (rows is not None and array.shape[0] not in (1, rows, every)):
             wanted = f"{rows} x {dims}" if rows else f"points x {dims}"
             raise Mistake(
                 f"{name} have shape {array.shape[0]} x {array.shape[1]}; the ensemble needs {wanted}",
@@ -223,7 +246,7 @@ def _check_rows(entries: Entries, neurons: int, dims: int) -> None:
         if (
             entry is not None
             and isinstance(entry.value, Value)
-            and entry.value.array.size not in (1, neurons)
+            and entry.value.array.size not in (1, neurons, every)
         ):
             raise Mistake(
                 f"{name} has {entry.value.array.size} values for {neurons} neurons",

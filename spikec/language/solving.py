@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,34 +112,55 @@ def own_components(functions: Functions | None, used: Solver, source: e.View) ->
 def check_solver(link: e.Connection | e.Recorded, outputs: int, span: Span) -> None:
     """What weights and given decoders need of a connection or probe.  Raises `Mistake`."""
     used, source = link.solver, link.source
-    neural = len(source.pieces) == 1 and is_neural(source.pieces[0].element) and source.attribute == "value"
+    neural = all(is_neural(p.element) for p in source.pieces) and source.attribute == "value"
     rows = 0
     if used.weights:
         if isinstance(link, e.Recorded):
             raise Mistake("a probe has no weights", span, "leave weights out")
         ends = link.target.pieces
-        if not neural or len(ends) != 1 or not is_neural(ends[0].element) or link.target.attribute != "value":
+        single = neural and len(source.pieces) == len(ends) == 1
+        if not single or not is_neural(ends[0].element) or link.target.attribute != "value":
             raise Mistake(
                 "weights are solved for between two ensembles",
                 span,
                 "connect one ensemble to another",
             )
-        assert isinstance(ends[0].element, e.Population)
-        rows = ends[0].element.neurons
+        rows = e.neurons_of(ends[0].element)
     if used.values is None:
         return
     if not neural:
-        raise Mistake("decoders are given for one ensemble", span, "connect from a single ensemble")
-    assert isinstance(source.pieces[0].element, e.Population)
-    wanted = (source.pieces[0].element.neurons, rows or outputs)
-    if used.values.shape != wanted:
-        have = " x ".join(map(str, used.values.shape))
-        what = "neurons of the target" if rows else "outputs"
+        raise Mistake("decoders are given for ensembles", span, "connect from an ensemble or an array")
+    _check_given(used.values, link, rows or outputs, span)
+
+
+def _check_given(values: e.FloatArray, link: e.Connection | e.Recorded, columns: int, span: Span) -> None:
+    """Decoders that are given: those of all ensembles of the source, one after the other."""
+    pieces = link.source.pieces
+    neurons = [e.neurons_of(piece.element) for piece in pieces]
+    sizes = {len(outputs) for outputs in link.functions or ()}
+    if len(set(neurons)) > 1 or len(sizes) > 1:
+        raise Mistake(
+            "decoders of several ensembles are given where these have equal numbers of neurons and outputs",
+            span,
+            "connect from each by itself",
+        )
+    wanted = (sum(neurons), columns // len(pieces))
+    if values.shape != wanted:
+        have = " x ".join(map(str, values.shape))
+        what = "neurons of the target" if link.solver.weights else "outputs"
         raise Mistake(
             f"the values of no_solver have shape {have}; the connection needs {wanted[0]} x {wanted[1]}",
             span,
             f"give a row for each of the {wanted[0]} neurons, a column for each of the {wanted[1]} {what}",
         )
+
+
+def own_decoders(used: Solver, source: e.View, k: int) -> Solver:
+    """The solver of piece k of a source: of decoders that are given, the rows of its own neurons."""
+    if used.values is None or len(source.pieces) == 1:
+        return used
+    neurons = e.neurons_of(source.pieces[k].element)
+    return replace(used, values=used.values[k * neurons : (k + 1) * neurons])
 
 
 def placed(link: e.Connection, matrix: float | e.FloatArray | None) -> e.FloatArray | None:

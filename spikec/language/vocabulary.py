@@ -227,7 +227,7 @@ def distribution(value: Any, span: Span, label: str, power: int = PLAIN) -> Dist
     """A distribution, or explicit samples from numbers, vectors or matrices.  Raises `Mistake`."""
     if isinstance(value, Value) and not value.symbolic:
         check_unit(value, power, label, span)
-        return Distribution("samples", (_nested(value.array),))
+        return samples(value.array)
     table = _distributions(power)
     record = _record(value, table, "a distribution", span)
     given = bind(record, table[record.name])
@@ -236,6 +236,11 @@ def distribution(value: Any, span: Span, label: str, power: int = PLAIN) -> Dist
             "uniform has low above high", span, f"write uniform({given['high']:g}, {given['low']:g})"
         )
     return _SHAPES.get(record.name, _as_written)(record.name, given)
+
+
+def samples(array: Any) -> Distribution:
+    """Explicit samples, a row for each."""
+    return Distribution("samples", (_nested(array),))
 
 
 def _nested(array: Any) -> Any:

@@ -7,13 +7,14 @@ language, and different.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import nengo
 from nengo.base import NengoObject, ObjView
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
+from nengo.networks import EnsembleArray
 
 from spikec.expressions import FUNCTIONS
 from spikec.language.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
@@ -46,10 +47,19 @@ def held(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}[{k}]", v) for k, v in enumerate(value) if isinstance(v, OBJECTS))
 
 
+def lists(values: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[nengo.Ensemble]]]:
+    """(name, ensembles) of lists of nothing but ensembles in variables."""
+    for name, value in values.items():
+        plain = isinstance(value, (list, tuple)) and len(value) > 1 and not name.startswith("_")
+        if plain and all(isinstance(obj, nengo.Ensemble) for obj in value):
+            yield name, value
+
+
 class Labels:
     """The name of every object of a network, and of what a text adds.
 
     Connections have one where they learn or are recorded.  Names of probes are counted by themselves.
+    `arrays`: ensembles side by side, which are called `name[0]`, `name[1]` and so on.
     """
 
     def __init__(self, network: nengo.Network, given: Mapping[str, Any]) -> None:
@@ -59,6 +69,8 @@ class Labels:
         self._entered: dict[nengo.Network, str] = {}
         self._attributes: dict[nengo.Network, dict[int, str]] = {}
         self._names: dict[Any, str] = {}
+        self.arrays: dict[str, tuple[nengo.Ensemble, ...]] = {}
+        self._lists = list(lists(given))
         self._given = {id(obj): name for name, obj in reversed(list(held(given)))}
         self._enter(network, "")
         recorded = {_owner(probe.obj) for probe in network.all_probes}
@@ -89,19 +101,39 @@ class Labels:
         self._names[obj] = name
 
     def new(self, name: str) -> str:
-        """`name`, with a number where it is taken."""
-        return _unlike(name, self._taken)
+        """`name` in letters, digits and `_`, with a number where it is taken."""
+        return _unlike(_legal(name), self._taken)
 
     def _enter(self, network: nengo.Network, prefix: str) -> None:
         if network in self._entered:
             return  # SPA holds some networks twice
         self._entered[network] = prefix
+        if isinstance(network, EnsembleArray) and network in self._names:
+            self._array(self._names[network], network.ea_ensembles)
+        for name, ensembles in (*self._lists, *lists(vars(network))):
+            self._list(network, prefix, name, ensembles)
         for obj in dict.fromkeys((*network.ensembles, *network.nodes, *network.networks)):
+            if obj in self._names:
+                continue
             own = _legal(self._given.get(id(obj))) or _legal(obj.label) or _legal(self._written(obj, network))
             own = own or UNNAMED.get(type(obj)) or _legal(type(obj).__name__.lower())
             self._names[obj] = self.new(prefix + own)
             if isinstance(obj, nengo.Network):
                 self._enter(obj, self._names[obj] + "_")
+
+    def _list(
+        self, network: nengo.Network, prefix: str, name: str, ensembles: Sequence[nengo.Ensemble]
+    ) -> None:
+        """Name the ensembles of a list, where that is what they are called, and all are of one network."""
+        unnamed = [obj for obj in network.ensembles if obj not in self._names]
+        own = {id(obj) for obj in unnamed if id(obj) in self._given or not obj.label}
+        written = [self._written(obj, network) for obj in ensembles]
+        if written == [f"{name}[{k}]" for k in range(len(ensembles))] and own.issuperset(map(id, ensembles)):
+            self._array(self.new(prefix + name), ensembles)
+
+    def _array(self, name: str, ensembles: Sequence[nengo.Ensemble]) -> None:
+        self.arrays[name] = tuple(ensembles)
+        self._names.update((obj, f"{name}[{k}]") for k, obj in enumerate(ensembles))
 
     def _written(self, obj: Any, network: nengo.Network) -> str:
         """The variable that holds an object, or the attribute of its network."""
@@ -132,6 +164,7 @@ def recording(probe: nengo.Probe, names: Mapping[Any, str]) -> str:
     """What a probe records, in words of the network: `b`, `b.neurons`, `b.voltage`, `learned.pes.error`."""
     target, attr = probe.obj, probe.attr
     name = names.get(_owner(target)) or type(_owner(target)).__name__.lower()
+    name = re.sub(r"\[(\d+)\]", r"_\1", name)
     if isinstance(target, Neurons) and attr in (*ACTIVITY, "input"):
         return f"{name}.neurons" + ("" if attr in ACTIVITY else f".{attr}")
     if isinstance(target, LearningRule):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -65,7 +66,8 @@ def translated(given: argparse.Namespace) -> int:
     for test, kind, why in map(json.loads, found.read_text().splitlines()):
         kinds[kind] += 1
         if kind != "same":
-            reasons[f"{kind} ({test.rpartition('::')[2]}): {why}"] += 1
+            alike = re.sub(r"\d+(\.\d+)?", "#", why)  # but for numbers
+            reasons[f"{kind} ({test.rpartition('::')[2].partition('[')[0]}): {alike}"] += 1
     print(", ".join(f"{kinds[kind]} networks {kind}" for kind in ("same", "refused", "differs")))
     for reason, count in reasons.most_common():
         print(f"{count:4} {reason}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import nengo
@@ -21,34 +22,54 @@ from spikec.nengo.writing.scene import Scene
 from spikec.tracing.functions import Traced, trace
 
 
-@dataclass(frozen=True)
-class Link:
-    """The statements of a connection; terms of one `target` are added in the order of `rank`."""
-
-    target: Any
-    rank: int
-    text: str
-    before: str = ""
-
-
 def is_neural(obj: Any) -> bool:
     """Whether an object is an ensemble whose value is decoded from neurons."""
     return isinstance(obj, nengo.Ensemble) and not isinstance(obj.neuron_type, nengo.Direct)
 
 
-def connection(scene: Scene, conn: nengo.Connection) -> Link:
-    """`connect SOURCE -> TARGET ...`, with a relay before it where a list of components meets a function."""
+def term(scene: Scene, conn: nengo.Connection) -> tuple[Signal, int]:
+    """The signal that a connection adds to, and when: terms are added in this order."""
     sig = scene.model.sig[conn]
     target = sig["out"].base
-    rank = scene.rank(sig["weighted"], target)
+    return target, scene.rank(sig["weighted"], target)
+
+
+def connection(scene: Scene, conn: nengo.Connection) -> str:
+    """`connect SOURCE -> TARGET ...`, with a relay before it where a list of components meets a function."""
     if conn.learning_rule is not None:
         rules, name = learning(scene, conn), f" as {scene.labels[conn]}"
     else:
         rules, name = "", ""
     source, clauses, before = _computed(scene, conn, bool(rules))
     clauses += words.synapse_clause(scene.filter(conn.synapse)) + rules
-    text = f"connect {source} -> {_target(scene, conn)}{clauses}{name}"
-    return Link(target, rank, text, before)
+    return f"{before}connect {source} -> {_target(scene, conn)}{clauses}{name}"
+
+
+def equal_decoders(scene: Scene, conn: nengo.Connection, other: nengo.Connection) -> bool:
+    """Whether both decode by the same numbers, or do not decode at all."""
+    neural = is_neural(conn.pre_obj)
+    return not neural or np.array_equal(_weights(scene, conn), _weights(scene, other))
+
+
+def several(
+    scene: Scene, conns: Sequence[nengo.Connection], source: str, target: str, variable: str = ""
+) -> str:
+    """Connections that are alike as one: decoders are those of all, one after the other.
+
+    `variable`: that of a loop, of which each round takes its own.
+    """
+    first, clauses = conns[0], ""
+    if is_neural(first.pre_obj):
+        file = re.sub(r"\[\d+\]", "", _file(scene, first))
+        values = np.concatenate([_weights(scene, conn).T for conn in conns])
+        given = scene.files.text(file, values)
+        if variable:
+            size = first.pre_obj.n_neurons
+            given += f"[{size} * {variable}:{size} * ({variable} + 1)]"
+        clauses = f"{_via(scene, first, file)} solver no_solver({given})"
+    else:
+        clauses = _transform(scene, first)
+    return f"connect {source} -> {target}{clauses}{words.synapse_clause(scene.filter(first.synapse))}"
 
 
 def _target(scene: Scene, conn: nengo.Connection) -> str:
@@ -126,24 +147,24 @@ def decoded(scene: Scene, conn: nengo.Connection, file: str) -> str:
 
 def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
     """What is decoded, as a function of x; as a table where it cannot be written."""
-    factor = _factor(conn)
+    scale = factor(conn)
     if conn.function is None:
         inner = "x"
-        if factor is None and not words.part(conn.pre_slice, conn.pre_obj.size_out):
+        if scale is None and not words.part(conn.pre_slice, conn.pre_obj.size_out):
             return ""
     elif callable(conn.function):
         found = trace(conn.function, False, conn.size_in, conn.size_mid, held=True)
         if found is None:
-            return _tabled(scene, conn, factor, file)
+            return _tabled(scene, conn, scale, file)
         inner = words.listed(found.expressions)
     else:
-        return _tabled(scene, conn, factor, file)
-    if isinstance(factor, nengo.dists.Distribution):
+        return _tabled(scene, conn, scale, file)
+    if isinstance(scale, nengo.dists.Distribution):
         return f" via zeros({conn.size_out})" if conn.size_out > 1 else " via 0"
-    return f" via {_times(scene, factor, inner, conn, file)}"
+    return f" via {_times(scene, scale, inner, conn, file)}"
 
 
-def _factor(conn: nengo.Connection) -> Any:
+def factor(conn: nengo.Connection) -> Any:
     """The transform of a connection: a number, a vector, a matrix, a distribution; None where it is 1."""
     made = conn.transform
     init = getattr(made, "init", None)
@@ -151,8 +172,8 @@ def _factor(conn: nengo.Connection) -> Any:
         return None
     if isinstance(init, nengo.dists.Distribution):
         return init
-    factor = np.asarray(init, np.float64)
-    return None if factor.ndim == 0 and factor == 1.0 else factor
+    made_of = np.asarray(init, np.float64)
+    return None if made_of.ndim == 0 and made_of == 1.0 else made_of
 
 
 def _times(scene: Scene, factor: Any, inner: str, conn: nengo.Connection, file: str) -> str:

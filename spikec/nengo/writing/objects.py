@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import nengo
 import numpy as np
@@ -24,28 +25,59 @@ from spikec.tracing.functions import Traced
 MOST_ROWS = 12
 
 
+@dataclass(frozen=True)
+class Described:
+    """An ensemble in words: its size and other arguments, and what is given for every neuron."""
+
+    size: int
+    arguments: tuple[str, ...]
+    numbers: dict[str, g.Array]
+    noise: tuple[str, ...] = ()
+
+
 def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
     """`ensemble name(...)` with the encoders, gains and biases that Nengo's builder made."""
-    name, files = scene.labels[obj], scene.files
-    given = [str(obj.n_neurons)] + [f"dims={obj.dimensions}"] * (obj.dimensions > 1)
+    found = _described(scene, obj)
+    return "" if found is None else _statement(scene, "ensemble", scene.labels[obj], [found])
+
+
+def ensembles(scene: Scene, name: str, objs: Sequence[nengo.Ensemble]) -> list[str]:
+    """`array name(...)` of ensembles that are alike, else a statement for each."""
+    found = [_described(scene, obj) for obj in objs]
+    given = [one for one in found if one is not None]
+    alike = {(one.size, one.arguments, one.noise) for one in given}
+    if len(given) == len(objs) and len(alike) == 1 and not given[0].noise:
+        scene.arrays[name] = tuple(objs)
+        return [_statement(scene, "array", name, given)]
+    named = zip(objs, found, strict=True)
+    return [_statement(scene, "ensemble", scene.labels[obj], [one]) for obj, one in named if one is not None]
+
+
+def _statement(scene: Scene, kind: str, name: str, parts: list[Described]) -> str:
+    """The statement of one ensemble, or of an array of several, which has the rows of all of them."""
+    first = parts[0]
+    given = [str(first.size)] + [f"count={len(parts)}"] * (kind == "array") + list(first.arguments)
+    for key, array in first.numbers.items():
+        rows = np.concatenate([part.numbers[key] for part in parts]) if len(parts) > 1 else array
+        if key.startswith("initial_") and not rows.any():
+            continue
+        unit = " * 1s" if key == "initial_refractory_time" else ""
+        file = f"{name}.{key.removeprefix('initial_')}"
+        given.append(f"{key}={scene.files.text(file, rows)}{unit}")
+    return f"{kind} {name}({', '.join([*given, *first.noise])})"
+
+
+def _described(scene: Scene, obj: nengo.Ensemble) -> Described | None:
+    """An ensemble in words; None for what is refused."""
+    name = scene.labels[obj]
+    given = [f"dims={obj.dimensions}"] * (obj.dimensions > 1)
     if isinstance(obj.neuron_type, nengo.Direct):
-        return f"ensemble {name}({', '.join([*given, 'neuron=direct'])})"
+        return Described(obj.n_neurons, (*given, "neuron=direct"), {})
     op = next(op for op in scene.writers(scene.model.sig[obj.neurons]["out"]) if isinstance(op, SimNeurons))
     kind = scene.form(op)
     if not isinstance(kind, NeuronType):
-        read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
-        if own_type(obj.neuron_type) and any(p.synapse is not None for p in read):
-            scene.refuse(
-                f"ensemble {name}: a synapse filters the state of its neurons, so they run in Python",
-                "record the state itself: synapse=None",
-            )
-            return ""
-        scene.refuse(
-            f"ensemble {name}: neurons of type {type(obj.neuron_type).__name__} run in Python here",
-            "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, the rates of these, or "
-            "RegularSpiking, StochasticSpiking, PoissonSpiking of such rates",
-        )
-        return ""
+        _refuse(scene, obj, op)
+        return None
     if endless := words.infinite(kind):
         scene.refuse(f"ensemble {name}: {endless} of its neurons is infinite", "write a large number")
     encoders, gain, radius = described(scene.model, obj)
@@ -54,18 +86,27 @@ def ensemble(scene: Scene, obj: nengo.Ensemble) -> str:
         given.append(f"radius={words.number(radius)}")
     if (text := words.neuron(kind)) != "lif":
         given.append(f"neuron={text}")
-    given += [
-        f"encoders={files.text(f'{name}.encoders', encoders)}",
-        f"gain={files.text(f'{name}.gain', gain)}",
-        f"bias={files.text(f'{name}.bias', bias)}",
-    ]
+    numbers = {"encoders": encoders, "gain": gain, "bias": bias}
     for variable, signal in states(op, scene.converted.sides.table).items():
-        values = np.asarray(signal.initial_value, np.float64)
-        if values.any():
-            unit = " * 1s" if variable == "refractory_time" else ""
-            given.append(f"initial_{variable}={files.text(f'{name}.{variable}', values)}{unit}")
-    given += _noise(scene, name, obj)
-    return f"ensemble {name}({', '.join(given)})"
+        numbers[f"initial_{variable}"] = np.asarray(signal.initial_value, np.float64)
+    return Described(obj.n_neurons, tuple(given), numbers, tuple(_noise(scene, name, obj)))
+
+
+def _refuse(scene: Scene, obj: nengo.Ensemble, op: SimNeurons) -> None:
+    """Note neurons that run in Python."""
+    name = scene.labels[obj]
+    read = [p for p in scene.network.all_probes if p.obj == obj.neurons and p.attr in op.state]
+    if own_type(obj.neuron_type) and any(p.synapse is not None for p in read):
+        scene.refuse(
+            f"ensemble {name}: a synapse filters the state of its neurons, so they run in Python",
+            "record the state itself: synapse=None",
+        )
+        return
+    scene.refuse(
+        f"ensemble {name}: neurons of type {type(obj.neuron_type).__name__} run in Python here",
+        "take LIF, AdaptiveLIF, Izhikevich, RectifiedLinear, Sigmoid, Tanh, the rates of these, or "
+        "RegularSpiking, StochasticSpiking, PoissonSpiking of such rates",
+    )
 
 
 def _noise(scene: Scene, name: str, obj: nengo.Ensemble) -> list[str]:

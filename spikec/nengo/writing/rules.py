@@ -31,6 +31,7 @@ def name_rules(scene: Scene, conn: nengo.Connection) -> None:
                 f"connection {name}: the rule {type(rule.learning_rule_type).__name__} runs in Python",
                 "take PES, RLS, BCM, Oja or Voja",
             )
+            scene.labels.note(rule, f"{name}.rule")
             continue
         counts[kind] = counts.get(kind, 0) + 1
         scene.labels.note(rule, f"{name}.{kind}" + (str(counts[kind]) if counts[kind] > 1 else ""))

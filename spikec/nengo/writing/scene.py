@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -48,6 +50,7 @@ class Files:
 
     def file(self, name: str, values: Any) -> str:
         """The path of a file with an array, from the folder of the text."""
+        name = re.sub(r"\[(\d+)\]", r"_\1", name)
         array = np.ascontiguousarray(values, np.float64)
         digest = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).digest()
         if digest not in self._known:
@@ -62,15 +65,21 @@ class Files:
 
 @dataclass(eq=False)
 class Scene:
-    """A network on its way to text.  `mistakes`: what cannot be said, collected."""
+    """A network on its way to text.  `mistakes`: what cannot be said, collected; `arrays`: those written."""
 
     network: nengo.Network
     model: Model
     converted: Converted
     labels: Labels
     files: Files
+    arrays: dict[str, tuple[nengo.Ensemble, ...]] = field(default_factory=dict)
     mistakes: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def variable(self) -> str:
+        """What the rounds of loops are numbered by."""
+        return self.labels.new("i")
 
     def refuse(self, message: str, hint: str) -> None:
         """Note something that cannot be said."""

@@ -28,7 +28,7 @@ from spikec.nengo.convert import convert
 from spikec.nengo.files import NetworkFile, running
 from spikec.nengo.files import text as file_text
 from spikec.nengo.naming import TAKEN, Labels
-from spikec.nengo.writing import links, objects, probes, rules, words
+from spikec.nengo.writing import groups, links, objects, probes, rules, words
 from spikec.nengo.writing.replacing import refuse_existing, replace
 from spikec.nengo.writing.same import difference
 from spikec.nengo.writing.scene import PYTHON, Files, Scene
@@ -166,7 +166,7 @@ def _text(scene: Scene, stem: str, origin: str, seed: int) -> tuple[str, list[tu
     if any(map(links.is_neural, scene.network.all_ensembles)):
         head.append("defaults ensemble { normalize_encoders = false }")
     parts = ["\n".join(head), *_declared(scene, scene.network, "", set())]
-    connections = list(_connections(scene))
+    connections = list(groups.statements(scene))
     if connections:
         parts.append("\n".join(connections))
     recorded, statements = [], []
@@ -191,27 +191,18 @@ def _declared(scene: Scene, network: nengo.Network, label: str, seen: set[nengo.
     """Nodes and ensembles of a network, then those of its parts, each under its name and once."""
     seen.add(network)
     made = [objects.node(scene, obj) for obj in dict.fromkeys(network.nodes)]
-    made += [objects.ensemble(scene, obj) for obj in dict.fromkeys(network.ensembles)]
+    own = dict.fromkeys(network.ensembles)
+    for name, ensembles in scene.labels.arrays.items():
+        if ensembles[0] in own:
+            made += objects.ensembles(scene, name, ensembles)
+            own = dict.fromkeys(obj for obj in own if obj not in ensembles)
+    made += [objects.ensemble(scene, obj) for obj in own]
     if made:
         yield (f"# {label}\n" if label else "") + "\n".join(made)
     for part in network.networks:
         if part not in seen:
             name = part.label or type(part).__name__
             yield from _declared(scene, part, f"{label}, {name}" if label else name, seen)
-
-
-def _connections(scene: Scene) -> Iterator[str]:
-    """Connections in the order in which they are made; to one target in that in which they are added."""
-    made = [links.connection(scene, conn) for conn in dict.fromkeys(scene.network.all_connections)]
-    by_target: dict[Any, list[int]] = {}
-    for k, link in enumerate(made):
-        by_target.setdefault(link.target, []).append(k)
-    order = list(range(len(made)))
-    for places in by_target.values():
-        for place, k in zip(places, sorted(places, key=lambda k: made[k].rank), strict=True):
-            order[place] = k
-    for k in order:
-        yield made[k].before + made[k].text
 
 
 def _refuse_hosts(scene: Scene) -> None:
