@@ -37,7 +37,7 @@ def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path
     changed = text.replace("ensemble result(n)", "ensemble result(n)\nensemble other(7)\nprobe other voltage")
     assert said(changed, parameters={"n": 50}) == (
         "F is not of this model; compile the model that it is of, or take what was learned alone with "
-        "--load-weights\n"
+        "load_weights=\n"
         "  neurons both.rest: 120 in the file, 100 in the model\n"
         "  neurons both.voltage: 120 in the file, 100 in the model\n"
         "  neurons other.rest: not in the file\n"

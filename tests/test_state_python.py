@@ -216,7 +216,7 @@ def test_python_that_is_another_now_is_refused(home: Path) -> None:
     new = compiled(home, text.replace("len(str(t))", "len(str(t)) + 1"), "changes")
     assert refused(new, home, load_state=home / "changes.npz") == (
         "changes.npz is not of this model: the Python that the model calls was another when it was saved; "
-        "compile the model that it is of, or take what was learned alone with --load-weights"
+        "compile the model that it is of, or take what was learned alone with load_weights="
     )
     native = compiled(home, text.replace("len(str(t))", "t"), "changes")
     assert "only the file has functions, processes or neurons that run in Python" in refused(
