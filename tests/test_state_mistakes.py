@@ -46,14 +46,14 @@ def test_a_state_of_another_model_is_refused(tiny: Tiny, halves: tuple[Run, Path
         "  and 1 more"
     )
     assert said(text, dt="0.5ms") == (
-        "F is of steps of 0.001 s, the model was compiled with steps of 0.0005 s; compile it with --dt 0.001s"
+        'F is of steps of 0.001 s, the model was compiled with steps of 0.0005 s; compile it with dt="0.001s"'
     )
     assert said(text, precision="float64") == (
         "F is of precision float32, the model was compiled with precision float64; "
-        "compile it with --precision float32"
+        'compile it with precision="float32"'
     )
     assert said(text, seed=8) == (
-        "F is of seed 0, the model was compiled with seed 8; compile it with --seed 0"
+        "F is of seed 0, the model was compiled with seed 8; compile it with seed=0"
     )
     fewer = "\n".join(line for line in text.splitlines() if not line.startswith("probe result"))
     assert "\n  neurons result.voltage: not in the model\n" in said(fewer)
