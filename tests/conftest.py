@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from spike_runtime import series
 from spike_runtime.results import Run
 
 import spikec
@@ -95,3 +96,12 @@ def halves(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, P
 def commands() -> dict[str, str]:
     """The environment with `spikec` and `spike-run` of this installation on the PATH, for subprocesses."""
     return {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+
+
+@pytest.fixture(scope="module")
+def small_chunks() -> Iterator[None]:
+    """The store of a short run has many chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series, "_MOST_SAMPLES", 1024)
+        patch.setattr(series, "EVENTS_CHUNK", 500)
+        yield

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,98 +14,15 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from record_helpers import COLUMNS, EXPONENT, STEPS, about, blocks, digest, model, play, total, value
 from spike_runtime import chunks, record, runfile, series
 from spike_runtime import manifest as schema
 from spike_runtime.blocks import Block
-from spike_runtime.record import Recorder, RecordError
+from spike_runtime.record import Recorder
 from spike_runtime.results import Run, open_run
 from spike_runtime.series import group_name
 
-STEPS = 2600
-COLUMNS = 5
-EXPONENT = 6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_chunks() -> Iterator[None]:
-    """So that the store of a short run has many."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(series, "_MOST_SAMPLES", 1024)
-        patch.setattr(series, "EVENTS_CHUNK", 500)
-        yield
-
-
-def model(parts: int) -> schema.Manifest:
-    """Three probes, cut into `parts` partitions: columns and neurons dealt out singly, sums in all."""
-    partitions = tuple(
-        schema.Partition(p, "", "", "", (), 1, 1, {}, schema.Cost({}, 0.0)) for p in range(parts)
-    )
-
-    def probe(name: str, kind: str, size: int, every: int, exponent: int = 0) -> schema.Probe:
-        dealt = tuple(
-            schema.ProbePart(
-                p,
-                0,
-                ((0, size),) if kind == "sum" else tuple((i, i + 1) for i in range(p, size, parts)),
-            )
-            for p in range(parts)
-        )
-        return schema.Probe(
-            name, f"the {name}", kind, "value", size, every, "V", (exponent,), dealt, ("sin(t)",)
-        )
-
-    probes = (
-        probe("held", "value", COLUMNS, 1),
-        probe("a/b: __sum", "sum", 2, 3, EXPONENT),
-        probe("spikes", "events", COLUMNS, 1),
-    )
-    return schema.Manifest("m", 1, 0.001, "float32", COLUMNS, partitions, (), probes)
-
-
-def value(step: Any, column: Any) -> Any:
-    return np.sin(step * (column + 1.0)).astype(np.float32)
-
-
-def total(step: np.ndarray) -> np.ndarray:
-    return np.stack([step * 5 - 777, step * step], axis=1)
-
-
-def blocks(parts: int, part: int, first: int, last: int) -> list[Block]:
-    """What a part records in steps first .. last."""
-    columns = np.arange(part, COLUMNS, parts)
-    step = np.arange(first, last + 1)
-    held = value(step[:, None], columns[None, :])
-    thirds = step[step % 3 == 0]
-    # Parts of the sum: big numbers that cancel, as integers may.
-    share = 10**9 * (part + 1) if part < parts - 1 else -(10**9) * (parts * (parts - 1) // 2)
-    mine = (total(thirds) if part == 0 else 0) + np.full((len(thirds), 2), share if parts > 1 else 0)
-    spikes = np.array([n * COLUMNS + c for n in step for c in columns if (n * (c + 2)) % 7 == 0], np.int64)
-    return [
-        Block(0, part, first - 1, held),
-        Block(1, part, (first - 1) // 3, mine),
-        Block(2, part, 0, spikes),
-    ]
-
-
-def digest(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def play(folder: Path, parts: int, borders: list[list[int]], order: list[int], steps: int = STEPS) -> int:
-    """Record with the given borders of blocks of each part; `order` says which part comes next."""
-    recorder = Recorder(model(parts), folder, steps, seed=3)
-    queues = [list(zip([0, *b], b, strict=False)) for b in borders]
-    for part in [*order, *(p for p in range(parts) for _ in queues[p])]:
-        if queues[part % parts]:
-            first, last = queues[part % parts].pop(0)
-            for block in blocks(parts, part % parts, first + 1, last):
-                recorder.add(block)
-            recorder.complete(part % parts, last)
-    return recorder.finish()
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")
@@ -296,107 +209,3 @@ def test_a_crash_between_any_two_writes_leaves_prefixes(
     assert found == sorted(found)
     assert found[-1] == STEPS * COLUMNS + STEPS // 3 * 2 + len(blocks(1, 0, 1, STEPS)[2].data)
     assert len(set(found)) > 4
-
-
-def test_full_disk_names_probe_and_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = Recorder(model(2), tmp_path, STEPS, seed=3)
-    for block in blocks(2, 0, 1, STEPS) + blocks(2, 1, 1, STEPS):
-        recorder.add(block)
-    recorder.complete(0, STEPS)
-
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(series.Samples, "_write", full)
-        with pytest.raises(RecordError, match=r"probe 'held' of partitions 0, 1 .*No space left on device"):
-            recorder.complete(1, STEPS)
-    assert recorder.abandon() == 0
-    assert xr.open_zarr(tmp_path, group="held", consolidated=False).sizes["time"] == 0
-
-
-def test_full_disk_keeps_what_is_whole_of_all_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samples are on disk up to step 1024, spikes up to less."""
-    whole = model(1)
-    recorder = Recorder(replace(whole, probes=whole.probes[::2]), tmp_path, STEPS, seed=3)
-    held, _, spikes = blocks(1, 0, 1, STEPS)
-    recorder.add(held)
-    recorder.add(replace(spikes, probe=1))
-    recorder.complete(0, 1100)
-
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(series.Samples, "_write", full)
-    with pytest.raises(RecordError):
-        recorder.complete(0, STEPS)
-    last = recorder.abandon()
-    assert 600 < last < 1024
-    assert xr.open_zarr(tmp_path, group="held", consolidated=False).sizes["time"] == last
-    found = xr.open_zarr(tmp_path, group="spikes", consolidated=False)
-    step, neuron = np.rint(found["time"].values * 1000), found["neuron"].values
-    assert (step * COLUMNS + neuron).tolist() == [e for e in spikes.data if e < (last + 1) * COLUMNS]
-
-
-def about(folder: Path, **changes: Any) -> runfile.RunFile:
-    fields = {
-        "model": "m",
-        "manifest": str(folder),
-        "manifest_sha256": "",
-        "seed": 3,
-        "dt": 0.001,
-        "steps": STEPS,
-        "transport": "ring",
-        "probes": ("held", "a/b: __sum", "spikes"),
-        "pid": os.getpid(),
-    }
-    return runfile.RunFile(**(fields | changes))
-
-
-def test_run_of_a_dead_process_is_failed_and_cut(tmp_path: Path) -> None:
-    recorder = Recorder(model(1), tmp_path / runfile.STORE, STEPS, seed=3)
-    for block in blocks(1, 0, 1, 1500):
-        recorder.add(block)
-    recorder.complete(0, 1500)
-    runfile.save(
-        about(tmp_path, pid=2**22 + 1), tmp_path
-    )  # above the kernel's limit: there is no such process
-    run = open_run(tmp_path)
-    assert run.status == "failed"
-    assert "spike-run itself ended" in run.about.cause
-    assert run.probe("held").sizes["time"] == 1024
-
-
-def test_probe_arrays(tmp_path: Path) -> None:
-    play(tmp_path / runfile.STORE, 1, [[STEPS]], [])
-    times = (runfile.Times(1000, 2e6, 1e6, 5e5, 0.0),)
-    runfile.save(about(tmp_path, status="complete", recorded=STEPS, times=times), tmp_path)
-    run = open_run(tmp_path)
-    assert run.names == ("held", "a/b: __sum", "spikes")
-    assert run.measured == ({"compute": 2.0, "exchange": 1.0, "waiting": 0.5, "recording": 0.0},)
-    assert run.step_time == 3.5
-    held = run.probe("held")
-    assert (held.name, held.attrs["units"], held.dims) == ("held", "V", ("time", "column"))
-    spikes = run.probe("spikes")
-    assert spikes.dims == ("event",)
-    assert spikes.attrs["units"] == "s"
-    assert set(spikes["neuron"].values) == set(range(COLUMNS))
-    with pytest.raises(runfile.RunError, match=r"no probe 'hold'.*it has: held"):
-        run.probe("hold")
-
-
-def test_a_complete_run_whose_files_were_deleted(tmp_path: Path) -> None:
-    play(tmp_path / runfile.STORE, 1, [[STEPS]], [])
-    runfile.save(about(tmp_path, status="complete", recorded=STEPS), tmp_path)
-    shutil.rmtree(tmp_path / runfile.STORE / "held")
-    with pytest.raises(runfile.RunError, match=r"nothing of the probe 'held': files are missing from .*zarr"):
-        open_run(tmp_path).probe("held")
-
-
-def test_damaged_run_file(tmp_path: Path) -> None:
-    with pytest.raises(runfile.RunError, match="is not a run"):
-        open_run(tmp_path)
-    for text in ("{", "[]", '{"times": []}'):
-        (tmp_path / "run.json").write_text(text)
-        with pytest.raises(runfile.RunError, match="is damaged"):
-            open_run(tmp_path)
