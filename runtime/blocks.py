@@ -15,8 +15,8 @@ class Block:
     probe: number of the probe in `Manifest.probes`; part: number in `Probe.parts`.
     data, by the probe's kind: "value": samples x columns, float; "sum": samples x columns, int64;
     "events": k, int64, a number step * size + neuron for every spike, steps ascending.
-    first_sample: number of the first row among all samples of the probe, from 0 (sample k is taken at step
-    (k + 1) * every); 0 for events.
+    first_sample: number of the first row among all samples of the probe, from 0 (see
+    `sampling`); 0 for events.
 
     Blocks may be left out where nothing was recorded: that a part is complete up to a step is told apart from
     them.

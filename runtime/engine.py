@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import kept, memory
+from spike_runtime import kept, memory, sampling
 from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
@@ -52,7 +52,7 @@ class _Slot:
     part: int
     kind: str
     columns: int
-    every: int
+    every: float
 
 
 class Engine:
@@ -166,7 +166,7 @@ class Engine:
             if slot.kind != "events":
                 dtype = np.int64 if slot.kind == "sum" else self.manifest.precision
                 buffers[f"record_{number}_buffer"] = np.zeros(
-                    (self.chunk // slot.every + 2, slot.columns), dtype
+                    (sampling.count(self.chunk, slot.every) + 2, slot.columns), dtype
                 )
         if sources:
             buffers["events_buffer"] = np.zeros((2, event_capacity(sources, self.chunk)), np.int64)
@@ -287,7 +287,7 @@ class Engine:
         blocks = []
         events, end = self._events(), self._last
         for number, slot in enumerate(self.slots):
-            first, last = self._drained // slot.every, end // slot.every
+            first, last = (sampling.count(step, slot.every) for step in (self._drained, end))
             if slot.kind == "events":
                 blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:

@@ -128,7 +128,7 @@ class ProbePart:
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe.  A sample is taken at every step n with n % every == 0, at t = n dt.
+    """One probe.  A sample is taken at every step n with n % every < 1, at t = n dt.
 
     kind "value": floats, each column from one part.  "sum": parts hold 64-bit integers; their sum times
     2 ** -exponent is the value, with an exponent for each column, or one for all; columns that no part holds
@@ -140,7 +140,7 @@ class Probe:
     kind: str
     attribute: str
     size: int
-    every: int
+    every: float
     unit: str
     exponents: tuple[int, ...]
     parts: tuple[ProbePart, ...]

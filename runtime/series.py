@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from spike_runtime import sampling
 from spike_runtime.chunks import CODEC, Chunks
 from spike_runtime.manifest import Manifest, Probe
 from zarr.core.sync import sync
@@ -90,7 +91,7 @@ def columns_of(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.int64] | slice
 
 
 class Samples:
-    """Probes with a sample at every `every`-th step: values from one part each, or integers to be summed.
+    """Probes with samples every so many steps: values from one part each, or integers to be summed.
 
     Samples are counted from those on that the run itself takes.
     """
@@ -102,7 +103,7 @@ class Samples:
         self._columns = [columns_of(part.ranges) for part in probe.parts]
         self._pending: dict[int, NDArray[Any]] = {}
         self._whole = self._on_disk = self._timed = 0  # chunks; samples
-        self._start, self._before = start, start // probe.every
+        self._start, self._before = start, sampling.count(start, probe.every)
         self._samples = self._count(steps)
         self.not_finite: int | None = None
         self._time = _times(group, TIME_CHUNK, "time", self._samples)
@@ -122,7 +123,7 @@ class Samples:
 
     def _count(self, step: int) -> int:
         """Samples up to a step."""
-        return step // self._probe.every - self._before
+        return sampling.count(step, self._probe.every) - self._before
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:
         first -= self._before
@@ -145,7 +146,7 @@ class Samples:
             self._write(samples)
 
     def written(self) -> int:
-        return max(self._start, (self._before + self._on_disk) * self._probe.every)
+        return max(self._start, int(sampling.steps(self._before + self._on_disk, self._probe.every)))
 
     def cut(self, step: int) -> None:
         if (samples := self._count(step)) < self._samples:
@@ -180,14 +181,15 @@ class Samples:
         finite = np.isfinite(data)
         if not finite.all():
             sample = first + int(np.argmin(finite.all(axis=1)))
-            self.not_finite = (self._before + sample + 1) * self._probe.every
+            self.not_finite = int(sampling.steps(self._before + sample + 1, self._probe.every))
 
     def _write_times(self, stop: int) -> None:
         """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
         while self._timed < stop:
             end = min(self._timed + TIME_CHUNK, self._samples)
             numbers = self._before + np.arange(self._timed + 1, end + 1)
-            self._time_chunks.write(self._timed // TIME_CHUNK, numbers * self._probe.every * self._dt)
+            taken = sampling.steps(numbers, self._probe.every)
+            self._time_chunks.write(self._timed // TIME_CHUNK, taken * self._dt)
             self._timed = end
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import cores, statefile, statemap
+from spike_runtime import cores, sampling, statefile, statemap
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Call, Calls
 from spike_runtime.engine import Engine, EngineError
@@ -378,7 +378,7 @@ def gathered(probe: Probe, blocks: list[Block], first: int, last: int, precision
         # Where a step failed, some partitions have recorded later ones: as with values, these do not count.
         found = np.sort(found[found < (last + 1) * probe.size])
         return np.stack(np.divmod(found, probe.size), axis=1)
-    samples = last // probe.every - first // probe.every
+    samples = sampling.count(last, probe.every) - sampling.count(first, probe.every)
     if probe.kind == "value" and len(blocks) == len(parts) == 1 and whole_in_order(probe):
         return blocks[0].data[:samples]  # as of the few steps of a loop around them
     whole = np.zeros((samples, probe.size), np.int64 if probe.kind == "sum" else precision)

@@ -316,9 +316,16 @@ class Pick:
     components: NDArray[np.int64]
 
 
+def interval(period: float) -> float:
+    """`Probe.every` for samples so many steps apart: what is whole but for rounding, as 3 * 0.1, is whole."""
+    whole = round(min(period, 2.0**53))  # no run is longer
+    return whole if abs(period - whole) < 1e-6 or period > whole + 1 else period
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Probe(Operator):
-    """Records its input (port "x") every `every` steps under `name`; `target` is what the model calls that.
+    """Records its input (port "x") at steps n with n % every < 1 under `name`; `target` is what the model
+    calls that.
 
     With `picks`, one for each input, it records components of exact sums, and 0 in all other columns.  Of
     spikes and state it records those `neurons` alone, one in each column, or all where it is None.
@@ -330,7 +337,7 @@ class Probe(Operator):
 
     name: str
     attribute: str = "value"
-    every: int = 1
+    every: float = 1
     unit: str = ""
     ideal: tuple[Expression, ...] | None = None
     target: str = ""

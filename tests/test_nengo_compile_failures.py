@@ -137,11 +137,6 @@ MISTAKES = {
         ["compile", "model.py", "--seed", "-3"],
         "error: -3 is not a seed of Nengo\n  help: give a number from 0 to 2147483646\n",
     ),
-    "a sampling period between steps": (
-        ["compile", "model.py", "--dt", "0.7ms"],
-        "error: the probe rare has sample_every=0.003, which is no whole number of steps of 0.0007 s\n"
-        "  help: give a multiple of the step, for example sample_every=0.0028\n",
-    ),
     "what cannot be kept": (
         ["compile", "open.py"],
         "error: the function f (open.py:3) cannot be kept in the compiled model: "

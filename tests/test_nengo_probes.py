@@ -14,12 +14,11 @@ from nengo.builder.neurons import SimNeurons
 import spikec
 from spikec import graph as g
 from spikec import models
-from spikec.errors import InvalidGraph, ModelError
+from spikec.errors import InvalidGraph
 from spikec.nef import blas
 from spikec.nengo import Simulator, names
 from spikec.nengo.compiling import compilable
 from spikec.nengo.files import NetworkFile
-from spikec.nengo.writing.translate import translate
 from spikec.verify import verify
 
 STEPS = 50
@@ -152,44 +151,3 @@ def test_solvers_have_one_thread_everywhere(tmp_path: Path, build: str) -> None:
         blas._set(before)
     # The probe of what neurons represent has a solver of its own, Nengo's.
     assert vars(file.module)["seen"] == [[1] * len(before)]
-
-
-def test_intervals_that_are_refused_name_all_probes_in_both_commands(tmp_path: Path) -> None:
-    (tmp_path / "model.py").write_text(
-        "import nengo\n"
-        "seen = []\n"
-        "with nengo.Network(seed=1) as net:\n"
-        "    u = nengo.Node(lambda t: seen.append(t) or t, size_out=1)\n"
-        "    first = nengo.Probe(u, sample_every=0.0025)\n"
-        "    second = nengo.Probe(u, sample_every=0.0015)\n"
-        "    every = nengo.Probe(u, sample_every=0.0005)\n",
-        encoding="utf-8",
-    )
-    file = models.network(f"{tmp_path}/model.py:net")
-    assert isinstance(file, NetworkFile)
-    with pytest.raises(ModelError) as compiled:
-        spikec.compile(f"{tmp_path}/model.py:net", 1, tmp_path / "out")
-    with pytest.raises(ModelError) as written:
-        translate(file.network, tmp_path / "model.spk", file=file)
-    for refused in (compiled, written):
-        said = [d.message for d in refused.value.diagnostics if "sample_every" in d.message]
-        assert said == [
-            f"the probe {name} has sample_every={every}, which is no whole number of steps of 0.001 s"
-            for name, every in (("first", "0.0025"), ("second", "0.0015"))
-        ]
-    assert any(d.message.startswith("node u") for d in written.value.diagnostics)
-
-
-def test_translation_names_what_makes_neurons_run_in_python(tmp_path: Path) -> None:
-    net, _ = network(
-        lambda a: nengo.Probe(a.neurons, "voltage", synapse=0.01, label="slow"),
-        lambda a: nengo.Probe(a.neurons[[5, 2]], "voltage", label="some"),
-    )
-    with pytest.raises(ModelError) as caught:
-        translate(net, tmp_path / "model.spk")
-    said = [d.message for d in caught.value.diagnostics]
-    assert len(said) == 2
-    assert "a synapse filters the state of its neurons, so they run in Python" in said[0]
-    assert (
-        said[1] == "probe slow: the voltage of neurons cannot be recorded through a synapse in the language"
-    )

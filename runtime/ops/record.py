@@ -18,16 +18,18 @@ SLOTS = 1 << 32
 
 @register_jitable
 def sample(step, every, length):  # type: ignore[no-untyped-def]
-    """Row of the sample of this step in a ring of so many, -1 where there is none; few divisions, which take
-    long."""
-    number = step if every == 1 else step // every
-    return (number - 1) % length if number * every == step else -1
+    """Row of the sample of this step in a ring of so many, -1 where there is none (see `sampling`); few
+    divisions, which take long.  `every` is a whole number or a float.
+    """
+    if every == 1:
+        return (step - 1) % length
+    return (int(step // every) - 1) % length if step % every < 1 else -1
 
 
 class Record(KernelOp):
-    """One sample at steps n with n % every == 0: (buffer, signal, columns, n, every) -> buffer.
+    """One sample at steps n with n % every < 1: (buffer, signal, columns, n, every) -> buffer.
 
-    buffer: samples x columns, used as a ring: sample n / every goes to row (n / every - 1) % samples.
+    buffer: samples x columns, used as a ring: sample k = n // every goes to row (k - 1) % samples.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0}

@@ -301,7 +301,7 @@ class Recorded:
     functions: tuple[tuple[Expression, ...], ...] | None
     synapse: Synapse | None
     solver: Solver
-    every: int
+    every: float
     unit: str
     ideal: tuple[Expression, ...] | None
     span: Span

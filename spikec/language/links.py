@@ -257,11 +257,17 @@ def _transform(given: Given | None, ends: bool) -> e.Transform:
 
 def steps(given: Given, dt: float, what: str) -> int:
     assert given.value is not None
+    return whole_steps(duration(given, dt, what), dt, what, given.value.span)
+
+
+def duration(given: Given, dt: float, what: str) -> float:
+    """The time in s that a clause gives."""
+    assert given.value is not None
     value = evaluate(given.value, given.scope)
     if not isinstance(value, Value) or value.symbolic or value.shape:
         raise Mistake(f"{what} is one time", given.value.span, "write a time such as 3ms")
     check_time(value, dt, what, given.value.span)
-    return whole_steps(float(value.data), dt, what, given.value.span)
+    return float(value.data)
 
 
 def solver(given: Given | None) -> Solver:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from spikec.expressions import Expression, Time
-from spikec.graph import Solver
+from spikec.graph import Solver, interval
 from spikec.language import elements as e
 from spikec.language import memory
 from spikec.language import syntax as s
 from spikec.language.cells import check_filtered
 from spikec.language.evaluate import evaluate, kind_of
 from spikec.language.frame import Frame
-from spikec.language.links import Given, clauses, functions, solver, steps, synapse
+from spikec.language.links import Given, clauses, duration, functions, solver, synapse
 from spikec.language.outputs import expressions
 from spikec.language.references import resolve
 from spikec.language.scope import duplicate, suggestion
@@ -32,8 +32,7 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     computed = found.attempt(functions, given.get("via"), view) if view else None
     filtered = found.attempt(synapse, given.get("synapse"), None)
     solved = found.attempt(solver, given.get("solver"))
-    what = "the interval of a probe"
-    every = found.attempt(steps, given["every"], dt, what) if "every" in given else 1
+    every = found.attempt(_interval, given["every"], dt) if "every" in given else 1
     ideal = found.attempt(_ideal, given.get("ideal"))
     name = found.attempt(_name, statement, view, frame) if view else None
     found.finish()
@@ -122,6 +121,17 @@ def _neurons(piece: e.Piece) -> e.Piece:
 def _spiking(piece: e.Piece) -> bool:
     neuron = e.neuron_of(piece.element)
     return neuron is not None and neuron.spiking and not neuron.negative
+
+
+def _interval(given: Given, dt: float) -> float:
+    """Steps between samples.  Raises `Mistake` where that is less than one."""
+    assert given.value is not None
+    what = "the interval of a probe"
+    time = duration(given, dt, what)
+    if (found := interval(time / dt)) < 1:
+        message = f"{what} must be at least the step of {dt:g} s, not {time:g} s"
+        raise Mistake(message, given.value.span, f"write {dt * 1000:g}ms for every step")
+    return found
 
 
 def _ideal(given: Given | None) -> tuple[Expression, ...] | None:

@@ -5,7 +5,7 @@ Nengo's builder makes the model as for the `Simulator`, so what is compiled give
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,10 @@ from nengo.cache import DecoderCache, NoDecoderCache, get_default_decoder_cache
 from nengo.rc import rc
 
 from spikec import graph as g
-from spikec.errors import Diagnostic, ModelError, model_error
+from spikec.errors import model_error
 from spikec.nef.blas import one_thread
 from spikec.nengo.calls import Recipe
-from spikec.nengo.convert import Converted, convert, uneven
+from spikec.nengo.convert import Converted, convert
 from spikec.nengo.files import NetworkFile, running, text
 from spikec.nengo.naming import called
 from spikec.nengo.pickling import pickled
@@ -73,7 +73,6 @@ def compilable(
         kept = get_default_decoder_cache() if cache else NoDecoderCache()
         with running(file.path, text(file.path), f"{file.name} cannot be built"):
             model = built(file.network, file.model, dt, kept, jobs, solved)
-            _check_intervals(model, given)
             made = convert(model, file.network.seed + 1, file.model, given)
         made.graph.seed = file.network.seed  # of runs and saved states: all else has drawn its numbers
         words = Words(model, given)
@@ -127,13 +126,6 @@ def built(
     if solved:
         building.finish(model)
     return model
-
-
-def _check_intervals(model: Model, given: Mapping[Any, str]) -> None:
-    """Refuse probes whose samples are not evenly spaced."""
-    found = (uneven(given[probe], probe, model.dt) for probe in model.probes)
-    if mistakes := [Diagnostic(said[0], hint=said[1]) for said in found if said is not None]:
-        raise ModelError(mistakes)
 
 
 def _recipe(file: NetworkFile, made: Converted, words: Words, bits: int) -> Recipe:

@@ -44,8 +44,7 @@ class Converted:
 
     graph: host calls are named in it by `HostCall.call`.  calls: their functions, by that name.
     probes: the name of the graph's `Probe` that records a probe, flat; all others are in `recorded`, a list
-    of arrays that the host calls append to.  thinned: names of those that record at every step where
-    the model asks for some steps.  signals: Nengo's memory.  unseen: base
+    of arrays that the host calls append to.  signals: Nengo's memory.  unseen: base
     signals that live in the graph alone.  states: population and variable of signals that are the state of
     neurons.  places: the node of each base signal that has a value in the graph.  order: all operators that
     do something, in the order of Nengo's steps.  sides: what each is in the graph.  seeded: whether the graph
@@ -56,7 +55,6 @@ class Converted:
     graph: g.Graph
     calls: dict[str, HostFunction]
     probes: dict[Any, str]
-    thinned: frozenset[str]
     recorded: dict[Any, list[Any]]
     signals: SignalDict
     unseen: frozenset[Signal]
@@ -144,7 +142,8 @@ def convert(
     compiled: then it records all probes itself.  `called`: the same for a session; `apart`: of one
     whose calls run in other processes, so that the graph records all probes too.
 
-    There a probe takes every so many steps: see `uneven`.
+    There what is a whole number of steps between samples but for rounding, as 3 * 0.1 is, is meant so; in a
+    session it is as Nengo computes it.
 
     Raises Nengo's `BuildError` where operators depend on each other in a circle.
     """
@@ -180,7 +179,6 @@ class _Conversion:
         self.model, self.order, self.sides, self.names = model, order, chosen, names
         self.recorded: dict[Any, list[Any]] = {}
         self.probes: dict[Any, str] = {}
-        self.thinned: set[str] = set()
         self.watched: dict[Any, Watch] = {}
         watches, extra = self._watches()
         given = {
@@ -285,12 +283,12 @@ class _Conversion:
     ) -> None:
         size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
         name = self.called.get(probe, node)
-        target, every = node, max(1, round(self._period(probe)))
+        target, every = node, max(1.0, self._period(probe))
         if self.names is not None:
             name, target = self.names[probe], recording(probe, self.names)
-        elif not _whole_number(self._period(probe)):
-            every = 1  # the session takes those that Nengo takes
-            self.thinned.add(name)
+            every = g.interval(every)
+        if float(every).is_integer():
+            every = int(every)
         op = g.Probe(
             size=size, name=name, attribute=attribute, every=every, target=target,
             unit=unit(probe), neurons=neurons,
@@ -324,7 +322,6 @@ class _Conversion:
             self.graph,
             {},
             self.probes,
-            frozenset(self.thinned),
             self.recorded,
             signals,
             self._unseen(),
@@ -364,23 +361,3 @@ class _Conversion:
         for key, node in self.values.known.items():
             if isinstance(key, tuple) and isinstance(key[0], SimNeurons) and key[1] == "neurons":
                 yield key[0], self.graph.op(node)
-
-
-def uneven(name: str, probe: Any, dt: float) -> tuple[str, str] | None:
-    """What to say of a probe (message, remedy) whose samples are not so many steps apart.
-
-    What is whole but for rounding, as 3 * 0.1 is, is meant so; less than a step is every step, as in Nengo.
-    """
-    period = 1.0 if probe.sample_every is None else float(probe.sample_every) / dt
-    if period <= 1.0 or abs(period - round(period)) < 1e-6:
-        return None
-    asked, every = probe.sample_every, round(period) * dt
-    return (
-        f"the probe {name} has sample_every={asked:g}, which is no whole number of steps of {dt:g} s",
-        f"give a multiple of the step, for example sample_every={every:g}",
-    )
-
-
-def _whole_number(period: float) -> bool:
-    """Whether samples where n modulo the period is below 1, as Nengo takes them, are evenly spaced."""
-    return period <= 1.0 or float(period).is_integer()

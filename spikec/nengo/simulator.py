@@ -379,9 +379,6 @@ class Simulator(nengo.Simulator):
         for probe, name in self._converted.probes.items():
             signal = self.model.sig[probe]["in"]
             samples = drained[name]
-            if name in self._converted.thinned and probe.sample_every is not None:
-                steps = np.arange(self._n_steps - len(samples), self._n_steps) + 1
-                samples = samples[steps % (probe.sample_every / self.dt) < 1]
             self._sim_data[probe].extend(samples.reshape(len(samples), *signal.shape).astype(signal.dtype))
         for probe, kept in self._converted.recorded.items():
             self._sim_data[probe].extend(kept)

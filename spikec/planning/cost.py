@@ -252,7 +252,7 @@ def _counts(stage: la.Stage) -> dict[str, float]:
             return products.learning(stage)
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
-            return {"record": len(elements) / int(a["every"][0])}
+            return {"record": len(elements) / float(a["every"][0])}
         case la.Events():
             return {"events": float(a["sources"][:, 1].sum())}
     for kind, (cost, array) in _PER_ELEMENT.items():

@@ -19,7 +19,7 @@ def recording_cost(graph: g.Graph, layouts: Iterable[la.Layout], profile: HostPr
     for layout in layouts:
         for stage in layout.recordings:
             if isinstance(stage, la.Recording):
-                every = int(stage.arrays["every"][0])
+                every = float(stage.arrays["every"][0])
                 samples += 1 / every
                 numbers += len(stage.arrays["columns" if "columns" in stage.arrays else "neurons"]) / every
     cost = profile.recording

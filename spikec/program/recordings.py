@@ -62,7 +62,7 @@ class Recorder:
 
     def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
         slot = len(self.recorded)
-        arrays = {**arrays, "every": ints([probe.every])}
+        arrays = {**arrays, "every": np.array([probe.every])}
         self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot))
         self.recorded.append((name, slot, columns))
 

@@ -7,7 +7,6 @@ import numpy as np
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
-from spikec.nengo.convert import uneven
 from spikec.nengo.writing import words
 from spikec.nengo.writing.links import decoded, is_neural
 from spikec.nengo.writing.scene import Scene
@@ -23,12 +22,8 @@ def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
     """A probe with what must stand before it: (`probe WHAT ...`, statements or nothing)."""
     name = scene.labels[obj]
     before, what, clauses = _probed(scene, obj, name)
-    if obj.sample_every is not None:
-        mistake = uneven(name, obj, scene.model.dt)
-        if mistake is not None:
-            scene.refuse(*mistake)
-        elif float(obj.sample_every) / scene.model.dt > 1:
-            clauses += f" every {words.time(float(obj.sample_every))}"
+    if obj.sample_every is not None and float(obj.sample_every) / scene.model.dt > 1:
+        clauses += f" every {words.time(float(obj.sample_every))}"
     state = f".{obj.attr}" if obj.attr in STATES else ""
     written = "" if name == what + state else f" as {name}"
     return f"probe {what}{clauses}{written}", before
