@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converted import converted, nengo
+from converted import Simulator, converted, nengo
 
 from spikec.expressions import evaluate, to_text
 from spikec.tracing.functions import trace, why
@@ -200,6 +200,24 @@ def test_what_is_no_function_is_told() -> None:
         found = why(function, True, None, 1)
         assert found is not None
         assert found.text == text
+
+
+class Parameters(dict[str, float]):
+    """A dictionary that raises KeyError for attributes that it has not, as many do."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_objects_that_raise_what_they_like_are_told() -> None:
+    p = Parameters(gain=2.0)
+    found = why(lambda t: t * p.gain, True, None, 1)
+    assert found is not None
+    assert found.text == "uses 'p', an object of the class Parameters, which may change"
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: t * p.gain))
+    with Simulator(net) as sim:
+        sim.run_steps(3)
+    assert np.array_equal(sim.data[probe][:, 0], 2.0 * sim.trange())
 
 
 @pytest.mark.parametrize("name", COMPILED)

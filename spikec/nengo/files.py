@@ -25,6 +25,7 @@ from nengo.exceptions import NengoException
 from spikec.errors import Diagnostic, ModelError, Span, model_error
 from spikec.keeping import is_of_folder
 from spikec.records import dataclass
+from spikec.tracing import purity
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _networks(names: Mapping[str, Any]) -> dict[str, nengo.Network]:
 
 def _makes_networks(value: Any, module: ModuleType) -> bool:
     """Whether something of the file itself may make a network when it is called."""
-    own = getattr(value, "__module__", None) == module.__name__
+    own = purity.attribute(value, "__module__") == module.__name__
     return own and (inspect.isfunction(value) or _is_class(value)) and not _needed(value)
 
 

@@ -15,6 +15,7 @@ from spikec.nengo.calls import Call
 from spikec.nengo.names import label
 from spikec.nengo.processes import coefficients
 from spikec.nengo.signals import plain
+from spikec.tracing import purity
 from spikec.tracing.functions import why
 
 # Of what has no form in the graph, or not in this place.
@@ -63,7 +64,7 @@ class Words:
         """An operator."""
         match op:
             case SimPyFunc():
-                name = getattr(op.fn, "__qualname__", type(op.fn).__name__)
+                name = purity.attribute(op.fn, "__qualname__", type(op.fn).__name__)
                 return f"the function {name.replace('<locals>.', '')}{_place(op.fn)}"
             case SimProcess():
                 return f"the process {type(op.process).__name__}{self._owner(op.output)}"
@@ -78,5 +79,5 @@ class Words:
 
 
 def _place(function: Any) -> str:
-    code = getattr(function, "__code__", None)
+    code = purity.attribute(function, "__code__")
     return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""

@@ -73,7 +73,7 @@ class World:
         """Something callable as it is in this world.  Raises `UntraceableError`."""
         found = parts(given)
         if found is None:
-            name = getattr(given, "__name__", type(given).__name__)
+            name = purity.attribute(given, "__name__", type(given).__name__)
             raise UntraceableError(f"calls {name}(), which may do more than compute")
         function, first, named = found
         if given is not function:  # a method, arguments of a partial: they may be others later
@@ -153,7 +153,7 @@ class World:
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         raw, own = (
             _raw(obj, name),
-            isinstance(obj, (type, ModuleType)) or name in getattr(obj, "__dict__", ()),
+            isinstance(obj, (type, ModuleType)) or name in purity.attribute(obj, "__dict__", ()),
         )
         if isinstance(raw, (property, staticmethod, classmethod, FunctionType)):
             self._note(obj, name, lambda: _raw(obj, name), raw)

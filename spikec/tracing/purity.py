@@ -196,6 +196,14 @@ def of_python(module: ModuleType) -> bool:
     return module.__name__.partition(".")[0] in sys.stdlib_module_names
 
 
+def attribute(value: Any, name: str, default: Any = None) -> Any:
+    """An attribute of an object of the user, whose class may raise anything (KeyError) where it has none."""
+    try:
+        return getattr(value, name)
+    except Exception:
+        return default
+
+
 def allowed(value: Any, known: frozenset[str]) -> bool:
     """Whether a value that is no function of Python may be captured: numbers, modules, functions known."""
     is_module = isinstance(value, ModuleType) and value in MODULES
@@ -213,7 +221,7 @@ def _plain(value: Any) -> bool:
 
 def _known_function(value: Any, known: frozenset[str]) -> bool:
     """Whether a value is a function of NumPy or math that is known."""
-    name = getattr(value, "__name__", None)
+    name = attribute(value, "__name__")
     return (
         isinstance(name, str)
         and name in known

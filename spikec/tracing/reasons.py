@@ -126,12 +126,13 @@ def _short(expression: Expression) -> str:
 
 def uncallable(function: Any) -> Reason:
     """Why something that is called is no function of Python that could be read."""
-    if isinstance(getattr(function, "__self__", None), RANDOM):
+    if isinstance(purity.attribute(function, "__self__"), RANDOM):
         return Reason("draws random numbers")
     if isinstance(function, MethodType):
         return Reason("is a method of an object, which may change")
-    if hasattr(function, "__name__") and not isinstance(function, type):
-        return Reason(f"is {function.__name__}(){OTHERWISE}")
+    name = purity.attribute(function, "__name__")
+    if isinstance(name, str) and not isinstance(function, type):
+        return Reason(f"is {name}(){OTHERWISE}")
     return Reason(f"is an object of the class {type(function).__name__}, which may change")
 
 
@@ -278,8 +279,8 @@ def _of_value(name: str, value: Any, around: _Around) -> str | Reason:
     if builtin:
         return f"calls {name}(), which does more than compute"
     if callable(value):
-        drawn = "random" in str(getattr(value, "__module__", "")) or isinstance(
-            getattr(value, "__self__", None), RANDOM
+        drawn = "random" in str(purity.attribute(value, "__module__")) or isinstance(
+            purity.attribute(value, "__self__"), RANDOM
         )
         return f"draws random numbers ({name})" if drawn else f"calls {name}(){OTHERWISE}"
     return f"uses {name!r}, an object of the class {type(value).__name__}, which may change"
