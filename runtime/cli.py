@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,18 +37,23 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
             self.fail(str(error), param, ctx)
 
 
-class _Interruptible(click.Command):
-    """Ctrl-C where no run catches it: while all is loaded, before the first step."""
+class _Command(click.Command):
+    """Ends well where no run sees to that: Ctrl-C before the first step, output that cannot be written."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 (closed by who started this process)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _exit(130, "interrupted before the first step; nothing was recorded")
+        except BrokenPipeError:  # click ends with 1, without a word
+            raise
+        except OSError as error:
+            _exit(1, f"error: {f'{error.filename}: ' * bool(error.filename)}{error.strerror or error}")
 
 
 @click.command(
-    cls=_Interruptible,
+    cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""Example: spike-run build/manifest.json --time 2s -o results --plot results.png
 
@@ -83,7 +89,7 @@ class _Interruptible(click.Command):
     metavar="FILE|here",
     help="Where the hosts of the model are, instead of what it was compiled with; here: all on this host.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, instead of the model's.")
+@click.option("--seed", type=int, help="Seed of the noise, instead of the model's.")
 @click.option(
     "--save-state",
     metavar="FILE",
@@ -151,9 +157,9 @@ def main(
                 load_weights=load_weights, loaded=model,
             )  # fmt: skip
     except (ManifestError, RunError) as error:
-        _exit(2, f"error: {error}")
+        _exit(2, f"error: {error}", _described(error) if as_json else None)
     except launch.RunFailedError as error:
-        _exit(1, _failure(error))
+        _exit(1, _failure(error), _described(error, error.run) if as_json else None)
     if plot:
         _draw(run, plot)
     if as_json:
@@ -278,7 +284,15 @@ def _failure(error: Any) -> str:
     return "\n".join(lines)
 
 
-def _exit(code: int, message: str) -> NoReturn:
+def _described(error: Exception, run: Run | None = None) -> dict[str, Any]:
+    """What went wrong as data, beside the summary of what was run."""
+    return (summary(run) if run else {}) | {"errors": [{"message": str(error)}]}
+
+
+def _exit(code: int, message: str, described: dict[str, Any] | None = None) -> NoReturn:
+    """End with a message, also as data where a program reads that."""
+    if described is not None:
+        click.echo(json.dumps(described, indent=1))
     click.echo(message, err=True)
     sys.exit(code)
 

@@ -10,6 +10,7 @@ import socket
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from spike_runtime.record import Recorder, RecordError
 from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.runfile import RunFailedError as RunFailedError
 from spike_runtime.saving import Saving
 from spike_runtime.statefile import Begin
 from spike_runtime.statemap import StateMap
@@ -30,17 +32,6 @@ from spike_runtime.supervise import PartitionError, Signals, Supervisor, caught_
 # What `hosts` may be instead of a file.
 HERE = "here"
 _SALVAGE = 1.0
-
-
-class RunFailedError(Exception):
-    """A run ended before its time; the message names partition and cause, `run` holds what was recorded.
-
-    `partition` is the first of those to blame, None where there is none.
-    """
-
-    def __init__(self, message: str, partition: int | None, run: Run | None, details: str = "") -> None:
-        super().__init__(message)
-        self.partition, self.run, self.details = partition, run, details
 
 
 @dataclass(frozen=True)
@@ -117,6 +108,7 @@ def run(
     where = _hosts(model, hosts)
     if save_every is not None and save_state is None:
         raise RunError("save_every needs save_state, the file to save the state to")
+    seed = _seed(seed)
     every = _steps(model, save_every, "after which it saves its state") if save_every is not None else 0
     steps, transport = _steps(model, time), _transport(transport, where)
     saved = Path(save_state) if save_state is not None else None
@@ -330,6 +322,14 @@ def _steps(model: Manifest, time: float, what: str = "to run") -> int:
         near = f"{steps * model.dt:.12g} s"
         raise RunError(f"{time:.12g} s is not a whole number of steps of {model.dt} s; the nearest is {near}")
     return steps
+
+
+def _seed(given: int | None) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, Integral) or not 0 <= given < 2**63:
+        raise RunError(f"the seed {given!r} is not in 0 .. 2^63 - 1; give a seed such as 7")
+    return int(given)
 
 
 def _transport(name: str, hosts: tuple[Host, ...]) -> str:

@@ -15,6 +15,17 @@ class RunError(Exception):
     """A run directory cannot be made or read; the message says why and what to do."""
 
 
+class RunFailedError(Exception):
+    """A run ended before its time; the message names partition and cause, `run` holds what was recorded.
+
+    `partition` is the first of those to blame, None where there is none.
+    """
+
+    def __init__(self, message: str, partition: int | None, run: Any, details: str = "") -> None:
+        super().__init__(message)
+        self.partition, self.run, self.details = partition, run, details
+
+
 @dataclass(frozen=True)
 class Times:
     """Measured wall-clock time of one partition in ns: own work, exchange, waiting for others, recording."""

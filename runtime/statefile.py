@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from spike_runtime import npz
 from spike_runtime.calls import PURE
 from spike_runtime.kept import PYTHON, is_unknown, unknown
-from spike_runtime.manifest import Manifest
+from spike_runtime.manifest import Manifest, is_saved_state
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
@@ -182,6 +182,8 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise RunError(f"there is no folder {path.parent}; make it, or save the state elsewhere")
     if path.is_dir():
         raise RunError(f"{path} is a folder; name a file to save the state to")
+    if path.exists() and not is_saved_state(path):
+        raise RunError(f"{path} exists and is not a saved state; give another file with --save-state")
     if path.exists() and not overwrite:
         raise RunError(f"{path} exists; give another file with --save-state, or --overwrite")
 

@@ -44,10 +44,15 @@ class Compiled:
         return self.folder / NAME
 
     def inspect(self, run: Any = None) -> Any:
-        """The plan, and with a run what it took: a `Report` with `to_text()` and `to_json()`."""
+        """The plan, and with a run, or its directory, what that took: `to_text()` and `to_json()` of it."""
         from spikec.views.report import report
 
-        return report(self.manifest, run)
+        if isinstance(run, (str, Path)):
+            from spike_runtime.results import open_run
+
+            run = open_run(run)
+        made = report(self.manifest, run)
+        return replace(made, advice=spoken.in_python(made.advice))
 
     def draw(self, path: Path | str) -> None:
         """Write an SVG picture of the graph, coloured by partition."""
@@ -173,8 +178,9 @@ def _divided(given: Compiling, partitions: int | str) -> tuple[Options, dict[str
     names = {f.name for f in fields(Options)}
     unknown = [name for name in given if name not in Compiling.__annotations__]
     if unknown:
-        near = get_close_matches(unknown[0], Compiling.__annotations__, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "options: " + ", ".join(Compiling.__annotations__)
+        known = ("partitions", "output", *Compiling.__annotations__)
+        near = get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "options: " + ", ".join(known)
         raise model_error(f"there is no option {unknown[0]!r}", hint)
     how = {name: value for name, value in given.items() if name in names}
     model = {name: value for name, value in given.items() if name not in names and name != "progress"}

@@ -39,11 +39,11 @@ def main() -> None:
 def _model_options(command: Any) -> Any:
     for option in (
         click.option(
-            "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param: tau=20ms."
+            "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a param, as tau=20ms."
         ),
         click.option("--seed", type=int, help="Replace the model's seed."),
         click.option("--dt", metavar="TIME", help="Replace the model's time step, for example 1ms."),
-        click.option("--memory-limit", metavar="SIZE", help="Refuse what needs more memory [that there is]."),
+        click.option("--memory-limit", metavar="SIZE", help="Refuse a model that needs more [all there is]."),
         click.option("--allow-outside", is_flag=True, help="Let the model read files outside of its folder."),
     ):  # fmt: skip
         command = option(command)
@@ -93,7 +93,9 @@ def _model_options(command: Any) -> Any:
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @_model_options
 def compile_command(model: Path, output: Path | None, **options: Any) -> None:
-    """Compile MODEL into programs and a manifest: a .spk file, or a Nengo network in a Python file.
+    """Compile MODEL into programs and a manifest.
+
+    MODEL is a .spk file, or a Nengo network in a Python file.
 
     \b
     spikec compile models/product.spk -n 2 -o build/product
@@ -210,7 +212,9 @@ def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @_model_options
 def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
-    """Check MODELS and say what is in them, without solving or writing anything.
+    """Check MODELS and say what is in them.
+
+    Nothing is solved, and nothing written.
 
     \b
     spikec check models/product.spk
@@ -258,7 +262,9 @@ def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:
     "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where a file is not formatted."
 )
 def fmt(files: tuple[Path, ...], only_check: bool) -> None:
-    """Format FILES in the canonical style; - reads from the standard input and prints.
+    """Format FILES in the canonical style.
+
+    - stands for the standard input, and is printed.
 
     \b
     spikec fmt models/*.spk
@@ -308,7 +314,9 @@ def _formatted(path: Path) -> tuple[str, str]:
     help="Write a picture of the graph, coloured by partition.",
 )
 def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -> None:
-    """Show the plan in MANIFEST, and with RUN what each partition took; or what a saved state holds.
+    """Show a plan, what a run of it took, or what a saved state holds.
+
+    MANIFEST is a compiled model, a run, or a file of --save-state.
 
     \b
     spikec inspect build/product/manifest.json runs/product --svg plan.svg
@@ -358,9 +366,10 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
 @click.option("--dt", metavar="TIME", help="The time step [1ms].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def translate(network: str, as_json: bool, **options: Any) -> None:
-    """Write a Nengo network in the language: a .spk file that compiles to the same results, byte for byte.
+    """Write a Nengo network as a .spk file.
 
-    The Python file is executed.  The arrays that Nengo made lie in a folder beside the .spk file.
+    It compiles to the same results, byte for byte.  The Python file is executed.  The arrays that Nengo made
+    lie in a folder beside the .spk file.
 
     \b
     spikec translate model.py:net -o model.spk

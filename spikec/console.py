@@ -21,6 +21,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 (closed by who started this process)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from spike_runtime.manifest import ManifestError
-from spike_runtime.runfile import RunError
+from spike_runtime.runfile import RunError, RunFailedError
 
 from spikec.errors import ModelError, SpikeError
 
@@ -49,6 +49,6 @@ def arguments() -> Iterator[None]:
         ]
         error.args = ("\n".join(one.render(error.sources) for one in error.diagnostics),)
         raise
-    except (SpikeError, RunError, ManifestError) as error:
+    except (SpikeError, RunError, RunFailedError, ManifestError) as error:
         error.args = (in_python(str(error)),)
         raise

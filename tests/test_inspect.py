@@ -118,10 +118,10 @@ def test_a_run_is_shown_beside_the_prediction(manifest: mf.Manifest) -> None:
     assert made.partitions[0].measured_work == 9.5
     assert made.step_measured == 12.5
     text = made.to_text()
-    assert "measured 12.50 us" in text
     predicted = f"Recording: predicted {made.recording_predicted:.2f} us per step beside the partitions"
     assert f"{predicted}, measured 2.50 us." in text
-    assert f"{made.step_predicted / 12.5 - 1:+.0%}" in text
+    error = made.step_predicted / 12.5 - 1
+    assert f"Step: predicted {made.step_predicted:.2f} us ({error:+.0%}), measured 12.50 us.  " in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

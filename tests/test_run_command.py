@@ -127,6 +127,31 @@ def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert out == ""
     assert err.startswith("error: partition 0 ended with exit code 7")
     assert "s were recorded in " + str(tmp_path / "run") in err
+    out, err = finish(command(tmp_path, "--time", "100s", "--overwrite", "--json"), 1)
+    summary = json.loads(out)
+    assert (summary["status"], summary["path"]) == ("failed", str(tmp_path / "run"))
+    assert summary["errors"][0]["message"] in err
+    out, err = finish(command(tmp_path, "--time", "1s", "--json"), 2)
+    assert json.loads(out) == {"errors": [{"message": err.removeprefix("error: ").rstrip()}]}
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "said"),
+    [(">/dev/full", 1, "error: No space left on device\n"), ("2>&-", 0, ""), (">&-", 0, "")],
+)
+def test_output_that_cannot_be_written(tmp_path: Path, closed: str, code: int, said: str) -> None:
+    """No traceback, and where it is closed from the start, no failure."""
+    for module, options in (("spike_runtime.cli", ["--time", "1ms"]), ("spikec.cli", [])):
+        write(tmp_path / "build", model(1))
+        arguments = [*([] if options else ["inspect"]), "build", *options]
+        code_of_engine = f"launch.run = functools.partial(launch.run, engine={ENGINE!r})"
+        text = f"import functools, sys, spike_runtime.launch as launch\n{code_of_engine}\n"
+        text += f"sys.argv = {['command', *arguments]!r}\nfrom {module} import main\nmain()"
+        done = subprocess.run(
+            f'exec "{sys.executable}" -c "$CODE" {closed}', shell=True, cwd=tmp_path, capture_output=True,
+            text=True, env=os.environ | {"CODE": text}, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (code, said), (module, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +165,7 @@ def test_failed_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (["--time", "10.5ms"], "0.0105 s is not a whole number of steps of 0.001 s; the nearest is 0.01 s"),
         ([], "Missing option '--time'"),
         (["--time", "1s", "--transport", "pigeon"], "'pigeon' is not one of"),
-        (["--time", "1s", "--seed", "-1"], "-1 is not in the range"),
+        (["--time", "1s", "--seed", "-1"], "the seed -1 is not in 0 .. 2^63 - 1"),
         (["--time", "1s", "--save-every", "1s"], "--save-every needs --save-state FILE"),
         (
             ["--time", "1s", "--load-state", "a", "--load-weights", "b"],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from spike_runtime.runfile import RunError
+from spike_runtime.runfile import RunError, RunFailedError
 
 import spikec
 from spikec.spoken import in_python
@@ -52,6 +54,30 @@ def test_compile_and_run_name_their_arguments(tiny, tmp_path: Path) -> None:
         tiny.compiled.run("0.1s", tmp_path)
     with pytest.raises(RunError, match="output=, or overwrite=True"):
         tiny.compiled.run("0.1s", tiny.run.path)
+    with pytest.raises(spikec.ModelError, match="did you mean 'partitions'"):
+        spikec.compile(tiny.source, parttions=2)  # type: ignore[call-arg]
+    advised = replace(tiny.compiled.manifest, plan=tiny.compiled.manifest.plan | {"advice": "use -n 1"})
+    assert replace(tiny.compiled, manifest=advised).inspect().advice == "use partitions=1"
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_a_run_that_fails_names_arguments(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RunFailedError("run again, with --transport ring", None, None)
+
+    monkeypatch.setattr("spike_runtime.launch.run", fails)
+    with pytest.raises(RunFailedError, match='run again, with transport="ring"'):
+        tiny.compiled.run("0.1s", tmp_path)
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_what_a_run_takes(tiny, tmp_path: Path) -> None:
+    run = tiny.compiled.run("10ms", tmp_path / "run", seed=np.int64(3))
+    assert run.about.seed == 3
+    assert tiny.compiled.inspect(str(run.path)) == tiny.compiled.inspect(run)
+    for seed in (-1, 1.5, "x", 2**63):
+        with pytest.raises(RunError, match=r"is not in 0 .. 2\^63 - 1; give a seed such as 7"):
+            tiny.compiled.run("10ms", tmp_path / "other", seed=seed)
 
 
 def test_lines_of_a_model_stay_as_they_are(tmp_path: Path) -> None:

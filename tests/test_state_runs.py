@@ -251,8 +251,12 @@ def test_the_commands(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> N
     assert out.splitlines()[-1] == "state: states/a.npz"
     arguments = ("-t", "300ms", "-o", "b", "--load-state", "states/a.npz", "--save-state", "states/a.npz")
     code, out, err = spike_run(*arguments, "--json")
-    assert (code, out) == (2, "")
-    assert err == "error: states/a.npz exists; give another file with --save-state, or --overwrite\n"
+    said = "states/a.npz exists; give another file with --save-state, or --overwrite"
+    assert (code, json.loads(out), err) == (2, {"errors": [{"message": said}]}, f"error: {said}\n")
+    (tmp_path / "text").write_text("mine")
+    code, _, err = spike_run("-t", "1ms", "-o", "a", "--save-state", "text", "--overwrite")
+    said = "text exists and is not a saved state; give another file with --save-state"
+    assert (code, err, (tmp_path / "text").read_text()) == (2, f"error: {said}\n", "mine")
     code, out, _ = spike_run(*arguments, "--json", "--overwrite")
     summary = json.loads(out)
     assert code == 0

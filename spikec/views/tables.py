@@ -133,10 +133,10 @@ def _rest(table: Table, count: int, most: int = MOST_ROWS) -> Table:
 
 
 def _numbers(report: Contents) -> str:
-    measured = ""
+    predicted = f"predicted {_us(report.step_predicted)} us"
     if report.step_measured:
         error = report.step_predicted / report.step_measured - 1
-        measured = f", measured {_us(report.step_measured)} us ({error:+.0%})"
+        predicted += f" ({error:+.0%}), measured {_us(report.step_measured)} us"
     wires = f"{len(report.wires)} wire{'s' * (len(report.wires) != 1)}"
     if report.window > 1:
         wires += f", exchanged every {report.window} steps"
@@ -146,7 +146,7 @@ def _numbers(report: Contents) -> str:
     if report.recording_measured is not None:
         recording += f", measured {_us(report.recording_measured)} us"
     return (
-        f"Step: predicted {_us(report.step_predicted)} us{measured}.  "
+        f"Step: {predicted}.  "
         f"Balance: the slowest takes {report.balance:.2f} times the mean.\n{recording}.\n"
         f"Cut: {report.cut_bytes:,} bytes per step on {wires}.  "
         f"Host profile: {report.profile}\n{_other_transport(report)}{_measured(report)}"
