@@ -122,6 +122,16 @@ class Learned(g.Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Entries(Learned):
+    """y(n) = the entries of W(n), row after row, times x(n), a constant 1: weights as a signal.
+
+    columns: those of W.
+    """
+
+    columns: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Encoding(g.Operator):
     """y = E x, E the scaled encoders (neurons x dims) of the ensemble on port "encoders", of neurons `rows`
     (None: of all): becomes a `Product`.
@@ -158,6 +168,16 @@ def add_current(graph: g.Graph, neurons: str, total: str) -> None:
         encoded = [added]
     for given in encoded:
         graph.connect(given, total)
+
+
+def entries(graph: g.Graph, weights: str) -> str:
+    """The node of the entries of some weights as a signal, made where there is none."""
+    name, op = f"{weights}.entries", graph.op(weights)
+    if name not in graph:
+        graph.add(name, Entries(size=op.size * op.columns, span=op.span, columns=op.columns))
+        graph.connect(weights, name, "weights")
+        graph.connect(graph.add(f"{name}.one", g.Constant(size=1, span=op.span, value=(1.0,))), name)
+    return name
 
 
 def ports(op: Weights) -> Iterator[tuple[str, str, bool]]:
@@ -212,6 +232,8 @@ def reads_after(graph: g.Graph, name: str) -> int:
 
 def needed(op: Weights | Learned, port: str, mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Components of the signal on a port, of length `size`, that rows `mask` depend on."""
+    if isinstance(op, Entries) and port == "weights":
+        return np.asarray(mask.reshape(-1, op.columns).any(axis=1))
     by_row = port == "weights" if isinstance(op, Learned) else _by_row(op, port)
     return mask if by_row else np.ones(size, bool)
 

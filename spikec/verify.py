@@ -34,6 +34,7 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.HostValue: {"activity": (1, 1)},
     g.Probe: {"x": (0, MANY), "neurons": (0, MANY), "weights": (0, 1)},
     pl.Learned: {"weights": (1, 1), "x": (1, 1)},
+    pl.Entries: {"weights": (1, 1), "x": (1, 1)},
     pl.Encoding: {"encoders": (1, 1), "x": (0, 1)},
 }
 _NONE: dict[str, tuple[int, int]] = {}
@@ -63,6 +64,7 @@ SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     g.Probe: lambda op: {} if op.picks or op.neurons is not None else _own_size(op),
     pl.Weights: pl.port_sizes,
     pl.Learned: lambda op: {"weights": op.size},
+    pl.Entries: lambda op: {"weights": op.size // op.columns, "x": 1},
     **dict.fromkeys((g.Product, g.Decoders), _columns),
     **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
     pj.Projection: lambda op: {"spikes": op.sources},

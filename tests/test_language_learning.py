@@ -156,10 +156,6 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
             (5, 15, "c.output cannot be connected to", "connect to the target itself"),
         ),
         (C + "pes as c\nprobe c.weigths", (5, 8, "'c' has no part 'weigths'", "did you mean 'weights'?")),
-        (
-            C + "pes as c\nprobe c.weights synapse 5ms",
-            (5, 17, "weights are recorded as they are", "write synapse none"),
-        ),
         (N + "bcm as c\nconnect b -> c.bcm", (5, 15, "'c.bcm' is told nothing",
                                                "bcm follows activities only")),
         (

@@ -228,6 +228,8 @@ def learners() -> nengo.Network:
         nengo.Connection(error, spikes.learning_rule)
         for learned in (pes, rls, full, between, spikes):
             nengo.Probe(learned, "weights")
+            nengo.Probe(learned, "weights", synapse=0.002)
+        nengo.Probe(b, "scaled_encoders", synapse=nengo.Alpha(0.01))
         alpha = nengo.Node(nengo.Alpha(0.01), size_in=2, size_out=2)
         digital = nengo.Node(nengo.LinearFilter([0.5, 0.2], [1, -0.3], analog=False), size_in=2, size_out=2)
         for node in (alpha, digital):

@@ -63,6 +63,10 @@ def unsupervised() -> None:
     nengo.Connection(stim[0], rls.learning_rule, transform=-0.1)
     nengo.Probe(b, synapse=0.01)
     nengo.Probe(between, "weights", sample_every=0.02)
+    nengo.Probe(between, "weights", synapse=0.003, sample_every=0.0025)
+    nengo.Probe(rls, "weights", synapse=nengo.Alpha(0.002))
+    nengo.Probe(b, "scaled_encoders", synapse=0.004)
+    nengo.Probe(down.learning_rule, "scaled_encoders", synapse=0.002)
     nengo.Probe(b, "scaled_encoders", sample_every=0.02)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec.errors import Diagnostic, Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
@@ -336,6 +337,11 @@ def _filter(size: int, s: Synapse, span: Span | None) -> g.Filter:
 def _probe(probe: e.Recorded, lowering: Lowering) -> None:
     view, graph, nodes = probe.source, lowering.graph, lowering.nodes
     name = f"probe {probe.name}"
+    if view.attribute == "weights" and probe.synapse is not None:
+        node, size = pl.entries(graph, view.pieces[0].element.path), view.size
+        node = _remember(name, node, size, _probe_path(name, probe), nodes, probe)
+        _add_probe(probe, graph, node, size, "value", "x")
+        return
     if view.attribute not in ("value", "neurons", "input", "current"):
         piece = view.pieces[0]
         port = "weights" if view.attribute == "weights" else "neurons"

@@ -49,8 +49,6 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
         span=statement.span,
     )
     _check_ideal(recorded, given.get("ideal"))
-    if view.attribute == "weights" and filtered is not None:
-        raise Mistake("weights are recorded as they are", given["synapse"].span, "write synapse none")
     check_solver(recorded, view.size, given["solver"].span if "solver" in given else statement.span)
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)

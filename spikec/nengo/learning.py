@@ -16,6 +16,7 @@ from nengo.builder import Operator, Signal
 from nengo.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo.builder.operator import Copy, DotInc
 from nengo.builder.probe import SimProbe
+from nengo.builder.processes import SimProcess
 
 from spikec import plasticity as pl
 from spikec.nengo.signals import Ints, Table, places, whole
@@ -67,9 +68,17 @@ def _learning(base: Signal, table: Table) -> Learning | None:
     for reader in table.of[base].reads:
         if _product(reader, base):
             group.add(reader)
-        elif reader not in rules and not (isinstance(reader, SimProbe) and whole(reader.signal)):
+        elif reader not in rules and not _recorded(reader, base):
             return None
     return Learning(base, tuple(rules), frozenset(group))
+
+
+def _recorded(reader: Any, base: Signal) -> bool:
+    """Whether an operator reads weights for a probe: as they are, or through a synapse."""
+    if isinstance(reader, SimProbe):
+        return whole(reader.signal)
+    known = type(reader) is SimProcess and reader.mode == "update" and reader.input is not None
+    return known and reader.input.base is base and whole(reader.input)
 
 
 def _rule_of(copy: Operator, base: Signal, table: Table) -> Operator | None:

@@ -14,6 +14,7 @@ from nengo.connection import Connection
 from nengo.ensemble import Ensemble
 
 from spikec import graph as g
+from spikec import plasticity as pl
 from spikec.expressions import Time, renumbered
 from spikec.nef.converted import Converted
 from spikec.nef.neurons import NeuronType
@@ -101,6 +102,8 @@ class Values:
         form = self.sides.native.get(only)
         if (neurons := self._driven(base)) is not None:
             self.known[base] = current(self, neurons)
+        elif (learned := self.sides.learning(base)) is not None:
+            self.known[base] = pl.entries(self.graph, weights.weights(self, learned))
         elif isinstance(form, Synapse) and not form.at_once:
             self._filter(base, only, form)
         elif isinstance(form, (NeuronType, Traced, g.Table, Random, Synapse)):

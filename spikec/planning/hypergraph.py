@@ -172,6 +172,8 @@ def _pattern(op: g.Operator, port: str, size: int) -> tuple[Ints, Ints]:
         return r.astype(np.int64), c.astype(np.int64)
     if isinstance(op, g.Function):
         return _all_on_all(op.size, size)
+    if isinstance(op, pl.Entries):
+        return np.arange(op.size), np.arange(op.size) // op.columns
     return np.arange(op.size), np.arange(op.size)
 
 

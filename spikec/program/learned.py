@@ -53,13 +53,18 @@ def products(
     name: str, graph: g.Graph, rows: Mapping[str, Ints], signals: Places, weights: Held, dtype: str
 ) -> la.LearnedProducts:
     """Products y = W x, the `rows` of each one after the other; `signals` has the places of x."""
-    table = []
+    tables = [np.zeros((0, 3), np.int64)]
     for member, chosen in rows.items():
         matrix, x = graph.inputs(member, "weights")[0], graph.inputs(member, "x")[0]
         first, there = weights[matrix]
         columns, place = graph.op(matrix).columns, _first(signals[x])
-        table += [(first + int(k) * columns, columns, place) for k in np.searchsorted(there, chosen)]
-    return la.LearnedProducts(name, {"table": ints(table).reshape(-1, 3)}, {}, len(rows), dtype)
+        if isinstance(graph.op(member), pl.Entries):  # products of one number
+            rows_of, column = np.divmod(chosen, columns)
+            starts, columns = first + np.searchsorted(there, rows_of) * columns + column, 1
+        else:
+            starts = first + np.searchsorted(there, chosen) * columns
+        tables.append(np.stack(np.broadcast_arrays(starts, columns, place), axis=1))
+    return la.LearnedProducts(name, {"table": np.concatenate(tables)}, {}, len(rows), dtype)
 
 
 def learning(graph: g.Graph, weights: Held, before: Places, now: Places, dtype: str) -> la.Learning:

@@ -23,7 +23,7 @@ from spikec import plasticity as pl
 # What a name ends with, by the kind of operator.
 ENDINGS: dict[type, str] = {
     g.Filter: "filter", g.Delay: "delay", g.ExactSum: "decode", g.Function: "function", g.Sum: "sum",
-    g.Product: "product", pl.Learned: "learned", g.HostValue: "python",
+    g.Product: "product", pl.Learned: "learned", pl.Entries: "entries", g.HostValue: "python",
 }  # fmt: skip
 # Names that front ends give to what no object is.
 INNER = ("->", "~", " ")

@@ -56,8 +56,8 @@ def _probed(scene: Scene, obj: nengo.Probe, name: str) -> tuple[str, str, str]:
 
 def _matrix(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[str, str, str]:
     """Weights and encoders: those that are learned, or constant."""
-    if obj.slice is None and (learned := _learned(scene, obj)) and not synapse:
-        return "", learned, ""
+    if obj.slice is None and (learned := _learned(scene, obj)):
+        return "", learned, synapse
     if _constant(scene, obj):
         return (*_presented(scene, obj, name), synapse)
     _refuse(scene, obj, name)
