@@ -93,6 +93,7 @@ def everything() -> nengo.Network:
         other = nengo.Ensemble(30, 1, gain=np.ones(30), bias=np.linspace(0.5, 2, 30))
         nengo.Connection(relay, other.neurons, transform=sparse)
         nengo.Connection(ens.neurons[4:9], other.neurons[::6], transform=0.01 * rng.standard_normal((5, 5)))
+        nengo.Connection(stim, other.neurons[[3, 3]], synapse=None)
         nengo.Connection(other.neurons, other.neurons, transform=-0.0005 * np.ones((30, 30)))
         nengo.Connection(other, ens, transform=[[0.2], [0.1]], solver=nengo.solvers.LstsqL2(weights=True))
         nengo.Probe(other.neurons)

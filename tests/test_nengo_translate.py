@@ -62,6 +62,16 @@ def test_the_text_gives_the_bytes_of_the_simulator(name: str, bits: int, tmp_pat
     assert format_text(text, str(path)) == text
 
 
+def test_networks_of_16_bits_are_refused(tmp_path: Path) -> None:
+    nengo.rc.set("precision", "bits", "16")
+    try:
+        with pytest.raises(ModelError, match=r"nengo\.rc asks for 16 bits; .* 32 or 64\n.*set precision"):
+            translate(WHOLE["probed"](), tmp_path / "model.spk")
+    finally:
+        nengo.rc.set("precision", "bits", "64")
+    assert list(tmp_path.iterdir()) == []
+
+
 # --------------------------------------------------------------------------------------------- the text
 
 

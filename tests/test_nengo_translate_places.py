@@ -161,19 +161,6 @@ def test_objects_and_methods_are_told_with_their_place(tmp_path: Path, chosen: s
     assert Path(__file__).read_text("utf-8").splitlines()[span.line - 1].strip() == "self.count += 1"
 
 
-def test_a_component_that_is_led_to_twice_is_told(tmp_path: Path) -> None:
-    with nengo.Network(seed=1) as net:
-        u = nengo.Node([0.1, 0.2, 0.3])
-        a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(20, 2, label="b")
-        nengo.Connection(u[:2], a[[0, 0]])
-        nengo.Connection(u[:2], b)
-        nengo.Probe(a, "input")
-        nengo.Probe(b, "input")
-    with pytest.raises(ModelError, match="connection from signal to a: it leads to one component twice"):
-        translate(net, tmp_path / "model.spk")
-    assert list(tmp_path.iterdir()) == []
-
-
 MODEL = """
 import nengo
 import numpy as np

@@ -122,6 +122,24 @@ def currents() -> None:
 
 
 @network
+def twice() -> None:
+    """Connections that lead to one component twice; what others read of the same, too."""
+    u = nengo.Node([0.1, 0.2, 0.3], label="u")
+    a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(20, 2, label="b")
+    relay = nengo.Node(size_in=3, label="relay")
+    nengo.Connection(u[:2], a[[0, 0]])
+    nengo.Connection(u[:2], b)
+    nengo.Connection(u, b.neurons[[3, 7, 3]], synapse=None)
+    nengo.Connection(a, relay[[2, 2]], synapse=0.01)
+    nengo.Connection(a, relay[[0, 0]], function=np.square, synapse=0.01)
+    nengo.Connection(a.neurons[:3], b.neurons[[5, 5, 5]], transform=1e-3)
+    for ens in (a, b):
+        nengo.Probe(ens, "input")
+        nengo.Probe(ens.neurons, "input")
+    nengo.Probe(relay)
+
+
+@network
 def within_connections() -> None:
     """What goes into connections and comes out of them; weights through a synapse."""
     stim = stimulus(2)

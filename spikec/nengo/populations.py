@@ -156,6 +156,5 @@ def _scaled(form: Any, gain: g.Array) -> bool:
         isinstance(form, Linear)
         and form.block is None
         and form.values is not None
-        and len(np.unique(form.rows)) == len(form.rows)
         and np.array_equal(form.values, gain[form.rows])
     )

@@ -42,7 +42,13 @@ def connection(scene: Scene, conn: nengo.Connection) -> str:
         rules, name = "", ""
     source, clauses, before = _computed(scene, conn, bool(rules))
     clauses += words.synapse_clause(scene.filter(conn.synapse)) + rules
-    return f"{before}connect {source} -> {_target(scene, conn)}{clauses}{name}"
+    target = _target(scene, conn)
+    if _twice(conn):
+        # What comes to one component twice is added by a relay's connection, as Nengo adds what it has made.
+        relay = scene.labels.new(f"{_file(scene, conn)}_given")
+        before += f"relay {relay}[{conn.size_out}]\n"
+        return f"{before}connect {source} -> {relay}{clauses}{name}\nconnect {relay} -> {target} synapse none"
+    return f"{before}connect {source} -> {target}{clauses}{name}"
 
 
 def equal_decoders(scene: Scene, conn: nengo.Connection, other: nengo.Connection) -> bool:
@@ -80,13 +86,10 @@ def _target(scene: Scene, conn: nengo.Connection) -> str:
     return f"{scene.labels[post.ensemble]}.neurons{brackets}"
 
 
-def leading_twice(scene: Scene) -> str:
-    """A connection whose target names a component twice, in words; "" where there is none."""
-    for conn in scene.network.all_connections:
-        chosen = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
-        if len(np.unique(chosen)) < len(chosen):
-            return _what(scene, conn)
-    return ""
+def _twice(conn: nengo.Connection) -> bool:
+    """Whether the target of a connection names a component twice."""
+    chosen = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
+    return len(np.unique(chosen)) < len(chosen)
 
 
 def _what(scene: Scene, conn: nengo.Connection) -> str:
