@@ -75,18 +75,6 @@ def test_gain_bias_equal_nengo(neuron: NeuronType, oracle: nengo.neurons.NeuronT
 
 
 @pytest.mark.parametrize(("neuron", "oracle"), PAIRS, ids=IDS)
-def test_max_rates_intercepts_is_the_inverse(neuron: NeuronType, oracle: nengo.neurons.NeuronType) -> None:
-    max_rates, intercepts = _tuning()
-    gain, bias = neuron.gain_bias(max_rates, intercepts)
-    found_rates, found_intercepts = neuron.max_rates_intercepts(gain, bias)
-    np.testing.assert_allclose(found_rates, max_rates, rtol=1e-10)
-    np.testing.assert_allclose(found_intercepts, intercepts, atol=1e-12)
-    oracle_rates, oracle_intercepts = oracle.max_rates_intercepts(gain, bias)
-    np.testing.assert_allclose(found_rates, oracle_rates, rtol=1e-10)
-    np.testing.assert_allclose(found_intercepts, oracle_intercepts, atol=1e-12)
-
-
-@pytest.mark.parametrize(("neuron", "oracle"), PAIRS, ids=IDS)
 def test_max_activity_bounds_a_simulation(neuron: NeuronType, oracle: nengo.neurons.NeuronType) -> None:
     dt, J = 0.001, np.linspace(-20.0, 3000.0, 61)
     state = oracle.make_state(len(J), rng=np.random.RandomState(1))

@@ -59,9 +59,6 @@ class Converted(NeuronType):
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         return self.base.gain_bias(max_rates, intercepts)
 
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        return self.base.max_rates_intercepts(gain, bias)
-
     def max_activity(self, dt: float, J_max: Array) -> Array:
         # A fraction of a spike, kept or drawn, can become a whole one.
         return self.amplitude * (self.base.max_activity(dt, J_max) + 1.0 / dt)

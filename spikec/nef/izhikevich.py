@@ -66,10 +66,6 @@ class Izhikevich(NeuronType):
         gain = (J_max - currents[0]) / (1.0 - intercepts)
         return gain, J_max - gain
 
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        threshold = self._curve(1.0)[0][0]
-        return self.rates(gain + bias), (threshold - bias) / gain
-
     def _curve(self, highest: float) -> tuple[Array, Array]:
         """Currents and their rates, both increasing, from the last silent current to one of rate `highest`.
 

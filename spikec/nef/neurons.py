@@ -63,10 +63,6 @@ class NeuronType(ABC):
         """
 
     @abstractmethod
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        """Maximum rates (at amplitude 1) and intercepts of gains and biases: the inverse of `gain_bias`."""
-
-    @abstractmethod
     def max_activity(self, dt: float, J_max: Array) -> Array:
         """Bound of |activity| in one step of dt seconds, in Hz, for input currents up to J_max."""
 
@@ -149,9 +145,6 @@ class LIFRate(NeuronType):
         gain = (1.0 - J_max) / (intercepts - 1.0)
         return gain, 1.0 - gain * intercepts
 
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        return self.rates(gain + bias) / self.amplitude, (1.0 - bias) / gain
-
     @property
     def bounded(self) -> bool:
         return self.tau_ref > 0
@@ -221,9 +214,6 @@ class RectifiedLinear(NeuronType):
         gain = max_rates / (1.0 - intercepts)
         return gain, -intercepts * gain
 
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        return gain + bias, -bias / gain
-
     def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
         return self.rates(J_max)
 
@@ -265,9 +255,6 @@ class Sigmoid(NeuronType):
             )
         return gain, J_max - gain
 
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        return self.rates(gain + bias), -bias / gain
-
     def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
         return np.full(np.shape(J_max), 1.0 / self.tau_ref)
 
@@ -290,9 +277,6 @@ class Tanh(NeuronType):
         max_rates, intercepts = check_tuning(max_rates, intercepts, self.tau_ref)
         gain = np.arctanh(max_rates * self.tau_ref) / (1.0 - intercepts)
         return gain, -gain * intercepts
-
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:
-        return self.rates(gain + bias), -bias / gain
 
     def max_activity(self, dt: float, J_max: Array) -> Array:  # noqa: ARG002
         return np.full(np.shape(J_max), 1.0 / self.tau_ref)
@@ -328,13 +312,7 @@ class DeltaLIF(NeuronType):
         return out
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:  # noqa: ARG002
-        raise self._untuned()
-
-    def max_rates_intercepts(self, gain: Array, bias: Array) -> tuple[Array, Array]:  # noqa: ARG002
-        raise self._untuned()
-
-    def _untuned(self) -> TuningError:
-        return TuningError("neurons of type lif_delta represent no value", "use them in a `population`")
+        raise TuningError("neurons of type lif_delta represent no value", "use them in a `population`")
 
     def max_activity(self, dt: float, J_max: Array) -> Array:
         return np.full(np.shape(J_max), 1.0 / dt)

@@ -28,8 +28,6 @@ MOST_SAMPLES = 4_000_000
 # Inputs that are presented for a part of a step repeat after several rounds: of so many parts at most.
 MOST_PARTS = 1000
 
-Coefficients = tuple[tuple[float, ...], tuple[float, ...], bool]
-
 
 @dataclass(frozen=True, eq=False)
 class Synapse:
