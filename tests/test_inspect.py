@@ -83,6 +83,13 @@ def test_the_slowest_is_named_with_reasons(manifest: mf.Manifest) -> None:
     assert ".x " in made.reasons[2]
 
 
+def test_long_reasons_are_items_of_several_lines(manifest: mf.Manifest) -> None:
+    text = replace(report(manifest), reasons=("word " * 40,), advice="").to_text()
+    first, second = text.rpartition("is the slowest:\n")[2].splitlines()[:2]
+    assert first.startswith("  - word word")
+    assert second.startswith("    word word")
+
+
 def test_text_fits_100_columns_and_says_everything(manifest: mf.Manifest) -> None:
     text = report(manifest).to_text()
     assert max(len(line) for line in text.splitlines()) <= 100

@@ -179,18 +179,33 @@ def test_the_targets_of_make_exist(commands: dict[str, str]) -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, env=commands, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        *(f"docs/{n}.md" for n in ("results", "python", "nengo", "nef", "architecture")),
-    ],
-)
-def test_links_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
-    for link in links:
-        assert link.startswith("https://") or ((ROOT / page).parent / link).exists(), link
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(
+        r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        file, _, heading = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+def test_the_readme_leads_to_every_guide() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[2:] if f"(docs/{page.name})" not in text] == []
 
 
 def test_the_program_in_the_guide_to_the_architecture_is_a_real_one(update_golden: bool) -> None:

@@ -175,7 +175,8 @@ def _legend(manifest: Manifest, top: float, width: float) -> tuple[list[str], fl
         lines.append(
             f'<rect x="{x:g}" y="{y:g}" width="16" height="14" fill="{colour(p.index)}" stroke="#555"/>'
         )
-        text = f"partition {p.index}: {p.neurons:,} neurons, {p.cost.total / 1e3:.3g} us"
+        us = f"{p.cost.total / 1e3:.3g}" if p.cost.total < 1e6 else f"{p.cost.total / 1e3:,.0f}"
+        text = f"partition {p.index}: {p.neurons:,} neurons, {us} us/step"
         lines.append(_text(x + 23, y + 12, text, "d"))
     bottom = top + -(-len(manifest.partitions) // across) * LEGEND_ROW
     lines.append(f'<path class="l" d="M{MARGIN} {bottom + 8:g}h30"/>')

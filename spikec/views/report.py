@@ -16,12 +16,11 @@ from spike_runtime.manifest import Manifest, sha256
 from spikec.errors import model_error
 from spikec.records import dataclass
 from spikec.views.report_parts import Contents, HostReport, PartitionReport, PythonReport, WireReport, short
-from spikec.views.tables import blocks
+from spikec.views.tables import WIDTH, blocks
 
 if TYPE_CHECKING:
     from spike_runtime.results import Run
 
-WIDTH = 100
 # How people call the kinds of stages.
 KINDS = {
     "NeuronGroup": "neurons",
@@ -187,7 +186,7 @@ def _reasons(
     """Why a partition takes as long as it does: its largest kinds, populations and signals."""
     total = slowest.predicted_total or 1.0
     kinds = sorted(slowest.predicted.items(), key=lambda item: (-item[1], item[0]))[:3]
-    listed = ", ".join(f"{k} ({100 * us / total:.0f} %)" for k, us in kinds)
+    listed = ", ".join(f"{k} ({us / total:.0%})" for k, us in kinds)
     reasons = [f"most of its {'predicted ' if slowest.measured else ''}time goes to {listed}"]
     if slowest.measured:
         reasons.insert(0, f"it worked {slowest.work:.3g} us per step, {total:.3g} were predicted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 
 from rich import box
 from rich.console import RenderableType
@@ -11,6 +12,7 @@ from rich.table import Table
 from spikec.planning.cost import HOST_CALL
 from spikec.views.report_parts import Contents, PartitionReport, short
 
+WIDTH = 100
 # Longer lists are cut, with the number of what is left out.
 MOST_ROWS = 16
 KINDS_SHOWN = 12
@@ -32,7 +34,7 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
             f"Partition {called.partition} calls Python of the model in every step; "
             f"predictions take {HOST_CALL / 1e3:g} us for each:"
         )
-        yield "\n".join(f"  - {what}" for call in called.calls for what in call) + "\n"
+        yield "\n".join(_item(what) for call in called.calls for what in call) + "\n"
     if report.wires:
         yield "Wires"
         yield _wires(report)
@@ -41,9 +43,14 @@ def blocks(report: Contents) -> Iterator[RenderableType]:
     yield _speedup(report)
     yield f"Partition {report.slowest} is the slowest:"
     for reason in report.reasons:
-        yield f"  - {reason}"
+        yield _item(reason)
     if report.advice:
         yield f"Advice: {report.advice}"
+
+
+def _item(text: str) -> str:
+    """An item of a list, over several lines where it is long."""
+    return fill(f"- {text}", WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def _head(report: Contents) -> str:

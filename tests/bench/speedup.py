@@ -57,7 +57,7 @@ def table(found: dict[str, list[dict[str, Any]]]) -> Table:
 
 def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """Speed-up over the number of partitions: measured, and dashed what was predicted."""
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, rows in found.items():
         numbers = [r["partitions"] for r in rows]
@@ -68,7 +68,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     axes.set_xticklabels([str(n) for n in NUMBERS])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(title="dashed: predicted", fontsize="small")
+    figure.legend(title="dashed: predicted", fontsize="small", loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=110)
 
 
