@@ -10,7 +10,6 @@ import numpy as np
 from nengo.builder.neurons import SimNeurons
 
 from spikec import graph as g
-from spikec.expressions import to_text
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.forms import states
 from spikec.nengo.neurons import own_type
@@ -186,8 +185,7 @@ def node(scene: Scene, obj: nengo.Node) -> str:
 
 
 def _function(name: str, form: Traced, arguments: str) -> str:
-    texts = [to_text(e) for e in form.expressions]
-    value = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    value = words.listed(form.expressions)
     return f"node {name}({arguments}) = {value}" if arguments else f"input {name}(t) = {value}"
 
 

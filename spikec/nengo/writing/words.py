@@ -16,6 +16,8 @@ from spikec.language.vocabulary import DEFAULT_SYNAPSE, NEURONS
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.processes import Synapse
 
+_LISTED = 4  # expressions of a list, beyond which those that differ in the index alone are a range
+
 
 def number(value: float) -> str:
     """A number, with as few digits as give it back."""
@@ -42,9 +44,15 @@ def matrix(values: Any) -> str:
 
 
 def listed(expressions: Sequence[Expression]) -> str:
-    """Expressions of x and t: one by itself, several as a list."""
+    """Expressions of x and t: one by itself, several as a list, many that differ in the index as a range."""
     texts = [to_text(e) for e in expressions]
-    return texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    if len(texts) == 1:
+        return texts[0]
+    last = len(texts) - 1
+    pattern = texts[last].replace(f"x[{last}]", "x[i]")
+    if last >= _LISTED and all(pattern.replace("x[i]", f"x[{k}]") == text for k, text in enumerate(texts)):
+        return f"[{pattern} for i in 0..{len(texts)}]"
+    return "[" + ", ".join(texts) + "]"
 
 
 def part(chosen: Any, size: int) -> str:
