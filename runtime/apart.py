@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -41,11 +41,11 @@ class Functions(Protocol):
     def restore(self, data: bytes) -> None:
         """Hold that; what is of other calls stays."""
 
-    def memory(self, calls: Collection[str]) -> list[Any]:
-        """The arrays that these calls share with the caller, None for those of others."""
+    def memory(self, calls: Collection[str]) -> Mapping[int, Any]:
+        """Copies of the arrays that these calls use, by number."""
 
-    def take(self, memory: Sequence[Any]) -> None:
-        """Take over such arrays, but for those that are None."""
+    def take(self, memory: Mapping[int, Any]) -> None:
+        """Take over such arrays."""
 
     def tell(self, values: Mapping[int, Any]) -> None:
         """Take over values that the caller has changed."""
@@ -147,7 +147,7 @@ class ApartSession(Session):
     def renew(self) -> None:
         """End the processes; the next step forks others, whose functions begin with what is here then."""
         self._recall()
-        self._calls.functions = [self._functions[name] for name in self.manifest.calls]
+        self._calls.functions = self._by_number()
         end_all(self._processes)
 
     def _recall(self) -> None:

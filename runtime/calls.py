@@ -7,7 +7,7 @@ again, as it was, by whoever runs the program.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,9 +24,10 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 class Calls:
     """The functions of one partition, by number.  `error`: what the last one raised, until it is taken."""
 
-    def __init__(self, functions: Sequence[Call]) -> None:
+    def __init__(self, functions: Mapping[int, Call]) -> None:
         self.functions = functions
-        self._memory: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        # Those that come one after the other, by the first of them: number, argument and result of each.
+        self._runs: dict[int, list[tuple[int, NDArray[np.float64], NDArray[np.float64]]]] = {}
         self._callback = _CALLBACK(self._caught)
         self.error: BaseException | None = None
 
@@ -40,39 +41,45 @@ class Calls:
         for name, table in constants.items():
             if name.startswith("host_") and name.endswith("_calls"):
                 memory = state[name.removesuffix("_calls") + "_memory"]
+                run = []
                 for number, _, arguments, _, size, start in table.tolist():
                     middle = start + arguments
-                    self._memory[number] = memory[start:middle], memory[middle : middle + size]
-        return bool(self._memory)
+                    run.append((number, memory[start:middle], memory[middle : middle + size]))
+                self._runs[run[0][0]] = run
+        return bool(self._runs)
 
     def take_error(self) -> BaseException | None:
         """The error, once."""
         error, self.error = self.error, None
         return error
 
-    def _caught(self, number: int, step: int) -> int:
-        """Call a function with its argument in the memory and put its result there; 1 where it raises."""
-        argument, result = self._memory[number]
+    def _caught(self, first: int, step: int) -> int:
+        """Call the functions of a run with their arguments in the memory and put their results there; one
+        more than the number of the first that raises.
+        """
+        number = first
         try:
             with np.errstate(invalid="raise", divide="ignore"):
-                given = self.functions[number](step, argument)
-                if len(result) != np.size(given) and len(result):
-                    raise ValueError(f"{np.size(given)} numbers were given where {len(result)} are expected")
-                if len(result):
-                    result[:] = given
+                for number, argument, result in self._runs[first]:
+                    given = self.functions[number](step, argument)
+                    if len(result) != np.size(given) and len(result):
+                        wanted = f"{np.size(given)} numbers were given where {len(result)} are expected"
+                        raise ValueError(wanted)
+                    if len(result):
+                        result[:] = given
         except BaseException as error:
             self.error = error
-            return 1
+            return number + 1
         return 0
 
     def eager(self, values, sums, status, memory, calls, places, callback, n):  # type: ignore[no-untyped-def] # noqa: ARG002
         """What `ops.host` computes, without compiled code."""
-        bits = memory.view(np.int64)
-        for number, place, arguments, row, size, start in calls.tolist():
+        bits, table = memory.view(np.int64), calls.tolist()
+        for _, place, arguments, _, _, start in table:
             memory[start : start + arguments] = values[places[place : place + arguments]]
-            if status[0] == 0 and self._caught(number, int(n)):
-                status[:] = CALL_FAILED, number
-            if status[0] != 0:
-                break
-            sums[row : row + size] = bits[start + arguments : start + arguments + size]
+        if status[0] == 0 and (failed := self._caught(table[0][0], int(n))):
+            status[:] = CALL_FAILED, failed - 1
+        if status[0] == 0:
+            for _, _, arguments, row, size, start in table:
+                sums[row : row + size] = bits[start + arguments : start + arguments + size]
         return sums, status, memory

@@ -210,7 +210,7 @@ class Engine:
         program, which workers do not have.
         """
         if self._loaded:
-            self._loaded.functions, self._python = (), None
+            self._loaded.functions, self._python = {}, None
             gc.collect()
 
     def rewind(self, step: int = 0) -> None:

@@ -54,12 +54,14 @@ class Cost:
 class Python:
     """Python of the model that a program calls, in a pickle (see `spike_runtime.python`).
 
-    `calls`: for people, what runs in each call, in the order in which it runs.
+    `calls`: for people, what runs in each call, in the order in which it runs.  `model`: SHA-256 of the same
+    pickle of all that the model calls, in whatever partition.
     """
 
     file: str
     sha256: str
     calls: tuple[tuple[str, ...], ...]
+    model: str
 
 
 @dataclass(frozen=True)
@@ -316,7 +318,11 @@ def _manifest(body: dict[str, Any]) -> Manifest:
 
 
 def _python(body: dict[str, Any] | None) -> Python | None:
-    return None if body is None else _make(Python, body, calls=tuple(map(tuple, body["calls"])))
+    if body is None:
+        return None
+    if "model" not in body:
+        raise ManifestError("the model was compiled by another version of Spike; compile it again")
+    return _make(Python, body, calls=tuple(map(tuple, body["calls"])))
 
 
 def _make(kind: type[T], body: dict[str, Any], **replaced: Any) -> T:

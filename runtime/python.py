@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from spike_runtime.calls import Call
 from spike_runtime.manifest import Manifest, ManifestError, Python
@@ -28,16 +28,18 @@ class UnsavedError(Exception):
 
 
 class Begun(Protocol):
-    """Functions on memory of their own."""
+    """Functions on memory of their own: all that a model calls, or those of one partition."""
 
     def functions(self) -> Mapping[str, Call]:
-        """The functions, by the names in `Manifest.calls`, as they are now."""
+        """The functions, by their names in `Manifest.calls`, as they are now."""
 
     def state(self) -> bytes:
         """All that they need to go on from here; raises `UnsavedError`."""
 
     def restore(self, data: bytes) -> None:
-        """Go on from there; raises `ValueError` where the state is of other functions."""
+        """Go on from there, where `data` is one such state after the other: of all functions of the model.
+        Raises `ValueError` where it is of others.
+        """
 
 
 class Recipe(Protocol):
@@ -48,7 +50,7 @@ class Recipe(Protocol):
 
 
 class Loaded:
-    """The functions that programs call."""
+    """The functions that the program of one partition calls."""
 
     def __init__(self, manifest: Manifest, folder: Path, python: Python) -> None:
         """Raises `ManifestError` where they have changed, need a module that is not installed, or cannot be
@@ -67,9 +69,9 @@ class Loaded:
             self._made = self._begun.functions()
 
     @property
-    def functions(self) -> Sequence[Call]:
+    def functions(self) -> dict[int, Call]:
         """The functions by number."""
-        return [self._made[name] for name in self._names]
+        return {k: self._made[name] for k, name in enumerate(self._names) if name in self._made}
 
     def state(self) -> bytes:
         """What they need to go on from here; raises `UnsavedError`."""
@@ -87,11 +89,16 @@ def loads(data: bytes, memory: Sequence[Any] = ()) -> Any:
 
     It is code of the user, so whoever calls this knows where it comes from.  Raises whatever that raises.
     """
-    return _Unpickler(io.BytesIO(data), memory).load()
+    return load(io.BytesIO(data), memory)
+
+
+def load(file: IO[bytes], memory: Sequence[Any] = ()) -> Any:
+    """The same of the pickle that comes next in a file."""
+    return _Unpickler(file, memory).load()
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, memory: Sequence[Any]) -> None:
+    def __init__(self, file: IO[bytes], memory: Sequence[Any]) -> None:
         super().__init__(file)
         self._memory = memory
 

@@ -75,7 +75,7 @@ class Session:
         self._layout = ring.segment_layout(manifest)
         self._segment = self._memory(self._layout.words)
         self._functions = calls or {}
-        self._calls = Calls([self._functions[name] for name in manifest.calls])
+        self._calls = Calls(self._by_number())
         self._folder, self._seed, self._compiled = folder, seed, compiled
         self._engines = [self._engine(p) for p in range(len(manifest.partitions))]
         self._initial = [self._state(e) for e in self._engines]
@@ -106,6 +106,10 @@ class Session:
     def _memory(self, words: int) -> NDArray[np.int64]:
         """What partitions share."""
         return np.zeros(words, np.int64)
+
+    def _by_number(self) -> dict[int, Call]:
+        """The functions as they are now."""
+        return {number: self._functions[name] for number, name in enumerate(self.manifest.calls)}
 
     def _prepare(self) -> None:
         """Before the first step, or before the state after another is taken."""
@@ -243,7 +247,7 @@ class Session:
 
     def reset(self) -> None:
         """Back to before the first step."""
-        self._calls.functions = [self._functions[name] for name in self.manifest.calls]
+        self._calls.functions = self._by_number()
         for engine, initial in zip(self._engines, self._initial, strict=True):
             for name, value in initial.items():
                 engine.state[name][...] = value

@@ -2,7 +2,7 @@
 
 The arrays are those of `statemap`, by their keys, such as "weights/a->b.weights"; numpy.load opens them.
 Beside them lies `about`: JSON that says of which model they are, after how many steps, and their shapes; and
-`python`, a pickle, where the model calls Python functions.
+`python`, where the model calls Python functions: a pickle of those of each partition that does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spike_runtime.manifest import Manifest, is_saved_state
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
 
-FORMAT, ABOUT = 3, "about"
+FORMAT, ABOUT = 4, "about"
 # What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 _LISTED = 5  # differences that are told one by one
@@ -40,8 +40,9 @@ class Saved:
     """The state of a model after `step`.
 
     noise: the seed of its noise, which `seed` is not always.  python: SHA-256 of the Python that its programs
-    call (see `spike_runtime.python`), "" where they call none; pickled: the state of that.  followed: numbers
-    of functions that a session had compiled first, and calls now (see `spike_runtime.calls`).
+    call (see `spike_runtime.python`), "" where they call none; pickled: the states of that, one after the
+    other.  followed: numbers of functions that a session had compiled first, and calls now (see
+    `spike_runtime.calls`).
     """
 
     model: str
@@ -202,7 +203,7 @@ def of(places: StateMap, parts: list[Arrays], noise: int, step: int) -> Saved:
 
 def python_of(manifest: Manifest) -> str:
     """SHA-256 of the Python of a model, "" where it calls none, `SESSION` where that was not compiled."""
-    found = next((part.python.sha256 for part in manifest.partitions if part.python), "")
+    found = next((part.python.model for part in manifest.partitions if part.python), "")
     return found or SESSION * any(not name.startswith(PURE) for name in manifest.calls)
 
 

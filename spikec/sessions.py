@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,9 +39,6 @@ from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
 
 log = logging.getLogger(__name__)
-
-# ns that functions are taken to need for which somebody asks for processes.
-APART_CALL = 200_000.0
 
 
 class Running(Protocol):
@@ -262,7 +260,9 @@ def session(
     try:
         with collector_paused(), one_thread():
             graph = prepared(graph)
-            given = partitions, precision, name or graph.name, APART_CALL if apart else 0.0
+            if apart is None:
+                _join_calls(graph)
+            given = partitions, precision, name or graph.name, apart is not None
             assignment = assigned(graph, *given)
             layouts, recorded = schedule(graph, assignment, precision)
         costs = [Cost({}, 0.0)] * assignment.partitions
@@ -280,12 +280,18 @@ def session(
     return made
 
 
+def _join_calls(graph: g.Graph) -> None:
+    """Have all calls in one partition, that of the caller's thread."""
+    for name, op in list(graph.nodes(g.HostCall)):
+        graph.replace(name, replace(op, family=0))
+
+
 def assigned(
-    graph: g.Graph, partitions: int | str, precision: str, name: str, per_function: float = 0.0
+    graph: g.Graph, partitions: int | str, precision: str, name: str, apart: bool = False
 ) -> Assignment:
     """Where everything is, in as many partitions as asked for, or as the graph can be cut into.
 
-    `name`: that of the model in messages; `per_function`: ns that each Python function takes at least.
+    `name`: that of the model in messages; `apart`: whether partitions are processes.
     """
     if partitions == 1:
         return pt.whole(graph)
@@ -294,9 +300,7 @@ def assigned(
         return make_plan(graph, partitions, here, precision).assignment
     host = profile.load(profile.REFERENCE)
     who = hg.reads(graph)
-    costs = pt.vertex_costs(graph, host, precision)
-    costs |= {k: max(costs[k], per_function * op.functions) for k, op in graph.nodes(g.HostCall)}
-    hyper = hg.hypergraph(graph, who, costs)
+    hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, host, precision, apart))
     possible = min(partitions, max(1, len(hyper.groups)))
     if possible < partitions:
         parts, joining = pt.pieces(hyper, graph, who)

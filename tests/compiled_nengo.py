@@ -89,20 +89,16 @@ with nengo.Network(seed=3) as net:
     nengo.Probe(filtered)
     nengo.Probe(filtered, sample_every=0.01)
 '''
-# What stays Python: all else is computed in compiled code.
+# What stays Python: all else is computed in compiled code.  Those of a call hand each other numbers.
 CALLS = (
-    (
-        "the process Steps of random",
-        "the function noted (model.py:9)",
-        "the function Leaky",
-        "the process Lowpass of leaky_2",
-    ),
+    ("the function noted (model.py:9)", "the function Leaky", "the process Lowpass of leaky_2"),
+    ("the process Steps of random",),
 )
 REASONS = {
-    "the process Steps of random": "is none that is compiled here",
     "the function noted (model.py:9)": "changes the list 'seen' (model.py:10)",
     "the function Leaky": "changes self.value (model.py:21)",
     "the process Lowpass of leaky_2": "filters signals of what runs in Python",
+    "the process Steps of random": "is none that is compiled here",
 }
 NAMES = (
     "shown", "rare", "b", "b_2", "note", "leaky", "leaky_2", "a.neurons", "c.voltage",

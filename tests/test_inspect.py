@@ -163,7 +163,7 @@ def test_a_prediction_that_a_run_has_shown_to_be_wrong_is_said_and_advises_nothi
 
 
 def test_times_of_a_run_with_python_hold_its_first_calls(manifest: mf.Manifest) -> None:
-    python = mf.Python("calls.pickle", "", (("the function f (m.py:3)",),))
+    python = mf.Python("calls.pickle", "", (("the function f (m.py:3)",),), "")
     called = replace(
         manifest, partitions=(replace(manifest.partitions[0], python=python), manifest.partitions[1])
     )

@@ -66,7 +66,7 @@ EDGES = {
     "spike_runtime.session": "spikec.sessions",
     "spike_runtime.apart": "spikec.sessions",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
-    "spike_runtime.python": "spikec.going_on spikec.nengo.calls spikec.network.python",
+    "spike_runtime.python": "spikec.going_on spikec.nengo.recipes spikec.network.python",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",

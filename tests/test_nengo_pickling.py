@@ -86,7 +86,8 @@ def test_classes_of_two_models_with_one_name_stay_apart() -> None:
     write(FACTORY)
     write(FACTORY.replace("k *", "10 * k *"), "other/model.py")
     both = [pickle.loads(kept(f"{of}model.py:net", f"{of}out")).begin().functions() for of in ("", "other/")]
-    assert [made["host.0"](1, np.zeros(0)).tolist() for made in both] == [[1.0, 2.0], [10.0, 20.0]]
+    given = [[made[f"host.{k}"](1, np.zeros(0)).tolist() for k in range(2)] for made in both]
+    assert given == [[[1.0], [2.0]], [[10.0], [20.0]]]
 
 
 def test_a_module_of_the_folder_is_one_for_its_functions_and_whoever_names_it() -> None:

@@ -33,9 +33,10 @@ def call_address(typingctx: Any, address: Any, number: Any, step: Any) -> Any:
 class Host(KernelOp):
     """(values, sums, status, memory, calls, places, callback, n) -> (sums, status, memory).
 
-    For every call, a row of `COLUMNS`: copies its argument, values[places[...]], to `memory`, calls the
-    function at address callback[0] with its number and the step's, and puts what it left in `memory` into
-    `sums`, bit for bit.  Status is set to (CALL_FAILED, number) where that did not give 0.
+    For every call, a row of `COLUMNS`: copies its argument, values[places[...]], to `memory`.  Then calls
+    the function at address callback[0], which runs all of them, with the number of the first and that of the
+    step, and puts what it left in `memory` into `sums`, bit for bit.  Where it gives k + 1, and not 0, status
+    is set to (CALL_FAILED, k).
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 1, 1: 2, 2: 3}
@@ -46,14 +47,15 @@ class Host(KernelOp):
         def host(values, sums, status, memory, calls, places, callback, n):  # type: ignore[no-untyped-def]
             bits = memory.view(np.int64)
             for c in range(calls.shape[0]):
-                number, place, arguments, row, size, start = calls[c]
-                if status[0] != 0:
-                    break
+                _, place, arguments, _, _, start = calls[c]
                 for i in range(arguments):
                     memory[start + i] = values[places[place + i]]
-                if call(callback[0], number, n.item()) != 0:
-                    status[0], status[1] = CALL_FAILED, number
-                    break
+            if status[0] == 0:
+                failed = call(callback[0], calls[0, 0], n.item())
+                if failed != 0:
+                    status[0], status[1] = CALL_FAILED, failed - 1
+            for c in range(calls.shape[0] if status[0] == 0 else 0):
+                _, _, arguments, row, size, start = calls[c]
                 for i in range(size):
                     sums[row + i] = bits[start + arguments + i]
 

@@ -5,10 +5,9 @@ Nengo's builder makes the model as for the `Simulator`, so what is compiled give
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import nengo
 from nengo.builder import Model
@@ -18,11 +17,11 @@ from nengo.rc import rc
 from spikec import graph as g
 from spikec.errors import model_error
 from spikec.nef.blas import one_thread
-from spikec.nengo.calls import Recipe
 from spikec.nengo.convert import Converted, convert
 from spikec.nengo.files import NetworkFile, running, text
 from spikec.nengo.naming import called
 from spikec.nengo.pickling import pickled
+from spikec.nengo.recipes import Recipe
 from spikec.nengo.solve import Building
 from spikec.nengo.words import Words
 from spikec.program.calls import Python
@@ -79,7 +78,7 @@ def compilable(
         calls = tuple(words.of_call(call) for call in made.host_calls)
         python = None
         if made.host_calls and solved:
-            python = Python(pickled(_recipe(file, made, words, bits), file, words), calls)
+            python = _python(file, made, words, bits, calls)
     reasons = {} if solved else words.reasons(made.host_calls)
     return Compilable(
         made.graph, "float64" if bits == 64 else "float32", python, calls, reasons, tuple(notes)
@@ -128,20 +127,19 @@ def built(
     return model
 
 
-def _recipe(file: NetworkFile, made: Converted, words: Words, bits: int) -> Recipe:
-    """What host calls run: all processes are in it, for each draws a seed before the next is made."""
-    order = tuple(op for op in made.order if op in made.host or _draws(op))
-    folder = str(file.folder)
-    seed = file.network.seed + 1
-    host = tuple(op for op in order if op in made.host)
-    said = tuple(words.of(op) for op in host)
+def _python(
+    file: NetworkFile, made: Converted, words: Words, bits: int, calls: tuple[tuple[str, ...], ...]
+) -> Python:
+    """What host calls run, and that of each partition; `calls`: in words."""
+    said = {op: words.of(op) for op in made.order if op in made.host}
     # Names that Nengo gives hold addresses, which are others in every process.
-    for op in order:
+    for op in made.order:
         op.tag = None
         for signal in op.all_signals:
             signal._name = signal.base._name = ""
-    return Recipe(made.host_calls, order, host, said, made.clock, seed, bits, folder)
+    recipe = Recipe(made.what, said, file.network.seed + 1, bits, str(file.folder))
 
+    def of(names: Collection[str]) -> bytes:
+        return pickled(recipe.of(names), file)
 
-def _draws(op: Any) -> bool:
-    return isinstance(op, nengo.builder.processes.SimProcess) and op.process.seed is None
+    return Python(of(recipe.what.calls), calls, of)

@@ -19,13 +19,14 @@ from nengo.utils.simulator import operator_dependency_graph
 from spikec import graph as g
 from spikec.keeping import is_of_user
 from spikec.nengo import following, hosts, weights
-from spikec.nengo.calls import Begun, Call, Clock, HostFunction, Watch, begun
+from spikec.nengo.calls import Call, Clock, HostFunction, Watch
 from spikec.nengo.forms import forms, picks, states
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
 from spikec.nengo.naming import recording
 from spikec.nengo.noise import Random
 from spikec.nengo.processes import Synapse
+from spikec.nengo.recipes import Begun, Operations, operations
 from spikec.nengo.sides import Sides, sides
 from spikec.nengo.signals import Ints, Table, is_time, places, whole
 from spikec.nengo.values import Values
@@ -75,6 +76,11 @@ class Converted:
     def clock(self) -> Clock:
         return Clock(self._model.step, self._model.time, self._model.dt)
 
+    @property
+    def what(self) -> Operations:
+        """What the calls run."""
+        return operations(self.host_calls, self.order, self.host, self.clock)
+
     def running(self) -> Begun:
         """The calls as they run now; there was a `start`."""
         assert self.begun is not None
@@ -118,10 +124,7 @@ class Converted:
 
     def start(self, seed: int) -> None:
         """Begin again: memory as it was at first, new step functions, with random numbers by `seed`."""
-        self.begun = begun(
-            self.host_calls, self.order, self.host, self.clock, self.signals, seed, self._said, is_of_user,
-            False,
-        )  # fmt: skip
+        self.begun = self.what.begin(self.signals, seed, self._said, is_of_user, None)
         self.watch()
         self.calls |= self.begun.functions()
         for kept in self.recorded.values():
@@ -189,7 +192,7 @@ class _Conversion:
             and (chosen.in_graph(base) or any(op in chosen.native for op in uses.reads))
         }
         self.host = frozenset({*chosen.host, *extra})
-        self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches, apart))
+        self.calls = tuple(hosts.calls(order, after, chosen, given, extra, watches))
         self.graph = g.Graph(name, model.dt, 0)
         self.values = Values(model, self.graph, chosen, self.calls, called if names is None else names)
         shown = {

@@ -1,19 +1,22 @@
 """Which operators run together in a host call.
 
-They are gathered into as few calls as can be.  Call k holds the operators that need what call k - 1 gives, by
-way of the graph; what they hand each other by memory needs no call of its own.  Where calls may be in several
-processes, operators that share no memory and no objects are apart.
+Operators that share memory or objects are a family, which is in one process.  They are gathered into as few
+calls as can be: call k holds those that need what call k - 1 gives, by way of the graph; what they hand each
+other by memory needs no call of its own.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dis import get_instructions
+from typing import Any
 
 from nengo.builder import Operator, Signal
 from nengo.params import Parameter
 
 from spikec.nengo.calls import Call, Watch
+from spikec.nengo.recipes import draws_seed
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import holds, is_time
 from spikec.sharing import families
@@ -26,18 +29,15 @@ def calls(
     given: set[Signal],
     extra: Sequence[Operator],
     watches: Sequence[Watch],
-    apart: bool = False,
 ) -> list[Call]:
-    """The calls of a model, in the order in which they run.
+    """The calls of a model, family by family, in the order in which they run.
 
     after: the operators that come after each in a step (Nengo's dependencies).  given: base signals whose
     values in the graph have parts made by hosts.  extra: natives that also run as hosts, for `watches`.
-    apart: what shares neither memory nor objects is called apart, family by family.
     """
     levels = _levels(order, after, sides)
     running = {*sides.host, *extra}
-    ordered = [op for op in order if op in running]
-    members = _families(ordered, sides, set(extra)) if apart else [ordered]
+    members = _families([op for op in order if op in running], sides, set(extra))
     result: list[Call] = []
     left = list(watches)
     for family, operators in enumerate(members):
@@ -72,14 +72,26 @@ def _families(operators: Sequence[Operator], sides: Sides, extra: set[Operator])
 
     What also has a value in the graph is handed over there, but for what the graph computes as well.
     """
-    roots, memory = [], []
+    roots, memory = [], list[set[Any]]()
     for op in operators:
         roots.append(holds(op))
         memory.append({s.base for s in op.all_signals if _is_handed_on(s.base, sides, extra)})
+    if others := [k for k, op in enumerate(operators) if _draws(op)]:
+        # What these draw decides what all others draw that come after them.
+        for k in others + [k for k, op in enumerate(operators) if draws_seed(op)]:
+            memory[k].add(_draws)
     found: dict[int, list[Operator]] = defaultdict(list)
     for op, family in zip(operators, families(roots, memory, (Signal, Parameter)), strict=True):
         found[family].append(op)
     return list(found.values())
+
+
+def _draws(op: Operator) -> bool:
+    """Whether an operator that is none of Nengo's uses the simulator's random numbers to make its step."""
+    code = getattr(type(op).make_step, "__code__", None)
+    if type(op).make_step.__module__.startswith("nengo.") or code is None or code.co_argcount < 4:
+        return False
+    return code.co_varnames[3] in {step.argval for step in get_instructions(code) if "LOAD" in step.opname}
 
 
 def _is_handed_on(base: Signal, sides: Sides, extra: set[Operator]) -> bool:

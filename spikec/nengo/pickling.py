@@ -20,12 +20,11 @@ from typing import Any
 
 from spikec.errors import ModelError, model_error
 from spikec.keeping import Pickler, by_value, deep, is_of_folder, why
-from spikec.nengo.calls import Recipe
 from spikec.nengo.files import NetworkFile, running, text
-from spikec.nengo.words import Words
+from spikec.nengo.recipes import Recipe
 
 
-def pickled(recipe: Recipe, file: NetworkFile, words: Words) -> bytes:
+def pickled(recipe: Recipe, file: NetworkFile) -> bytes:
     """The bytes of a recipe, the same for the same model.  Raises `ModelError` that names what cannot be
     written.
     """
@@ -39,7 +38,7 @@ def pickled(recipe: Recipe, file: NetworkFile, words: Words) -> bytes:
         except ModelError:
             raise
         except Exception as error:  # whatever an object raises when it is asked for its state
-            raise _refused(recipe, file, words, error) from error
+            raise _refused(recipe, file, error) from error
 
 
 def _dumped(value: Any, file: NetworkFile) -> tuple[bytes, dict[str, ModuleType]]:
@@ -96,19 +95,19 @@ class _Pickler(Pickler):
         return name in self.imported
 
 
-def _refused(recipe: Recipe, file: NetworkFile, words: Words, error: Exception) -> ModelError:
+def _refused(recipe: Recipe, file: NetworkFile, error: Exception) -> ModelError:
     """The first operator that cannot be kept, by itself or with those before it."""
-    failed: dict[int, Exception] = {}
+    operators, failed = list(recipe.said), dict[int, Exception]()
 
     def fails(count: int) -> bool:
         try:
-            _dumped(recipe.host[:count], file)
+            _dumped(operators[:count], file)
         except Exception as found:  # as above
             failed[count] = found
         return count in failed
 
-    first = bisect_left(range(len(recipe.host) + 1), True, key=fails)
-    what = words.of(recipe.host[first - 1]) if first in failed else "what the model runs in Python"
+    first = bisect_left(range(len(operators) + 1), True, key=fails)
+    what = recipe.said[operators[first - 1]] if first in failed else "what the model runs in Python"
     error = failed.get(first, error)
     return model_error(
         f"{what} cannot be kept in the compiled model: {why(error)}",

@@ -27,15 +27,23 @@ from spikec.program.schedule import Assignment
 from spikec.records import dataclass
 
 EPSILON = 0.03
+# ns that functions are taken to need that run at the same time as others.
+APART_CALL = 200_000.0
 SEED = 1
 # Weights are integers: in units of this part of the average vertex.
 RESOLUTION = 1000
 
 
-def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str) -> dict[str, float]:
-    """ns per step of every atom, with what is recorded of it."""
+def vertex_costs(graph: g.Graph, profile: HostProfile, dtype: str, apart: bool = False) -> dict[str, float]:
+    """ns per step of every atom, with what is recorded of it.
+
+    Nobody knows what a Python function takes.  Where they may be in several partitions, or are `apart`, so
+    much that they are dealt out evenly.
+    """
     costs = {name: atom_cost(op, graph, profile, dtype) for name, op in graph.nodes(g.Atom)}
-    costs |= {name: HOST_CALL * op.functions for name, op in graph.nodes(g.HostCall)}
+    families = {op.family for _, op in graph.nodes(g.HostCall)}
+    each = APART_CALL if apart or len(families) > 1 else HOST_CALL
+    costs |= {name: each * op.functions for name, op in graph.nodes(g.HostCall)}
     stages = profile.kernels[dtype].stages
     for probe, op in graph.nodes(g.Probe):
         for source, port in graph.input_ports(probe):

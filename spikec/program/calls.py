@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,12 @@ from spikec.program.stages import Ints, ints, joined
 @dataclass(frozen=True)
 class Python:
     """What host calls of a compiled model run: a pickle of it (see `spike_runtime.python`), and in words for
-    each call, by their numbers.
+    each call, by their numbers.  `of`: the pickle for calls of some names.
     """
 
     pickle: bytes
     calls: tuple[tuple[str, ...], ...]
+    of: Callable[[Sequence[str]], bytes]
 
 
 def numbers(graph: g.Graph) -> dict[str, int]:

@@ -158,7 +158,8 @@ def _partition(
     for stage in layout.stages:
         kinds[type(stage).__name__] = kinds.get(type(stage).__name__, 0) + stage.operators
     digest = hashlib.sha256(source.encode()).hexdigest()
-    calls = any(isinstance(stage, la.HostCalls) for stage in layout.stages)
+    tables = [stage.arrays["calls"] for stage in layout.stages if isinstance(stage, la.HostCalls)]
+    calls = sorted(int(number) for table in tables for number in table[:, 0])
     return mf.Partition(
         layout.partition,
         host,
@@ -169,7 +170,7 @@ def _partition(
         layout.atom_count,
         dict(sorted(kinds.items())),
         cost,
-        _python(folder, f"{name}/calls.pickle", python) if python and calls else None,
+        _python(folder, f"{name}/calls.pickle", python, graph, calls) if python and calls else None,
     )
 
 
@@ -189,9 +190,15 @@ def _none(size: int) -> NDArray[np.float64]:
     return np.zeros((0, size))
 
 
-def _python(folder: Path, file: str, python: Python) -> mf.Python:
-    (folder / file).write_bytes(python.pickle)
-    return mf.Python(file, hashlib.sha256(python.pickle).hexdigest(), python.calls)
+def _python(folder: Path, file: str, python: Python, graph: g.Graph, calls: list[int]) -> mf.Python:
+    """What these calls of a partition run."""
+    names, data = list(numbers(graph)), python.pickle
+    if len(calls) < len(names):
+        data = python.of([graph.op(names[k]).call for k in calls])
+    (folder / file).write_bytes(data)
+    said = tuple(python.calls[k] for k in calls)
+    whole = hashlib.sha256(python.pickle).hexdigest()
+    return mf.Python(file, hashlib.sha256(data).hexdigest(), said, whole)
 
 
 def _state_map(graph: g.Graph, layouts: Sequence[la.Layout], folder: Path) -> str:

@@ -108,6 +108,8 @@ class _Found:
         # By partition: (number of a list of spikes, first neuron, how many).
         self.own: list[list[tuple[int, int, int]]] = []
         self.sums: set[str] = set()
+        # What each host call gives, by its number.
+        self.targets = [op.targets for _, op in graph.nodes(g.HostCall)]
 
     def add(self, layout: la.Layout) -> None:
         """Note the state of one partition."""
@@ -124,9 +126,8 @@ class _Found:
             elif isinstance(stage, la.Learning):
                 self._learned(layout, stage)
             elif isinstance(stage, la.HostCalls):
-                for name in layout.sum_rows:
-                    if isinstance(self.graph.op(name), g.HostValue):
-                        self._sum(layout, name)
+                for name in (target for k in stage.arrays["calls"][:, 0] for target in self.targets[k]):
+                    self._sum(layout, name)
             if isinstance(stage, (la.Draws, la.NeuronGroup)):
                 self._streams(stage)
         self._vector("carried", "signal", layout.held.carried.items())
