@@ -101,6 +101,29 @@ def test_names_are_those_of_the_program(tmp_path: Path) -> None:
     assert " as what_is_shown" in text
 
 
+def test_objects_and_connections_stand_under_the_names_of_their_networks(tmp_path: Path) -> None:
+    with nengo.Network(seed=1) as net:
+        u = nengo.Node([0.5], label="u")
+        with nengo.Network(label="outer\nprobe u"):
+            a = nengo.Ensemble(10, 1, label="a")
+            with nengo.Network(label="inner"):
+                b = nengo.Ensemble(10, 1, label="b")
+                nengo.Connection(b, b, synapse=0.1)
+            nengo.Connection(a, b)
+        nengo.Connection(u, a)
+        nengo.Probe(b)
+    blocks = written(net, tmp_path).replace("outer_probe_u_", "").replace("inner_", "").split("\n\n")
+    first = [block.replace("\n ", "").split(" solver")[0] for block in blocks[1:]]
+    assert first[0].startswith("input u")
+    assert first[1].startswith("# outer probe u\nensemble a")
+    assert first[2].startswith("# outer probe u, inner\nensemble b")
+    assert first[3] == "connect u -> a"
+    # What leads to one target stands in the order in which it is added.
+    assert first[4] == "# outer probe u, inner\nconnect b -> b"
+    assert first[5] == "# outer probe u\nconnect a -> b"
+    assert first[6] == "probe b"
+
+
 def test_equal_arrays_are_one_file(tmp_path: Path) -> None:
     """Two connections of one function share the file of their decoders, and the decoding."""
     with nengo.Network(seed=1) as net:

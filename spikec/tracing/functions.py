@@ -26,8 +26,8 @@ from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_o
 from spikec.tracing.vectors import Vector
 
 # A program grows with the functions of a model: longer ones run as they are.  Measured (2 cores, 64 bits): a
-# function of 192, 384, 576 or 1984 operations compiles in 3.0, 3.6, 4.3 or 13.7 s, most of it for any program,
-# and takes 2.0, 2.2, 2.5 or 4.5 us in a step; as a call of Python 12 us, which also stays in one partition.
+# program with one of 192, 384, 576 or 1984 operations compiles in 3.0, 3.6, 4.3 or 13.7 s, and a step takes
+# 2.0, 2.2, 2.5 or 4.5 us; with a call of Python 12 us, which also keeps partitions together.
 MOST_NODES = 600
 # Shorter vectors are written out wherever they are given.
 FEWEST = 8

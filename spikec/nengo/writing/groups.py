@@ -72,13 +72,14 @@ class _Group:
     steps: Steps | None = None
 
 
-def statements(scene: Scene) -> Iterator[str]:
-    """All connections as statements."""
+def statements(scene: Scene) -> Iterator[tuple[nengo.Connection, str]]:
+    """All connections as statements, each with the first that it says."""
     connections = list(dict.fromkeys(scene.network.all_connections))
     terms = [links.term(scene, conn) for conn in connections]
     groups = [part for group in _groups(scene, connections, terms) for part in _worthwhile(group)]
     for group in _ordered(groups, terms):
-        yield _statement(scene, group, [connections[k] for k in group.places])
+        said = [connections[k] for k in group.places]
+        yield said[0], _statement(scene, group, said)
 
 
 def _worthwhile(group: _Group) -> list[_Group]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,8 @@ def _text(scene: Scene, stem: str, origin: str, seed: int) -> tuple[str, list[tu
         head.append(f"dt {words.time(scene.model.dt)}")
     if any(map(links.is_neural, scene.network.all_ensembles)):
         head.append("defaults ensemble { normalize_encoders = false }")
-    parts = ["\n".join(head), *_declared(scene, scene.network, "", set())]
-    connections = list(groups.statements(scene))
-    if connections:
-        parts.append("\n".join(connections))
+    networks = _networks(scene.network)
+    parts = ["\n".join(head), *_declared(scene, networks), *_connected(scene, networks)]
     recorded, statements = [], []
     for obj in dict.fromkeys(scene.network.all_probes):
         statement, before = probes.probe(scene, obj)
@@ -192,22 +191,42 @@ def words_of(stem: str) -> str:
     return f"{kept}_network" if kept in TAKEN else kept
 
 
-def _declared(scene: Scene, network: nengo.Network, label: str, seen: set[nengo.Network]) -> Iterator[str]:
-    """Nodes and ensembles of a network, then those of its parts, each under its name and once."""
-    seen.add(network)
-    made = [objects.node(scene, obj) for obj in dict.fromkeys(network.nodes)]
-    own = dict.fromkeys(network.ensembles)
-    for name, ensembles in scene.labels.arrays.items():
-        if ensembles[0] in own:
-            made += objects.ensembles(scene, name, ensembles)
-            own = dict.fromkeys(obj for obj in own if obj not in ensembles)
-    made += [objects.ensemble(scene, obj) for obj in own]
-    if made:
-        yield (f"# {label}\n" if label else "") + "\n".join(made)
-    for part in network.networks:
-        if part not in seen:
-            name = part.label or type(part).__name__
-            yield from _declared(scene, part, f"{label}, {name}" if label else name, seen)
+def _networks(network: nengo.Network) -> dict[nengo.Network, str]:
+    """A network and all its parts, each once, with comments that name these."""
+    found = {network: ""}
+    work = [(network, part) for part in network.networks]
+    while work:
+        outer, part = work.pop(0)
+        if part not in found:
+            name = " ".join((part.label or type(part).__name__).split())  # in one line
+            found[part] = f"{found[outer]}, {name}" if found[outer] else f"# {name}"
+            work[:0] = [(part, inner) for inner in part.networks]
+    return found
+
+
+def _under(heading: str, statements: Sequence[str]) -> str:
+    return "\n".join([heading, *statements] if heading else statements)
+
+
+def _declared(scene: Scene, networks: Mapping[nengo.Network, str]) -> Iterator[str]:
+    """Nodes and ensembles of networks."""
+    for network, heading in networks.items():
+        made = [objects.node(scene, obj) for obj in dict.fromkeys(network.nodes)]
+        own = dict.fromkeys(network.ensembles)
+        for name, ensembles in scene.labels.arrays.items():
+            if ensembles[0] in own:
+                made += objects.ensembles(scene, name, ensembles)
+                own = dict.fromkeys(obj for obj in own if obj not in ensembles)
+        made += [objects.ensemble(scene, obj) for obj in own]
+        if made:
+            yield _under(heading, made)
+
+
+def _connected(scene: Scene, networks: Mapping[nengo.Network, str]) -> Iterator[str]:
+    """Connections, those of one network that follow each other together."""
+    headings = {conn: heading for network, heading in networks.items() for conn in network.connections}
+    for heading, said in groupby(groups.statements(scene), lambda pair: headings[pair[0]]):
+        yield _under(heading, [text for _, text in said])
 
 
 def _refuse_hosts(scene: Scene) -> None:
