@@ -68,7 +68,7 @@ def broken(net: nef.Network, what: str) -> None:
          "give 100 rows of 100 numbers, 4 times"),
         ("hdf5", "the file 'file' is not written: Spike writes no HDF5 files of Neo",
          "save what get_data() of the probes gives, for example with numpy.savez"),
-        ("endless", "a network cannot run for inf s", "give a time of 0 s or more"),
+        ("endless", "a network cannot run for inf", "give a number of seconds, 0 or more"),
         ("unrecorded", "the network records nothing: it has no probe", "add one: make_probe(name)"),
         ("ragged", "a transform is no list of numbers: [[1], [1, 0]]", "give numbers, or rows of one length"),
         ("infinite", "the value of 'B' holds numbers that are not finite", "give finite numbers"),

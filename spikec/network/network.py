@@ -246,7 +246,8 @@ class Network(Directory):
         """Connect the neurons of two ensembles by weights that learn to make `error` small (hPES; see
         `spikec.network.learning`).
 
-        weight_matrix: first weights, random ones within 0.001 without.
+        error: what `post` lacks, target - actual; Nengo's PES is told the opposite.  weight_matrix: first
+        weights, random ones within 0.001 without.
         """
         self._check_open()
         rule = learning.HPES(
@@ -262,7 +263,7 @@ class Network(Directory):
     def run(self, time: float) -> None:
         """Run for `time` (s); called again it goes on.  Raises what a function raises, as it was."""
         if not isinstance(time, Real) or not 0 <= float(time) < float("inf"):
-            mistake(f"a network cannot run for {time!r} s", "give a time of 0 s or more")
+            mistake(f"a network cannot run for {time!r}", "give a number of seconds, 0 or more")
         changed = self._builder.changed()
         if changed is not None:
             mistake(
