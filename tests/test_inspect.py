@@ -115,7 +115,9 @@ def test_json_holds_the_same(manifest: mf.Manifest) -> None:
     assert [p["neurons"] for p in body["partitions"]] == [p.neurons for p in made.partitions]
     assert body["partitions"][0]["measured"] is None
     assert {w["bytes"] for w in body["wires"]} == {8 * w.words for w in manifest.wires}
-    assert [p["partitions"] for p in body["predictions"]] == [1, 2, 4]
+    assert [p["partitions"] for p in body["predictions"]] == [1, 2, 4, 8]
+    on_8 = body["predictions"][-1]["us_on_cores"]
+    assert f"estimated, {on_8:.2f} us on 8 cores\n" in made.to_text()
 
 
 def test_a_run_is_shown_beside_the_prediction(manifest: mf.Manifest) -> None:

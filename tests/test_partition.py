@@ -213,9 +213,23 @@ def test_auto_takes_the_fastest_number_up_to_the_cores() -> None:
 
 
 def test_predictions_cover_the_number_asked_for() -> None:
-    assert predict.candidates(3, cores=2, limit=100) == [1, 2, 3, 4]
+    assert predict.candidates(3, cores=2, limit=100) == [1, 2, 3, 4, 8, 16]
     assert predict.candidates(1, cores=4, limit=6) == [1, 2, 4]
-    assert predict.candidates(16, cores=2, limit=100) == [1, 2, 4, 8, 16]
+    assert predict.candidates(40, cores=24, limit=100) == [1, 2, 4, 8, 16, 24, 32, 40]
+
+
+def test_what_more_cores_would_give_is_predicted() -> None:
+    graph = populations(count=64, neurons=500)
+    made = {p.partitions: p for p in plan.make_plan(graph, 2, REFERENCE, "float32").predictions}
+    for cores in (4, 8):
+        there = plan.make_plan(graph, cores, replace(REFERENCE, cores=cores), "float32")
+        cored = made[cores].cored
+        assert cored == pytest.approx(there.step, rel=0.5)
+        assert cored < 0.75 * made[2].step < made[cores].step
+        assert made[cores].entry()["us_on_cores"] == round(cored / 1e3, 3)
+        (own,) = (p for p in there.predictions if p.partitions == cores)
+        assert own.cored == own.step
+        assert "us_on_cores" not in own.entry()
 
 
 def test_estimates_are_near_the_plans_they_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from spikec import graph as g
 from spikec.planning import flow
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
+from spikec.planning.cost import step_time
 from spikec.planning.picture import picture
 from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
@@ -236,13 +238,24 @@ class _Planner:
             return self._planned(k, m)
         made = self._place(planned, hosts)
         profile = self.sites[0].profile
-        rough = beside(estimate(made, k, profile, self.transport), made.recording, k, profile.cores)
-        if k < planned and self.atoms <= EXACT_ATOMS and rough < made.step * CLEARLY_SLOWER:
+
+        def rough(cores: int) -> float:
+            step = estimate(made, k, replace(profile, cores=cores), self.transport)
+            return beside(step, made.recording, k, cores)
+
+        step = rough(profile.cores)
+        if k < planned and self.atoms <= EXACT_ATOMS and step < made.step * CLEARLY_SLOWER:
             return self._planned(k, m)
-        return Prediction(k, rough, exact=False)
+        return Prediction(k, step, exact=False, cored=rough(max(k, profile.cores)))
 
     def _planned(self, k: int, m: int) -> Prediction:
-        return Prediction(k, self._place(k, m).step, exact=True, hosts=m)
+        placed, cored = self._place(k, m), None
+        if m == 1:
+            profile = self.sites[0].profile
+            cores = max(k, profile.cores)
+            step = step_time(placed.costs, replace(profile, cores=cores), self.transport)
+            cored = beside(step, placed.recording, k, cores)
+        return Prediction(k, placed.step, exact=True, hosts=m, cored=cored)
 
 
 def _fastest(predictions: Sequence[Prediction]) -> Prediction:

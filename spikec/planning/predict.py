@@ -26,22 +26,25 @@ class Placed(Protocol):
 @dataclass(frozen=True)
 class Prediction:
     """ns per step with so many partitions on so many hosts; `exact`: planned in full, not estimated from
-    another number.
+    another number; `cored`: ns per step where each has a core like those that there are.
     """
 
     partitions: int
     step: float
     exact: bool
     hosts: int = 1
+    cored: float | None = None
 
     def entry(self) -> dict[str, Any]:
         made = {"partitions": self.partitions, "us": round(self.step / 1e3, 3), "exact": self.exact}
+        if self.cored is not None and self.cored < self.step:
+            made["us_on_cores"] = round(self.cored / 1e3, 3)
         return made | ({"hosts": self.hosts} if self.hosts > 1 else {})
 
 
 def candidates(n: int, cores: int, limit: int) -> list[int]:
-    """Numbers of partitions worth comparing: n, the cores, and powers of 2 up to twice the cores."""
-    powers = [2**k for k in range(11) if 2**k <= max(2 * cores, min(n, 16))]
+    """Numbers of partitions worth comparing: n, the cores, and powers of 2 up to 16, or twice the cores."""
+    powers = [2**k for k in range(11) if 2**k <= max(2 * cores, 16)]
     return sorted({k for k in (*powers, cores, n) if k <= limit} | {1, n})
 
 

@@ -195,6 +195,8 @@ def _speedup(report: Contents) -> Table:
         hosts = p.get("hosts", 1)
         notes = [f"on {hosts} hosts"] * (hosts > 1) + ["this plan"] * ((p["partitions"], hosts) == planned)
         notes += ["estimated"] * (not p["exact"])
+        if "us_on_cores" in p:
+            notes.append(f"{_us(p['us_on_cores'])} us on {p['partitions']} cores")
         speed = f"{one / p['us']:.2f}x" if one and p["us"] else ""
         table.add_row(str(p["partitions"]), _us(p["us"]), speed, ", ".join(notes))
     return table
