@@ -10,7 +10,7 @@ import builtins
 import dis
 import gc
 import sys
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -56,6 +56,8 @@ WORLD = "open input exec eval compile globals __import__ random rand randn seed 
 # With these a function sets attributes of whatever it names, with those of `_ALL` of any module.
 _SETTING = "setattr delattr vars globals exec eval __dict__ __setattr__ __delattr__"
 _ALL = "modules import_module _getframe gc"
+# What follows a class in a code that hands it to nobody.
+_KEPT = "LOAD_ATTR LOAD_METHOD STORE_ATTR DELETE_ATTR CHECK_EXC_MATCH RAISE_VARARGS"
 # What classes hold that nobody reads or sets in a step.
 _ABOUT = (
     "__dict__ __weakref__ __annotations__ __dataclass_fields__ __dataclass_params__ _abc_impl "
@@ -103,6 +105,11 @@ class _Reached:
         self.shared: set[Hashable] = set()
         self.named: set[Hashable] = set()
         self.stored: set[Hashable] = set()
+        # Classes that are handed to somebody as a value, and all; whether a code sets attributes of what it
+        # is given, and of its class.
+        self._handed: set[int] = set()
+        self._classes: set[int] = set()
+        self._sets = self._sets_classes = False
         self._fixed: tuple[type, ...] = (*FIXED, *skipped)
         self._seen: dict[int, Any] = {}
 
@@ -114,6 +121,8 @@ class _Reached:
             if id(item) not in self._seen and not isinstance(item, self._fixed):
                 self._seen[id(item)] = item  # it must live, or its number could be that of another one
                 work += self._next(item)
+        if self._sets:
+            self.stored |= self._classes if self._sets_classes else self._handed
 
     def _next(self, item: Any) -> Iterator[Any]:
         match item:
@@ -132,6 +141,7 @@ class _Reached:
             case property() | staticmethod() | classmethod():
                 yield from _functions(item)
             case tuple() | frozenset():
+                self._hand(item)
                 yield from item
             case np.ndarray():
                 yield from self._array(item)
@@ -144,7 +154,13 @@ class _Reached:
         if id(item) in self._done:
             return ()
         self._done[id(item)] = item
-        return gc.get_referents(item)
+        found = gc.get_referents(item)
+        self._hand(held for held in found if held is not type(item))
+        return found
+
+    def _hand(self, values: Iterable[Any]) -> None:
+        """Somebody may be given these."""
+        self._handed |= {id(value) for value in values if isinstance(value, type)}
 
     def _array(self, array: Any) -> Iterator[Any]:
         """An array, and those that it is a part of: all that have memory of the last one."""
@@ -164,6 +180,7 @@ class _Reached:
         """
         own = [k for k in kind.__mro__ if _is_own(k)]
         self.named |= {id(k) for k in own}
+        self._classes |= {id(k) for k in own}
         held = {name: value for k in reversed(own) for name, value in vars(k).items()}
         if any(_sets_class(value, held) for value in held.values()):
             self.stored.add(id(kind))
@@ -179,8 +196,9 @@ class _Reached:
         if vars(function):
             self.shared.add(id(function))
             yield vars(function)
-        yield from function.__defaults__ or ()
-        yield from (function.__kwdefaults__ or {}).values()
+        given = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        self._hand(given)
+        yield from given
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         self.named |= {id(cell) for cell in cells.values()}
         for cell in cells.values():
@@ -188,7 +206,9 @@ class _Reached:
         places = {name: id(cell) for name, cell in cells.items()}
         for code in _codes(function.__code__):
             yield from self._named(code, scope, places)
-            self._set(code, {**scope, **_contents(cells)})
+            values = {**scope, **_contents(cells)}
+            self._hand(values.get(name) for name in _handed(code))
+            self._set(code, values)
 
     def _named(self, code: CodeType, scope: dict[str, Any], places: Mapping[str, int]) -> Iterator[Any]:
         """What a code names outside of itself; `places`: variables of functions around it."""
@@ -204,8 +224,10 @@ class _Reached:
                     self.stored.add(place)
                 case "STORE_DEREF" | "DELETE_DEREF" if name in places:
                     self.stored.add(places[name])
-                case "IMPORT_NAME":
-                    yield sys.modules.get(name, [])
+                case "IMPORT_NAME" if name in sys.modules:
+                    yield sys.modules[name]
+                case "IMPORT_NAME":  # whoever imports it first, all have the same
+                    self.shared.add(name)
 
     def _set(self, code: CodeType, values: Mapping[str, Any]) -> None:
         """Of which classes, functions and modules a code may set attributes, where it names `values`."""
@@ -215,6 +237,9 @@ class _Reached:
             self.stored.add(_ALL)
         if None in targets.values() or names & {*_SETTING.split()}:  # it does not tell of which
             found = {*code.co_names, *code.co_freevars}
+            self._sets = True
+            # Of methods `_sets_class` tells more.
+            self._sets_classes |= bool(names & {"type", "__class__"}) and not _is_method(code)
         else:
             found = {target for target in targets.values() if target is not None}
         for value in (values.get(name, sys.modules.get(name)) for name in found):
@@ -231,8 +256,7 @@ def _targets(code: CodeType, method: bool | None = None) -> dict[tuple[str, int]
     """
     steps = list(dis.get_instructions(code))
     if method is None:
-        inside = code.co_qualname.rpartition(".")[0]
-        method = bool(inside) and not inside.endswith("<locals>")
+        method = _is_method(code)
     own = code.co_varnames[0] if method and code.co_argcount else ""
     found: dict[tuple[str, int], str | None] = {}
     for k, step in enumerate(steps):
@@ -252,6 +276,24 @@ def _targets(code: CodeType, method: bool | None = None) -> dict[tuple[str, int]
         outside = source.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
         found[step.argval, k] = source.argval if outside else None
     return found
+
+
+def _is_method(code: CodeType) -> bool:
+    """Whether a code is a method, as its name says."""
+    inside = code.co_qualname.rpartition(".")[0]
+    return bool(inside) and not inside.endswith("<locals>")
+
+
+def _handed(code: CodeType) -> Iterator[str]:
+    """Names outside of a code whose value it does more with than to call it or read its attributes."""
+    steps = list(dis.get_instructions(code))
+    for before, step, after in zip([None, *steps], steps, steps[1:], strict=False):
+        if step.opname not in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF"):
+            continue
+        called = step.opname == "LOAD_GLOBAL" and bool(step.arg and step.arg & 1)
+        called |= before is not None and before.opname == "PUSH_NULL"
+        if not called and after.opname not in _KEPT.split():
+            yield step.argval
 
 
 def _sets_class(value: Any, held: Collection[str]) -> bool:

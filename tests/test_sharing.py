@@ -32,6 +32,56 @@ def reads(t: float) -> float:
     return t + total
 
 
+class Handed:
+    count = 0
+
+
+class SecondHanded:
+    count = 0
+
+
+class ThirdHanded:
+    count = 0
+
+
+class FourthHanded:
+    count = 0
+
+
+class FifthHanded:
+    count = 0
+
+
+class Handing:
+    def reads(self, t: float) -> float:
+        return t + SecondHanded().count
+
+
+FOURTH = FourthHanded()
+
+
+def bumps(kind: Any, t: float = 0.0) -> float:
+    kind.count += 1
+    return t + float(kind.count)
+
+
+def bumps_class(value: Any) -> float:
+    type(value).count += 1
+    return float(value.count)
+
+
+def imports(t: float) -> Any:
+    import antigravity_of_tests  # type: ignore[import-not-found]
+
+    return antigravity_of_tests.next(t)
+
+
+def imports_too(t: float) -> Any:
+    import antigravity_of_tests
+
+    return antigravity_of_tests.last(t)
+
+
 def closures() -> dict[str, Callable[..., Any]]:
     gain, count, kept = 2.0, 0, {"a": 1}
     rng, generator = np.random.RandomState(1), random.Random(2)
@@ -80,6 +130,18 @@ def closures() -> dict[str, Callable[..., Any]]:
         "reads": reads,
         "global random": lambda t: np.random.rand(),
         "global random too": lambda t: random.random(),
+        "hands a class to a helper": lambda t: bumps(Handed),
+        "reads that class": lambda t: Handed.count,
+        "hands another class": lambda t: bumps(SecondHanded),
+        "reads it in an object": Handing().reads,
+        "has a class of its own counted": functools.partial(bumps, ThirdHanded),
+        "reads the counted class": lambda t, kind=ThirdHanded: kind.count,
+        "counts the class of an object": lambda t: bumps_class(FOURTH),
+        "reads the class of the object": lambda t: FourthHanded.count,
+        "makes an object of a class": lambda t: bumps(FifthHanded()),
+        "makes another object of that class": lambda t: bumps(FifthHanded()),
+        "imports": imports,
+        "imports the same": imports_too,
         "a file": lambda t: open("x").read(),
         "a file too": lambda t: open("y").read(),
     }
@@ -89,7 +151,11 @@ FUNCTIONS = closures()
 PAIRS = {
     "counts": "tells the count", "keeps": "tells what is kept", "draws": "draws too", "env": "env too",
     "counter": "second counter", "of a table": "of a table by an argument", "adds": "reads",
-    "weights": "a part of the weights", "a file": "a file too", "global random": "global random too",
+    "weights": "a part of the weights", "hands a class to a helper": "reads that class",
+    "hands another class": "reads it in an object", "imports": "imports the same",
+    "has a class of its own counted": "reads the counted class",
+    "counts the class of an object": "reads the class of the object",
+    "a file": "a file too", "global random": "global random too",
 }  # fmt: skip
 
 
