@@ -66,17 +66,25 @@ _ABOUT = (
 
 
 def families(
-    roots: Sequence[Sequence[Any]], known: Sequence[Collection[Any]], skipped: tuple[type, ...] = ()
+    roots: Sequence[Sequence[Any]],
+    known: Sequence[Collection[Any]],
+    skipped: tuple[type, ...] = (),
+    most: int = sys.maxsize,
 ) -> list[int]:
     """For each root, which is several objects, the place of the first one that it shares something with.
 
     known: what else each shares with all that have the same.  skipped: types of which nothing is followed.
+    most: objects that are followed; where there are more, all are taken to share.
     """
+    if len(roots) < 2:
+        return [0] * len(roots)
     done = dict[int, Any]()
-    reached = [_Reached(skipped, done) for _ in roots]
+    reached = [_Reached(skipped, done, most) for _ in roots]
     for found, root, more in zip(reached, roots, known, strict=True):
         found.follow(root)
         found.shared |= {id(item) for item in more}
+        if sum(len(one.seen) for one in reached) > most:
+            return [0] * len(roots)
     stored = {place for found in reached for place in found.stored}
     first, owner = list(range(len(roots))), dict[Hashable, int]()
 
@@ -99,9 +107,9 @@ class _Reached:
     variables outside of functions, classes, functions, global names of a module, memory of arrays.
     """
 
-    def __init__(self, skipped: tuple[type, ...], done: dict[int, Any]) -> None:
+    def __init__(self, skipped: tuple[type, ...], done: dict[int, Any], most: int) -> None:
         """done: shared objects that other roots have followed: what these hold is of the same family."""
-        self._done = done
+        self._done, self._most = done, most
         self.shared: set[Hashable] = set()
         self.named: set[Hashable] = set()
         self.stored: set[Hashable] = set()
@@ -111,15 +119,15 @@ class _Reached:
         self._classes: set[int] = set()
         self._sets = self._sets_classes = False
         self._fixed: tuple[type, ...] = (*FIXED, *skipped)
-        self._seen: dict[int, Any] = {}
+        self.seen: dict[int, Any] = {}
 
     def follow(self, items: Sequence[Any]) -> None:
         """All that these lead to."""
         work = list(items)
-        while work:
+        while work and len(self.seen) <= self._most:
             item = work.pop()
-            if id(item) not in self._seen and not isinstance(item, self._fixed):
-                self._seen[id(item)] = item  # it must live, or its number could be that of another one
+            if id(item) not in self.seen and not isinstance(item, self._fixed):
+                self.seen[id(item)] = item  # it must live, or its number could be that of another one
                 work += self._next(item)
         if self._sets:
             self.stored |= self._classes if self._sets_classes else self._handed
@@ -155,6 +163,10 @@ class _Reached:
             return ()
         self._done[id(item)] = item
         found = gc.get_referents(item)
+        if all(
+            issubclass(kind, self._fixed) for kind in set(map(type, found))
+        ):  # so are long lists of numbers
+            return ()
         self._hand(held for held in found if held is not type(item))
         return found
 
@@ -170,7 +182,7 @@ class _Reached:
         self.named.add(id(chain[-1]))
         if any(part.flags.writeable or part.dtype.hasobject for part in chain):
             self.stored.add(id(chain[-1]))
-        self._seen.update((id(part), part) for part in chain)
+        self.seen.update((id(part), part) for part in chain)
         yield chain[-1].base
         yield from array.flat if array.dtype.hasobject else ()
 

@@ -165,6 +165,13 @@ def test_what_two_functions_can_change_joins_them(one: str) -> None:
     assert families([[f] for f in functions], [()] * 3) == [0, 1, 1]
 
 
+def test_functions_that_hold_very_much_are_taken_to_share() -> None:
+    pairs = [[k] for k in range(500)]
+    functions = [[lambda t: pairs[0]], [FUNCTIONS["scaled"]]]
+    assert families(functions, [()] * 2) == families(functions, [()] * 2, most=1000) == [0, 1]
+    assert families(functions, [()] * 2, most=100) == [0, 0]
+
+
 def test_what_shares_nothing_is_apart() -> None:
     names = [name for name in FUNCTIONS if name not in PAIRS.values() and name != "of Python"]
     assert families([[FUNCTIONS[name]] for name in names], [()] * len(names)) == list(range(len(names)))

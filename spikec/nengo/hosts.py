@@ -21,6 +21,9 @@ from spikec.nengo.sides import Sides
 from spikec.nengo.signals import holds, is_time
 from spikec.sharing import families
 
+# Objects that functions hold of which it is looked whether they share them, which takes about half a second.
+MOST_FOLLOWED = 200_000
+
 
 def calls(
     order: Sequence[Operator],
@@ -81,7 +84,8 @@ def _families(operators: Sequence[Operator], sides: Sides, extra: set[Operator])
         for k in others + [k for k, op in enumerate(operators) if draws_seed(op)]:
             memory[k].add(_draws)
     found: dict[int, list[Operator]] = defaultdict(list)
-    for op, family in zip(operators, families(roots, memory, (Signal, Parameter)), strict=True):
+    numbers = families(roots, memory, (Signal, Parameter), MOST_FOLLOWED)
+    for op, family in zip(operators, numbers, strict=True):
         found[family].append(op)
     return list(found.values())
 
