@@ -83,6 +83,14 @@ HERE = Remedies(
     "make the network with seed={}",
     "load it into the network that it is of",
 )
+# Of a state of a session whose functions no longer read what they were compiled with.
+_AS_COMPILED = (
+    "{} was saved after values that functions read had changed; the model has those that it was compiled with"
+)
+_FOLLOWED = (
+    "{} was saved after values that functions read had changed, and this model has in advance what follows "
+    "from them; load it with spikec.nengo.Simulator, or compile the model anew and begin at 0 s"
+)
 # The Python of a session, which was not compiled: its functions tell themselves whether they are those.
 SESSION = "session"
 
@@ -117,7 +125,8 @@ def begin(places: StateMap, state: Path | str | None, weights: Path | str | None
         for arrays, partition in zip(parts, places.manifest.partitions, strict=True):
             if partition.python:
                 arrays[PYTHON] = np.frombuffer(saved.pickled, np.uint8)
-        return Begin(saved.step, parts, saved.noise)
+        notes = [_AS_COMPILED.format(state)] * bool(saved.followed)
+        return Begin(saved.step, parts, saved.noise, tuple(notes))
     return _learned(places, Path(weights)) if weights else Begin()
 
 
@@ -316,7 +325,10 @@ def _check_alike(saved: Saved, entries: Sequence[Entry], path: Path, remedies: R
     different += [f"{kind} {name}: not in the model" for kind, _, name in surplus]
     if different:
         more = [f"and {len(different) - _LISTED} more"] if len(different) > _LISTED else []
-        lines = [f"{path} is not of this model; {remedies.other}", *different[:_LISTED], *more]
+        what = f"{path} is not of this model; {remedies.other}"
+        if saved.followed and remedies is COMPILED:
+            what = _FOLLOWED.format(path)
+        lines = [what, *different[:_LISTED], *more]
         raise RunError("\n  ".join(lines))
 
 
