@@ -156,6 +156,10 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
             (5, 15, "c.output cannot be connected to", "connect to the target itself"),
         ),
         (C + "pes as c\nprobe c.weigths", (5, 8, "'c' has no part 'weigths'", "did you mean 'weights'?")),
+        (
+            C + "pes as c\nprobe c.weights via x^2",
+            (5, 17, "weights have no function", "leave `via` out"),
+        ),
         (N + "bcm as c\nconnect b -> c.bcm", (5, 15, "'c.bcm' is told nothing",
                                                "bcm follows activities only")),
         (
@@ -176,6 +180,46 @@ def test_mistakes(text: str, mistake: tuple[int, int, str, str]) -> None:
 def test_sizes_of_errors_are_checked() -> None:
     (found,) = mistakes(TWO + C + "pes as c\nconnect a -> c.pes")
     assert found[:3] == (5, 1, "'a' has 2 dimensions, but 'c.pes' takes 1")
+
+
+FILTERED = """
+input u(t) = [sin(20*t), 0.5]
+ensemble a(300, dims=2)
+ensemble b(20, dims=2)
+connect u -> a
+connect u -> b learning voja(rate=0.1) as v
+connect a -> b learning pes(rate=1e-3) as c
+connect u -> c.pes
+probe c.weights as all
+probe c.weights synapse 3ms as filtered
+probe c.weights synapse 3ms every 2.5ms as some
+probe c.weights[[597, 3, 597]] as part
+probe c.weights[4:6] synapse 3ms as filtered_part
+probe v.encoders as encoders
+probe v.encoders[1::2] synapse 3ms as filtered_encoders
+"""
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_weights_are_recorded_through_synapses_and_in_parts(partitions: int) -> None:
+    graph = inprocess.prepared(loads(FILTERED))
+    found = inprocess.run_split(graph, partitions, "float64", 40)
+
+    def filtered(weights: np.ndarray) -> np.ndarray:
+        """What a lowpass filter of 3 ms gives: at step n it has seen the steps before."""
+        rest, value = np.exp(-1 / 3), np.zeros_like(weights)
+        for n in range(1, len(weights)):
+            value[n] = rest * value[n - 1] + (1 - rest) * weights[n - 1]
+        return value
+
+    assert np.ptp(found["all"], axis=0).max() > 0
+    np.testing.assert_allclose(found["filtered"], filtered(found["all"]), rtol=1e-9, atol=1e-15)
+    steps = [n for n in range(1, 41) if n % 2.5 < 1]
+    np.testing.assert_array_equal(found["some"], found["filtered"][np.array(steps) - 1])
+    np.testing.assert_array_equal(found["part"], found["all"][:, [597, 3, 597]])
+    np.testing.assert_array_equal(found["filtered_part"], found["filtered"][:, 4:6])
+    encoders = filtered(found["encoders"])[:, 1::2]
+    np.testing.assert_allclose(found["filtered_encoders"], encoders, rtol=1e-9, atol=1e-15)
 
 
 def test_what_was_learned_is_kept_by_a_file(tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ def functions(given: Given | None, source: e.View) -> Functions | None:
         return None
     assert given.value is not None
     if source.attribute != "value":
+        if source.attribute == "weights":
+            raise Mistake("weights have no function", given.span, "leave `via` out")
         raise Mistake("neurons have no function", given.span, "leave `via` out, and use a transform")
     cache: dict[tuple[Any, bool], tuple[Expression, ...]] = {}
     out = []

@@ -337,32 +337,30 @@ def _filter(size: int, s: Synapse, span: Span | None) -> g.Filter:
 def _probe(probe: e.Recorded, lowering: Lowering) -> None:
     view, graph, nodes = probe.source, lowering.graph, lowering.nodes
     name = f"probe {probe.name}"
-    if view.attribute == "weights" and probe.synapse is not None:
-        node, size = pl.entries(graph, view.pieces[0].element.path), view.size
-        node = _remember(name, node, size, _probe_path(name, probe), nodes, probe)
+    path, piece = _probe_path(name, probe), view.pieces[0]
+    if view.attribute == "weights" and probe.synapse is None and piece.whole:
+        _add_probe(probe, graph, piece.element.path, view.size, "weights", "weights")
+    elif view.attribute in ("value", "neurons"):
+        node, size = gather(nodes, name, _sources(path, nodes, probe), probe.span)
         _add_probe(probe, graph, node, size, "value", "x")
-        return
-    if view.attribute not in ("value", "neurons", "input", "current"):
-        piece = view.pieces[0]
-        port = "weights" if view.attribute == "weights" else "neurons"
-        _add_probe(probe, graph, piece.element.path, len(piece.components), view.attribute, port)
-        return
-    if view.attribute in ("input", "current"):
-        attribute = "input"
-        signal = _input_of if view.attribute == "input" else partial(current, graph)
-        parts = [Part(signal(p.element), p.components, p.total) for p in view.pieces]
+    elif view.attribute in ("input", "current", "weights"):
+        signals = [(_signal_of(p.element, view.attribute, graph), p) for p in view.pieces]
         parts = [
-            Part(_remember(name, x.node, x.size, _probe_path(name, probe), nodes, probe), x.taken, x.size)
-            for x in parts
+            Part(_remember(name, node, p.total, path, nodes, probe), p.components, p.total)
+            for node, p in signals
         ]
+        node, size = gather(nodes, name, parts, probe.span)
+        _add_probe(probe, graph, node, size, view.attribute.replace("current", "input"), "x")
     else:
-        attribute = "value"
-        parts = _sources(_probe_path(name, probe), nodes, probe)
-    node, size = gather(nodes, name, parts, probe.span)
-    _add_probe(probe, graph, node, size, attribute, "x")
+        _add_probe(probe, graph, piece.element.path, view.size, view.attribute, "neurons")
 
 
-def _input_of(element: e.Element) -> str:
+def _signal_of(element: e.Element, attribute: str, graph: g.Graph) -> str:
+    """The node of what goes into an element or its neurons, or of weights that learn."""
+    if attribute == "weights":
+        return pl.entries(graph, element.path)
+    if attribute == "current":
+        return current(graph, element)
     return element.path if passes_on(element) else f"{element.path}.in"
 
 

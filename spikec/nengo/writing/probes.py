@@ -125,7 +125,7 @@ def _refuse(scene: Scene, obj: nengo.Probe, name: str) -> None:
     kinds = {LearningRule: "a learning rule", nengo.Ensemble: "an ensemble", Neurons: "neurons"}
     kind = kinds.get(type(obj.obj), f"a {type(obj.obj).__name__.lower()}")
     filtered = " through a synapse" if obj.synapse is not None else ""
-    scene.refuse(
-        f"probe {name}: the {obj.attr} of {kind} cannot be recorded{filtered} in the language",
-        "leave the probe out, or record what the object is connected to",
-    )
+    hint = "leave the probe out, or record what the object is connected to"
+    if obj.attr == "delta":
+        hint = "record the weights at every step: they change by it in the next one"
+    scene.refuse(f"probe {name}: the {obj.attr} of {kind} cannot be recorded{filtered} in the language", hint)
