@@ -97,10 +97,11 @@ def test_a_function_sees_what_it_captured_as_it_is_now() -> None:
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-9)
 
 
-def test_what_a_node_raises_comes_out_and_what_was_recorded_stays() -> None:
+@pytest.mark.parametrize("kind", [LookupError, StopIteration, SystemExit, KeyboardInterrupt])
+def test_what_a_node_raises_comes_out_and_what_was_recorded_stays(kind: type[BaseException]) -> None:
     def fail(t: float) -> float:
         if t > 0.0105:
-            raise LookupError("as it was")
+            raise kind("as it was")
         return t
 
     with nengo.Network(seed=1) as net:
@@ -109,7 +110,7 @@ def test_what_a_node_raises_comes_out_and_what_was_recorded_stays() -> None:
         nengo.Connection(node, a)
         probe = nengo.Probe(node)
     with Simulator(net, progress_bar=False) as sim:
-        with pytest.raises(LookupError, match="as it was"):
+        with pytest.raises(kind, match="as it was"):
             sim.run_steps(50)
         assert sim.n_steps == 10
         np.testing.assert_allclose(sim.data[probe][:, 0], sim.trange())

@@ -283,30 +283,20 @@ class Simulator(nengo.Simulator):
         """Run so many steps.  Raises `TypeError` where that is no whole number."""
         steps = arguments.whole_steps(steps)
         shown = self.progress_bar if progress_bar is None else progress_bar
-        progress, pieces = Progress("Simulating", "Simulation", steps), self._pieces(steps)
+        progress, pieces = Progress("Simulating", "Simulation", steps), _pieces(steps)
         done, end = 0, time.perf_counter() + SHOWN_EVERY
         # Nengo's own bar takes 0.1 s to be closed, and shows nothing of so short a run.
         while (shown is True and time.perf_counter() < end) or not shown:
-            count = next(pieces, 0)
-            done += count
+            count, more = next(pieces, (0, 0))
             if not count:
                 return
+            self._advance(count, more)
+            done += count
         with ProgressTracker(shown, progress) as tracker:
             tracker.total_progress.step(done)
-            for count in pieces:
+            for count, more in pieces:
+                self._advance(count, more)
                 tracker.total_progress.step(count)
-
-    def _pieces(self, steps: int) -> Iterator[int]:
-        """Run so many steps; tells every so often how many were run since it did last."""
-        done, piece = 0, 1
-        while done < steps:
-            count = min(piece, steps - done)
-            start = time.perf_counter()
-            self._advance(count, steps - done - count)
-            done += count
-            yield count
-            spent = max(time.perf_counter() - start, 1e-6)
-            piece = int(min(max(count * SHOWN_EVERY / spent, 1), 10 * count))
 
     def _advance(self, count: int, more: int) -> None:
         """Run steps, and keep what was recorded, also where one fails."""
@@ -383,3 +373,15 @@ class Simulator(nengo.Simulator):
         for probe, kept in self._converted.recorded.items():
             self._sim_data[probe].extend(kept)
             kept.clear()
+
+
+def _pieces(steps: int) -> Iterator[tuple[int, int]]:
+    """Steps in pieces of about `SHOWN_EVERY`: how many, and how many follow; each is run before the next."""
+    piece = 1
+    while steps:
+        count = min(piece, steps)
+        steps -= count
+        start = time.perf_counter()
+        yield count, steps
+        spent = max(time.perf_counter() - start, 1e-6)
+        piece = int(min(max(count * SHOWN_EVERY / spent, 1), 10 * count))
