@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from spike_runtime import cores
+from spike_runtime import cores, version
 
 SCHEMA = 8
 PRECISIONS = ("float32", "float64")
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
         precisions = (options.precision,) if options.precision else PRECISIONS
         kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
+        version.prepare()
         # Before NumPy is loaded: threads would not be in the processes forked.
         os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
         _write(options.output, profile(precisions, kinds, known, wires))

@@ -14,7 +14,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from spike_runtime import crew, manifest, runfile, runfolder, statefile, statemap, team
+from spike_runtime import crew, manifest, runfile, runfolder, statefile, statemap, team, version
 from spike_runtime import hosts as hosts_file
 from spike_runtime.job import ENGINE, TRANSPORTS, Task
 from spike_runtime.manifest import Host, Manifest
@@ -130,6 +130,7 @@ def run(
 
 def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] | None) -> None:
     """The whole life of the workers.  However it ends, they are gone afterwards."""
+    _prepare()
     with contextlib.ExitStack() as stack:
         sockets = stack.enter_context(crew.socket_folder(plan.transport))
         supervisor = Supervisor(plan.manifest, signals)
@@ -150,6 +151,15 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
         stack.callback(runfolder.release_reserve, plan.folder)
         record = _record(plan, supervisor, progress)
         _check_saved(plan, supervisor, record)
+
+
+def _prepare() -> None:
+    """Raises `RunError` where machine code could not be kept."""
+    try:
+        version.prepare()
+    except OSError as error:
+        remedy = "set XDG_CACHE_HOME to a folder that can be written"
+        raise RunError(f"cannot write {error.filename}: {error.strerror}; {remedy}") from None
 
 
 def _told(plan: Plan, progress: Callable[[Progress], None] | None) -> Callable[[str, float], None] | None:

@@ -53,6 +53,19 @@ def opened_kernel_folder() -> Path:
     return folder
 
 
+def prepare() -> None:
+    """See that machine code can be kept, before anything is compiled: that of PyTensor too, which wants a
+    folder in the user's home when it is imported; where none can be there, it has one beside ours.
+
+    Raises `OSError`.
+    """
+    folder = opened_kernel_folder()
+    flags, home = os.environ.get("PYTENSOR_FLAGS", ""), Path.home() / ".pytensor"
+    if "compiledir" not in flags and not os.access(home if home.exists() else home.parent, os.W_OK):
+        own = f"base_compiledir={folder.parent / 'pytensor'}"
+        os.environ["PYTENSOR_FLAGS"] = f"{flags},{own}" if flags else own
+
+
 def remove_unused(base: Path) -> None:
     """Remove the machine code of versions that were last used longer ago than `KEPT`."""
     for folder in base.glob(f"{_PREFIX}*"):

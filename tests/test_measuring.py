@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from spike_runtime import calibrate
 
+from spikec.errors import WriteError
 from spikec.frontend import loads
 from spikec.planning import measuring, profile
 
@@ -117,6 +118,17 @@ def test_a_failed_measurement_says_what_to_do(
     assert ("no such thing" in str(error.value)) == quiet
     assert ("no such thing" in capfd.readouterr().err) != quiet
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path / "file" / "spike"))
+    with pytest.raises(WriteError) as error:
+        measuring.of_this_host(FLOAT32)
+    assert str(error.value) == (
+        f"error: cannot write {tmp_path}/file/spike: Not a directory\n"
+        "  help: set XDG_CACHE_HOME to a folder that can be written, or give --host-profile reference"
+    )
 
 
 def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from fake_engine import ENGINE, model, write
 from runs import PROMISE, check, check_prefixes, nothing_left, workers  # noqa: F401 (a fixture of every test here)
+from spike_runtime import version
 from spike_runtime.results import open_run
 
 
@@ -177,6 +178,25 @@ def test_bad_options(tmp_path: Path, options: list[str], message: str) -> None:
     _, err = finish(command(tmp_path, *options), 2)
     assert message in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    _, err = finish(command(tmp_path, "--time", "1s"), 2)
+    assert err.startswith(f"error: cannot write {tmp_path / 'file' / 'spike'}")
+    assert err.endswith(": Not a directory; set XDG_CACHE_HOME to a folder that can be written\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pytensor_has_a_folder_where_the_home_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("PYTENSOR_FLAGS", "floatX=float32")
+    version.prepare()
+    own = version.kernel_folder().parent / "pytensor"
+    assert os.environ["PYTENSOR_FLAGS"] == f"floatX=float32,base_compiledir={own}"
+    version.prepare()
+    assert os.environ["PYTENSOR_FLAGS"].count("base_compiledir") == 1
 
 
 def test_a_manifest_that_cannot_be_looked_for(tmp_path: Path) -> None:

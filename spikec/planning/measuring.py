@@ -17,12 +17,13 @@ from functools import cache
 from pathlib import Path
 
 from spikec.cache import default_folder
-from spikec.errors import ModelError, SpikeError
+from spikec.errors import ModelError, SpikeError, writing
 from spikec.graph import Graph
 from spikec.planning.profile import PRECISIONS, REFERENCE, HostProfile, costs_of, load, read
 from spikec.records import dataclass
 
 FILE = "host_profile.json"
+REMEDY = "set XDG_CACHE_HOME to a folder that can be written, or give --host-profile reference"
 # Of which every other kind takes a part, and populations at the level of synapses all.
 LIF = "lif"
 
@@ -79,7 +80,7 @@ def of_this_host(needed: Needs, progress: Progress | None = None) -> HostProfile
     """The part of this host's profile that is needed, measured where it is not yet.
 
     `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
-    Raises `CalibrationError` where measuring failed.
+    Raises `CalibrationError` where measuring failed, `WriteError` where its result cannot be kept.
     """
     path = default_folder() / FILE
     known = _known(path)
@@ -106,8 +107,8 @@ def _known(path: Path) -> HostProfile | None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one compiler measure; the others wait for it.  Raises `CalibrationError` where none may write."""
-    with _writable(path.parent):
+    """Let one compiler measure; the others wait for it.  Raises `WriteError` where none may write."""
+    with writing(path.parent, REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_suffix(".lock").open("w")
     with lock:
@@ -115,24 +116,13 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CalibrationError(
-            f"cannot write to {folder}: {error.strerror}; "
-            "set SPIKE_CACHE_DIR, or give --host-profile reference"
-        ) from None
-
-
 def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
     """Measure what is needed and not at `path` yet, in a process of its own, and keep the profile there.
 
-    Raises `CalibrationError`.
+    Raises `CalibrationError`, or `WriteError`.
     """
     draft = path.with_suffix(".draft.json")
-    with _writable(path.parent):
+    with writing(path.parent, REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.touch()
     try:
@@ -143,7 +133,8 @@ def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
         done = subprocess.run(command, check=False, stderr=subprocess.PIPE if quiet else None, text=True)
         if done.returncode:
             why = f": {done.stderr.strip()}" if done.stderr else " (see above)"
-            raise CalibrationError(f"measuring this host failed{why}; give --host-profile reference")
+            remedy = "give --host-profile reference"
+            raise CalibrationError(f"error: measuring this host failed{why}\n  help: {remedy}")
         profile = read(draft, ())
         os.replace(draft, path)
     finally:
