@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ class Structure:
         return KNOWN if self._mark.exists() else NEW + PER_CALL * self._calls
 
     def remember(self) -> None:
-        """It is compiled now."""
-        self._mark.parent.mkdir(parents=True, exist_ok=True)
-        self._mark.touch()
+        """It is compiled now, and kept where there is a place for that."""
+        with contextlib.suppress(OSError):
+            self._mark.parent.mkdir(parents=True, exist_ok=True)
+            self._mark.touch()

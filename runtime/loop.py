@@ -162,12 +162,9 @@ def loop(first, count, progress, table):
     key = f"{source}{step.keys}{source_version()}"
     digest = None if None in step.keys else hashlib.sha256(key.encode()).hexdigest()
     function = compile_numba_function_src(source, "loop", names)
-    if digest:
-        disk.keep(function, digest)
-    with alone(f"spike-{digest}") if digest else nullcontext():
-        compiled: Loop = numba.njit(ENTRY, nogil=True, cache=digest is not None, error_model="numpy")(
-            function
-        )
+    kept = digest is not None and disk.keep(function, digest)
+    with alone(f"spike-{digest}") if kept else nullcontext():
+        compiled: Loop = numba.njit(ENTRY, nogil=True, cache=kept, error_model="numpy")(function)
     return compiled
 
 

@@ -249,6 +249,27 @@ def test_the_next_process_finds_kernels_and_loops_on_disk(tmp_path: Path) -> Non
     assert process(tmp_path, PROGRAM) == "2\n"
 
 
+KNOWN = """
+import sys
+from pathlib import Path
+from spike_runtime.known import Structure
+structure = Structure(Path(sys.argv[1]))
+before = structure.seconds
+structure.remember()
+print(structure.seconds < before)
+"""
+
+
+def test_where_nothing_can_be_kept_each_process_compiles(tmp_path: Path) -> None:
+    """As in a home that cannot be written."""
+    (tmp_path / "program.py").write_text("step = None\n")
+    (tmp_path / "cache").write_text("a file, where a folder is needed")
+    assert [process(tmp_path, PROGRAM) for _ in range(2)] == ["2\n", "2\n"]
+    assert process(tmp_path, KNOWN, str(tmp_path / "program.py")) == "False\n"
+    (tmp_path / "cache").unlink()
+    assert process(tmp_path, KNOWN, str(tmp_path / "program.py")) == "True\n"
+
+
 def test_machine_code_of_versions_that_nobody_uses_goes(tmp_path: Path) -> None:
     """When another version is used for the first time, and only what is older than a month."""
     process(tmp_path, PROGRAM)

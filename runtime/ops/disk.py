@@ -15,9 +15,17 @@ from spike_runtime.version import opened_kernel_folder
 _keys: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
 
 
-def keep(function: Callable[..., Any], key: str) -> None:
-    """Have Numba keep the machine code of a function by `key`, whatever file or text it is of."""
+def keep(function: Callable[..., Any], key: str) -> bool:
+    """Have Numba keep the machine code of a function by `key`, whatever file or text it is of.
+
+    False where there is no place for it, as in a home that cannot be written: then nobody finds it again.
+    """
+    try:
+        opened_kernel_folder()
+    except OSError:
+        return False
     _keys[function] = key
+    return True
 
 
 class _Locator(_CacheLocator):

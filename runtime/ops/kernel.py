@@ -114,8 +114,8 @@ def machine_code(op: KernelOp) -> Callable[..., Any]:
     """The kernel of `op` as a function that Python can call, compiled for the types that it is given."""
     kernel = op.kernel()
     function: Any = njit(nogil=True, error_model="numpy", fastmath=set(op.fastmath))(kernel)
-    disk.keep(kernel, sha256(op.key.encode()).hexdigest())
-    function._cache = _Cache(kernel)
+    if disk.keep(kernel, sha256(op.key.encode()).hexdigest()):
+        function._cache = _Cache(kernel)
     return function  # type: ignore[no-any-return]
 
 
