@@ -17,7 +17,7 @@ _NAMES = {"n": "partitions", "o": "output", "param": "parameters"}
 # An option with its value, where one is written; what follows the name of a command belongs to that.
 _OPTION = re.compile(
     r"(?P<command>\b(?:python -m|spike-run|spikec|make) [^;,\n]*)"
-    r"|(?<![\w-])--?(?P<name>n|o|[a-z]{2}[a-z-]*)\b(?: (?P<value>\d[\w.]*|auto|ring|reference|float\d\d))?"
+    r"|(?<![\w-])-(?P<name>n|o|-[a-z]{2}[a-z-]*)\b(?: (?P<value>\d[\w.]*|auto|ring|reference|float\d\d))?"
 )
 
 
@@ -29,7 +29,7 @@ def in_python(text: str) -> str:
 def _argument(found: re.Match[str]) -> str:
     if found["command"]:
         return found[0]
-    name, value = found["name"], found["value"] or ""
+    name, value = found["name"].lstrip("-"), found["value"] or ""
     if name in _TRUE:
         value = "True"
     elif value and not value.isdecimal():

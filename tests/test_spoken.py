@@ -33,6 +33,7 @@ from spikec.spoken import in_python
             "measure again: python -m spike_runtime.calibrate --output FILE",
         ),
         ("step -1 of pre-op is x - n 2 and a-n 2", "step -1 of pre-op is x - n 2 and a-n 2"),
+        ("2*-sin(x) of 'my -data' is -inf", "2*-sin(x) of 'my -data' is -inf"),
     ],
 )
 def test_options_become_arguments(text: str, said: str) -> None:
