@@ -152,6 +152,26 @@ def test_every_change_is_seen_in_the_next_step(
         same(whole, recorded(sim))
 
 
+@pytest.mark.parametrize("processes", [False, True])
+def test_who_is_interrupted_when_a_change_is_taken_in_loses_no_step(
+    processes: bool, whole: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world = World()
+    with spike(network(world), 2 if processes else 1, processes) as sim:
+        sim.run_steps(STILL)
+        world.move(0)
+        with monkeypatch.context() as patch:
+            patch.setattr("spikec.nengo.simulator.go_on", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                sim.run_steps(1)
+        moved(sim, world, range(MOVING))
+        sim.run_steps(STILL)
+        same(whole, recorded(sim))
+
+
 @pytest.mark.parametrize(("partitions", "processes"), WAYS)
 def test_states_and_copies_go_on(
     partitions: int, processes: bool, whole: list[np.ndarray], tmp_path: Path

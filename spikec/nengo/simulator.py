@@ -238,11 +238,11 @@ class Simulator(nengo.Simulator):
         self._refreshed()
         before = self._converted, self._session, self._signals
         other = list(saved.followed) != self._numbers()
-        if other:
-            operators = self.model.operators
-            self._session = None
-            self._begin(self._convert([operators[k] for k in saved.followed if k < len(operators)]))
         try:
+            if other:
+                operators = self.model.operators
+                self._session = None
+                self._begin(self._convert([operators[k] for k in saved.followed if k < len(operators)]))
             self._load(saved, Path(path))
         except BaseException:
             if other:
@@ -325,10 +325,17 @@ class Simulator(nengo.Simulator):
         if old is not None and self.processes:
             self._bring_functions(old)
         self._converted, self._session = before.following(functions), None
+        try:
+            running = self._started()
+            if old is not None:
+                go_on(old, before.graph, running, self._converted.graph)
+        except BaseException:  # Ctrl-C too: the next call goes on from where this one began
+            self._drop_session()
+            self._converted, self._session = before, old
+            raise
         if old is not None:
-            go_on(old, before.graph, self._started(), self._converted.graph)
             old.close()
-        return self._started()
+        return running
 
     def _tell(self, running: Running) -> None:
         """Have processes know what functions that Python calls there read here."""
