@@ -160,3 +160,13 @@ def test_a_population_is_tuned_alike_whatever_is_tuned_with_it() -> None:
     for k in range(2):
         alone = Izhikevich().gain_bias(max_rates[k], intercepts[k])
         assert [part[k].tobytes() for part in together] == [part.tobytes() for part in alone]
+
+
+def test_rates_in_float32_at_the_onset() -> None:
+    """No warning and no rate where a current is just at the onset, even nearer than float32 can tell."""
+    below = np.array([0.0, -0.0, 1e-42, 3.0, -1e-42, -1e-30, -2.0])
+    single = np.empty(len(below), np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        LIFRate().rates_in_float32(below, single)
+    np.testing.assert_array_equal(single > 0.0, [False] * 5 + [True] * 2)
+    np.testing.assert_allclose(single[-1], LIFRate().rates(np.array(3.0)), rtol=1e-6)

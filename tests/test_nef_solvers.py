@@ -183,7 +183,7 @@ def test_bad_solver(solver: Solver, message: str) -> None:
 )
 def test_polynomials_are_orthonormal(dims: int, columns: int, expected: int) -> None:
     points = _system(20, dims, 900).points
-    products, weights = polynomials(points, columns)
+    products, weights = polynomials(points, columns, Workspace())
     Q = (weights @ products).T
     assert Q.shape == (900, expected)
     np.testing.assert_allclose(Q.T @ Q, np.eye(expected), atol=1e-4)
@@ -203,7 +203,7 @@ def test_polynomials_of_high_degree_leave_little_to_iterate(monkeypatch: pytest.
 
 def test_dependent_polynomials_are_harmless() -> None:
     points = np.repeat([[0.5, 0.5], [-1.0, 1.0]], 50, axis=0)
-    assert all(np.isfinite(part).all() for part in polynomials(points, 30))
+    assert all(np.isfinite(part).all() for part in polynomials(points, 30, Workspace()))
 
 
 def test_evaluation_points_given_as_samples() -> None:

@@ -18,14 +18,16 @@ from typing import cast
 import numpy as np
 
 from spikec.graph import Array
+from spikec.nef import lapack
 from spikec.nef.polynomials import inverse_factor, polynomials
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 from spikec.records import dataclass
 
-_CACHE = 96_000  # numbers of A in a block: in float32 and float64 together about 1 MB, inside a core's L2
-_ROWS = 8  # of a block, whose rates are computed together: their steps find them in a core's nearer cache
-_FIRST = 1e-3  # what may be missing of the decoders, relative to the largest, after the first round
-_SECOND = 4e-7  # and after the second, which starts from a residual in float64
+_CACHE = 120_000  # numbers of A in a block: in float32 and float64 together 1.4 MB, inside a core's L2
+_SMALL = 1_000_000  # multiplications up to which OpenBLAS takes matrices as they are: packing doubles times
+_ROWS = 10  # of a block, whose rates are computed together: their steps find them in a core's nearer cache
+_FIRST = 3e-3  # what may be missing of the decoders, relative to the largest, after the first round
+_SECOND = 7e-7  # and after the second, which starts from a residual in float64
 _RATES = 0.1, 0.8  # bounds of what is believed of the ratio of residuals that follow one another (squared)
 _CORRECTION = 0.1  # the most that the second round may change
 _ITERATIONS = 40  # of one round, after which a factorisation would have been cheaper
@@ -67,13 +69,10 @@ class _Problem:
     factor: Single
     buffer: Array
 
-    def blocks(self) -> list[tuple[int, int]]:
-        return _blocks(*self.A.shape)
 
-
-def _blocks(points: int, neurons: int) -> list[tuple[int, int]]:
-    """Ranges of points whose activities fit the cache of a core."""
-    step = min(max(_CACHE // neurons, 8), 64)
+def _blocks(points: int, neurons: int, outputs: int = 8) -> list[tuple[int, int]]:
+    """Ranges of points whose activities fit the cache of a core, and products with them a small kernel."""
+    step = min(max(min(_CACHE, _SMALL // outputs) // neurons, 8), 64)
     return [(start, min(start + step, points)) for start in range(0, points, step)]
 
 
@@ -87,6 +86,7 @@ def _assemble(
     buffer = cast(Array, workspace.array("block", (blocks[0][1], neurons)))
     singles = [np.ascontiguousarray(Y.T, np.float32) for Y in targets]
     right_sides = [np.zeros((len(Y), neurons), np.float32) for Y in singles]
+    parts = [np.empty_like(b) for b in right_sides]
     high = -np.inf
     for start, stop in blocks:
         a = A[start:stop]
@@ -94,20 +94,26 @@ def _assemble(
             last = min(first + _ROWS, stop)
             system.single_activities(first, last, buffer[: last - first], A[first:last])
         high = max(high, float(a.max()))
-        for b, Y in zip(right_sides, singles, strict=True):
-            b += Y[:, start:stop] @ a
+        for b, part, Y in zip(right_sides, parts, singles, strict=True):
+            b += np.matmul(Y[:, start:stop], a, out=part)
     if high == 0.0 and not A.any():
         raise SilentError
     ridge = points * (relative * high) ** 2
-    basis, weights = polynomials(system.points, max(neurons // 16, 1))
-    return _Problem(A, ridge, _factor(weights @ (basis @ A), ridge), buffer), right_sides
+    return _Problem(A, ridge, _factor(system.points, A, ridge, workspace), buffer), right_sides
 
 
-def _factor(image: Array, ridge: float) -> Single:
-    """F with (Z Z' + lambda I)^-1 = (I - F' F) / lambda for Z' = image (polynomials x neurons)."""
-    inner = image @ image.T
+def _factor(points: Array, A: Single, ridge: float, workspace: Workspace) -> Single:
+    """F with (Z Z' + lambda I)^-1 = (I - F' F) / lambda for Z' the image of orthonormal polynomials under A
+    (polynomials x neurons).
+    """
+    basis, weights = polynomials(points, max(A.shape[1] // 16, 1), workspace)
+    shape = len(basis), A.shape[1]
+    image = np.matmul(basis, A, out=workspace.array("image", shape, np.float32))
+    factor = np.matmul(weights.astype(np.float32), image, out=workspace.array("factor", shape, np.float32))
+    inner = np.zeros((len(basis), len(basis)))
+    lapack.gram(factor.astype(np.float64), inner, dual=True)
     inner[np.diag_indices_from(inner)] += ridge
-    return np.asarray((inverse_factor(inner) @ image).astype(np.float32))
+    return cast(Single, np.matmul(inverse_factor(inner).astype(np.float32), factor, out=image))
 
 
 def _refine(problem: _Problem, Y: Array, b: Single) -> Solution | None:
@@ -185,19 +191,21 @@ def _ratio(a: Array, b: Array) -> Single:
 
 def _product(problem: _Problem, p: Single) -> tuple[Single, Single]:
     """(A'A / lambda + I) p, and A p (outputs x points): divided by lambda, the numbers are near 1."""
-    total, image = np.zeros_like(p), np.empty((len(p), len(problem.A)), np.float32)
-    for start, stop in problem.blocks():
+    points, neurons = problem.A.shape
+    total, summand = np.zeros_like(p), np.empty_like(p)
+    image = np.empty((len(p), points), np.float32)
+    for start, stop in _blocks(points, neurons, len(p)):
         a = problem.A[start:stop]
         part = p @ a.T
         image[:, start:stop] = part
-        total += part @ a
+        total += np.matmul(part, a, out=summand)
     return np.asarray(total * np.float32(1.0 / problem.ridge) + p), image
 
 
 def _residual(problem: _Problem, Y: Array, D: Array) -> tuple[Array, Array]:
     """Y - A D (outputs x points) and A'(Y - A D) - lambda D in float64."""
     error, total = np.empty_like(Y), -problem.ridge * D
-    for start, stop in problem.blocks():
+    for start, stop in _blocks(*problem.A.shape):
         a = problem.buffer[: stop - start]
         a[:] = problem.A[start:stop]
         error[:, start:stop] = Y[:, start:stop] - D @ a.T

@@ -133,8 +133,10 @@ class LIFRate(NeuronType):
         out[...] = below
         bits = out.view(np.int32)
         fires = np.right_shift(bits, 31)  # all bits of a number below 0, none of others
-        np.minimum(out, np.float32(-(2.0**-53)), out=out)
-        np.log1p(np.divide(np.float32(-1.0), out, out=out), out=out)
+        np.bitwise_and(bits, 0x7FFFFFFF, out=bits)  # without the sign, for the logarithm of a silent neuron
+        with np.errstate(divide="ignore", over="ignore"):  # at the onset: infinite, which is a rate of 0
+            np.divide(np.float32(1.0), out, out=out)
+        np.log1p(out, out=out)
         np.add(out, np.float32(self.tau_ref / self.tau_rc), out=out)
         np.divide(np.float32(self.amplitude / self.tau_rc), out, out=out)
         np.bitwise_and(bits, fires, out=bits)

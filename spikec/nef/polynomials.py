@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from itertools import combinations_with_replacement
 from math import comb
+from typing import cast
 
 import numpy as np
 
 from spikec.graph import Array
-from spikec.nef.system import Single
+from spikec.nef import lapack
+from spikec.nef.system import Single, Workspace
 
 _MAX_DEGREE = 40
 _TILE = 1000  # points that are taken to float64 at once
 
 
-def polynomials(points: Array, columns: int) -> tuple[Single, Array]:
+def polynomials(points: Array, columns: int, workspace: Workspace) -> tuple[Single, Array]:
     """Polynomials P of `points` (points x dims), and W so that W P are orthonormal over them.
 
     P: (at most `columns`) x points, all up to the highest degree for which there are no more than that (at
@@ -23,17 +25,21 @@ def polynomials(points: Array, columns: int) -> tuple[Single, Array]:
     """
     count, dims = points.shape
     degree = max(k for k in range(_MAX_DEGREE + 1) if k == 0 or comb(dims + k, k) <= columns)
-    products = _products([p.astype(np.float32) for p in _orthonormal(points.T, degree)], degree)
-    gram = np.zeros((len(products), len(products)))
+    products = cast(Single, workspace.array("polynomials", (comb(dims + degree, degree), count), np.float32))
+    _products([p.astype(np.float32) for p in _orthonormal(points.T, degree)], degree, products)
+    gram, part = np.zeros((2, len(products), len(products)))
     for start in range(0, count, _TILE):
-        tile = products[:, start : start + _TILE].astype(np.float64)
-        gram += tile @ tile.T
+        lapack.gram(products[:, start : start + _TILE].astype(np.float64), part, dual=True)
+        gram += part
     gram[np.diag_indices_from(gram)] += 1e-10 * count
     return products, inverse_factor(gram)
 
 
 def inverse_factor(gram: Array) -> Array:
-    """L^-1 of the Cholesky factor L of a small positive definite matrix, for products with wide ones."""
+    """L^-1 of the Cholesky factor L of a small positive definite matrix, for products with wide ones.
+
+    Only its lower half is used.
+    """
     return np.asarray(np.linalg.inv(np.linalg.cholesky(gram)))
 
 
@@ -53,16 +59,15 @@ def _orthonormal(x: Array, degree: int) -> list[Array]:
     return found
 
 
-def _products(one: list[Single], degree: int) -> Single:
+def _products(one: list[Single], degree: int, out: Single) -> None:
     """Products of polynomials of the components (`one`: for every degree, dims x points), of degree up to
     `degree` in all: products x points.
     """
-    rows = [one[0][0]]
-    known: dict[tuple[int, ...], Single] = {(): rows[0]}
+    known: dict[tuple[int, ...], Single] = {(): out[0]}
+    out[0] = one[0][0]
     for k in range(1, degree + 1):
         for indices in combinations_with_replacement(range(len(one[0])), k):
             last = indices[-1]
             power = indices.count(last)
-            known[indices] = known[indices[:-power]] * one[power][last]
-            rows.append(known[indices])
-    return np.stack(rows)
+            row = out[len(known)]
+            known[indices] = np.multiply(known[indices[:-power]], one[power][last], out=row)
