@@ -237,6 +237,11 @@ def check_output(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise model_error(f"{folder} is a file", "name a folder with -o")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise model_error(
+            f"the folder {folder} would be replaced as a whole, and you are in it",
+            "name another folder with -o",
+        )
     above = next(path for path in folder.absolute().parents if path.exists())
     with writing(folder, "name another folder with -o"):
         if not above.is_dir():

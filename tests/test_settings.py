@@ -236,6 +236,11 @@ def test_compile_looks_at_its_folder_before_it_solves(
     result = invoke("compile", tmp_path / "m.spk", "-o", below)
     cause = f"{tmp_path / 'm.spk'} is a file"
     assert result.output == f"error: cannot write {below}: {cause}\n  help: name another folder with -o\n"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = invoke("compile", tmp_path / "m.spk", "-o", ".")
+    cause = "the folder . would be replaced as a whole, and you are in it"
+    assert result.output == f"error: {cause}\n  help: name another folder with -o\n"
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
     result = invoke("compile", tmp_path / "m.spk", "-o", tmp_path / "out")
     cause = f"{tmp_path} is read-only"
