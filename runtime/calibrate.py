@@ -35,8 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kinds", help="measure only these kinds of neurons: names with commas between")
     parser.add_argument("--wires", help="measure only these transports: names with commas between")
     options = parser.parse_args(arguments)
+    if options.output.is_dir() or not os.access(options.output.absolute().parent, os.W_OK):
+        parser.error(f"cannot write {options.output}: give a file in a folder that can be written")
     try:
         known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
+    except (OSError, ValueError) as error:
+        parser.error(f"cannot use {options.known}: {error}")
+    try:
         precisions = (options.precision,) if options.precision else PRECISIONS
         kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
         version.prepare()

@@ -120,6 +120,22 @@ def test_a_failed_measurement_says_what_to_do(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_what_calibrate_cannot_use_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(calibrate, "profile", None)  # nothing is measured
+    (tmp_path / "text").write_text("no profile", encoding="utf-8")
+    for arguments, said in (
+        (["--output", tmp_path], f"cannot write {tmp_path}: give a file in a folder that can be written"),
+        (["--output", tmp_path / "none" / "x.json"], f"cannot write {tmp_path}/none/x.json: "),
+        (["--output", tmp_path / "x.json", "--known", tmp_path / "text"], f"cannot use {tmp_path}/text: "),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            calibrate.main([str(a) for a in arguments])
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path / "file" / "spike"))
