@@ -100,6 +100,32 @@ def learning_from_neurons_in_python() -> None:
     nengo.Probe(learned, "weights", sample_every=0.01)
 
 
+def neurons_of_own_types() -> None:
+    """Each replaces something else: a step, how they are tuned, a method of the neurons alone."""
+
+    class Stepping:
+        def step(self, dt: float, J: Any, output: Any, **_: Any) -> None:
+            output[...] = J * dt
+
+    class Mixed(Stepping, nengo.LIF):
+        pass
+
+    class Tuned(nengo.LIF):
+        def rates(self, x: Any, gain: Any, bias: Any) -> Any:
+            return 0.5 * super().rates(x, gain, bias)
+
+    class Replaced(nengo.LIF):
+        def __init__(self) -> None:
+            super().__init__()
+            self.step = Stepping().step
+
+    for neurons in (Mixed(), Tuned(), Replaced(), nengo.RegularSpiking(OwnNeurons())):
+        x = nengo.Ensemble(20, 1, neuron_type=neurons)
+        nengo.Connection(nengo.Node(lambda t: np.sin(30 * t)), x)
+        nengo.Probe(x, synapse=0.01)
+        nengo.Probe(x.neurons)
+
+
 def neurons_to_neurons() -> None:
     rng = np.random.RandomState(5)
     a = nengo.Ensemble(30, 1, neuron_type=nengo.SpikingRectifiedLinear())
@@ -144,7 +170,7 @@ NETWORKS: dict[str, Callable[[], None]] = {
     made.__name__: made
     for made in (
         integrator, lorenz, products, binding, action_selection, arrays, learning,
-        learning_from_neurons_in_python, neurons_to_neurons,
+        learning_from_neurons_in_python, neurons_of_own_types, neurons_to_neurons,
         in_and_out_of_python, direct_and_noise,
     )
 }  # fmt: skip

@@ -67,9 +67,11 @@ BUILT = {"__init__", "gain_bias", "max_rates_intercepts", "rates", "__module__",
 
 def own_type(neurons: Any) -> type | None:
     """The type of Nengo's own that computes a step of neurons: theirs, or one of which theirs is a subclass
-    that replaces nothing that a step uses; None where there is none.
+    that replaces nothing that a step uses, nor do the neurons themselves; None where there is none.
     """
     order = type(neurons).__mro__
+    if any(callable(getattr(order[0], name, None)) for name in vars(neurons).keys() - BUILT):
+        return None
     for k, found in enumerate(order):
         if found in TYPES or found in AROUND:
             return found
