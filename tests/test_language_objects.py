@@ -243,6 +243,7 @@ def test_decoders_of_an_array_are_those_of_its_ensembles_one_after_the_other() -
         ("connect a -> r solver no_solver([[1], [2]])", "shape 2 x 1; the connection needs 4 x 1"),
         ("connect u -> r[0] solver no_solver([[1]])", "decoders are given for ensembles"),
         ("array b(2, count=3, gain=[1, 2, 3, 4])", "gain has 4 values for 2 neurons"),
+        ("array b(2, count=3, gain=[[1, 2], [3, 4], [5, 6]])", "gain has 3 x 2 values for 2 neurons"),
     ],
 )
 def test_rows_that_do_not_fit_an_array(statement: str, message: str) -> None:

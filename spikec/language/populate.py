@@ -243,13 +243,13 @@ def _check_rows(entries: Entries, sizes: dict[str, int]) -> None:
             )
     for name in ("max_rates", "intercepts", "gain", "bias", *(n for n in entries if n.startswith(_INITIAL))):
         entry = entries.get(name)
-        if (
-            entry is not None
-            and isinstance(entry.value, Value)
-            and entry.value.array.size not in (1, neurons, every)
-        ):
+        if entry is None or not isinstance(entry.value, Value):
+            continue
+        array = entry.value.array
+        if array.size not in (1, neurons, every) or (array.ndim and len(array) != array.size):
+            shape = " x ".join(map(str, array.shape))
             raise Mistake(
-                f"{name} has {entry.value.array.size} values for {neurons} neurons",
+                f"{name} has {shape} values for {neurons} neurons",
                 entry.span,
                 "give one value per neuron, or one for all",
             )
