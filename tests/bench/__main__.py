@@ -9,13 +9,14 @@ import platform
 import statistics
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import measure
+from tests.bench import growth, measure
 
 MODELS = {
     "stream": "stream-8x8",
@@ -29,6 +30,7 @@ MODELS = {
 # More partitions than cores: of this model, so many, and at most so many times the step of two.
 CROWDED, MANY, CROWDED_BAR = "small_ensembles", 16, 1.5
 AUTO_BAR = 1.1
+MEMORY_BAR = 3
 
 
 def main() -> None:
@@ -45,9 +47,10 @@ def main() -> None:
         console.print(f"measuring {name} ...", style="dim")
         rows.append(_measure(name, not arguments.no_peer))
     console.print(_table(rows))
-    console.print(_summary(rows))
+    least = [asdict(growth.grown(100, 200, n)) for n in (1, 2)]
+    console.print(_summary(rows, least))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": platform.processor() or platform.machine(), "models": rows}
+    report = {"machine": platform.processor() or platform.machine(), "models": rows, "least": least}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
     console.print(f"Written: {arguments.output}")
 
@@ -108,7 +111,7 @@ def _ratio(row: dict[str, Any], peer: str, spike: dict[str, Any]) -> str:
     return f"{row[peer]['step_us'] / spike['step_us']:.1f}" if peer in row else "-"
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
+def _summary(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> str:
     errors = [abs(s["predicted_us"] / s["step_us"] - 1) for row in rows for s in row["spike"]]
     lines = [
         f"Prediction: median error {statistics.median(errors):.0%} over {len(errors)} runs (N = 1 and 2)."
@@ -120,7 +123,7 @@ def _summary(rows: list[dict[str, Any]]) -> str:
             lines.append(
                 f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
             )
-    lines += [*_memory([row["spike"][0] for row in rows]), *_automatic(rows)]
+    lines += [*_memory(rows, least), *_automatic(rows)]
     for row in rows:
         if "crowded" in row:
             many, two = row["crowded"]["step_us"], row["spike"][1]["step_us"]
@@ -131,22 +134,23 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _memory(compiled: list[dict[str, Any]]) -> list[str]:
-    """Memory over that of the arrays: of whole processes, and of what compiling adds to a process, over the
-    arrays written and those of one solve.
+def _memory(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> list[str]:
+    """Memory of compile and run, for one partition and for two: what the least model takes (`least`, for
+    each), and what every model takes above it, over its arrays and for compile those of one solve.
     """
     lines = []
-    for part in ("compile", "run"):
-        over = [s[f"{part}_mib"] / s["arrays_mib"] for s in compiled]
+    for part, k in product(("compile", "run"), range(len(least))):
+        base, found, ratios = least[k][f"{part}_mib"], [], []
+        for row in rows:
+            s = row["spike"][k]
+            arrays = s["arrays_mib"] + (s["solve_mib"] if part == "compile" else 0.0)
+            ratios.append((s[f"{part}_mib"] - base) / arrays)
+            found.append(f"{row['model']} {s[f'{part}_mib']:.0f} for {arrays:.1f} ({ratios[-1]:.1f})")
         lines.append(
-            f"Memory of {part} over that of the arrays, Python and its libraries included: "
-            f"{min(over):.0f} to {max(over):.0f} times (see make bench-growth for what models add)."
+            f"MiB of {part}, N = {k + 1}: two ensembles of 100 neurons take {base:.0f}.  Peak, arrays, and "
+            f"what the peak is above those {base:.0f}, in times the arrays: {', '.join(found)}; at most "
+            f"{max(ratios):.1f} times (bar {MEMORY_BAR})."
         )
-    added = [(s["compile_mib"] - s["base_mib"]) / (s["arrays_mib"] + s["solve_mib"]) for s in compiled]
-    lines.append(
-        "What compiling adds to the imported compiler, over the arrays written and those of one solve: "
-        f"{min(added):.1f} to {max(added):.1f} times (bar 3)."
-    )
     return lines
 
 

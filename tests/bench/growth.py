@@ -39,7 +39,7 @@ class Grown:
     nodes: int
 
 
-def grown(ensemble: int, neurons: int) -> Grown:
+def grown(ensemble: int, neurons: int, partitions: int = 1) -> Grown:
     """Compile and run a ring of so many neurons (of one ensemble, where the ring has fewer)."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -47,7 +47,7 @@ def grown(ensemble: int, neurons: int) -> Grown:
         count = max(1, neurons // ensemble)
         command = [measure._bin("spikec"), "compile", str(MODEL), "-o", str(home / "model"), "--quiet"]
         command += ["--param", f"count={count}", "--param", f"neurons={ensemble}"]
-        command += ["--host-profile", str(measure._host_profile())]
+        command += ["-n", str(partitions), "--host-profile", str(measure._host_profile())]
         seconds, memory = measure._timed(command, {"SPIKE_CACHE_DIR": str(home / "cache")})
         probe = measure._run(manifest, home / "probe", "0.02s")
         length = min(max(RUN * probe["dt"] / (probe["step_us"] * 1e-6), 0.05), 60.0)

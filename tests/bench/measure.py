@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,8 +33,8 @@ class Spike:
     """Figures of one compilation: cold and warm cache in s, a step in us, memory in MiB.
 
     `manifest_s`: from reading the model to the manifest's place in its folder, within a process that has
-    imported the compiler, as Nengo's build is measured; `compile_cold_s`: the whole command.  `base_mib`: of
-    that process before; `solve_mib`: the arrays of the largest solve, which every process has once.
+    imported the compiler, as Nengo's build is measured; `compile_cold_s`: the whole command.  `solve_mib`:
+    the arrays of the largest solve, which every process has once.
     """
 
     partitions: int
@@ -50,7 +49,6 @@ class Spike:
     compile_mib: float
     run_mib: float
     arrays_mib: float
-    base_mib: float
     solve_mib: float
 
 
@@ -189,7 +187,6 @@ def manifest_child(model: str, partitions: int, precision: str, profile: str, fo
     from spikec import graph, pipeline
     from spikec.nef.tuning import point_count
 
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.perf_counter()
     loaded = spikec.frontend.load(Path(model))
     options = pipeline.Options(partitions, precision, host_profile=profile)
@@ -198,7 +195,7 @@ def manifest_child(model: str, partitions: int, precision: str, profile: str, fo
     # Activities in float32, and their Gram matrix where one is formed.
     sizes = [(op.size, point_count(op, op.eval_points)) for _, op in loaded.nodes(graph.Ensemble)]
     solve = max((4 * n * (m + (n if n < 1000 else 0)) for n, m in sizes), default=0)
-    print(json.dumps({"manifest_s": seconds, "base_mib": base, "solve_mib": solve / 2**20}))  # noqa: T201
+    print(json.dumps({"manifest_s": seconds, "solve_mib": solve / 2**20}))  # noqa: T201
 
 
 def nodes_child(path: str) -> None:
