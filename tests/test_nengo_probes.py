@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,39 @@ def test_solvers_have_one_thread_everywhere(tmp_path: Path, build: str) -> None:
         blas._set(before)
     # The probe of what neurons represent has a solver of its own, Nengo's.
     assert vars(file.module)["seen"] == [[1] * len(before)]
+
+
+def test_samples_can_be_taken_and_deleted_as_in_a_list_of_nengo() -> None:
+    """Graphical interfaces do: they show what was recorded and forget it, while another thread makes steps."""
+    with nengo.Network(seed=1) as net:
+        probe = nengo.Probe(nengo.Node(lambda t: [t, -t]), sample_every=0.002)
+    recorded = []
+    for kind in (nengo.Simulator, Simulator):
+        with kind(net, progress_bar=False) as sim:
+            sim.run_steps(10)
+            raw = sim.data.raw[probe]
+            first, some, last = raw[0], raw[1:3], raw[-1]
+            assert isinstance(some, list)
+            del sim.data.raw[probe][:]
+            assert len(sim.data[probe]) == 0
+            sim.run_steps(6)
+            del sim.data.raw[probe][1]
+            recorded.append(np.array([first, *some, last, *sim.data.raw[probe], *sim.data[probe]]))
+    assert recorded[0].shape == (8, 2)
+    assert np.array_equal(*recorded)
+
+
+def test_samples_deleted_by_another_thread_leave_whole_ones() -> None:
+    with nengo.Network(seed=1) as net:
+        probe = nengo.Probe(nengo.Node(lambda t: [t, -t]))
+    seen: list[Any] = []
+    with Simulator(net, progress_bar=False) as sim:
+        steps = threading.Thread(target=lambda: [sim.step() for _ in range(300)])
+        steps.start()
+        while steps.is_alive():
+            seen += sim.data.raw[probe][:]
+            del sim.data.raw[probe][:]
+        steps.join()
+        assert sim.n_steps == 300
+        seen += sim.data.raw[probe][:]
+    assert all(row[0] == -row[1] for row in seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,36 +12,51 @@ from nengo.simulator import SimulationData as NengoData
 from numpy.typing import NDArray
 
 
-class Samples:
-    """The samples of one probe, with room for more, so that few of many steps copy what was there."""
+class Samples(Sequence[Any]):
+    """The samples of one probe, with room for more, so that few of many steps copy what was there.
+
+    As in Nengo's list of arrays, samples can be taken and deleted, from another thread too, while steps are
+    made: then what was recorded and its length are exchanged as one.
+    """
 
     def __init__(self) -> None:
-        self._room: NDArray[Any] = np.zeros(0)
-        self._length = 0
+        self._held: tuple[NDArray[Any], int] = np.zeros(0), 0
 
     def extend(self, samples: Iterable[Any]) -> None:
         """Take more of them, one after the other."""
         piece = np.asarray(samples if isinstance(samples, np.ndarray) else list(samples))
         if not len(piece):
             return
-        first, self._length = self._length, self._length + len(piece)
+        room, first = self._held
+        length = first + len(piece)
         if first == 0:
-            self._room = piece
-        elif self._length > len(self._room):
-            larger = np.empty((max(self._length, 2 * first), *piece.shape[1:]), piece.dtype)
-            larger[:first] = self._room[:first]
-            self._room = larger
-        self._room[first : self._length] = piece
+            room = piece
+        elif length > len(room):
+            larger = np.empty((max(length, 2 * first), *piece.shape[1:]), piece.dtype)
+            larger[:first] = room[:first]
+            room = larger
+        room[first:length] = piece
+        self._held = room, length
 
     def __len__(self) -> int:
-        return self._length
+        return self._held[1]
+
+    def __getitem__(self, which: Any) -> Any:
+        """One sample, or a list of those of a slice."""
+        found = self.array()[which]
+        return list(found) if isinstance(which, slice) else found
+
+    def __delitem__(self, which: Any) -> None:
+        kept = np.delete(self.array(), which, axis=0)
+        self._held = kept, len(kept)
 
     def __iter__(self) -> Any:
         return iter(self.array())
 
     def array(self) -> NDArray[Any]:
         """All samples, samples x shape of the signal; not to be written to."""
-        whole = self._room[: self._length]
+        room, length = self._held
+        whole = room[:length]
         whole.setflags(write=False)
         return whole
 
