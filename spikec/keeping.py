@@ -39,7 +39,8 @@ _DEPTH = 10_000
 def is_of_folder(names: Mapping[str, Any], folder: Path) -> bool:
     """Whether a module with these global names is of a folder (or one below it), and not installed there."""
     file = names.get("__file__")
-    if not isinstance(file, str) or names["__name__"].partition(".")[0] in LIBRARIES:
+    # Text that is executed, as graphical interfaces do it, may have a file and no name.
+    if not isinstance(file, str) or str(names.get("__name__")).partition(".")[0] in LIBRARIES:
         return False
     inside = Path(file).resolve()
     if folder not in inside.parents or {"site-packages", "dist-packages"} & set(inside.parts):

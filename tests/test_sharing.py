@@ -288,7 +288,7 @@ def test_all_that_are_joined_by_others_are_one_family() -> None:
 
 
 def test_code_of_no_file_is_the_users() -> None:
-    """As in a notebook, or where a text is executed."""
+    """As in a notebook, or where a text is executed: a graphical interface says the file, and no name."""
     text = """
 class Kept:
     values = []
@@ -299,7 +299,7 @@ class Kept:
 
 one, two, three = Kept().add, Kept().add, lambda t: 2 * t
 """
-    for names in ({}, {"__name__": "of_no_file"}):
+    for names in ({}, {"__name__": "of_no_file"}, {"__file__": "/home/model.py"}):
         exec(text, names)
         roots = [[names[name]] for name in ("three", "one", "two", "three")]  # type: ignore[index]
         assert families(roots, [()] * 4) == [0, 1, 1, 3]
