@@ -155,7 +155,7 @@ def test_solvers_have_one_thread_everywhere(tmp_path: Path, build: str) -> None:
 
 
 def test_samples_can_be_taken_and_deleted_as_in_a_list_of_nengo() -> None:
-    """Graphical interfaces do: they show what was recorded and forget it, while another thread makes steps."""
+    """Graphical interfaces show what was recorded and forget it, while another thread makes steps."""
     with nengo.Network(seed=1) as net:
         probe = nengo.Probe(nengo.Node(lambda t: [t, -t]), sample_every=0.002)
     recorded = []

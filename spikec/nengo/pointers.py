@@ -14,7 +14,7 @@ from nengo.builder.operator import SimPyFunc
 from spikec.expressions import Expression, evaluate
 from spikec.tracing.functions import cases
 from spikec.tracing.objects import STAND_INS
-from spikec.tracing.purity import Captured
+from spikec.tracing.purity import Captured, kept
 from spikec.tracing.symbols import UntraceableError
 
 # In so many steps a text has to be given for the first time, or to be the only one that is not.
@@ -38,7 +38,9 @@ class Pointers:
             found = _parsed(self._vocabulary, text)
             if found is None:
                 raise UntraceableError(f"names what its vocabulary does not hold, in {text!r}")
-            self._note(Captured(lambda: _parsed(self._vocabulary, text), found))
+            named = _named_in(self._vocabulary, text)
+            # To parse the text again at each run took 0.85 of the 0.88 ms of a single step (512 dimensions).
+            self._note(Captured(named, kept(named())))
             self._pointers[text] = _Pointer(found)
         return self._pointers[text]
 
@@ -78,6 +80,12 @@ def _parsed(vocabulary: Any, text: str) -> np.ndarray | None:
         return np.array(own.parse(text).v)
     except Exception:  # any that code in the text raises
         return None
+
+
+def _named_in(vocabulary: Any, text: str) -> Callable[[], tuple[np.ndarray, ...]]:
+    """What gives the vectors of the pointers that a text names; they decide what is made of it."""
+    names = [name for name in sorted(_names(text)) if _parsed(vocabulary, name) is not None]
+    return lambda: tuple(vocabulary[name].v for name in names)
 
 
 def complete(order: Sequence[Operator], dt: float) -> None:
