@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         precisions = (options.precision,) if options.precision else PRECISIONS
         kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
-        version.prepare()
+        version.opened_kernel_folder()
         # Before NumPy is loaded: threads would not be in the processes forked.
         os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
         _write(options.output, profile(precisions, kinds, known, wires))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import kept, memory, sampling
+from spike_runtime import kept, memory, sampling, version  # noqa: F401 (before PyTensor: it houses that)
 from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls

@@ -156,7 +156,7 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
 def _prepare() -> None:
     """Raises `RunError` where machine code could not be kept."""
     try:
-        version.prepare()
+        version.opened_kernel_folder()
     except OSError as error:
         remedy = "set XDG_CACHE_HOME to a folder that can be written"
         raise RunError(f"cannot write {error.filename}: {error.strerror}; {remedy}") from None

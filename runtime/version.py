@@ -53,16 +53,13 @@ def opened_kernel_folder() -> Path:
     return folder
 
 
-def prepare() -> None:
-    """See that machine code can be kept, before anything is compiled: that of PyTensor too, which wants a
-    folder in the user's home when it is imported; where none can be there, it has one beside ours.
-
-    Raises `OSError`.
+def house_pytensor() -> None:
+    """PyTensor wants a folder in the user's home when it is imported: where none can be there, give it one
+    beside ours.
     """
-    folder = opened_kernel_folder()
     flags, home = os.environ.get("PYTENSOR_FLAGS", ""), Path.home() / ".pytensor"
     if "compiledir" not in flags and not os.access(home if home.exists() else home.parent, os.W_OK):
-        own = f"base_compiledir={folder.parent / 'pytensor'}"
+        own = f"base_compiledir={kernel_folder().parent / 'pytensor'}"
         os.environ["PYTENSOR_FLAGS"] = f"{flags},{own}" if flags else own
 
 
@@ -76,3 +73,6 @@ def remove_unused(base: Path) -> None:
             continue
         if time.time() - used > KEPT:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+house_pytensor()

@@ -192,10 +192,10 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_pytensor_has_a_folder_where_the_home_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setenv("PYTENSOR_FLAGS", "floatX=float32")
-    version.prepare()
+    version.house_pytensor()
     own = version.kernel_folder().parent / "pytensor"
     assert os.environ["PYTENSOR_FLAGS"] == f"floatX=float32,base_compiledir={own}"
-    version.prepare()
+    version.house_pytensor()
     assert os.environ["PYTENSOR_FLAGS"].count("base_compiledir") == 1
 
 
