@@ -22,8 +22,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 from spike_runtime import cores, frames
+from spike_runtime.blocks import Block
 from spike_runtime.job import Job
-from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, WAIT_STEP, WAIT_WIRE
+from spike_runtime.wires import segment as shared
+from spike_runtime.wires.layout import LINE, MEMBER, PROGRESS, SPACE, STOP, TAKEN, WAIT_STEP, WAIT_WIRE
 
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
 STANDARD_ERROR = 2
@@ -51,6 +53,17 @@ class Member:
     recorded: dict[int, int] = field(default_factory=dict, kw_only=True)
     closed: bool = field(default=False, kw_only=True)
 
+    def attach(self, words: int) -> None:
+        """It records in so many words of memory of this host, where it can."""
+
+    def blocks(self, frame: frames.Frame) -> Iterator[Block]:
+        """What a message says was recorded."""
+        return frames.to_blocks(frame)
+
+    def took(self, partition: int, step: int) -> None:
+        """Note that what a partition recorded up to `step` was taken."""
+        self.recorded[partition] = step
+
     @property
     def complete(self) -> int:
         """The last step whose recordings have come, of all its partitions."""
@@ -59,14 +72,33 @@ class Member:
 
 @dataclass(eq=False)
 class Worker(Member):
-    """A worker on this host: its process, the socket to it, its segment (its own or shared), what it said."""
+    """A worker on this host: its process, the socket to it, its segment (its own or shared), what it said.
+
+    `memory`: descriptor of that in which it records samples, which are read where they are: `recordings`,
+    once it is known how many there can be.
+    """
 
     process: Child
     channel: socket.socket
     segment: NDArray[np.int64]
     log: IO[bytes]
     scratch: str
+    memory: int = -1
     splitter: frames.Splitter = field(default_factory=frames.Splitter)
+    recordings: NDArray[np.int64] | None = None
+
+    def attach(self, words: int) -> None:
+        """It records in so many words of memory."""
+        self.recordings = shared.attach(self.memory, words) if words else None
+
+    def blocks(self, frame: frames.Frame) -> Iterator[Block]:
+        """What a message says was recorded: samples stay as they are until the worker hears of `took`."""
+        return frames.to_blocks(frame, self.recordings)
+
+    def took(self, partition: int, step: int) -> None:
+        """Let a partition record where it did up to `step`."""
+        super().took(partition, step)
+        self.segment[LINE + partition * MEMBER + TAKEN] = step
 
     def fileno(self) -> int:
         """What to wait for."""
@@ -174,8 +206,11 @@ class Nursery:
                 start_new_session=True,  # Ctrl-C and Ctrl-Z go to the supervisor only
             )
 
-    def start(self, job: Job, segment: NDArray[np.int64], descriptor: int, heard: bool = False) -> Worker:
-        """Have the worker of a job started, with shared memory `segment` of that descriptor.
+    def start(
+        self, job: Job, segment: NDArray[np.int64], descriptor: int, memory: int, heard: bool = False
+    ) -> Worker:
+        """Have the worker of a job started, with shared memory `segment` of that descriptor, and `memory` for
+        what it records.
 
         What it prints is kept, as the cause where it fails; where it is `heard`, it goes to the standard
         error of this process.
@@ -187,9 +222,9 @@ class Nursery:
         log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `Worker.end`)
         output = STANDARD_ERROR if heard else log.fileno()
         with there:
-            socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, output])
+            socket.send_fds(self._socket, [job.dump().encode()], [there.fileno(), descriptor, memory, output])
         here.setblocking(False)
-        return Worker(job.partitions, Child(self, self._born()), here, segment, log, job.scratch)
+        return Worker(job.partitions, Child(self, self._born()), here, segment, log, job.scratch, memory)
 
     def code(self, pid: int, timeout: float) -> int | None:
         """Exit code of a worker that has ended, None where it has not within `timeout` seconds."""

@@ -31,11 +31,15 @@ from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import PROGRESS
 
-BUFFER_BYTES = 16 << 20
-# Steps between handing over what was recorded, which takes a core from the partitions where all have one.
-# Fast programs do it every so many ns, if that many steps of recordings stay in the cache.
-LONGEST_CHUNK, MOST_STEPS = 1000, 8000
-CHUNK_NS, CHUNK_BYTES = 50e6, 1 << 20
+BUFFER_BYTES = 4 << 20
+# Steps between handing over what was recorded, which takes a core from the partitions where all have one:
+# of each message some 0.3 ms, for nothing that handles it is in the cache.  Fast programs do it every so many
+# ns.
+LONGEST_CHUNK, MOST_STEPS = 1000, 1 << 16
+CHUNK_NS = 200e6
+# Chunks in shared memory: a recorder that is behind for a moment stops nobody.
+WAITING = 2
+ANY = 1 << 62
 # In a step, of a neuron whose spikes are recorded: two numbers for each of at most 100 Hz.
 EVENT_BYTES = 1.6
 
@@ -110,6 +114,8 @@ class Engine:
         # Of a run whose state will be kept: the sums of the last steps, the newest first.
         self.past: deque[NDArray[np.int64]] | None = None
         self._adopted = -1
+        # The most steps of which recordings are kept that were drained: any, where these are copies.
+        self.room = ANY
 
     def compile(self) -> None:
         """Compile the program; its state stays as it is."""
@@ -156,18 +162,41 @@ class Engine:
         events = sum(s.columns for s in self.slots if s.kind == "events")
         calls = any(name.startswith("host_") for name in self.constants)
         step = math.inf if calls else self.manifest.plan.get("step_us", math.inf) * 1e3
-        more = min(CHUNK_NS / max(step, 1.0), CHUNK_BYTES / max(row + EVENT_BYTES * events, 1.0), MOST_STEPS)
+        more = min(CHUNK_NS / max(step, 1.0), BUFFER_BYTES / max(row + EVENT_BYTES * events, 1.0), MOST_STEPS)
         return int(np.clip(BUFFER_BYTES // max(row, 1), 1, max(LONGEST_CHUNK, more)))
 
+    @property
+    def shared_words(self) -> int:
+        """Words of memory that `share` needs."""
+        return sum(_words(shape, dtype) for shape, dtype in self._rings(WAITING).values())
+
+    def share(self, memory: NDArray[np.int64]) -> None:
+        """Record samples into `memory`, before the first step: what is drained of them are no copies then,
+        and must be taken within `room` steps.
+        """
+        first, moved = 0, {}
+        for name, (shape, dtype) in self._rings(WAITING).items():
+            words = _words(shape, dtype)
+            room = memory[first : first + words].view(dtype)
+            moved[id(self.state[name])] = self.state[name] = room[: math.prod(shape)].reshape(shape)
+            first += words
+        self._arrays = [moved.get(id(array), array) for array in self._arrays]
+        self._table = pack(self._arrays)
+        self.room = WAITING * self.chunk
+
+    def _rings(self, chunks: int) -> dict[str, tuple[tuple[int, int], np.dtype[Any]]]:
+        """Shape and type of the buffers for samples of so many chunks."""
+        types = {"sum": np.dtype(np.int64), "value": np.dtype(self.manifest.precision)}
+        steps = chunks * self.chunk
+        return {
+            f"record_{number}_buffer": ((sampling.count(steps, s.every) + 2, s.columns), types[s.kind])
+            for number, s in enumerate(self.slots)
+            if s.kind != "events"
+        }
+
     def _buffers(self) -> dict[str, NDArray[Any]]:
-        buffers: dict[str, NDArray[Any]] = {}
+        buffers: dict[str, NDArray[Any]] = {k: np.zeros(*ring) for k, ring in self._rings(1).items()}
         sources = sum(s.columns for s in self.slots if s.kind == "events")
-        for number, slot in enumerate(self.slots):
-            if slot.kind != "events":
-                dtype = np.int64 if slot.kind == "sum" else self.manifest.precision
-                buffers[f"record_{number}_buffer"] = np.zeros(
-                    (sampling.count(self.chunk, slot.every) + 2, slot.columns), dtype
-                )
         if sources:
             buffers["events_buffer"] = np.zeros((2, event_capacity(sources, self.chunk)), np.int64)
             buffers["events_count"] = np.zeros(1, np.int64)
@@ -291,8 +320,10 @@ class Engine:
             if slot.kind == "events":
                 blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:
-                rows = _ring_rows(self.state[f"record_{number}_buffer"], first, last)
-                blocks.append(Block(slot.probe, slot.part, first, rows))
+                pieces = _ring_rows(self.state[f"record_{number}_buffer"], first, last)
+                for rows in [np.concatenate(pieces)] if self.room == ANY else pieces:
+                    blocks.append(Block(slot.probe, slot.part, first, rows))
+                    first += len(rows)
         self._drained = end
         return blocks
 
@@ -322,13 +353,18 @@ def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dic
     return constants, state
 
 
-def _ring_rows(ring: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-    """Rows first .. last - 1 of a ring, no more than it has, as a copy (to choose them row by row takes
-    three times as long).
+def _ring_rows(ring: NDArray[Any], first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows first .. last - 1 of a ring, no more than it has, in two pieces, the second where it begins again
+    (to choose them row by row takes three times as long).
     """
     start = first % len(ring)
     rows = ring[start : start + last - first]
-    return np.concatenate((rows, ring[: last - first - len(rows)]))
+    return rows, ring[: last - first - len(rows)]
+
+
+def _words(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Words of memory that an array takes, in whole cache lines."""
+    return 8 * -(-math.prod(shape) * dtype.itemsize // memory.LINE)
 
 
 def _slots(manifest: Manifest, partition: int) -> list[_Slot]:

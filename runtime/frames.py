@@ -47,15 +47,33 @@ def send(channel: Stream, kind: str, *body: bytes | memoryview, **values: Any) -
         channel.sendall(piece)
 
 
-def send_recorded(channel: Stream, blocks: Sequence[Block], partition: int, step: int) -> None:
-    """Write what a partition recorded up to a step: one message, for each wakes the other side."""
+def send_recorded(
+    channel: Stream,
+    blocks: Sequence[Block],
+    partition: int,
+    step: int,
+    memory: NDArray[np.int64] | None = None,
+) -> None:
+    """Write what a partition recorded up to a step: one message, for each wakes the other side.
+
+    Of what is in the `memory` that both sides share, only its place is written.
+    """
     arrays = [np.ascontiguousarray(block.data) for block in blocks]
+    places = [_place(data, memory) for data in arrays]
     about = [
-        (block.probe, block.part, block.first_sample, data.dtype.str, data.shape)
-        for block, data in zip(blocks, arrays, strict=True)
+        (block.probe, block.part, block.first_sample, data.dtype.str, data.shape, place)
+        for block, data, place in zip(blocks, arrays, places, strict=True)
     ]
-    body = (data.data.cast("B") for data in arrays if data.size)
+    body = (d.data.cast("B") for d, place in zip(arrays, places, strict=True) if d.size and place is None)
     send(channel, "recorded", *body, partition=partition, step=step, blocks=about)
+
+
+def _place(data: NDArray[Any], memory: NDArray[np.int64] | None) -> int | None:
+    """The first byte of an array within `memory`, if it is there."""
+    if memory is None:
+        return None
+    place = data.ctypes.data - memory.ctypes.data
+    return place if 0 <= place < memory.nbytes else None
 
 
 def send_array(
@@ -84,13 +102,13 @@ class Arrays:
         whole[v["start"] : v["start"] + len(frame.body)] = np.frombuffer(frame.body, np.uint8)
 
 
-def to_blocks(frame: Frame) -> Iterator[Block]:
-    """The blocks in a message of kind "recorded"."""
+def to_blocks(frame: Frame, memory: NDArray[np.int64] | None = None) -> Iterator[Block]:
+    """The blocks in a message of kind "recorded", or in the `memory` shared with who sent it."""
     start = 0
-    for probe, part, first_sample, kind, shape in frame.values["blocks"]:
-        dtype = np.dtype(kind)
-        data = np.frombuffer(frame.body, dtype, prod(shape), start).reshape(shape)
-        start += data.nbytes
+    for probe, part, first_sample, kind, shape, place in frame.values["blocks"]:
+        source, offset = (frame.body, start) if place is None else (memory, place)
+        data = np.frombuffer(source, np.dtype(kind), prod(shape), offset).reshape(shape)  # type: ignore
+        start += data.nbytes if place is None else 0
         yield Block(probe, part, first_sample, data)
 
 

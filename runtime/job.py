@@ -41,7 +41,8 @@ class Job:
 
     local: the partitions that share its segment, dealt to so many workers, of which this is the one with that
     number; bind: where it receives from others, "" where there are none; core: the core to stay on, if any;
-    scratch: a folder to make for what compiling needs.  The rest as in `Task`.
+    scratch: a folder to make for what compiling needs; near: samples are recorded in memory that the
+    supervisor has too.  The rest as in `Task`.
     """
 
     manifest: str
@@ -54,6 +55,7 @@ class Job:
     bind: str
     core: int | None
     scratch: str
+    near: bool
     engine: str = ENGINE
     start: int = 0
     state: bool = False

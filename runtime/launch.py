@@ -273,7 +273,7 @@ def _start_workers(plan: Plan, supervisor: Supervisor, sockets: str, stack: cont
                 stack.callback(link.end)
                 supervisor.links.append(link)
                 continue
-            for worker in team.start(task, plan.manifest, stack):
+            for worker in team.start(task, plan.manifest, stack, near=True):
                 worker.host = host.name if host else ""
                 supervisor.local.append(worker)
         except MemoryError as error:

@@ -3,7 +3,7 @@
 It imports what every worker needs once, then forks a worker for each job: sixteen workers start in the time
 of one, and share the memory of all that code.  Standard input is a Unix socket:
 
-    in:   a job (JSON), with the descriptors of its channel, its segment and its log
+    in:   a job (JSON), with descriptors of its channel, its segment, its memory for recordings, its log
     out:  one line of JSON each: {"born": pid}, later {"ended": pid, "code": exit code, or minus the signal}
 
 It ends when the supervisor closes the socket, and dies with it; workers die with the nursery.
@@ -26,7 +26,7 @@ from spike_runtime import worker
 from spike_runtime.job import load_job
 
 MOST_BYTES = 1 << 16
-_DESCRIPTORS = 3
+_DESCRIPTORS = 4
 _PR_SET_PDEATHSIG = 1
 
 
@@ -65,7 +65,7 @@ def _birth(jobs: socket.socket, own: tuple[int, int]) -> bool:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     die_with(parent)
-    channel, segment, log = descriptors
+    channel, segment, recordings, log = descriptors
     os.dup2(log, 1)
     os.dup2(log, 2)
     for stream in (sys.stdout, sys.stderr):
@@ -74,7 +74,7 @@ def _birth(jobs: socket.socket, own: tuple[int, int]) -> bool:
         os.close(descriptor)
     # No clean-up at the end: there is nothing left to write, and what was inherited is not this process's to
     # close.
-    os._exit(worker.main(load_job(text.decode()), channel, segment))
+    os._exit(worker.main(load_job(text.decode()), channel, segment, recordings))
 
 
 def _tell_ended(jobs: socket.socket) -> None:

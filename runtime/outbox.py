@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import frames
 from spike_runtime.blocks import Block
@@ -20,10 +23,15 @@ WAITING = 4
 
 
 class Outbox:
-    """Sends blocks over `channel`, in order; nobody else may write there until it is closed."""
+    """Sends blocks over `channel`, in order; nobody else may write there until it is closed.
 
-    def __init__(self, channel: socket.socket, partitions: int = 1) -> None:
-        self._channel = channel
+    Of blocks in `memory`, which the other side has too, only their places are sent.
+    """
+
+    def __init__(
+        self, channel: socket.socket, partitions: int = 1, memory: NDArray[np.int64] | None = None
+    ) -> None:
+        self._channel, self._memory = channel, memory
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING * partitions)
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._send, daemon=True)
@@ -42,15 +50,25 @@ class Outbox:
             raise self._failure
 
     def put(self, blocks: list[Block], partition: int, step: int) -> None:
-        """Hand over what a partition recorded up to `step`; the arrays must not change afterwards.
+        """Hand over what a partition recorded up to `step`; the arrays must not change until it was taken.
 
         Waits while too many are under way.  Raises `OSError` where the other side is gone.
         """
-        self._put(partial(frames.send_recorded, self._channel, blocks, partition, step))
+        self._put(partial(frames.send_recorded, self._channel, blocks, partition, step, self._memory))
 
     def keep(self, arrays: Mapping[str, NDArray[Any]], cause: str, partition: int, step: int) -> None:
         """Hand over the state of a partition after `step`, but for what cannot be saved (`cause`)."""
         self._put(partial(self._send_state, arrays, cause, partition, step))
+
+    def wait(self, taken: Callable[[], bool]) -> None:
+        """Wait until the other side has `taken` enough.  Raises `OSError` where it is gone."""
+        while not taken():
+            if self._failure:
+                raise self._failure
+            with contextlib.suppress(BlockingIOError):
+                if not self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    raise BrokenPipeError("the other side closed the connection")
+            time.sleep(1e-3)
 
     def _put(self, job: Callable[[], None]) -> None:
         if self._failure:

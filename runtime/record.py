@@ -43,6 +43,7 @@ class Recorder:
         self._series: list[Series] = []
         self._path = path
         self._shown, self._show_after = time.monotonic(), _SHOWN_EVERY
+        self._written = [start] * len(manifest.probes)
         with _Guard("the store", path):
             attributes = {"model": manifest.model, "dt": manifest.dt, "seed": seed, "unit_of_time": "s"}
             root = zarr.create_group(path, attributes=attributes)
@@ -64,9 +65,17 @@ class Recorder:
         self._each("advance")
         start = time.monotonic()
         if start - self._shown > self._show_after:
-            self._each("show")
+            self._show()
             self._shown = time.monotonic()
             self._show_after = max(_SHOWN_EVERY, (self._shown - start) / _SHOWN_SHARE)
+
+    def _show(self) -> None:
+        """Write what there is of chunks of which nothing was written since the last time."""
+        for k, (series, probe) in enumerate(zip(self._series, self._manifest.probes, strict=True)):
+            if series.written() == self._written[k]:
+                with self._guard(probe):
+                    series.show(self._step)
+            self._written[k] = series.written()
 
     def finish(self) -> int:
         """Write the rest, cut off at the last step that all partitions completed, which is the result."""

@@ -178,6 +178,9 @@ class Samples:
 
     def _look(self, data: NDArray[Any], first: int) -> None:
         """Note the first of some samples, numbered from `first`, that is no finite number."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(data.sum()):  # four times as fast, and of what is not finite neither is the sum
+                return
         finite = np.isfinite(data)
         if not finite.all():
             sample = first + int(np.argmin(finite.all(axis=1)))

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from spike_runtime.outbox import Outbox
 from spike_runtime.pace import Pace
 from spike_runtime.python import UnsavedError
 from spike_runtime.runfile import Times
-from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, WAITING_NS, Ring, SegmentLayout
+from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, TAKEN, WAITING_NS, Ring, SegmentLayout
 from spike_runtime.wires.turns import STOPPED, Turns
 
 # How many chunks a partition may be ahead of another one of its worker: bounds what waits to be recorded.
@@ -27,9 +28,14 @@ PATIENCE = 1.0
 
 
 class Engine(Protocol):
-    """What runs a program.  `chunk`: the most steps from `begin` to `end`; `entry`: what runs them."""
+    """What runs a program.  `chunk`: the most steps from `begin` to `end`; `entry`: what runs them.
+
+    `room`: steps of which what was drained stays as it is; `shared_words`: the memory that `share` takes.
+    """
 
     chunk: int
+    room: int
+    shared_words: int
 
     @property
     def entry(self) -> Entry: ...
@@ -40,8 +46,11 @@ class Engine(Protocol):
     def end(self, first: int, done: int) -> None:
         """Note that so many steps from `first` on were run; raises where none could be."""
 
+    def share(self, memory: NDArray[np.int64]) -> None:
+        """Record samples into `memory`, which whoever takes them has too."""
+
     def drain(self) -> list[Block]:
-        """What was recorded since the last call; the arrays stay as they are when more is recorded."""
+        """What was recorded since the last call; the arrays stay as they are for `room` steps."""
 
     def release(self) -> None:
         """Python functions of the model are called no more."""
@@ -110,6 +119,8 @@ class Steps:
             _Member(p, engine, layout.control(p), done=start)
             for p, engine in zip(partitions, engines, strict=True)
         ]
+        for member in self._members:
+            segment[member.own + TAKEN] = start
         self._began, self._start, self._last = start, 0, start
         self._keeping: Keeping | None = None
 
@@ -130,11 +141,11 @@ class Steps:
         """
         self._start, self._last, self._keeping = time.perf_counter_ns(), steps, keeping
         try:
-            self._give(chunk)
+            self._give(chunk, outbox)
             while (place := self._run()) != STOPPED or self._may_go_on():
                 if place != STOPPED:
                     self._hand_over(place, outbox)
-                self._give(chunk)
+                self._give(chunk, outbox)
             for place in self._unfinished():
                 self._hand_over(place, outbox)
         except Exception:  # whatever it is: the others must be stopped first, then it goes on
@@ -198,15 +209,24 @@ class Steps:
         border = self._keeping.next(done, self._began) - self._keeping.window + 1
         return min(border, done + chunk, self._keeping.pace.may) if done < border else done + 1
 
-    def _give(self, chunk: int) -> None:
-        """Let all begin a chunk that are done with the last one and not too far ahead."""
+    def _give(self, chunk: int, outbox: Outbox) -> None:
+        """Let all begin a chunk that are done with the last one and not too far ahead; wait where what they
+        recorded has to be taken first.
+        """
         farthest = self._farthest(chunk)
         for place, member in enumerate(self._members):
             if not member.given and member.done < farthest:
                 self.at = member.partition
+                end = self._chunk_end(member.done, chunk)
+                outbox.wait(partial(self._has_room, member, end))
                 member.given, member.first = True, member.done + 1
                 member.engine.begin(member.first)
-                self._turns.give(place, self._chunk_end(member.done, chunk))
+                self._turns.give(place, end)
+
+    def _has_room(self, member: _Member, end: int) -> bool:
+        """Whether a partition can record up to step `end`, or need not any more."""
+        taken = self._segment[member.own + TAKEN]
+        return bool(end - taken <= member.engine.room or self._segment[STOP])
 
     def _hand_over(self, place: int, outbox: Outbox) -> None:
         """What a partition recorded since it began its chunk."""

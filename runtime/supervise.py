@@ -297,12 +297,13 @@ class Supervisor:
         values = frame.values
         self._seen = (time.monotonic(), self._seen[1])
         if frame.kind == "recorded" and self.recorder:
-            for block in frames.to_blocks(frame):
+            for block in worker.blocks(frame):
                 self.recorder.add(block)
-            worker.recorded[values["partition"]] = values["step"]
+            worker.took(values["partition"], values["step"])
             self.recorder.complete(values["partition"], values["step"])
         elif frame.kind == "ready":
             worker.state, worker.chunk, worker.endpoints = "ready", values["chunk"], values["endpoints"]
+            worker.attach(values["recordings"])
         elif frame.kind == "compiling":
             worker.compiling = values["done"], values["kernel"], values["kernels"]
         elif frame.kind == "done":

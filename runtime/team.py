@@ -20,12 +20,15 @@ def processes(partitions: int) -> int:
     return min(partitions, cores.core_count())
 
 
-def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterator[Worker]:
+def start(
+    task: Task, manifest: Manifest, stack: contextlib.ExitStack, near: bool = False
+) -> Iterator[Worker]:
     """Start the workers of a task, one after another; each is ended when `stack` closes, also where a later
     one cannot be started.
 
     Partitions that exchange by rings share one segment and the cores: where they are more, a worker has
-    several.  Others have a segment and a worker each.
+    several.  Others have a segment and a worker each.  `near`: this process takes what they record, and where
+    it is; else it hands on what they say.
     Raises `OSError` where no worker can be started, `MemoryError` where there is no room for the wires.
     """
     rings = task.transport == "ring"
@@ -53,6 +56,7 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
                 bind=f"{task.bind}{partitions[0]}" if task.transport == "ipc" else task.bind,
                 core=pinned[number] if rings else None,
                 scratch=f"{tempfile.gettempdir()}/spike-{task.run[:16]}-{partitions[0]}",
+                near=near,
                 engine=task.engine,
                 start=task.start,
                 state=task.state,
@@ -61,6 +65,8 @@ def start(task: Task, manifest: Manifest, stack: contextlib.ExitStack) -> Iterat
             )
             # Python of the model may print, for people to see.
             heard = any(manifest.partitions[p].python for p in job.partitions)
-            worker = nursery.start(job, segment, descriptor, heard)
+            memory = shared.empty()
+            stack.callback(os.close, memory)
+            worker = nursery.start(job, segment, descriptor, memory, heard)
             stack.callback(worker.end)
             yield worker

@@ -47,11 +47,11 @@ class Pump(Protocol):
     def close(self) -> None: ...
 
 
-def main(job: Job, channel_descriptor: int, segment_descriptor: int) -> int:
+def main(job: Job, channel_descriptor: int, segment_descriptor: int, recordings_descriptor: int) -> int:
     """Do a job over inherited descriptors; gives the exit code."""
     worker = _Worker(job, socket.socket(fileno=channel_descriptor))
     try:
-        worker.work(segment_descriptor)
+        worker.work(segment_descriptor, recordings_descriptor)
     except (BrokenPipeError, EOFError, ConnectionError):
         return 1  # the supervisor is gone: nobody to tell
     except MemoryError as error:
@@ -78,12 +78,13 @@ class _Worker:
         self._job, self._channel = job, channel
         self._pumps: list[Pump] = []
         self._segment: NDArray[np.int64] | None = None
+        self._recordings = np.zeros(0, np.int64)
 
     def report(self, kind: str, cause: str) -> int:
         frames.send(self._channel, "failed", reason=kind, cause=cause, partition=self.at)
         return 1
 
-    def work(self, descriptor: int) -> None:
+    def work(self, descriptor: int, recordings: int) -> None:
         job = self._job
         plan = manifest.load(Path(job.manifest))
         layout = segment_layout(plan, job.local if job.bind else None, job.shares)
@@ -94,6 +95,7 @@ class _Worker:
             for self.at in job.partitions if job.bind else ():
                 self._pumps.append(_pump(job, self.at, plan, layout, segment))
             engines = self._engines(plan, layout, segment)
+            self._share(engines, recordings)
             entries = [engine.entry for engine in engines]
             turns = Turns(plan, layout, segment, job.partitions, entries, job.start)
             chunk = self._connect(min(engine.chunk for engine in engines), engines)
@@ -125,12 +127,23 @@ class _Worker:
                     engines.append(make(plan, Path(job.manifest).parent, self.at, segment, layout, job.seed))
         return engines
 
+    def _share(self, engines: Sequence[Engine], descriptor: int) -> None:
+        """Record in memory that the supervisor has too, where it is near."""
+        words = [engine.shared_words for engine in engines]
+        if not self._job.near or not sum(words):
+            return
+        shared.enlarge(descriptor, sum(words))
+        self._recordings = shared.attach(descriptor, sum(words))
+        for engine, memory in zip(engines, np.split(self._recordings, np.cumsum(words)[:-1]), strict=True):
+            engine.share(memory)
+
     def _compiling(self, done: int, kernel: int, kernels: int) -> None:
         frames.send(self._channel, "compiling", done=done, kernel=kernel, kernels=kernels)
 
     def _connect(self, chunk: int, engines: Sequence[Engine]) -> int:
         """Be ready, and go when all are; gives the chunk of all."""
-        frames.send(self._channel, "ready", chunk=chunk, endpoints=[pump.endpoint for pump in self._pumps])
+        endpoints, words = [pump.endpoint for pump in self._pumps], len(self._recordings)
+        frames.send(self._channel, "ready", chunk=chunk, endpoints=endpoints, recordings=words)
         if self._pumps:
             endpoints = self._expect("connect").values["endpoints"]
             # All greet before any waits: a worker elsewhere waits for several of these.
@@ -163,7 +176,7 @@ class _Worker:
             pump.start()
         job = self._job
         try:
-            with Outbox(self._channel, len(job.partitions)) as outbox:
+            with Outbox(self._channel, len(job.partitions), self._recordings) as outbox:
                 steps.run(outbox, job.steps, chunk, self._keeping(window) if job.save else None)
         finally:
             self.at = steps.at

@@ -1,7 +1,7 @@
 """A small engine for tests of the runtime: exchanges integers on every wire, records all kinds of probe.
 
 SPIKE_FAKE="WHAT:PARTITION:STEP" makes one partition misbehave at a step; SPIKE_FAKE_SLOW="PARTITION:SECONDS"
-makes one sleep in every chunk.
+makes one sleep in every chunk.  SPIKE_FAKE_ROOM: chunks of values that are kept in memory that is shared.
 """
 
 from __future__ import annotations
@@ -101,7 +101,12 @@ def steps(first: int, count: int, _progress: int, table: int) -> int:
 
 
 class Engine:
-    """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums."""
+    """Every wire carries `sums`; probe "value" records the sum of all that came, "sum" the sums.
+
+    Values are kept in the memory that it is given.
+    """
+
+    room = 1 << 62
 
     def __init__(
         self, manifest: Any, _folder: Any, partition: int, segment: Any, layout: Any, seed: Any
@@ -114,6 +119,7 @@ class Engine:
         # Every wire carries the same rows.
         self.rows = np.tile(np.arange(WORDS), len(manifest.partitions))
         self.blocks: list[Block] = []
+        self.kept: Any = None
         self.log = np.zeros((self.chunk, 1 + WORDS), np.int64)
         self.sums = np.zeros(WORDS, np.int64)
         # Its number, and whether it has fallen silent.
@@ -152,11 +158,27 @@ class Engine:
         spiking = steps[(steps * 7 + self.partition) % 5 == 0]
         even = steps % 2 == 0
         events = spiking * self.count + self.partition
+        self.blocks += self._values(first - 1, log[:, :1].astype(float) + self.seed)
         self.blocks += [
-            Block(0, self.partition, first - 1, log[:, :1].astype(float) + self.seed),
             Block(1, self.partition, (first - 1) // 2, log[even, 1:]),
             Block(2, self.partition, 0, events),
         ]
+
+    @property
+    def shared_words(self) -> int:
+        return int(os.environ.get("SPIKE_FAKE_ROOM", "300")) * self.chunk
+
+    def share(self, memory: Any) -> None:
+        self.kept, self.room = memory.view(np.float64)[:, None], len(memory)
+
+    def _values(self, first: int, data: Any) -> list[Block]:
+        if self.kept is None:
+            return [Block(0, self.partition, first, data)]
+        start = first % len(self.kept)
+        whole = min(len(data), len(self.kept) - start)
+        self.kept[start : start + whole], self.kept[: len(data) - whole] = data[:whole], data[whole:]
+        pieces = (first, self.kept[start : start + whole]), (first + whole, self.kept[: len(data) - whole])
+        return [Block(0, self.partition, number, piece) for number, piece in pieces]
 
     def drain(self) -> list[Block]:
         blocks, self.blocks = self.blocks, []

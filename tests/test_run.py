@@ -41,6 +41,22 @@ def test_transports_give_the_same_bytes(tmp_path: Path) -> None:
     assert digest(runs["ring"]) == digest(runs["ipc"]) == digest(runs["tcp"])
 
 
+def test_what_is_recorded_waits_in_its_place_until_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder takes longer than the steps: these wait, and overwrite nothing."""
+    add = Recorder.add
+
+    def late(recorder: Recorder, block: Any) -> None:
+        time.sleep(2e-3)
+        add(recorder, block)
+
+    monkeypatch.setattr(Recorder, "add", late)
+    monkeypatch.setenv("SPIKE_FAKE_CHUNK", "5")
+    monkeypatch.setenv("SPIKE_FAKE_ROOM", "2")
+    check(go(tmp_path, 2), 2, 300)
+
+
 def test_seed_reaches_the_engine(tmp_path: Path) -> None:
     run = go(tmp_path, 2, 0.01, seed=11)
     assert run.probe("value").values[0].tolist() == [11, 11]

@@ -237,8 +237,9 @@ def workers_of(supervisor: int) -> list[list[str]]:
     ]
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of 1 MB, where this user may mount one; else a limit on the size of files."""
+    monkeypatch.setenv("SPIKE_FAKE_CHUNK", "500")
     disk = tmp_path / "disk"
     disk.mkdir()
     write(tmp_path / "build", model(2))
@@ -275,7 +276,7 @@ def fill(folder: str, disk: bool) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
     watch = Watch()
     try:
-        launch.run(path / "build" / "manifest.json", 600.0, run, engine=ENGINE, progress=watch)
+        launch.run(path / "build" / "manifest.json", 60_000.0, run, engine=ENGINE, progress=watch)
     except launch.RunFailedError as error:
         seconds = time.monotonic() - watch.last
         found = open_run(run)

@@ -4,7 +4,8 @@ The segment is an array of 64-bit words.  What different processes write stands 
 lines apart, as processors fetch lines in pairs).
 
     line 0        words that the supervisor sets: STOP, SPIN, YIELD, TIMEOUT
-    per member    one line that its peers write (ARRIVALS, TARGET, BELL, SPACE), one that it writes itself
+    per member    one line that others write (its peers ARRIVALS, TARGET, BELL, SPACE; the supervisor TAKEN:
+                  up to which step it has what was recorded), one that it writes itself
     per wire      a line for the head (next message to read), one for the tail (next to write), the slots,
                   each a step's number and `words` numbers for every step of the window that ends there
 
@@ -24,7 +25,7 @@ LINE = 16
 
 STOP, SPIN, YIELD, TIMEOUT = 0, 1, 2, 3
 
-ARRIVALS, TARGET, BELL, SPACE = 0, 1, 2, 3
+ARRIVALS, TARGET, BELL, SPACE, TAKEN = 0, 1, 2, 3, 4
 PROGRESS, WAITING_NS, EXCHANGE_NS, WAIT_WIRE, WAIT_STEP, GRUDGE, CLOCK = (LINE + i for i in range(7))
 MEMBER = 2 * LINE
 

@@ -19,13 +19,21 @@ def create(words: int) -> int:
 
     Raises `MemoryError` where there is not room for it.
     """
-    descriptor = _anonymous()
+    descriptor = empty()
+    try:
+        enlarge(descriptor, words)
+    except MemoryError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def enlarge(descriptor: int, words: int) -> None:
+    """Give shared memory that was `empty` its size; raises `MemoryError` where there is not room for it."""
     try:
         os.posix_fallocate(descriptor, 0, 8 * words)
     except OSError as error:
-        os.close(descriptor)
         raise MemoryError(f"{8 * words / 1e6:.1f} MB of shared memory: {error.strerror}") from None
-    return descriptor
 
 
 def attach(descriptor: int, words: int) -> NDArray[np.int64]:
@@ -33,7 +41,8 @@ def attach(descriptor: int, words: int) -> NDArray[np.int64]:
     return np.frombuffer(mmap.mmap(descriptor, 8 * words), np.int64, words)
 
 
-def _anonymous() -> int:
+def empty() -> int:
+    """Descriptor of shared memory that has no size yet."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("spike")
     with tempfile.TemporaryFile() as file:
