@@ -232,6 +232,11 @@ def test_a_model_that_hardly_does_not_fit_says_by_how_much() -> None:
         ("ensemble a(40000)\nprobe a", (2, 1)),
         ("ensemble a(1000)\nfor i in 0..1000 { probe a via [x^k + i for k in 0..100] as p[i] }", (2, 20)),
         ("input u = white_signal(period=40000s, high=5Hz)", (1, 11)),
+        (
+            "ensemble a(3000)\nrelay r[8000]\nconnect a -> r via zeros(8000) learning pes as c\n"
+            "probe c.weights synapse 10ms",
+            (4, 1),
+        ),
     ],
 )
 def test_what_would_not_fit_is_refused_before_it_is_made(text: str, place: tuple[int, int]) -> None:

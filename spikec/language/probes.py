@@ -53,6 +53,8 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)
+    if view.attribute == "weights" and recorded.synapse is not None:
+        frame.context.plan(float(memory.FILTERED_ENTRY) * view.pieces[0].total, statement.span)
     recorded = _of_events(recorded, statement.clauses)
     made = _per_ensemble(recorded, statement.clauses)
     for one in made:
