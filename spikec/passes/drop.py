@@ -11,14 +11,7 @@ log = logging.getLogger(__name__)
 
 def drop(graph: g.Graph) -> g.Graph:
     """Remove every operator from which neither a probe nor a host call can be reached."""
-    probes = [name for name, _ in graph.nodes((g.Probe, g.HostCall))]
-    needed = set(probes)
-    work = list(probes)
-    while work:
-        for source in graph.inputs(work.pop()):
-            if source not in needed:
-                needed.add(source)
-                work.append(source)
+    needed = _needed(graph)
     dead = [name for name in graph if name not in needed]
     if dead:
         log.info("drop: %d operators that no probe depends on", len(dead))
@@ -30,5 +23,17 @@ def drop(graph: g.Graph) -> g.Graph:
 
 def unobserved(graph: g.Graph) -> list[str]:
     """Paths of the ensembles that `drop` removes, for a note to the user."""
-    kept = drop(graph)
-    return [op.path for name, op in graph.nodes((g.Ensemble, g.Neurons)) if name not in kept]
+    needed = _needed(graph)
+    return [op.path for name, op in graph.nodes((g.Ensemble, g.Neurons)) if name not in needed]
+
+
+def _needed(graph: g.Graph) -> set[str]:
+    """Names of the operators from which a probe or a host call can be reached."""
+    needed = {name for name, _ in graph.nodes((g.Probe, g.HostCall))}
+    work = list(needed)
+    while work:
+        for source in graph.inputs(work.pop()):
+            if source not in needed:
+                needed.add(source)
+                work.append(source)
+    return needed
