@@ -29,9 +29,8 @@ from spikec.nef.neurons import NeuronType
 from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
-from spikec.planning import profile
+from spikec.planning import plan, profile
 from spikec.planning.measuring import needs, of_this_host
-from spikec.planning.plan import make_plan
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.emit import emit
@@ -39,6 +38,9 @@ from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
 
 log = logging.getLogger(__name__)
+
+# Up to so many atoms a placement is refined, as that of a compiled model is: of more that takes seconds.
+FEW = 64
 
 
 class Running(Protocol):
@@ -297,7 +299,7 @@ def assigned(
         return pt.whole(graph)
     if isinstance(partitions, str):
         here = of_this_host(needs(graph, precision))
-        return make_plan(graph, partitions, here, precision).assignment
+        return plan.make_plan(graph, partitions, here, precision).assignment
     host = profile.load(profile.REFERENCE)
     who = hg.reads(graph)
     hyper = hg.hypergraph(graph, who, pt.vertex_costs(graph, host, precision, apart))
@@ -308,4 +310,6 @@ def assigned(
         log.warning("%s runs in %s", name, "\n  ".join([said, *(text for text, _ in joining)]))
     if possible == 1:
         return pt.whole(graph)
-    return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])
+    if apart or sum(map(len, hyper.groups)) > FEW:
+        return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])
+    return plan.assignment(graph, possible, host, precision)

@@ -97,6 +97,11 @@ def make_plan(
     return planner.plan(int(n), len(sites))
 
 
+def assignment(graph: g.Graph, n: int, host: HostProfile, dtype: str) -> Assignment:
+    """Where a plan for one host has everything; no other number of partitions is looked at."""
+    return _Planner(graph, (Site(host),), dtype, "ring").refined(n).assignment
+
+
 @dataclass(frozen=True, eq=False)
 class _Cuts:
     """What a plan may cut."""
@@ -145,8 +150,8 @@ class _Planner:
         """How many groups of atoms there are: no model can be cut into more partitions."""
         return self.atoms if hg.separable(self.graph) else len(self.cuts_of(1).hypergraph.groups)
 
-    def plan(self, n: int, hosts: int) -> Plan:
-        hosts = min(hosts, max(1, n))
+    def refined(self, n: int, hosts: int = 1) -> _Placed:
+        """The best placement that is found, whatever other numbers of partitions would give."""
         made = spread(n, self.sites[:hosts], self.transport)
         placed = self._place(n, hosts)
         if cuts := placed.cuts:
@@ -159,7 +164,12 @@ class _Planner:
                 self._word(hosts),
                 made.site_of if hosts > 1 else None,
             )
-        self.placed[n, hosts] = placed
+        return placed
+
+    def plan(self, n: int, hosts: int) -> Plan:
+        hosts = min(hosts, max(1, n))
+        made = spread(n, self.sites[:hosts], self.transport)
+        self.placed[n, hosts] = placed = self.refined(n, hosts)
         predictions = tuple(self._prediction(k, m, n, hosts) for k, m in self._wanted(n, hosts))
         return Plan(
             self.graph,
