@@ -30,9 +30,9 @@ def test_what_a_function_raises_ends_the_run_with_its_traceback(folder: Path, pa
     with pytest.raises(RunFailedError) as caught:
         compiled.run(TIME, folder / "run")
     lines = str(caught.value).splitlines()
-    (owner,) = [p.index for p in compiled.manifest.partitions if p.python]
-    first = f"partition {owner} failed: Python of the model raised ZeroDivisionError at 0.05 s, step 50"
-    assert lines[0] == first
+    owners = [p.index for p in compiled.manifest.partitions if p.python]
+    told = "failed: Python of the model raised ZeroDivisionError at 0.05 s, step 50"
+    assert lines[0] in [f"partition {owner} {told}" for owner in owners]
     assert lines[-4:] == [
         '  File "model.py", line 10, in noted',
         "    seen.append(1 / (t - 0.05))",
