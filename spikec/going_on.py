@@ -51,11 +51,12 @@ def go_on(old: Running, before: g.Graph, new: Running, after: g.Graph) -> None:
     """
     was, now = prepared(before), prepared(after)
     names, others = state_names(now), state_names(was)
-    sources = {}
+    sources: dict[str, str] = {}
     for node, name in names.items():
         while node not in others and node in was.merged:
             node = was.merged[node]
-        sources[name] = others.get(node, name)
+        if node in others:  # of nodes that pass on one signal, all of which have its name, one may be new
+            sources.setdefault(name, others[node])
     given, arrays = old.arrays(), {}
     for key in new.arrays():
         kind, _, name = key.partition("/")
