@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from spike_runtime import cores, version
+from spike_runtime import cores, version  # noqa: F401 (before PyTensor: it houses that)
 
 SCHEMA = 8
 PRECISIONS = ("float32", "float64")
@@ -44,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         precisions = (options.precision,) if options.precision else PRECISIONS
         kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
-        version.opened_kernel_folder()
         # Before NumPy is loaded: threads would not be in the processes forked.
         os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
         _write(options.output, profile(precisions, kinds, known, wires))

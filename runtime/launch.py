@@ -130,7 +130,6 @@ def run(
 
 def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] | None) -> None:
     """The whole life of the workers.  However it ends, they are gone afterwards."""
-    _prepare()
     with contextlib.ExitStack() as stack:
         sockets = stack.enter_context(crew.socket_folder(plan.transport))
         supervisor = Supervisor(plan.manifest, signals)
@@ -151,15 +150,6 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
         stack.callback(runfolder.release_reserve, plan.folder)
         record = _record(plan, supervisor, progress)
         _check_saved(plan, supervisor, record)
-
-
-def _prepare() -> None:
-    """Raises `RunError` where machine code could not be kept."""
-    try:
-        version.opened_kernel_folder()
-    except OSError as error:
-        remedy = "set XDG_CACHE_HOME to a folder that can be written"
-        raise RunError(f"cannot write {error.filename}: {error.strerror}; {remedy}") from None
 
 
 def _told(plan: Plan, progress: Callable[[Progress], None] | None) -> Callable[[str, float], None] | None:
@@ -316,7 +306,7 @@ def _run_file(plan: Plan) -> RunFile:
         transport=plan.transport,
         probes=tuple(probe.name for probe in plan.manifest.probes),
         pid=os.getpid(),
-        notes=plan.begin.notes,
+        notes=(*plan.begin.notes, *_unkept()),
         parameters=plan.manifest.parameters,
     )
 
@@ -363,3 +353,13 @@ def _hosts(model: Manifest, given: Path | str | None) -> tuple[Host, ...]:
         if host.name not in found:
             raise RunError(f"{given} has no host {host.name}, which the model was compiled for; add it")
     return tuple(found[host.name] for host in model.hosts)
+
+
+def _unkept() -> tuple[str, ...]:
+    """What the user should know where machine code cannot be kept."""
+    try:
+        version.opened_kernel_folder()
+    except OSError as error:
+        remedy = "set XDG_CACHE_HOME to a folder that can be written"
+        return (f"every run compiles its programs anew: {error.filename}: {error.strerror}; {remedy}",)
+    return ()
