@@ -161,7 +161,7 @@ def main(
     except launch.RunFailedError as error:
         _exit(1, _failure(error), _described(error, error.run) if as_json else None)
     if plot:
-        _draw(run, plot)
+        _draw(run, plot, as_json)
     if as_json:
         click.echo(json.dumps(summary(run), indent=1))
     elif not quiet:
@@ -202,7 +202,7 @@ def _check_picture(plot: Path | None) -> None:
         check_file(plot)
 
 
-def _draw(run: Run, plot: Path) -> None:
+def _draw(run: Run, plot: Path, as_json: bool) -> None:
     from spike_runtime.runfile import RunError
 
     try:
@@ -210,9 +210,11 @@ def _draw(run: Run, plot: Path) -> None:
 
         plot_run(run, plot)
     except RunError as error:
-        _exit(1, f"error: {error}\n  the results are in {run.path}")
-    except KeyboardInterrupt:
-        _exit(130, f"interrupted before the picture was drawn; the results are in {run.path}")
+        told = _described(error, run) if as_json else None
+        _exit(1, f"error: {error}\n  the results are in {run.path}", told)
+    except KeyboardInterrupt as error:
+        told = _described(error, run) if as_json else None
+        _exit(130, f"interrupted before the picture was drawn; the results are in {run.path}", told)
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -373,6 +373,10 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_results(tiny, spike_run: Comm
     assert "cannot draw to file/run.png" in result.stderr
     assert "the results are in run" in result.stderr
     assert open_run(tmp_path / "run").status == "complete"
+    drawn = ("--plot", "file/run.png", "--overwrite", "--json")
+    told = json.loads(spike_run(tiny.compiled.path, "--time", "50ms", "-o", "run", *drawn).stdout)
+    assert told["status"] == "complete"
+    assert "cannot draw to file/run.png" in told["errors"][0]["message"]
 
 
 def test_a_run_is_not_replaced_unasked(tiny, spike_run: Command) -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from converted import nengo
 from translated import simulated, translated
 from translated_networks import WHOLE
 from translated_parts import PARTS
 from translated_signals import SIGNALS
 
-import spikec
-from spikec import cli, frontend
+from spikec import frontend
 from spikec import graph as g
 from spikec.errors import ModelError
 from spikec.expressions import Component, Number
@@ -309,85 +304,6 @@ def test_names_and_sums_of_one_term_do_not_count() -> None:
     assert "Function" in difference(graph, other, [("p", "p")])
 
 
-# --------------------------------------------------------------------------------------- the command line
-
-PAGE = (Path(__file__).parent.parent / "docs" / "nengo.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## In the language") :]
-SOURCE = SECTION.split("```python\n")[1].split("```")[0]
-SHOWN = SECTION.split("```spk\n")[1].split("```")[0]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that a command works in, with the model of the page."""
-    (tmp_path / "model.py").write_text(SOURCE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    sys.modules.pop("model", None)
-
-
-def command(*words: str) -> Result:
-    return CliRunner().invoke(cli.main, words)
-
-
-def test_the_page_shows_what_is_written(folder: Path) -> None:
-    done = command("translate", "model.py:net", "-o", "squares.spk")
-    assert done.exit_code == 0, done.output
-    assert (folder / "squares.spk").read_text() == SHOWN
-    assert "400 neurons in 2 ensembles, 2 connections, 1 probe; 10 arrays in squares" in done.output
-    assert "spikec compile squares.spk --precision float64" in done.output
-
-
-def test_what_is_written_gives_what_the_python_file_gives(folder: Path, reference_host: Path) -> None:
-    """Both compiled by commands, for other numbers of partitions, and run by workers."""
-    assert reference_host.is_dir()
-    assert command("translate", "model.py", "--overwrite", "--seed", "3").exit_code == 0
-    recorded = []
-    for target, partitions, options in (
-        ("model.py:net", "2", ("--seed", "3")),
-        ("model.spk", "1", ("--precision", "float64")),
-    ):
-        done = command(
-            "compile", target, "-n", partitions, "-o", str(folder / "build" / partitions), "-q", *options
-        )
-        assert done.exit_code == 0, done.output
-        run = spikec.open_manifest(folder / "build" / partitions).run("50ms")
-        recorded.append(run.probe("b").values)
-    assert recorded[0].shape == (50, 1)
-    assert recorded[0].tobytes() == recorded[1].tobytes()
-
-
-def test_mistakes_of_the_command(folder: Path) -> None:
-    for given, text in (
-        (("translate", "squares.spk"), "no Python file with a network"),
-        (("translate", "model.py:nett"), "did you mean net?"),
-        (("translate", "model.py:net", "-o", "x.txt"), "does not end in .spk"),
-        (("translate", "model.py:net", "--seed", "-1"), "not a seed of Nengo"),
-    ):
-        done = command(*given)
-        assert done.exit_code == 2
-        assert text in done.output
-    assert [p.name for p in folder.iterdir() if p.name != "__pycache__"] == ["model.py"]
-
-
-def test_the_result_as_json(folder: Path) -> None:
-    done = command("translate", "model.py:net", "--precision", "float32", "--json")
-    made = json.loads(done.output)
-    assert made["path"] == "model.spk"
-    assert (made["neurons"], made["precision"], made["probes"]) == (400, "float32", ["b"])
-    assert all((folder / name).is_file() for name in made["arrays"])
-
-
-def test_a_network_without_a_seed_is_told(folder: Path) -> None:
-    (folder / "model.py").write_text(SOURCE.replace("seed=1", ""), encoding="utf-8")
-    done = command("translate", "model.py:net")
-    assert "note: net has no seed, so 0 is taken; write seed=... in the file, or give --seed\n" in done.output
-    first = (folder / "model" / "a.bias.npy").read_bytes()
-    assert command("translate", "model.py:net", "--overwrite").exit_code == 0
-    assert (folder / "model" / "a.bias.npy").read_bytes() == first
-
-
 def test_a_network_is_left_as_it_was() -> None:
     net = tiny()
     net.seed = None
@@ -413,27 +329,3 @@ def test_a_function_that_a_library_wraps_is_refused_at_its_own_line(tmp_path: Pa
     assert "net.given = " in Path(__file__).read_text().splitlines()[mistake.span.line - 1]
     assert "names what its vocabulary does not hold, in 'B'" in mistake.message
     assert "input.py:" in mistake.message
-
-
-def test_an_array_of_a_hundred_is_a_dozen_lines(tmp_path: Path) -> None:
-    """One statement for the ensembles, one for each of what connects them; another radius is written out."""
-    with nengo.Network(seed=1) as net:
-        stim = nengo.Node(lambda t: np.sin(t), label="stim")
-        rows = nengo.networks.EnsembleArray(5, 100, label="rows")
-        rows.add_output("squares", np.square)
-        for ens in rows.ensembles:
-            nengo.Connection(stim, ens)
-        nengo.Connection(rows.output, rows.input, synapse=0.1)
-        nengo.Probe(rows.squares, synapse=0.01)
-        nengo.Probe(rows.ensembles[7].neurons, "voltage")
-    text = written(net, tmp_path)
-    joined = re.sub(r"\n +", " ", text)
-    assert len(text.splitlines()) < 40
-    assert "array rows( 5, count=100, encoders=load(" in joined
-    assert "for i in 0..100 { connect stim -> rows[i]" in joined
-    assert "connect rows -> rows_squares via x[0] * x[0] solver no_solver(" in joined
-    assert "probe rows[7] voltage as rows_7.voltage\n" in text
-    rows.ensembles[3].radius = 2.0
-    text = written(net, tmp_path, overwrite=True)
-    assert "array" not in text
-    assert "ensemble rows[3](\n  5,\n  radius=2," in text
