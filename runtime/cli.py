@@ -212,9 +212,10 @@ def _draw(run: Run, plot: Path, as_json: bool) -> None:
     except RunError as error:
         told = _described(error, run) if as_json else None
         _exit(1, f"error: {error}\n  the results are in {run.path}", told)
-    except KeyboardInterrupt as error:
-        told = _described(error, run) if as_json else None
-        _exit(130, f"interrupted before the picture was drawn; the results are in {run.path}", told)
+    except KeyboardInterrupt:
+        text = "interrupted before the picture was drawn"
+        told = _described(KeyboardInterrupt(text), run) if as_json else None
+        _exit(130, f"{text}; the results are in {run.path}", told)
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -286,7 +287,7 @@ def _failure(error: Any) -> str:
     return "\n".join(lines)
 
 
-def _described(error: Exception, run: Run | None = None) -> dict[str, Any]:
+def _described(error: BaseException, run: Run | None = None) -> dict[str, Any]:
     """What went wrong as data, beside the summary of what was run."""
     return (summary(run) if run else {}) | {"errors": [{"message": str(error)}]}
 
