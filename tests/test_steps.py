@@ -14,12 +14,14 @@ from spike_runtime.wires.layout import STOP, Ring
 
 HEAD, TAIL, CONTROL = 100, 101, 200
 
+OUTBOX: Any = SimpleNamespace(wait=lambda taken: taken())
+
 
 def failing(sent: tuple[Ring, ...], segment: np.ndarray) -> Steps:
     def begin(first: int) -> None:
         raise ValueError(f"step {first}")
 
-    engine: Any = SimpleNamespace(chunk=10, begin=begin)
+    engine: Any = SimpleNamespace(chunk=10, room=100, begin=begin)
     layout: Any = SimpleNamespace(control=lambda _: CONTROL)
     turns: Any = SimpleNamespace(place=0)
     return Steps([3], [engine], turns, segment, layout, sent)
@@ -39,7 +41,7 @@ def test_others_read_what_was_sent_before_they_are_stopped() -> None:
     reader.start()
     steps = failing((Ring(0, HEAD, TAIL, 0, 8),), segment)
     with pytest.raises(ValueError, match="step 1"):
-        steps.run(None, 20, 10)  # type: ignore[arg-type]
+        steps.run(OUTBOX, 20, 10)
     reader.join()
     assert stopped == [False]
     assert segment[STOP] == 1
@@ -51,5 +53,5 @@ def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     segment = np.zeros(400, np.int64)
     segment[TAIL] = 5
     with pytest.raises(ValueError, match="step 1"):
-        failing((Ring(0, HEAD, TAIL, 0, 8),), segment).run(None, 20, 10)  # type: ignore[arg-type]
+        failing((Ring(0, HEAD, TAIL, 0, 8),), segment).run(OUTBOX, 20, 10)
     assert segment[STOP] == 1
