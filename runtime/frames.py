@@ -106,8 +106,9 @@ def to_blocks(frame: Frame, memory: NDArray[np.int64] | None = None) -> Iterator
     """The blocks in a message of kind "recorded", or in the `memory` shared with who sent it."""
     start = 0
     for probe, part, first_sample, kind, shape, place in frame.values["blocks"]:
-        source, offset = (frame.body, start) if place is None else (memory, place)
-        data = np.frombuffer(source, np.dtype(kind), prod(shape), offset).reshape(shape)  # type: ignore
+        source: Any = frame.body if place is None else memory
+        offset = start if place is None else place
+        data = np.frombuffer(source, np.dtype(kind), prod(shape), offset).reshape(shape)
         start += data.nbytes if place is None else 0
         yield Block(probe, part, first_sample, data)
 

@@ -187,4 +187,5 @@ def test_samples_deleted_by_another_thread_leave_whole_ones() -> None:
         steps.join()
         assert sim.n_steps == 300
         seen += sim.data.raw[probe][:]
+    assert seen
     assert all(row[0] == -row[1] for row in seen)

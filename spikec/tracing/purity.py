@@ -200,7 +200,7 @@ def attribute(value: Any, name: str, default: Any = None) -> Any:
     """An attribute of an object of the user, whose class may raise anything (KeyError) where it has none."""
     try:
         return getattr(value, name)
-    except Exception:
+    except Exception:  # whatever its class raises instead of AttributeError
         return default
 
 

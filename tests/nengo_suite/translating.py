@@ -62,10 +62,10 @@ def outcome(network: nengo.Network, dt: float) -> tuple[str, str]:
             told = "; ".join(d.message for d in error.diagnostics)
             broken = told.startswith("in the language,") or "would not give the same" in told
             return ("differs" if broken else "refused"), told
-        except Exception as error:
+        except Exception as error:  # anything but `ModelError` is a defect, unless Nengo fails on it too
             try:
                 nengo.Simulator(network, dt=dt, progress_bar=False).close()
-            except Exception:
+            except Exception:  # what a test of Nengo's wants to see raised: any kind
                 return "same", "Nengo refuses it"
             return "differs", f"{type(error).__name__}: {error}"
         if not network.all_probes:
@@ -75,7 +75,7 @@ def outcome(network: nengo.Network, dt: float) -> tuple[str, str]:
             Path(kept, f"{name}.spk").write_text(path.read_text())
         try:
             return _compared(network, dt, path, written.probes)
-        except Exception as error:
+        except Exception as error:  # told as what differs
             return "differs", f"when it runs: {type(error).__name__}: {error}"
 
 
