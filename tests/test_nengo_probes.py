@@ -186,6 +186,8 @@ def test_samples_deleted_by_another_thread_leave_whole_ones() -> None:
             del sim.data.raw[probe][:]
         steps.join()
         assert sim.n_steps == 300
+        del sim.data.raw[probe][:]
+        sim.run_steps(5)
+        assert np.array_equal(sim.data[probe][:, 0], sim.trange()[-5:])
         seen += sim.data.raw[probe][:]
-    assert seen
     assert all(row[0] == -row[1] for row in seen)
