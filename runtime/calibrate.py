@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from spike_runtime import cores, version  # noqa: F401 (before PyTensor: it houses that)
+from spike_runtime import cores, housing  # noqa: F401 (before PyTensor)
 
 SCHEMA = 8
 PRECISIONS = ("float32", "float64")
@@ -41,16 +41,29 @@ def main(arguments: list[str] | None = None) -> int:
         known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
     except (OSError, ValueError) as error:
         parser.error(f"cannot use {options.known}: {error}")
+    # Before NumPy is loaded: threads would not be in the processes forked.
+    os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
+    from spike_runtime.calibrate_neurons import KINDS
+
     try:
         precisions = (options.precision,) if options.precision else PRECISIONS
-        kinds, wires = (x and tuple(x.split(",")) for x in (options.kinds, options.wires))
-        # Before NumPy is loaded: threads would not be in the processes forked.
-        os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
+        kinds = _named("--kinds", options.kinds, KINDS, parser)
+        wires = _named("--wires", options.wires, TRANSPORTS, parser)
         _write(options.output, profile(precisions, kinds, known, wires))
     except OSError as error:
         print(f"calibrate: cannot use {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
+
+
+def _named(
+    option: str, given: str | None, known: Sequence[str], parser: argparse.ArgumentParser
+) -> list[str] | None:
+    """The names that an option gives; ends with a message where one of them is unknown."""
+    names = [name.strip() for name in given.split(",")] if given else None
+    if unknown := [name for name in names or () if name not in known]:
+        parser.error(f"{option}: there is no {unknown[0]!r}; choose from {', '.join(known)}")
+    return names
 
 
 def say(text: str) -> None:

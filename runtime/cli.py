@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from spike_runtime.usage import Telling
 
 # Everything else is imported where it is needed: `--help` must answer at once.
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in new version
             self.fail(str(error), param, ctx)
 
 
-class _Command(click.Command):
+class _Command(Telling):
     """Ends well where no run sees to that: Ctrl-C before the first step, output that cannot be written."""
 
     def invoke(self, ctx: click.Context) -> Any:

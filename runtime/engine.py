@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import kept, memory, sampling, version  # noqa: F401 (before PyTensor: it houses that)
+from spike_runtime import housing, kept, memory, sampling  # noqa: F401 (before PyTensor)
 from spike_runtime.addresses import Entry, address_of, pack
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
@@ -39,7 +39,7 @@ LONGEST_CHUNK, MOST_STEPS = 1000, 1 << 16
 CHUNK_NS = 200e6
 # Chunks in shared memory: a recorder that is behind for a moment stops nobody.
 WAITING = 2
-ANY = 1 << 62
+UNBOUNDED = 1 << 62
 # In a step, of a neuron whose spikes are recorded: two numbers for each of at most 100 Hz.
 EVENT_BYTES = 1.6
 
@@ -115,7 +115,7 @@ class Engine:
         self.past: deque[NDArray[np.int64]] | None = None
         self._adopted = -1
         # The most steps of which recordings are kept that were drained: any, where these are copies.
-        self.room = ANY
+        self.room = UNBOUNDED
 
     def compile(self) -> None:
         """Compile the program; its state stays as it is."""
@@ -321,7 +321,7 @@ class Engine:
                 blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:
                 pieces = _ring_rows(self.state[f"record_{number}_buffer"], first, last)
-                for rows in [np.concatenate(pieces)] if self.room == ANY else pieces:
+                for rows in [np.concatenate(pieces)] if self.room == UNBOUNDED else pieces:
                     blocks.append(Block(slot.probe, slot.part, first, rows))
                     first += len(rows)
         self._drained = end

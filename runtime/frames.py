@@ -19,6 +19,8 @@ from spike_runtime.blocks import Block
 
 _LENGTH = struct.Struct("<I")
 _PIECE = 1 << 20
+# The longest head, of what 10^6 probes recorded, has 10^8 bytes.
+_LONGEST_HEAD = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,16 +116,36 @@ def to_blocks(frame: Frame, memory: NDArray[np.int64] | None = None) -> Iterator
 
 
 def receive(channel: socket.socket) -> Frame:
-    """Wait for one message.  Raises `EOFError` where the other side is gone."""
-    (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
-    head = json.loads(_exactly(channel, length))
-    return Frame(head["kind"], head["values"], _exactly(channel, head["body"]))
+    """Wait for one message.  Raises `EOFError` where the other side is gone, or sent what is none."""
+    frame, size = _head(_exactly(channel, _head_length(_exactly(channel, _LENGTH.size))))
+    return replace(frame, body=_exactly(channel, size))
+
+
+def _head_length(data: bytes | bytearray) -> int:
+    """The length of a head.  Raises `EOFError` where none is so long: memory is taken for it at once."""
+    length = int(_LENGTH.unpack(data)[0])
+    if length > _LONGEST_HEAD:
+        raise _foreign(data)
+    return length
+
+
+def _head(data: bytes | bytearray) -> tuple[Frame, int]:
+    """A message without its body, and how long that is.  Raises `EOFError` where this is no head."""
+    try:
+        head = json.loads(data)
+        return Frame(head["kind"], head["values"]), int(head["body"])
+    except (ValueError, KeyError, TypeError):
+        raise _foreign(data) from None
+
+
+def _foreign(data: bytes | bytearray) -> EOFError:
+    return EOFError(f"what came is no message of Spike: {bytes(data[:40])!r}")
 
 
 def _exactly(channel: socket.socket, count: int) -> bytes:
     data = bytearray()
     while len(data) < count:
-        piece = channel.recv(count - len(data))
+        piece = channel.recv(min(count - len(data), _PIECE))  # memory only for what comes
         if not piece:
             raise EOFError("the other side closed the connection")
         data += piece
@@ -139,7 +161,7 @@ class Splitter:
         self._what, self._head = "length", Frame("", {})
 
     def feed(self, piece: bytes | bytearray) -> list[Frame]:
-        """The messages that are complete with this piece."""
+        """The messages that are complete with this piece.  Raises `EOFError` where it is of no message."""
         frames: list[Frame] = []
         rest = memoryview(piece)
         while True:
@@ -156,10 +178,10 @@ class Splitter:
         """Go on to the next part; gives its size."""
         if self._what == "length":
             self._what = "head"
-            return int(_LENGTH.unpack(self._part)[0])
+            return _head_length(self._part)
         if self._what == "head":
-            head = json.loads(self._part)
-            self._what, self._head = "body", Frame(head["kind"], head["values"])
-            return int(head["body"])
+            self._what = "body"
+            self._head, size = _head(self._part)
+            return size
         self._what = "length"
         return _LENGTH.size

@@ -36,6 +36,8 @@ from spike_runtime.manifest import Host
 
 # What the agent says first: whatever a login shell printed before is not for us.
 MAGIC = b"spike agent\n"
+# What a login shell may say before, in bytes.
+_LONGEST_HEADING = 1 << 20
 BEGIN_WITHIN, SILENT_FOR, ALIVE_EVERY = 60.0, 5.0, 0.5
 # How long the agent goes on without a word from here: a supervisor may be busy with its disk, or suspended.
 PATIENCE = 30.0
@@ -180,7 +182,12 @@ class Link:
             self._lost(self._why())
             return
         self._heard = time.monotonic()
-        for frame in self._splitter.feed(self._after_heading(piece)):
+        try:
+            messages = self._splitter.feed(self._after_heading(piece))
+        except EOFError as error:
+            self._lost(f"lost its host: {error}; the launch command must print nothing of its own")
+            return
+        for frame in messages:
             self._take(frame)
 
     def end(self) -> None:
@@ -200,6 +207,8 @@ class Link:
         _, found, rest = self._heading.partition(MAGIC)
         if found:
             self._heading = MAGIC
+        elif len(self._heading) > _LONGEST_HEADING:
+            raise EOFError(f"what came is no message of Spike: {self._heading[:40]!r}")
         return rest
 
     def _take(self, frame: frames.Frame) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -55,26 +53,6 @@ def opened_kernel_folder() -> Path:
     return folder
 
 
-def house_pytensor() -> None:
-    """PyTensor wants a folder in the user's home when it is imported: where none can be there, give it one
-    beside ours, or one that lasts as long as this process.
-    """
-    flags, home = os.environ.get("PYTENSOR_FLAGS", ""), Path.home() / ".pytensor"
-    if "compiledir" in flags or os.access(home if home.exists() else home.parent, os.W_OK):
-        return
-    try:
-        own = opened_kernel_folder().parent / "pytensor"
-    except OSError:
-        own = Path(tempfile.mkdtemp(prefix="spike-pytensor-"))
-        atexit.register(_remove, own, os.getpid())
-    os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, (flags, f"base_compiledir={own}")))
-
-
-def _remove(folder: Path, maker: int) -> None:
-    if os.getpid() == maker:  # and not a process that was forked
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def remove_unused(base: Path) -> None:
     """Remove the machine code of versions that were last used longer ago than `KEPT`."""
     for folder in base.glob(f"{_PREFIX}*"):
@@ -85,6 +63,3 @@ def remove_unused(base: Path) -> None:
             continue
         if time.time() - used > KEPT:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-house_pytensor()

@@ -261,7 +261,8 @@ def _each(files: tuple[Path, ...], action: Callable[[Path], T]) -> list[T]:
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where a file is not formatted."
 )
-def fmt(files: tuple[Path, ...], only_check: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON which files were changed.")
+def fmt(files: tuple[Path, ...], only_check: bool, as_json: bool) -> None:
     """Format FILES in the canonical style.
 
     - stands for the standard input, and is printed.
@@ -269,39 +270,23 @@ def fmt(files: tuple[Path, ...], only_check: bool) -> None:
     \b
     spikec fmt models/*.spk
     """
-    with errors():
-        from spikec.errors import writing
-        from spikec.language.files import replace_text
+    with errors(as_json):
+        import json
+
+        from spikec.formatting import formatted, written
 
         # All are formatted before any is written: a mistake in one leaves all as they are.
-        texts = dict(zip(files, _each(files, _formatted), strict=True))
-        changed = [path for path, (before, after) in texts.items() if before != after]
-        for path, (_, after) in texts.items():
-            if str(path) == "-" and not only_check:
-                click.echo(after, nl=False)
-            elif path in changed:
-                if not only_check:
-                    with writing(path, "make the file and its folder writable, or format it with: fmt -"):
-                        replace_text(path, after)
-                click.echo(f"{'would format' if only_check else 'formatted'} {path}")
-        if only_check and changed:
+        texts = dict(zip(files, _each(files, formatted), strict=True))
+        made = [written(path, *text, only_check) for path, text in texts.items()]
+        if as_json:
+            click.echo(json.dumps(made))
+        for one in () if as_json else made:
+            if "text" in one:
+                click.echo(one["text"], nl=False)
+            elif one["changed"]:
+                click.echo(f"{'would format' if only_check else 'formatted'} {one['file']}")
+        if only_check and any(one["changed"] for one in made):
             sys.exit(1)
-
-
-def _formatted(path: Path) -> tuple[str, str]:
-    """Text of a file (or of the standard input), and how it should be."""
-    from spikec.errors import ModelError, model_error
-    from spikec.language.files import decoded, read_text
-    from spikec.language.format import format_text
-    from spikec.language.values import Mistake
-
-    if path.suffix == ".py":
-        raise model_error(f"{path} is Python; fmt formats models in .spk files", "name a .spk file")
-    try:
-        text = decoded(sys.stdin.buffer.read(), "-") if str(path) == "-" else read_text(path, str(path), None)
-    except Mistake as mistake:
-        raise ModelError([mistake.diagnostic]) from None
-    return text, format_text(text, str(path))
 
 
 @main.command()
@@ -351,6 +336,26 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
             with writing(svg, "name another file with --svg"):
                 draw(loaded, svg)
             click.echo(f"Written: {svg}", err=as_json)
+
+
+@main.command()
+@click.option("--clear", is_flag=True, help="Remove it all; it is made again when it is needed.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def cache(clear: bool, as_json: bool) -> None:
+    """Show what Spike keeps on this machine, and how large that is.
+
+    It lies in ~/.cache/spike, or where XDG_CACHE_HOME says.
+
+    \b
+    spikec cache --clear
+    """
+    with errors(as_json):
+        from spikec import housekeeping
+
+        found = housekeeping.found()
+        if clear:
+            housekeeping.clear(found)
+        click.echo(housekeeping.as_json(found, clear) if as_json else housekeeping.as_text(found, clear))
 
 
 @main.command()

@@ -11,12 +11,13 @@ from threading import Event, Thread
 from typing import Any, NoReturn
 
 import click
+from spike_runtime.usage import Telling
 
 # Seconds between two lines of progress, where there is no terminal to draw on.
 LINE_EVERY = 5.0
 
 
-class Commands(click.Group):
+class Commands(Telling, click.Group):
     """Commands that Ctrl-C ends with 130, as shells have it."""
 
     def invoke(self, ctx: click.Context) -> Any:

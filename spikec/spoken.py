@@ -14,10 +14,17 @@ from spikec.errors import ModelError, SpikeError
 
 _TRUE = ("overwrite", "allow-outside")
 _NAMES = {"n": "partitions", "o": "output", "param": "parameters"}
+# Those that functions take too.  Others are of the user's own texts, as what functions of a model raise.
+OPTIONS = (
+    *("output", "param", "seed", "dt", "precision", "transport", "host-profile", "hosts", "jobs"),
+    *("memory-limit", "allow-outside", "partitions", "time", "overwrite"),
+    *("save-state", "save-every", "load-state", "load-weights"),
+)
 # An option with its value, where one is written; what follows the name of a command belongs to that.
 _OPTION = re.compile(
     r"(?P<command>\b(?:python -m|spike-run|spikec|make) [^;,\n]*)"
-    r"|(?<![\w-])-(?P<name>n|o|-[a-z]{2}[a-z-]*)\b(?: (?P<value>\d[\w.]*|auto|ring|reference|float\d\d))?"
+    rf"|(?<![\w-])-(?P<name>n|o|-(?:{'|'.join(OPTIONS)}))(?![\w-])"
+    r"(?: (?P<value>\d[\w.]*|auto|ring|reference|float\d\d))?"
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from spike_runtime.cli import main as spike_run
 
 from spikec.cli import main
 
@@ -45,3 +46,59 @@ def test_models_that_are_right_are_told_beside_others(models: list[str]) -> None
     result = CliRunner().invoke(main, ["check", *models])
     assert result.exit_code == 2
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == ["good", "fine"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check", "--json"], "Missing argument 'MODELS...'."),
+        (["compile", "--json", "m.spk", "--precision", "float16"], "'float16' is not one of"),
+        (["compile", "m.spk", "--jsn", "--json"], "'--jsn'"),
+        (["comple", "--json"], "No such command 'comple'."),
+        (["inspect", "--json", "a", "b", "c"], "Got unexpected extra argument (c)"),
+    ],
+)
+def test_wrong_arguments_are_json_too(words: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    (found,) = json.loads(result.stdout)["errors"]
+    assert message in found["message"]
+    assert f"Error: {found['message']}" in result.stderr
+    others = CliRunner().invoke(main, [word for word in words if word != "--json"])
+    assert (others.exit_code, others.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["m", "--json"], "Missing option '--time' / '-t'."),
+        (["m", "--time", "5", "--json"], "Invalid value for '--time' / '-t'"),
+        (["m", "--json", "--time", "1s", "--save-every", "1s"], "--save-every needs --save-state FILE"),
+    ],
+)
+def test_wrong_arguments_of_runs_are_json_too(words: list[str], message: str) -> None:
+    result = CliRunner().invoke(spike_run, words)
+    assert result.exit_code == 2
+    (found,) = json.loads(result.stdout)["errors"]
+    assert found["message"].startswith(message)
+    assert f"Error: {found['message']}" in result.stderr
+
+
+def test_what_was_formatted_is_told_as_json(models: list[str]) -> None:
+    told = [{"file": path, "changed": False} for path in models]
+    (Path(models[1])).write_text("ensemble a( 20 )\n")
+    for path in (models[0], models[2]):
+        CliRunner().invoke(main, ["fmt", path])
+    changed = [one | {"changed": one["file"] == models[1]} for one in told]
+    looked = CliRunner().invoke(main, ["fmt", "--json", "--check", *models])
+    assert (looked.exit_code, json.loads(looked.stdout)) == (1, changed)
+    written = CliRunner().invoke(main, ["fmt", "--json", *models])
+    assert (written.exit_code, json.loads(written.stdout)) == (0, changed)
+    assert Path(models[1]).read_text() == "ensemble a(20)\n"
+    again = CliRunner().invoke(main, ["fmt", "--json", *models])
+    assert json.loads(again.stdout) == told
+    typed = CliRunner().invoke(main, ["fmt", "--json", "-"], input="ensemble a( 20 )")
+    assert json.loads(typed.stdout) == [{"file": "-", "changed": True, "text": "ensemble a(20)\n"}]
+    wrong = CliRunner().invoke(main, ["fmt", "--json", "-"], input="ensemble a( 20")
+    assert wrong.exit_code == 2
+    assert json.loads(wrong.stdout)["errors"][0]["line"] == 1

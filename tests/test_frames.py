@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import tracemalloc
+
 import numpy as np
 import pytest
 from spike_runtime import engine, frames
@@ -58,6 +61,24 @@ def test_a_message_is_given_when_its_last_byte_has_come() -> None:
     assert splitter.feed(b"") == []
     (frame,) = splitter.feed(stream.data[-1:])
     assert (frame.kind, bytes(frame.body)) == ("only", b"12345")
+
+
+FOREIGN = (b"GET / HTTP/1.1\r\n", b"\xff" * 8, b"\x02\0\0\0{}", b"\x03\0\0\0[1]", b"\x02\0\0\0\xff\xff")
+
+
+@pytest.mark.parametrize("sent", FOREIGN)
+def test_what_is_no_message_is_refused_before_memory_is_taken_for_it(sent: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(EOFError, match="no message of Spike: b"):
+        frames.Splitter().feed(sent)
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(sent)
+        with pytest.raises(EOFError, match="no message of Spike: b"):
+            frames.receive(here)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 24
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 7), (3, 10), (5, 5), (6, 8), (20, 27), (27, 33)])

@@ -40,7 +40,7 @@ LAYERS = {
     "whole": "pipeline spoken keeping sharing sessions going_on",
     "Nengo": "nengo.*",
     "networks": "network.*",
-    "people": "models views.* api console cli",
+    "people": "models views.* api formatting housekeeping console cli",
 }
 # Third-party packages that few files may import: patterns of their modules.
 ONLY_IN = {
@@ -52,7 +52,7 @@ ONLY_IN = {
     "numcodecs": "spike_runtime.chunks",
     "xarray": "spike_runtime.results",
     "matplotlib": "spike_runtime.plot",
-    "click": "spikec.cli spikec.console spike_runtime.cli",
+    "click": "spikec.cli spikec.console spike_runtime.cli spike_runtime.usage",
     "rich": "spikec.console spikec.views.* spike_runtime.cli",
     "pytensor": "spike_runtime.loop spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
     "spike_runtime.eager",
@@ -68,6 +68,8 @@ EDGES = {
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.python": "spikec.going_on spikec.nengo.recipes spikec.network.python",
     "spike_runtime.launch": "spikec.api",
+    "spike_runtime.usage": "spikec.console",
+    "spike_runtime.version": "spikec.housekeeping",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
     "spike_runtime.runfile": "spikec.api spikec.spoken spikec.console spikec.sessions spikec.going_on "
@@ -76,8 +78,8 @@ EDGES = {
 }
 # Commands, and the workers and who starts them, which are processes of their own.
 MAY_PRINT_OR_EXIT = (
-    "spikec.cli spikec.console spikec.nef.pool spike_runtime.cli spike_runtime.calibrate "
-    "spike_runtime.nursery spike_runtime.forked spike_runtime.worker"
+    "spikec.cli spikec.console spikec.nef.pool spike_runtime.cli spike_runtime.usage "
+    "spike_runtime.calibrate spike_runtime.nursery spike_runtime.forked spike_runtime.worker"
 )
 MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join spikec.nengo.files"
 # Python of the user's own model, whose checksum was compared; what a process says that was forked from this.

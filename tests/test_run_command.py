@@ -15,7 +15,7 @@ import psutil
 import pytest
 from fake_engine import ENGINE, model, write
 from runs import PROMISE, check, check_prefixes, nothing_left, workers  # noqa: F401 (a fixture of every test here)
-from spike_runtime import version
+from spike_runtime import housing, version
 from spike_runtime.results import open_run
 
 
@@ -193,16 +193,16 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_pytensor_has_a_folder_where_the_home_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setenv("PYTENSOR_FLAGS", "floatX=float32")
-    version.house_pytensor()
+    housing.house_pytensor()
     own = version.kernel_folder().parent / "pytensor"
     assert os.environ["PYTENSOR_FLAGS"] == f"floatX=float32,base_compiledir={own}"
-    version.house_pytensor()
+    housing.house_pytensor()
     assert os.environ["PYTENSOR_FLAGS"].count("base_compiledir") == 1
 
 
 def test_where_no_cache_can_be_written_pytensor_has_a_folder_for_a_while(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code = "import os; os.access = lambda *_: False; import spike_runtime.version; "
+    code = "import os; os.access = lambda *_: False; import spike_runtime.housing; "
     code += "print(os.environ['PYTENSOR_FLAGS'])"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
     environment.pop("PYTENSOR_FLAGS", None)

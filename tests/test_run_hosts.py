@@ -321,6 +321,14 @@ def test_a_host_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     refused(tmp_path, Host("node2", "127.0.0.1", 2, silent), r"on host node2 .*nothing was heard .* for 2 s")
 
 
+@pytest.mark.parametrize(
+    "said", [f"printf '{remote.MAGIC.decode().strip()}\\nGET / HTTP/1.1\\n'; exec sleep 60", "exec yes"]
+)
+def test_a_host_that_says_something_else(tmp_path: Path, said: str) -> None:
+    message = r"partition 1 on host node2 lost its host: what came is no message of Spike: b'.*'; the launch"
+    refused(tmp_path, Host("node2", "127.0.0.1", 2, ("sh", "-c", said)), message)
+
+
 def test_the_model_must_be_there(tmp_path: Path) -> None:
     there = tmp_path / "there"
     host = Host("node2", "127.0.0.1", 2, ("env",), str(there))

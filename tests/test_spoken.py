@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from spike_runtime import cli as run_cli
+from spike_runtime import launch
 from spike_runtime.runfile import RunError, RunFailedError
 
 import spikec
+from spikec import api, cli, spoken
 from spikec.spoken import in_python
 
 
@@ -34,10 +38,24 @@ from spikec.spoken import in_python
         ),
         ("step -1 of pre-op is x - n 2 and a-n 2", "step -1 of pre-op is x - n 2 and a-n 2"),
         ("2*-sin(x) of 'my -data' is -inf", "2*-sin(x) of 'my -data' is -inf"),
+        ("robot: --speed 3 and --time-out 5 are not set", "robot: --speed 3 and --time-out 5 are not set"),
     ],
 )
 def test_options_become_arguments(text: str, said: str) -> None:
     assert in_python(text) == said
+
+
+def test_options_of_the_commands_that_functions_take_are_known() -> None:
+    taken = {*inspect.signature(launch.run).parameters, *api.Compiling.__annotations__, "partitions"}
+    options = {
+        word.removeprefix("--")
+        for command in (cli.compile_command, run_cli.main)
+        for option in command.params
+        for word in option.opts
+        if word.startswith("--")
+    }
+    same = {word for word in options if word.replace("-", "_") in taken} | {"param"}
+    assert set(spoken.OPTIONS) == same
 
 
 @pytest.mark.usefixtures("reference_host")

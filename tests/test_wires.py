@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -326,6 +327,25 @@ def test_foreign_frame_stops_a_partition(tmp_path: Path) -> None:
     for node in nodes:
         node.pump.close()
     context.destroy(linger=0)
+
+
+def test_frames_that_say_they_are_longer_than_any_are_cut_off(tmp_path: Path) -> None:
+    """ZeroMQ takes memory for what a frame says that it holds; nobody but its peer is to notice."""
+    nodes = pair("tcp", tmp_path)
+    host, port = nodes[1].pump.endpoint.removeprefix("tcp://").split(":")
+    greeting = b"\xff" + bytes(8) + b"\x7f\3\0NULL".ljust(54, b"\0")
+    ready = b"\4\x1a\5READY\x0bSocket-Type\0\0\0\4PUSH"
+    with socket.create_connection((host, int(port)), timeout=10) as intruder:
+        intruder.sendall(greeting + ready + b"\2" + (1 << 40).to_bytes(8, "big") + b"x" * 100)
+        while intruder.recv(4096):  # ends where the other side does
+            pass
+    threads = [start(lambda node=node: node.steps(1, 5)[0]) for node in nodes]
+    for thread, _ in threads:
+        thread.join(30)
+    for node in nodes:
+        node.pump.close()
+    assert [result for _, result in threads] == [[0], [0]]
+    assert [node.pump.failure for node in nodes] == [None, None]
 
 
 def test_missing_partner_names_the_wire(tmp_path: Path) -> None:

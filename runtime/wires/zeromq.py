@@ -163,6 +163,8 @@ class Pump:
         self._out = _leaving(ring.out_wire_table(layout, manifest, partition), layout, manifest, partition)
         self._in = _leaving(ring.in_wire_table(layout, manifest, partition), layout, manifest, partition)
         self._checker = Checker(run, partition, manifest.wires)
+        # ZeroMQ takes memory for as much as a frame says that it holds: those of others are cut off before.
+        self._longest = HEADER.size + 8 * max(map(message_words, manifest.wires), default=0)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._pull = self._socket(zmq.PULL)
         try:
@@ -234,6 +236,7 @@ class Pump:
         socket = self._context.socket(kind)
         socket.set_hwm(_HIGH_WATER)
         socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._longest)
         return socket
 
     def _guarded(self, loop: Callable[[], None]) -> None:

@@ -1,0 +1,86 @@
+"""What Spike keeps on this machine: how large it is, and its removal, for `spikec cache`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from spike_runtime.version import kernel_folder
+
+from spikec.cache import Cache, default_folder
+from spikec.errors import writing
+from spikec.language.context import readable_bytes
+from spikec.planning.measuring import FILE
+from spikec.records import dataclass
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Files or folders of one kind, with what becomes of them by themselves, and their bytes."""
+
+    what: str
+    stays: str
+    paths: tuple[Path, ...]
+    size: int
+
+
+def found() -> list[Kept]:
+    """What there is on this machine."""
+    machine, decoders, profile = kernel_folder().parent, Cache(), default_folder() / FILE
+    limit = f"at most {readable_bytes(decoders.limit)}: the least used go first"
+    kinds = [
+        ("decoders", limit, [decoders.folder]),
+        ("machine code", "of other versions of Spike goes 30 days after its last use", _code(machine)),
+        ("host profile", "the costs that this machine was measured to have", [profile]),
+    ]
+    made = []
+    for what, stays, paths in kinds:
+        there = tuple(path for path in paths if path.exists())
+        made.append(Kept(what, stays, there, sum(map(_size, there))))
+    return made
+
+
+def _code(folder: Path) -> list[Path]:
+    """Machine code of all versions, and what PyTensor keeps where it has no home."""
+    return [*sorted(folder.glob(f"{kernel_folder().name.partition('-')[0]}-*")), folder / "pytensor"]
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        with suppress(OSError):  # another process may remove it meanwhile
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def clear(kept: Sequence[Kept]) -> None:
+    """Remove it all.  Raises `WriteError`."""
+    for path in (path for one in kept for path in one.paths):
+        with writing(path, "make its folder writable"), suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def as_text(kept: Sequence[Kept], cleared: bool) -> str:
+    """What was found, or removed, for people."""
+    folders = sorted({str(path.parent) for one in kept for path in one.paths})
+    if not folders:
+        return f"{default_folder()}: empty"
+    total = f"{', '.join(folders)}: {readable_bytes(sum(one.size for one in kept))}"
+    if cleared:
+        return f"{total} removed"
+    lines = [f"  {one.what:<14}{readable_bytes(one.size):>10}   {one.stays}" for one in kept if one.paths]
+    return "\n".join([total, *lines, "Empty it with: spikec cache --clear"])
+
+
+def as_json(kept: Sequence[Kept], cleared: bool) -> str:
+    """The same for programs."""
+    parts = [
+        {"what": one.what, "paths": [str(path) for path in one.paths], "bytes": one.size} for one in kept
+    ]
+    return json.dumps({"bytes": sum(one.size for one in kept), "cleared": cleared, "kept": parts})
