@@ -207,6 +207,8 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
 def _saved(supervisor: Supervisor) -> dict[str, Any]:
     """What `run.json` says of the state that was saved."""
     saving = supervisor.saving
+    if saving:
+        saving.finish()
     return {"state": str(saving.path), "state_step": saving.step} if saving and saving.step else {}
 
 

@@ -1,15 +1,19 @@
-"""The states that workers give in a run, put together and written to its file."""
+"""The states that workers give in a run, put together and written to its file while the run goes on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 from spike_runtime import frames, statefile
-from spike_runtime.statemap import StateMap
+from spike_runtime.statemap import Arrays, StateMap
 
 
 class Saving:
-    """`step`: that of the state in the file, 0 before there is one; `failure`: why there is no later one."""
+    """`step`: that of the state in the file, 0 before there is one; `failure`: why there is no later one.
+
+    Both are those of the last state when `finish` has returned.
+    """
 
     def __init__(self, path: Path, places: StateMap, noise: int) -> None:
         """noise: the seed of the noise of the run."""
@@ -18,10 +22,19 @@ class Saving:
         self._given: dict[int, frames.Arrays] = {}
         self._whole: dict[int, set[int]] = {}
         self._causes: dict[int, str] = {}
+        self._writing: Thread | None = None
+        self._broken: BaseException | None = None
 
     def take(self, frame: frames.Frame) -> None:
-        """A piece of an array, of the state of a partition after a step."""
-        self._given.setdefault(frame.values["step"], frames.Arrays()).take(frame)
+        """A piece of an array, of the state of a partition after a step.
+
+        The first of a state waits until the state before is written, so that memory stays bounded.
+        """
+        step = frame.values["step"]
+        if step not in self._given:
+            self.finish()
+            self._given[step] = frames.Arrays()
+        self._given[step].take(frame)
 
     def complete(self, partition: int, step: int, cause: str) -> None:
         """A partition has given all, but for what cannot be saved (`cause`); write what all have given."""
@@ -32,17 +45,34 @@ class Saving:
         partitions = self._places.manifest.partitions
         if len(whole) < len(partitions):
             return
+        self.finish()
         del self._whole[step]
         arrays = self._given.pop(step, frames.Arrays()).of
         self.failure = self._causes.pop(step, "")
         if self.failure:
             return
-        saved = statefile.of(
-            self._places, [arrays.pop(part.index, {}) for part in partitions], self._noise, step
-        )
+        parts = [arrays.pop(part.index, {}) for part in partitions]
+        self._writing = Thread(target=self._write, args=(parts, step))
+        self._writing.start()
+
+    def finish(self) -> None:
+        """Wait until what is complete is written.  Raises what is wrong beside the disk and the memory."""
+        if self._writing:
+            self._writing.join()
+            self._writing = None
+        if self._broken:
+            raise self._broken
+
+    def _write(self, parts: list[Arrays], step: int) -> None:
         try:
+            saved = statefile.of(self._places, parts, self._noise, step)
+            parts.clear()
             statefile.save(self.path, saved)
         except OSError as error:
             self.failure = str(error.strerror or error)
+        except MemoryError:
+            self.failure = "out of memory"
+        except BaseException as error:  # in a thread nobody sees it: `finish` raises it
+            self._broken = error
         else:
             self.step = step

@@ -239,10 +239,12 @@ def save(path: Path, saved: Saved) -> None:
 
 
 def _umask() -> int:
-    """What this process takes from the rights of new files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """What this process takes from the rights of new files.
+
+    `os.umask` gives it only by setting another one, which files that other threads make meanwhile would have.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("\nUmask:")[2].split()[0], 8)
 
 
 def load(path: Path) -> Saved:

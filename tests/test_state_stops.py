@@ -18,6 +18,7 @@ from conftest import Tiny
 from runs import workers
 from spike_runtime import launch, statefile
 from spike_runtime.pace import FIRST, SECONDS, Horizon
+from spike_runtime.record import Recorder
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
 from test_state_runs import same
@@ -126,6 +127,42 @@ def test_states_in_between_change_nothing(tmp_path: Path) -> None:
     often = model.run("64ms", tmp_path / "often", save_state=tmp_path / "b.npz", save_every="7ms")
     same(whole, often)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_results_are_recorded_while_a_state_is_written(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time, and not longer than the run."""
+    written: list[tuple[int, int]] = []
+    save, told = statefile.save, [0]
+
+    def slowly(path: Path, saved: statefile.Saved) -> None:
+        before, end = told[0], time.monotonic() + 30
+        while saved.step == 100 and told[0] < 150 and time.monotonic() < end:
+            time.sleep(0.01)
+        save(path, saved)
+        written.append((saved.step, told[0] - before))
+
+    monkeypatch.setattr(statefile, "save", slowly)
+    add = Recorder.complete
+    monkeypatch.setattr(Recorder, "complete", lambda *given: (told.__setitem__(0, given[-1]), add(*given))[1])
+    run = tiny.compiled.run("500ms", tmp_path / "run", save_state=tmp_path / "a.npz", save_every="100ms")
+    assert [step for step, _ in written] == [100, 200, 300, 400, 500]
+    assert written[0][1] >= 50
+    assert run.about.state_step == 500
+    assert statefile.load(tmp_path / "a.npz").step == 500
+
+
+def test_a_state_that_finds_no_memory_leaves_the_results(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(statefile, "of", refuse)
+    with pytest.raises(launch.RunFailedError, match=r"the run is complete, but its state .*: out of memory"):
+        tiny.compiled.run("5ms", tmp_path / "run", save_state=tmp_path / "a.npz")
+    assert open_run(tmp_path / "run").about.recorded == 5
 
 
 def test_mistakes(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
