@@ -30,6 +30,13 @@ def dot(a, i, b, k, count):  # type: ignore[no-untyped-def]
 @register_jitable(forceinline=True)
 def panel(values, v, columns, c, x, count, rows, mask):  # type: ignore[no-untyped-def]
     """The sums of so many rows, each of `count` entries, in four parts: entries k, k + 4, ... make one."""
+    if c < 0:  # each in a loop of its own
+        return entries(values, v, columns, c, x, count, rows, mask)
+    return entries(values, v, columns, c, x, count, rows, mask)
+
+
+@register_jitable(forceinline=True)
+def entries(values, v, columns, c, x, count, rows, mask):  # type: ignore[no-untyped-def]
     a0 = a1 = a2 = a3 = fill(values, 0.0)
     whole = count - count % 4
     for k in range(0, whole, 4):
@@ -80,12 +87,15 @@ class AppendProducts(KernelOp):
             copy(Y, 0, X, known)
             for t in range(0, 5 * panels.shape[0], 5):
                 count, rows, v, c, place = T[t], T[t + 1], T[t + 2], T[t + 3], T[t + 4]
-                mask = first(V, rows)
-                if c < 0:  # each in a loop of its own
-                    sums = panel(V, v, C, c, X, count, rows, mask)
+                if rows == width(
+                    V
+                ):  # a mask known beforehand: without AVX-512 each lane of another is a branch
+                    sums = panel(V, v, C, c, X, count, width(V), every(V))
+                    scatter(Y, known, P, place, sums, every(V))
                 else:
+                    mask = first(V, rows)
                     sums = panel(V, v, C, c, X, count, rows, mask)
-                scatter(Y, known, P, place, sums, mask)
+                    scatter(Y, known, P, place, sums, mask)
             held(x)
             return y
 

@@ -276,20 +276,26 @@ def _decoder(real: type) -> Any:
 @cache
 def _each(real: type) -> Any:
     """sums[y + i] += scale A[i], rounded once, for all m neurons of an atom."""
-    lanes, limit, add = simd.lanes(real), real(LIMIT), _adder(real)
+    lanes, zero, add = simd.lanes(real), real(0), _adder(real)
+    limit = real(LIMIT / 2)  # what `accumulate` rounds
+
+    @register_jitable(forceinline=True)
+    def vector(sums, y, A, k, count, scale, mask, status):  # type: ignore[no-untyped-def]
+        most = fill(A, limit)
+        x = load(A, k, mask) * fill(A, scale)
+        if some(mask & ~((most > x) & (x > fill(A, zero) - most))):
+            for i in range(k, k + count):
+                add(sums, y + i, A[i] * scale, status)
+        else:
+            accumulate(sums, y + k, x, mask)
 
     @register_jitable(forceinline=True)
     def each(sums, y, A, m, scale, status):  # type: ignore[no-untyped-def]
-        most = fill(A, limit)
-        least = fill(A, real(0)) - most
-        for i in range(0, m, lanes):
-            mask = first(A, min(lanes, m - i))
-            x = load(A, i, mask) * fill(A, scale)
-            if some(mask & ~((most > x) & (x > least))):
-                for k in range(i, min(i + lanes, m)):
-                    add(sums, y + k, A[k] * scale, status)
-            else:
-                accumulate(sums, y + i, x, mask)
+        rest = m % lanes
+        for k in range(0, m - rest, lanes):
+            vector(sums, y, A, k, lanes, scale, every(A), status)
+        if rest:
+            vector(sums, y, A, m - rest, rest, scale, first(A, rest), status)
 
     return each
 
