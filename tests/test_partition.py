@@ -127,13 +127,14 @@ def test_only_the_components_that_are_read_count() -> None:
 def test_every_read_of_a_sum_in_another_partition_is_found() -> None:
     graph = populations(count=6, neurons=300, dims=2)
     who = hg.reads(graph)
-    columns = {
-        names: {who.sums[s] for s in np.searchsorted(who.firsts, row.indices, "right") - 1}
-        for names, row in ((n, who.later[[k]]) for k, n in enumerate(who.readers))
+    read = {
+        names: {who.sums[s]: words for s, words in who.sums_later.of(k)}
+        for k, names in enumerate(who.readers)
     }
-    assert columns[("e1#0", "e1#1")] == {"e0.x"}
-    assert columns[("e0#0", "e0#1")] == {"e5.x"}
-    assert columns[("value",)] == {"e5.x"}
+    assert read[("e1#0", "e1#1")] == {"e0.x": 2}
+    assert read[("e0#0", "e0#1")] == {"e5.x": 2}
+    assert read[("value",)] == {"e5.x": 2}
+    assert not any(map(who.sums_now.of, range(len(who.readers))))
 
 
 THREADS = """

@@ -121,11 +121,13 @@ def _constants(graph: g.Graph, name: str) -> bool:
 
 def _applied(matrix: g.Matrix, x: g.Array) -> g.Array:
     """matrix x, added up in the order of columns, whether the matrix is dense or not."""
-    import scipy.sparse as sp
-
-    sparse = sp.csr_array(matrix)
-    sparse.sort_indices()
-    return np.asarray(sparse @ x)
+    if isinstance(matrix, np.ndarray):
+        r, c = np.nonzero(matrix)
+        values = matrix[r, c]
+    else:
+        made = matrix.sorted_indices()
+        r, c, values = np.repeat(np.arange(made.shape[0]), np.diff(made.indptr)), made.indices, made.data
+    return np.asarray(np.bincount(r, values * x[c], matrix.shape[0]), np.float64)  # one after the other
 
 
 def _products(graph: g.Graph, name: str) -> bool:
@@ -201,7 +203,7 @@ def _relays(graph: g.Graph, name: str) -> bool:
     if _at_least(needed, given, op.size) > before:
         log.info("fold: relay %s stays: %d entries with it, more without", name, before)
         return False
-    pairs = _that_meet(needed, given, op.size)
+    pairs = _that_meet(needed, given)
     if len(pairs) > len(terms) + len(readers):
         log.info("fold: relay %s stays: %d products would take its place", name, len(pairs))
         return False
@@ -231,20 +233,26 @@ def _only_sums(graph: g.Graph, name: str) -> bool:
     return bool(readers) and all(isinstance(graph.op(r), g.Sum) for r, _ in readers)
 
 
-def _that_meet(left: list[Filled], right: list[Filled], inner: int) -> list[tuple[int, int]]:
+def _that_meet(left: list[Filled], right: list[Filled]) -> list[tuple[int, int]]:
     """The pairs (i, j), in order, for which left[i] right[j] is not 0."""
-    import scipy.sparse as sp
+    alike = _alike(right)
+    at: dict[int, list[bytes]] = {}
+    for key, members in alike.items():
+        for place in right[members[0]].places.tolist():
+            at.setdefault(place, []).append(key)
+    pairs = []
+    for members in _alike(left).values():
+        met = {key for place in left[members[0]].places.tolist() for key in at.get(place, ())}
+        pairs += [(i, j) for key in met for j in alike[key] for i in members]
+    return sorted(pairs)
 
-    masks = [
-        sp.csr_array(
-            (np.ones(sum(len(f.places) for f in side), np.int64), np.concatenate([f.places for f in side]),
-             np.cumsum([0, *(len(f.places) for f in side)])),
-            shape=(len(side), inner),
-        )
-        for side in (left, right)
-    ]  # fmt: skip
-    pairs = masks[0] @ masks[1].T
-    return sorted(zip(*(axis.tolist() for axis in pairs.nonzero()), strict=True))
+
+def _alike(side: list[Filled]) -> dict[bytes, list[int]]:
+    """Numbers of those that are filled at the same places, as most are where they are many."""
+    found: dict[bytes, list[int]] = {}
+    for k, filled in enumerate(side):
+        found.setdefault(filled.places.tobytes(), []).append(k)
+    return found
 
 
 def _term(graph: g.Graph, source: str) -> tuple[g.Matrix, str]:

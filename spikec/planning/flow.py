@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
-
-import numpy as np
 
 from spikec import graph as g
 from spikec import projections as pj
 from spikec.planning.hypergraph import Hypergraph, Reads
+from spikec.planning.reach import strongly_connected
 from spikec.planning.refine import Edges
 from spikec.program import layout as la
 
@@ -52,10 +52,10 @@ class _Ready:
     """Loops in the order in which they are placed: a queue of those that read of nothing later."""
 
     def __init__(self, successors: Sequence[Sequence[int]], hyper: Hypergraph) -> None:
-        self.loops, self._hyper = _loops(successors), hyper
+        self.loops, self._hyper = strongly_connected(successors), hyper
         self._of = {node: k for k, members in enumerate(self.loops) for node in members}
         self._after = [
-            {self._of[a] for node in members for a in successors[node]} - {k}
+            tuple({self._of[a] for node in members for a in successors[node]} - {k})
             for k, members in enumerate(self.loops)
         ]
         self._lacking = [0] * len(self.loops)
@@ -110,56 +110,28 @@ def _successors(graph: g.Graph, who: Reads, hyper: Hypergraph) -> list[list[int]
     """Of every vertex, then of every exact sum and list of spikes: what they go to."""
     vertex = {name: k for k, names in enumerate(hyper.groups) for name in names}
     lists = [name for name, _ in graph.nodes(pj.Spikes)]
-    found: list[dict[int, None]] = [{} for _ in range(len(hyper.groups) + len(who.sums) + len(lists))]
-    owner = np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
+    reading = [[vertex[n] for n in names if n in vertex] for names in who.readers]
+
+    @cache  # many sums go to the same
+    def read_by(*several: frozenset[int]) -> list[int]:
+        readers = (sorted({r for k in numbers for r in who.sets.of(k)}) for numbers in several)
+        return list(dict.fromkeys(v for r in chain.from_iterable(readers) for v in reading[r]))
+
+    made: list[dict[int, None]] = [{} for _ in hyper.groups]
     for number, name in enumerate((*who.sums, *lists), len(hyper.groups)):
         for atom in graph.inputs(name, "activity"):
-            found[vertex[atom]][number] = None
-    for matrix in (who.later, who.now):
-        for k, names in enumerate(who.readers):
-            columns = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
-            for s in np.unique(owner[columns]).tolist():
-                found[len(hyper.groups) + s].update((vertex[n], None) for n in names if n in vertex)
-    for number, name in enumerate(lists, len(hyper.groups) + len(who.sums)):
-        for reader, _ in graph.readers(name):
-            if isinstance(graph.op(reader), pj.Projection):
-                found[number].update((vertex[atom], None) for atom, _ in graph.readers(reader))
-    return [list(after) for after in found]
-
-
-def _loops(successors: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Strongly connected components, each after all that it leads to (Tarjan 1972)."""
-    order: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    done: set[int] = set()
-    found: list[list[int]] = []
-    for root in range(len(successors)):
-        path = [] if root in order else [(root, iter(successors[root]))]
-        while path:
-            node, rest = path[-1]
-            if node not in order:
-                order[node] = low[node] = len(order)
-                stack.append(node)
-            after = next(rest, None)
-            if after is None:
-                path.pop()
-                if path:
-                    low[path[-1][0]] = min(low[path[-1][0]], low[node])
-                if low[node] == order[node]:
-                    found.append([stack.pop()])
-                    while found[-1][-1] != node:
-                        found[-1].append(stack.pop())
-                    done.update(found[-1])
-            elif after not in order:
-                path.append((after, iter(successors[after])))
-            elif after not in done:
-                low[node] = min(low[node], order[after])
+            made[vertex[atom]][number] = None
+    found = [list(after) for after in made]
+    for columns in map(slice, who.firsts[:-1].tolist(), who.firsts[1:].tolist()):
+        found.append(read_by(*(frozenset(numbers[columns].tolist()) for numbers in (who.later, who.now))))
+    for name in lists:
+        projections = [r for r, _ in graph.readers(name) if isinstance(graph.op(r), pj.Projection)]
+        found.append(list(dict.fromkeys(vertex[atom] for p in projections for atom, _ in graph.readers(p))))
     return found
 
 
 def waiting(layouts: Sequence[la.Layout]) -> frozenset[int]:
     """Partitions that need, over others, something of what they sent: they wait for messages to travel."""
     targets = {x.partition: list(dict.fromkeys(chain(x.send, x.spikes.send))) for x in layouts}
-    loops = _loops([targets[k] for k in range(len(targets))])
+    loops = strongly_connected([targets[k] for k in range(len(targets))])
     return frozenset(chain.from_iterable(loop for loop in loops if len(loop) > 1))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from spikec import graph as g
 from spikec.errors import Span
 from spikec.nef.converted import Converted
@@ -25,10 +23,8 @@ def notes(graph: g.Graph, who: Reads) -> list[Note]:
     What joins most atoms comes first; `MOST` of them at the most.
     """
     found: dict[Note, int] = {}
-    owner = np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
     for k, names in enumerate(who.readers):
-        columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]
-        sums = [who.sums[s] for s in np.unique(owner[columns])]
+        sums = [who.sums[s] for s, _ in who.sums_now.of(k)]
         if isinstance(graph.op(names[0]), g.Probe):
             atoms = sum(len(graph.inputs(s, "activity")) for s in sums)
             found[_of_probe(graph, names[0], sums)] = atoms * (atoms > 1)

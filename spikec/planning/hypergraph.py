@@ -1,17 +1,17 @@
 """The hypergraph to be partitioned: groups of atoms that must stay together, and what they read of each
 other.
 
-Which components of which exact sums an atom needs is found for all atoms at once, by sparse boolean
-products: component i of a signal depends
-on components j of the operator's inputs, back to exact sums.  Where an exact sum is read in the step that
-makes it (no
-synapse in between), all atoms that make it and all that need it so must share a partition.
+Which atoms need which components of which signals is found for all at once: component i of a signal depends
+on components j of the operator's inputs, back to exact sums (see `reach`).  Where an exact sum is read in the
+step that makes it (no synapse in between), all atoms that make it and all that need it so must share a
+partition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cache, cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,11 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.nef.converted import Converted
+from spikec.planning.reach import Numbers, Sets, reach
 from spikec.planning.replicas import Floats, signals
 from spikec.program.stages import Vector
 from spikec.program.wires import LONGEST_WINDOW
 from spikec.records import dataclass
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
 
 Ints = NDArray[np.int64]
 # What is read of a signal: its name, the first component and the one after the last.
@@ -42,17 +40,55 @@ class Reads:
 
     readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
     sums: names; firsts: column of each one's first component, with the number of columns at the end.
-    later: readers x columns, components needed a step (or a window) later; now: those needed before, in the
-    step that makes them as a rule.  computed: readers x components of all other signals (`replicas.signals`,
-    one after the other), those needed on the way.
+    later: for each column the number, in `sets`, of those who need it a step (or a window) later; now: of
+    those who need it before, in the step that makes it as a rule.  computed: for each component of all other
+    signals (`replicas.signals`, one after the other), who needs it on the way.
     """
 
     readers: tuple[tuple[str, ...], ...]
     sums: tuple[str, ...]
     firsts: Ints
-    later: sp.csr_array
-    now: sp.csr_array
-    computed: sp.csr_array
+    sets: Sets
+    later: Numbers
+    now: Numbers
+    computed: Numbers
+
+    @property
+    def owner(self) -> Numbers:
+        """Number of the exact sum to which each column belongs."""
+        return np.repeat(np.arange(len(self.sums), dtype=np.int32), np.diff(self.firsts))
+
+    @cached_property
+    def sums_later(self) -> SumsRead:
+        return self._sums_read(self.later)
+
+    @cached_property
+    def sums_now(self) -> SumsRead:
+        return self._sums_read(self.now)
+
+    def _sums_read(self, columns: Numbers) -> SumsRead:
+        counts = self.sets.sizes[columns]
+        ends = np.cumsum(counts)
+        places = np.arange(counts.sum()) + np.repeat(self.sets.firsts[columns] - ends + counts, counts)
+        pairs = self.sets.members[places].astype(np.int64) * len(self.sums) + np.repeat(self.owner, counts)
+        pairs, words = np.unique(pairs, return_counts=True)
+        reader, sums = np.divmod(pairs, max(1, len(self.sums)))
+        firsts = np.searchsorted(reader, np.arange(len(self.readers) + 1))
+        return SumsRead(firsts, sums.astype(np.int32), words.astype(np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class SumsRead:
+    """Reader k reads words[i] components of sum sums[i], for i from firsts[k] on below firsts[k + 1]."""
+
+    firsts: Ints
+    sums: Numbers
+    words: Numbers
+
+    def of(self, reader: int) -> list[tuple[int, int]]:
+        """(sum, components) of all that a reader reads."""
+        own = slice(self.firsts[reader], self.firsts[reader + 1])
+        return list(zip(self.sums[own].tolist(), self.words[own].tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +125,9 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     """
     columns = _Columns(graph, window)
     readers, inputs = _readers(graph)
-    frontier = columns.wanted(inputs)
-    size = columns.size
-    reached = frontier
-    while frontier.nnz:
-        frontier = frontier @ columns.depends > reached
-        reached = reached + frontier  # or: they are boolean
-    later = reached[:, size : size + columns.sums_size]
-    now = reached[:, size + columns.sums_size :]
-    names = tuple(readers)
-    return Reads(names, tuple(columns.sums), columns.firsts, later, now, reached[:, :size])
+    sets, needed = reach(columns.total, len(readers), *columns.depends(graph, inputs))
+    computed, later, now = np.split(needed, [columns.size, columns.size + columns.sums_size])
+    return Reads(tuple(readers), tuple(columns.sums), columns.firsts, sets, later, now, computed)
 
 
 class _Columns:
@@ -119,7 +148,6 @@ class _Columns:
         self.sums_size = int(self.firsts[-1])
         self.sum_first = dict(zip(self.sums, self.firsts.tolist(), strict=False))
         self.total = self.size + 2 * self.sums_size
-        self.depends = self._depends(graph)
 
     def place(self, source: str, delayed: bool) -> int:
         """Number of the first component of `source`, as read by an operator with or without a delay."""
@@ -128,8 +156,11 @@ class _Columns:
         first: int = self.sum_first[source]
         return self.size + first + (0 if delayed else self.sums_size)
 
-    def _depends(self, graph: g.Graph) -> sp.csr_array:
-        rows, columns = Vector(np.int64), Vector(np.int64)
+    def depends(self, graph: g.Graph, inputs: Collection[tuple[Input, ...]]) -> tuple[Numbers, Numbers]:
+        """Which component, or which of the readers behind all of these, by their `inputs`, needs which
+        component.
+        """
+        rows, columns = Vector(np.int32), Vector(np.int32)
         for name, op in graph.nodes():
             if name not in self.first:
                 continue
@@ -138,23 +169,11 @@ class _Columns:
                 r, c = _pattern(op, port, graph.op(source).size)
                 rows.add(r + self.first[name])
                 columns.add(c + self.place(source, delayed))
-        return _matrix(rows, columns, (self.total, self.total))
-
-    def wanted(self, inputs: Collection[tuple[Input, ...]]) -> sp.csr_array:
-        """readers x components: what each reads itself."""
-        rows, columns = Vector(np.int64), Vector(np.int64)
-        for k, own in enumerate(inputs):
+        for reader, own in enumerate(inputs, self.total):
             for source, first, stop in own:
                 columns.add(np.arange(first, stop) + self.place(source, delayed=False))
-                rows.add(np.full(stop - first, k, np.int64))
-        return _matrix(rows, columns, (len(inputs), self.total))
-
-
-def _matrix(rows: Vector, columns: Vector, shape: tuple[int, int]) -> sp.csr_array:
-    r, c = rows.whole(), columns.whole()
-    import scipy.sparse as sp
-
-    return sp.csr_array((np.ones(len(r), bool), (r, c)), shape=shape)
+                rows.add(np.full(stop - first, reader))
+        return rows.whole(), columns.whole()
 
 
 def _pattern(op: g.Operator, port: str, size: int) -> tuple[Ints, Ints]:
@@ -243,11 +262,10 @@ def groups(graph: g.Graph, who: Reads) -> tuple[tuple[str, ...], ...]:
     atoms = [name for name, _ in graph.nodes(g.PLACED)]
     number = {name: k for k, name in enumerate(atoms)}
     pairs = [(number[a], number[b]) for a, b in (*_relatives(graph), *_in_order(graph))]
-    owner = _owner_of_columns(who)
     for k, names in enumerate(who.readers):
-        columns = who.now.indices[who.now.indptr[k] : who.now.indptr[k + 1]]
-        together = [number[n] for n in names if n in number] if len(columns) else []
-        for s in np.unique(owner[columns]):
+        sums = who.sums_now.of(k)
+        together = [number[n] for n in names if n in number] if sums else []
+        for s, _ in sums:
             together += [number[a] for a in graph.inputs(who.sums[s], "activity")]
         pairs += [(together[0], other) for other in together[1:]]
     members: dict[int, list[str]] = {}
@@ -275,11 +293,6 @@ def _joined(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
     return [found(k) for k in range(count)]
 
 
-def _owner_of_columns(who: Reads) -> Ints:
-    """Number of the exact sum to which each column belongs."""
-    return np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
-
-
 def hypergraph(
     graph: g.Graph, who: Reads, costs: dict[str, float], replicas: Floats | None = None
 ) -> Hypergraph:
@@ -288,22 +301,20 @@ def hypergraph(
     """
     members = groups(graph, who)
     vertex = {name: k for k, names in enumerate(members) for name in names}
-    readers = who.later.tocsc()
-    owner = _owner_of_columns(who)
     edges: dict[tuple[int, ...], int] = {}
-    reading = [tuple(sorted({vertex[n] for n in names if n in vertex})) for names in who.readers]
-    last, made_by = -1, set[int]()
-    pins_of: dict[bytes, tuple[int, ...]] = {}  # of components of one sum
-    for column in np.flatnonzero(np.diff(readers.indptr)).tolist():
-        who_reads = readers.indices[readers.indptr[column] : readers.indptr[column + 1]]
+    reading = [sorted({vertex[n] for n in names if n in vertex}) for names in who.readers]
+    read_by = cache(lambda number: {v for r in who.sets.of(number) for v in reading[r]})
+    owner, last, made_by = who.owner, -1, set[int]()
+    pins_of: dict[int, tuple[int, ...]] = {}  # of components of one sum
+    for column in np.flatnonzero(who.later).tolist():
         if owner[column] != last:
             last = int(owner[column])
             made_by = {vertex[a] for a in graph.inputs(who.sums[last], "activity")}
             pins_of.clear()
-        key = who_reads.tobytes()
-        if key not in pins_of:
-            pins_of[key] = tuple(sorted({*made_by, *(v for r in who_reads.tolist() for v in reading[r])}))
-        pins = pins_of[key]
+        readers = int(who.later[column])
+        if readers not in pins_of:
+            pins_of[readers] = tuple(sorted(made_by | read_by(readers)))
+        pins = pins_of[readers]
         edges[pins] = edges.get(pins, 0) + 1
     _add_spikes(graph, vertex, edges)
     work = {} if replicas is None else _replicated(who, replicas, reading)
@@ -317,20 +328,18 @@ def _replicated(who: Reads, cost: Floats, reading: Sequence[Sequence[int]]) -> d
     """By all vertices that need the same signals: ns of computing these, which each of their partitions
     does.
     """
-    needed = who.computed.tocsc()
-    count = np.diff(needed.indptr) * (cost > 0)
-    work: dict[tuple[int, ...], float] = {}
+    count = who.sets.sizes[who.computed] * (cost > 0)
     # What one reader needs alone is nearly everything, as a rule.
-    alone = np.flatnonzero(count == 1)
-    own = np.bincount(needed.indices[needed.indptr[alone]], cost[alone], len(reading))
-    for reader in np.flatnonzero(own).tolist():
-        pins = tuple(reading[reader])
-        work[pins] = work.get(pins, 0.0) + float(own[reader])
-    for column in np.flatnonzero(count > 1).tolist():
-        readers = needed.indices[needed.indptr[column] : needed.indptr[column + 1]]
-        pins = tuple(sorted({v for r in readers.tolist() for v in reading[r]}))
-        work[pins] = work.get(pins, 0.0) + float(cost[column])
-    return work
+    alone, several = (who.computed[chosen] for chosen in (count == 1, count > 1))
+    own = np.bincount(alone, cost[count == 1], len(who.sets.sizes))
+    readers = np.concatenate([np.flatnonzero(own), several])
+    parts = np.concatenate([own[own > 0], cost[count > 1]])
+    number: dict[tuple[int, ...], int] = {}
+    numbers = np.zeros(len(who.sets.sizes), np.int64)
+    for k in dict.fromkeys(readers.tolist()):
+        pins = tuple(sorted({v for r in who.sets.of(k) for v in reading[r]}))
+        numbers[k] = number.setdefault(pins, len(number))
+    return dict(zip(number, np.bincount(numbers[readers], parts, len(number)).tolist(), strict=True))
 
 
 def _add_spikes(graph: g.Graph, vertex: dict[str, int], edges: dict[tuple[int, ...], int]) -> None:

@@ -220,16 +220,13 @@ def renumbered(blocks: list[int], site_of: Sequence[int] | None = None) -> list[
 
 def probe_owners(graph: g.Graph, who: hg.Reads, atoms: dict[str, int]) -> dict[str, int]:
     """Owner of every probe: who makes most of what it reads; where it must be in that step, who makes it."""
-    owner = np.repeat(np.arange(len(who.sums)), np.diff(who.firsts))
     place = {names[0]: k for k, names in enumerate(who.readers)}
     partitions = 1 + max(atoms.values(), default=0)
     result = {}
     for name in hg.value_probes(graph):
         votes = np.zeros(partitions)
-        for matrix, weight in ((who.later, 1.0), (who.now, 1e9)):
-            columns = matrix.indices[matrix.indptr[place[name]] : matrix.indptr[place[name] + 1]]
-            sums, words = np.unique(owner[columns], return_counts=True)
-            for s, count in zip(sums, words, strict=True):
+        for read, weight in ((who.sums_later, 1.0), (who.sums_now, 1e9)):
+            for s, count in read.of(place[name]):
                 for atom in graph.inputs(who.sums[s], "activity"):
                     votes[atoms[atom]] += weight * count * graph.op(atom).size
         result[name] = int(np.argmax(votes))
