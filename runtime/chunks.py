@@ -7,14 +7,13 @@ there; but Zarr writes none for a chunk of its fill value alone.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
-from numcodecs.blosc import Blosc
+from numcodecs import blosc
 from numpy.typing import NDArray
+from spike_runtime.files import Files
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
@@ -26,14 +25,15 @@ CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", blocksize=1 << 16)
 class Chunks:
     """The chunks of an array that is compressed by `CODEC`, cut along its first axis alone."""
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
+    def __init__(self, array: zarr.Array[Any], files: Files) -> None:
         store = array.store_path.store
         assert isinstance(store, LocalStore)
         self._folder, self._key = store.root / array.store_path.path, array.metadata.encode_chunk_key
         self._rest = (0,) * (array.ndim - 1)
         self._shape, self._dtype, self._fill = array.chunks, array.dtype, array.fill_value
-        self._codec = Blosc("lz4", CODEC.clevel, Blosc.SHUFFLE, CODEC.blocksize)  # of numbers as they come
-        self._codec.encode(b"")  # loads what it needs before steps are timed
+        self._codec = blosc.Blosc("lz4", CODEC.clevel, blosc.Blosc.SHUFFLE, CODEC.blocksize)
+        self._encode(np.zeros(0, self._dtype))  # loads what it needs before steps are timed
+        self._files = files
 
     def write(self, number: int, data: NDArray[Any]) -> None:
         """Replace a chunk by `data`; what that lacks of a whole one is not set.  Raises `OSError`."""
@@ -44,15 +44,15 @@ class Chunks:
             data = whole
         path = self._folder / self._key((number, *self._rest))
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, self._codec.encode(data))
+        self._files.replace(path, self._encode(data))
 
-
-def replace(path: Path, content: bytes) -> None:
-    """Replace a file whole, or leave it as it is.  Raises `OSError`."""
-    draft = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    def _encode(self, data: NDArray[Any]) -> bytes:
+        """Numbers as they come, compressed in one thread: several take the cores of several partitions, and
+        put blocks into a chunk in the order in which they are done, another one each time.
+        """
+        before, blosc.use_threads = blosc.use_threads, False
+        try:
+            content: bytes = self._codec.encode(data)
+        finally:
+            blosc.use_threads = before
+        return content

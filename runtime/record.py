@@ -19,6 +19,7 @@ from pathlib import Path
 
 import zarr
 from spike_runtime.blocks import Block
+from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
 from spike_runtime.series import Series, series_of
 
@@ -47,9 +48,10 @@ class Recorder:
         with _Guard("the store", path):
             attributes = {"model": manifest.model, "dt": manifest.dt, "seed": seed, "unit_of_time": "s"}
             root = zarr.create_group(path, attributes=attributes)
+        files = Files()
         for probe in manifest.probes:
             with self._guard(probe):
-                self._series.append(series_of(root, probe, manifest, steps, start))
+                self._series.append(series_of(root, probe, manifest, files, steps, start))
 
     def add(self, block: Block) -> None:
         """Take what a part recorded."""

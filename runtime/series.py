@@ -16,6 +16,7 @@ import zarr
 from numpy.typing import NDArray
 from spike_runtime import sampling
 from spike_runtime.chunks import CODEC, Chunks
+from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
 from zarr.core.sync import sync
 
@@ -56,8 +57,10 @@ class Series(Protocol):
         """The last step up to which everything is on disk, as far as that is known."""
 
 
-def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int, start: int = 0) -> Series:
-    """What is recorded of `probe` in the steps after `start` up to `steps`."""
+def series_of(
+    root: zarr.Group, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int = 0
+) -> Series:
+    """What is recorded of `probe` in the steps after `start` up to `steps`, written by `files`."""
     about = {
         "probe": probe.name,
         "target": probe.target,
@@ -71,8 +74,8 @@ def series_of(root: zarr.Group, probe: Probe, manifest: Manifest, steps: int, st
     }
     group = root.create_group(group_name(probe.name), attributes=about)
     if probe.kind == "events":
-        return Events(group, probe, manifest, start)
-    return Samples(group, probe, manifest, steps, start)
+        return Events(group, probe, manifest, files, start)
+    return Samples(group, probe, manifest, files, steps, start)
 
 
 def chunk_samples(columns: int, itemsize: int) -> int:
@@ -96,7 +99,9 @@ class Samples:
     Samples are counted from those on that the run itself takes.
     """
 
-    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, steps: int, start: int) -> None:
+    def __init__(
+        self, group: zarr.Group, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int
+    ) -> None:
         self._probe, self._dtype, self._dt = probe, np.dtype(manifest.precision), manifest.dt
         self._chunk = chunk_samples(probe.size, self._dtype.itemsize)
         self._scale = -np.array(probe.exponents, np.int32)
@@ -119,7 +124,7 @@ class Samples:
             dimension_names=("time", "column"),
             attributes=about,
         )
-        self._time_chunks, self._value_chunks = Chunks(self._time), Chunks(self._value)
+        self._time_chunks, self._value_chunks = Chunks(self._time, files), Chunks(self._value, files)
 
     def _count(self, step: int) -> int:
         """Samples up to a step."""
@@ -199,7 +204,7 @@ class Samples:
 class Events:
     """Spikes: numbers step * size + neuron of all parts, merged in their order."""
 
-    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, start: int) -> None:
+    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, files: Files, start: int) -> None:
         self._dt, self._size = manifest.dt, max(1, probe.size)
         self.not_finite: int | None = None
         self._pending: list[list[NDArray[np.int64]]] = [[] for _ in probe.parts]
@@ -218,7 +223,7 @@ class Events:
             dimension_names=("event",),
             attributes={"units": "1", "long_name": f"neuron of {probe.target}"},
         )
-        self._time_chunks, self._neuron_chunks = Chunks(self._time), Chunks(self._neuron)
+        self._time_chunks, self._neuron_chunks = Chunks(self._time, files), Chunks(self._neuron, files)
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:  # noqa: ARG002 (events have no number)
         if len(data):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import mmap
 import os
 import shutil
 import socket
@@ -134,6 +135,7 @@ class _Worker:
             return
         shared.enlarge(descriptor, sum(words))
         self._recordings = shared.attach(descriptor, sum(words))
+        self._recordings[:: mmap.PAGESIZE // 8] = 0  # have its pages before the first step needs them
         for engine, memory in zip(engines, np.split(self._recordings, np.cumsum(words)[:-1]), strict=True):
             engine.share(memory)
 

@@ -15,9 +15,10 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_helpers import COLUMNS, EXPONENT, STEPS, about, blocks, digest, model, play, total, value
-from spike_runtime import chunks, record, runfile, series
 from spike_runtime import manifest as schema
+from spike_runtime import record, runfile, series
 from spike_runtime.blocks import Block
+from spike_runtime.files import Files
 from spike_runtime.record import Recorder
 from spike_runtime.results import Run, open_run
 from spike_runtime.series import group_name
@@ -175,7 +176,7 @@ def test_a_crash_between_any_two_writes_leaves_prefixes(
     monkeypatch.setattr(record, "_SHOWN_EVERY", shown_every)
     monkeypatch.setattr(record, "_SHOWN_SHARE", 1e9)
     left = 0
-    put, replace_file = zarr.storage.LocalStore.set, chunks.replace
+    put, replace_file = zarr.storage.LocalStore.set, Files.replace
 
     def count() -> None:
         nonlocal left
@@ -187,12 +188,12 @@ def test_a_crash_between_any_two_writes_leaves_prefixes(
         count()
         await put(self, *arguments)
 
-    def write_chunk(path: Path, content: bytes) -> None:
+    def write_chunk(self: Files, path: Path, content: bytes) -> None:
         count()
-        replace_file(path, content)
+        replace_file(self, path, content)
 
     monkeypatch.setattr(zarr.storage.LocalStore, "set", write)
-    monkeypatch.setattr(chunks, "replace", write_chunk)
+    monkeypatch.setattr(Files, "replace", write_chunk)
     found = []
     for writes in range(10**6):
         left, folder = writes, tmp_path / str(writes)
