@@ -99,7 +99,7 @@ def _stages(n: Any, a: Any, s: Any, real: str, functions: bool) -> dict[Any, Any
     sums, state, status = update(
         values, sums, s.neurons, s.status, a.atoms, a.parameters, a.encoders, a.bias, a.decoders, n
     )
-    recorded = record(s.recorded, values, a.recorded_columns, n, a.every)
+    recorded = record(s.recorded, values, a.recorded_columns, a.recorded_starts, n, a.every)
     events, count, status = record_events(s.events, s.count, status, sums, a.event_sources, n)
     return {
         s.value: lowpass,
@@ -226,6 +226,7 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
         "plain": places(2 * size["plain"], values + _rows(size, real)),
         "curved": places(2 * size["curved"], values + _rows(size, real)),
         "recorded_columns": values - 1 - np.arange(size["record"]) % values,
+        "recorded_starts": np.array([0, size["record"]]),
         "every": np.array([1]),
         "event_sources": np.array([[0, size["events"], 2**40, 0, 0, size["events"]]]),
         "carried_places": places(size["carried"], values),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Seconds between two lines of progress, where there is no terminal to draw on.
 LINE_EVERY = 3.0
 
+_MOST_NAMES = 20
 _KINDS = ("compute", "exchange", "waiting", "recording")
 
 
@@ -254,7 +256,7 @@ def describe(run: Run, plot: Path | None = None, saves: bool = False) -> str:
     for number, kinds in enumerate(run.measured):
         numbers = [*(kinds[kind] for kind in _KINDS), sum(kinds.values())]
         lines.append(f"partition {number:<2}" + "".join(f"{value:11.2f}" for value in numbers))
-    lines.append(f"results: {run.path} ({', '.join(run.names) or 'no probes'})")
+    lines.append(f"results: {run.path} ({_listed(run.names) or 'no probes'})")
     lines += [f"warning: {warning}" for warning in run.warnings]
     lines += [f"note: {note}" for note in about.notes]
     if plot:
@@ -262,6 +264,12 @@ def describe(run: Run, plot: Path | None = None, saves: bool = False) -> str:
     if saves:
         lines.append(f"state: {_state(run)}")
     return "\n".join(lines)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of probes: the first of many."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_MOST_NAMES])} and {more:,} more"
 
 
 def _state(run: Run) -> str:
@@ -272,7 +280,7 @@ def _state(run: Run) -> str:
     rest = about.start + about.steps - about.state_step
     if not rest:
         return about.state
-    more = f"--load-state {about.state} --time {rest * about.dt:.12g}s"
+    more = f"--load-state {shlex.quote(about.state)} --time {rest * about.dt:.12g}s"
     return f"{about.state}, after {about.state_step * about.dt:.12g} s; to go on: {more}"
 
 

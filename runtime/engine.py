@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from spike_runtime.loop import loop_of
 from spike_runtime.manifest import Manifest, Partition, check_files
 from spike_runtime.ops.record import event_capacity, events_of
 from spike_runtime.python import Loaded, explained
+from spike_runtime.slots import alike, ring_rows, samples, slots_of
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import PROGRESS
@@ -46,17 +46,6 @@ EVENT_BYTES = 1.6
 
 class EngineError(Exception):
     """A step failed; the message says what and where."""
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """A recording of this partition: the probe and part it belongs to, and its columns."""
-
-    probe: int
-    part: int
-    kind: str
-    columns: int
-    every: float
 
 
 class Engine:
@@ -82,10 +71,11 @@ class Engine:
         check_files(manifest, folder, partition)
         self.manifest, self.partition = manifest, partition
         part = manifest.partitions[partition]
-        self.slots = _slots(manifest, partition)
+        self.slots = slots_of(manifest, partition)
         self.constants, self.state = _arrays(part, folder)
         self.chunk = self._chunk_length()
         self.state["status"] = np.zeros(2, np.int64)
+        self._alike = alike(self.constants)
         self.state |= self._buffers()
         if seed not in (None, manifest.seed):
             self.constants |= {
@@ -188,11 +178,12 @@ class Engine:
         """Shape and type of the buffers for samples of so many chunks."""
         types = {"sum": np.dtype(np.int64), "value": np.dtype(self.manifest.precision)}
         steps = chunks * self.chunk
-        return {
-            f"record_{number}_buffer": ((sampling.count(steps, s.every) + 2, s.columns), types[s.kind])
-            for number, s in enumerate(self.slots)
-            if s.kind != "events"
-        }
+        found = {}
+        for ones in self._alike:
+            slot = self.slots[ones.slots[0]]
+            shape = sampling.count(steps, slot.every) + 2, ones.starts[-1]
+            found[ones.buffer] = shape, types[slot.kind]
+        return found
 
     def _buffers(self) -> dict[str, NDArray[Any]]:
         buffers: dict[str, NDArray[Any]] = {k: np.zeros(*ring) for k, ring in self._rings(1).items()}
@@ -314,13 +305,13 @@ class Engine:
     def drain(self) -> list[Block]:
         """What was recorded since the last call, up to the last step completed."""
         blocks = []
-        events, end = self._events(), self._last
+        events, end, rings = self._events(), self._last, samples(self.state, self._alike)
         for number, slot in enumerate(self.slots):
             first, last = (sampling.count(step, slot.every) for step in (self._drained, end))
             if slot.kind == "events":
                 blocks.append(Block(slot.probe, slot.part, 0, events_of(events, number)))
             else:
-                pieces = _ring_rows(self.state[f"record_{number}_buffer"], first, last)
+                pieces = ring_rows(rings[number], first, last)
                 for rows in [np.concatenate(pieces)] if self.room == UNBOUNDED else pieces:
                     blocks.append(Block(slot.probe, slot.part, first, rows))
                     first += len(rows)
@@ -353,28 +344,9 @@ def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dic
     return constants, state
 
 
-def _ring_rows(ring: NDArray[Any], first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows first .. last - 1 of a ring, no more than it has, in two pieces, the second where it begins again
-    (to choose them row by row takes three times as long).
-    """
-    start = first % len(ring)
-    rows = ring[start : start + last - first]
-    return rows, ring[: last - first - len(rows)]
-
-
 def _words(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """Words of memory that an array takes, in whole cache lines."""
     return 8 * -(-math.prod(shape) * dtype.itemsize // memory.LINE)
-
-
-def _slots(manifest: Manifest, partition: int) -> list[_Slot]:
-    found = {
-        part.slot: _Slot(p, q, probe.kind, sum(b - a for a, b in part.ranges), probe.every)
-        for p, probe in enumerate(manifest.probes)
-        for q, part in enumerate(probe.parts)
-        if part.partition == partition
-    }
-    return [found[k] for k in sorted(found)]
 
 
 def _reseeded(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

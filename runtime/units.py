@@ -18,7 +18,9 @@ def seconds(time: float | str) -> float:
     Raises `UnitError` where the text has no unit, or the time is not positive.
     """
     value = time if isinstance(time, (int, float)) else _parse(time)
-    if not (math.isfinite(value) and value > 0):
+    if not math.isfinite(value):
+        raise UnitError(f"{time!r} is not a time; write for example 2s or 500ms")
+    if value <= 0:
         raise UnitError(f"the time {time} is not positive; write for example 2s or 500ms")
     return float(value)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,7 +166,7 @@ def _compile(target: str, folder: Path, given: dict[str, Any]) -> None:
         click.echo(made.to_json(warnings=[warning.as_data() for warning in model.graph.warnings]))
         return
     path = folder / "manifest.json"
-    click.echo(f"{made.to_text()}\nWritten: {path}\nNext:    spike-run {path} --time 1s")
+    click.echo(f"{made.to_text()}\nWritten: {path}\nNext:    spike-run {shlex.quote(str(path))} --time 1s")
 
 
 def _partitions(text: str) -> int | str:

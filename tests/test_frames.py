@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from spike_runtime import engine, frames
+from spike_runtime import frames, slots
 from spike_runtime.blocks import Block
 
 
@@ -84,5 +84,5 @@ def test_what_is_no_message_is_refused_before_memory_is_taken_for_it(sent: bytes
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 7), (3, 10), (5, 5), (6, 8), (20, 27), (27, 33)])
 def test_rows_are_taken_from_a_ring_where_it_begins_again(first: int, last: int) -> None:
     ring = np.arange(14).reshape(7, 2)
-    taken = np.concatenate(engine._ring_rows(ring, first, last))
+    taken = np.concatenate(slots.ring_rows(ring, first, last))
     assert taken.tolist() == [ring[k % 7].tolist() for k in range(first, last)]

@@ -210,6 +210,8 @@ HABITS = {
     "a = nengo.Ensemble(100, dimensions=2)": (1, "nengo.Ensemble is Python", "write ensemble name(100"),
     "nengo.Connection(a, b)": (1, "nengo.Connection is Python", "write connect a -> b"),
     "model 'foo'": (7, "not in single quotes", '"foo"'),
+    'model "foo"': (7, "a name stands without quotes", "write foo"),
+    A + 'probe a as "my probe"': (12, "a name is one word without quotes", "letters, digits and _"),
     "import numpy as np": (8, "a file of this language", "need no import"),
     "from nengo import Ensemble": (1, "a file of this language", "need no import"),
     "for i in range(10) { ensemble a[i](10) }": (20, "two dots", "write 0..10"),

@@ -26,45 +26,58 @@ def sample(step, every, length):  # type: ignore[no-untyped-def]
     return (int(step // every) - 1) % length if step % every < 1 else -1
 
 
-class Record(KernelOp):
-    """One sample at steps n with n % every < 1: (buffer, signal, columns, n, every) -> buffer.
+@register_jitable
+def width_and_first(starts, p, place, length):  # type: ignore[no-untyped-def]
+    """Of recording p of a buffer: how many columns it has, and where its sample in row `place` begins."""
+    width = starts[p + 1] - starts[p]
+    return width, starts[p] * length + place * width
 
-    buffer: samples x columns, used as a ring: sample k = n // every goes to row (k - 1) % samples.
+
+class Record(KernelOp):
+    """One sample each of some recordings, at steps n with n % every < 1:
+    (buffer, signal, columns, starts, n, every) -> buffer.
+
+    buffer: samples x columns in all; of recording p, with columns starts[p] .. starts[p + 1], all samples lie
+    together, used as a ring: sample k = n // every goes to row (k - 1) % samples.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0}
 
     def kernel(self) -> Callable[..., Any]:
-        def record(buffer, signal, columns, n, every):  # type: ignore[no-untyped-def]
+        def record(buffer, signal, columns, starts, n, every):  # type: ignore[no-untyped-def]
             place = sample(n.item(), every[0], buffer.shape[0])
             if place >= 0:
                 B, S, C = pointer(buffer), pointer(signal), pointer(columns)
-                first = place * columns.shape[0]
-                for i in range(columns.shape[0]):
-                    B[first + i] = S[C[i]]
+                for p in range(starts.shape[0] - 1):
+                    width, first = width_and_first(starts, p, place, buffer.shape[0])
+                    for i in range(width):
+                        B[first + i] = S[C[starts[p] + i]]
 
         return record
 
 
 class RecordState(KernelOp):
-    """As `Record`, of state variables: (buffer, state, variables, neurons, n, every) -> buffer."""
+    """As `Record`, of state variables: (buffer, state, variables, neurons, starts, n, every) -> buffer."""
 
     inplace: ClassVar[dict[int, int]] = {0: 0}
 
     def kernel(self) -> Callable[..., Any]:
-        def record_state(buffer, state, variables, neurons, n, every):  # type: ignore[no-untyped-def]
+        def record_state(buffer, state, variables, neurons, starts, n, every):  # type: ignore[no-untyped-def]
             place = sample(n.item(), every[0], buffer.shape[0])
             if place >= 0:
-                row = buffer[place]
-                for i in range(neurons.shape[0]):
-                    row[i] = state[variables[i], neurons[i]]
+                B = pointer(buffer)
+                for p in range(starts.shape[0] - 1):
+                    width, first = width_and_first(starts, p, place, buffer.shape[0])
+                    for i in range(width):
+                        k = starts[p] + i
+                        B[first + i] = state[variables[k], neurons[k]]
 
         return record_state
 
 
 class RecordRest(KernelOp):
     """As `RecordState`, of the refractory time in s of LIF neurons: (buffer, state, variables, neurons,
-    scales, n, every) -> buffer.
+    scales, starts, n, every) -> buffer.
 
     The variable is their rest (see `lif`); scales: rows of dt, G and tau_rc, for each neuron one.  As in
     Nengo, a refractory time counts from the beginning of the last step.
@@ -73,16 +86,19 @@ class RecordRest(KernelOp):
     inplace: ClassVar[dict[int, int]] = {0: 0}
 
     def kernel(self) -> Callable[..., Any]:
-        def record_rest(buffer, state, variables, neurons, scales, n, every):  # type: ignore[no-untyped-def]
+        def record_rest(buffer, state, variables, neurons, scales, starts, n, every):  # type: ignore[no-untyped-def]
             place = sample(n.item(), every[0], buffer.shape[0])
             if place >= 0:
-                row = buffer[place]
-                for i in range(neurons.shape[0]):
-                    dt, G, tau_rc = scales[i]
-                    rest = np.float64(state[variables[i], neurons[i]])
-                    whole = np.floor(rest / G)
-                    active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
-                    row[i] = (whole + 2.0) * dt - min(active, dt)
+                B = pointer(buffer)
+                for p in range(starts.shape[0] - 1):
+                    width, first = width_and_first(starts, p, place, buffer.shape[0])
+                    for i in range(width):
+                        k = starts[p] + i
+                        dt, G, tau_rc = scales[k]
+                        rest = np.float64(state[variables[k], neurons[k]])
+                        whole = np.floor(rest / G)
+                        active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
+                        B[first + i] = (whole + 2.0) * dt - min(active, dt)
 
         return record_rest
 

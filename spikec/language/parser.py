@@ -174,7 +174,7 @@ def _expected(error: UnexpectedInput) -> set[str]:
 
 
 def _word_at(text: str, position: int) -> str:
-    match = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|->|\.\.|\S").match(text, position)
+    match = re.compile(r"[^\W\d]\w*|\d[\w.]*|->|\.\.|\S").match(text, position)
     return match.group(0)[:40] if match else ""
 
 
@@ -242,7 +242,7 @@ def _without_statement(text: str, span: Span | None) -> tuple[str, str] | None:
 
 
 _DECLARED = re.compile(
-    r"\b(?:param|let|input|ensemble|array|node|relay|port|function|module|as)\s+([A-Za-z_]\w*)"
+    r"\b(?:param|let|input|ensemble|array|node|relay|port|function|module|as)\s+([^\W\d]\w*)"
 )
 
 

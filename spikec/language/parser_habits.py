@@ -61,6 +61,8 @@ _HABITS: tuple[tuple[str, str, str, str, str], ...] = (
      'write the text as it is, such as "tone.csv"'),
     (r"", r"'(?P<word>[^'\n]*)'?", "", "texts and names stand in double quotes or none, not in single quotes",
      r'write "\1" for a file, the bare word for a name'),
+    (r"", r'"(?P<word>[^\W\d]\w*)"', "NAME", "a name stands without quotes", r"write \1"),
+    (r"", r'"[^"\n]*"', "NAME", "a name is one word without quotes", "write letters, digits and _"),
     (r"\brange\s*\((?P<word>\s*\w+\s*)\)\s*$", r"", "__ANON_1", "a range is written with two dots",
      r"write 0..\1"),
     (r"\brange\s*\(.*$", r"", "__ANON_1", "a range is written with two dots", "write 0..10"),

@@ -20,7 +20,7 @@ def recording_cost(graph: g.Graph, layouts: Iterable[la.Layout], profile: HostPr
         for stage in layout.recordings:
             if isinstance(stage, la.Recording):
                 every = float(stage.arrays["every"][0])
-                samples += 1 / every
+                samples += len(stage.arrays["slots"]) / every
                 numbers += len(stage.arrays["columns" if "columns" in stage.arrays else "neurons"]) / every
     cost = profile.recording
     return cost["sample"] * samples + cost["number"] * numbers + cost["event"] * _spikes(graph)

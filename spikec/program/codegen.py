@@ -313,7 +313,7 @@ class _Writer:
                 continue
             assert isinstance(stage, la.Recording)
             if stage.of in ("values", "sums", "weights"):
-                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, n, {r('every')}"
+                arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, {r('starts')}, n, {r('every')}"
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:
                 group = stage.of.removesuffix("_neurons")
@@ -321,7 +321,7 @@ class _Writer:
                 if "scales" in stage.arrays:
                     op, scales = "record_rest", f" {r('scales')},"
                 places = f"{r('variables')}, {r('neurons')},{scales}"
-                arguments = f"s.{name}_buffer, {group}, {places} n, {r('every')}"
+                arguments = f"s.{name}_buffer, {group}, {places} {r('starts')}, n, {r('every')}"
                 self.say(f"{name} = {self.op(op)}({arguments})")
             self.updates.append((f"s.{name}_buffer", name))
 

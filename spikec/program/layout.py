@@ -216,12 +216,12 @@ class CellGroup(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Recording(Stage):
-    """A recording `slot`: arrays columns (or variables, neurons), every.  `of`: values, sums, or the name of
-    a neuron group.
+    """Recordings of one interval: arrays columns (or variables, neurons), every; slots, the numbers of the
+    recordings, and starts, where the columns of each begin.  `of`: values, sums, or the name of a neuron
+    group.
     """
 
     of: str = "values"
-    slot: int = 0
 
 
 class Events(Stage):

@@ -21,7 +21,8 @@ class Recorder:
     def __init__(self, graph: g.Graph, now: Mapping[str, Ints], sum_rows: Mapping[str, int]) -> None:
         self.graph, self.now, self.sum_rows = graph, now, sum_rows
         self.recorded: list[tuple[str, int, Ints]] = []
-        self.made: list[la.Stage] = []
+        # Arrays of recordings by what they are of and their interval, with their slots: one stage for each.
+        self.alike: dict[tuple[str, float, bool], list[tuple[int, dict[str, Ints]]]] = {}
         self.spikes: list[tuple[int, ...]] = []
         self.listed: list[tuple[str, int, int, g.Probe]] = []
 
@@ -54,17 +55,33 @@ class Recorder:
                     self._add(name, probe, "values", {"columns": self.now[sources[0]]}, np.arange(probe.size))
             else:
                 self._state(name, probe, local, groups)
+        made: list[la.Stage] = self._stages()
         if self.spikes:
-            self.made.append(la.Events("events", {"sources": ints(self.spikes)}, {}, 1))
+            made.append(la.Events("events", {"sources": ints(self.spikes)}, {}, 1))
         if self.listed:
-            self.made.append(self._spike_events(lists))
-        return tuple(self.made)
+            made.append(self._spike_events(lists))
+        return tuple(made)
 
     def _add(self, name: str, probe: g.Probe, of: str, arrays: dict[str, Ints], columns: Ints) -> None:
         slot = len(self.recorded)
-        arrays = {**arrays, "every": np.array([probe.every])}
-        self.made.append(la.Recording(f"record_{slot}", arrays, {}, 1, of, slot))
+        self.alike.setdefault((of, probe.every, "scales" in arrays), []).append((slot, arrays))
         self.recorded.append((name, slot, columns))
+
+    def _stages(self) -> list[la.Stage]:
+        """A program grows with the intervals of recordings, not their number: with 1,000 kernels it takes
+        minutes to compile.
+        """
+        made: list[la.Stage] = []
+        for (of, every, _), members in self.alike.items():
+            lengths = [len(next(iter(arrays.values()))) for _, arrays in members]
+            arrays = {k: np.concatenate([arrays[k] for _, arrays in members]) for k in members[0][1]}
+            arrays |= {
+                "starts": np.concatenate([[0], np.cumsum(lengths)]),
+                "slots": ints([slot for slot, _ in members]),
+                "every": np.array([every]),
+            }
+            made.append(la.Recording(f"record_{len(made)}", arrays, {}, len(members), of))
+        return made
 
     def _sums(self, name: str, probe: g.Probe, sources: list[str], produced: Mapping[str, None]) -> None:
         everything = np.arange(probe.size)
