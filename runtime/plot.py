@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,9 @@ def check_file(path: Path) -> None:
         )
     if path.is_dir():
         raise RunError(f"cannot draw to {path}: it is a directory; name a file")
+    folder = next(above for above in path.absolute().parents if above.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise RunError(f"cannot draw to {path}: it cannot be written; name another file")
 
 
 def plot_run(run: Run, file: Path) -> None:

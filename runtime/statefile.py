@@ -190,6 +190,8 @@ def check_place(path: Path, overwrite: bool) -> None:
     """Raises `RunError` where the state could not be saved to `path` at the end of a run."""
     if not path.absolute().parent.is_dir():
         raise RunError(f"there is no folder {path.parent}; make it, or save the state elsewhere")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise RunError(f"the folder {path.absolute().parent} cannot be written; save the state elsewhere")
     if path.is_dir():
         raise RunError(f"{path} is a folder; name a file to save the state to")
     if path.exists() and not is_saved_state(path):

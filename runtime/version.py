@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ _SOURCES = ("ops/*.py", "wires/*.py", "status.py", "addresses.py")
 _PREFIX, _MARK = "kernels-", "used"
 # How long machine code is kept that nobody uses, in s.
 KEPT = 30 * 24 * 3600.0
+# Bytes that a new model may need there: Numba fails where it cannot write what it has compiled.
+_ROOM = 4 << 20
 
 
 @cache
@@ -41,16 +44,26 @@ def opened_kernel_folder() -> Path:
     """That folder, made where it is missing, and marked as used now.
 
     Who is the first of a version removes those of others that were not used for `KEPT`.
-    Raises `OSError` where it cannot be made.
+    Raises `OSError` where it cannot be made, or is full.
     """
     folder = kernel_folder()
     mark = folder / _MARK
     first = not mark.exists()
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
+    check_room(folder)
     if first:
         remove_unused(folder.parent)
     return folder
+
+
+def check_room(folder: Path) -> None:
+    """Raises `OSError` where the disk, or what the user may have of it, is full."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, _ROOM)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
 def remove_unused(base: Path) -> None:

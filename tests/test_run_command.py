@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +18,11 @@ import pytest
 from fake_engine import ENGINE, model, write
 from runs import PROMISE, check, check_prefixes, nothing_left, workers  # noqa: F401 (a fixture of every test here)
 from spike_runtime import housing, version
+from spike_runtime.plot import check_file
 from spike_runtime.results import open_run
+from spike_runtime.runfile import RunError
+from spike_runtime.statefile import check_place
+from spike_runtime.wires import atomics
 
 
 def command(folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -162,6 +168,7 @@ def test_output_that_cannot_be_written(tmp_path: Path, closed: str, code: int, s
         (["--time", "2 parsecs"], "'parsecs' is not a unit of time; use s, ms, us or min"),
         (["--time", "soon"], "'soon' is not a time; write for example 2s or 500ms"),
         (["--time", "0s"], "the time 0s is not positive"),
+        (["--time", "1e999s"], "'1e999s' is not a time; write for example 2s or 500ms"),
         (["--time", "1us"], "less than one step"),
         (["--time", "10.5ms"], "0.0105 s is not a whole number of steps of 0.001 s; the nearest is 0.01 s"),
         ([], "Missing option '--time'"),
@@ -198,6 +205,39 @@ def test_pytensor_has_a_folder_where_the_home_cannot_be_written(monkeypatch: pyt
     assert os.environ["PYTENSOR_FLAGS"] == f"floatX=float32,base_compiledir={own}"
     housing.house_pytensor()
     assert os.environ["PYTENSOR_FLAGS"].count("base_compiledir") == 1
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a file system that is read-only, also for root."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(RunError, match=r"cannot draw to .*/new/x.png: it cannot be written; name another"):
+        check_file(tmp_path / "new" / "x.png")
+    with pytest.raises(RunError, match=f"the folder {tmp_path} cannot be written; save the state elsewhere"):
+        check_place(tmp_path / "a.npz", overwrite=False)
+
+
+def test_a_cache_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that cannot be written: known before Numba, or PyTensor, fails to write what it has compiled."""
+
+    def full(*_: int) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("PYTENSOR_FLAGS", raising=False)
+    version.opened_kernel_folder.cache_clear()
+    assert version.opened_kernel_folder() == version.kernel_folder()
+    version.opened_kernel_folder.cache_clear()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=re.escape(f"Disk quota exceeded: '{version.kernel_folder()}'")):
+        version.opened_kernel_folder()
+    housing.house_pytensor()
+    own = Path(os.environ["PYTENSOR_FLAGS"].removeprefix("base_compiledir="))
+    assert own.is_dir()
+    assert own.name.startswith("spike-pytensor-")
+    assert atomics.compiled(lambda x: x + 1)(3) == 4
+    assert [path.name for path in version.kernel_folder().iterdir()] == ["used"]
 
 
 def test_where_no_cache_can_be_written_pytensor_has_a_folder_for_a_while(tmp_path: Path) -> None:

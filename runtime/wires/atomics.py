@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from spike_runtime.version import kernel_folder
+from spike_runtime.version import opened_kernel_folder
 
 _LINUX_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
 _FUTEX = _LINUX_FUTEX.get(platform.machine(), 0) if sys.platform == "linux" else 0
@@ -43,9 +43,14 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Decorator: compile with Numba, without the interpreter's lock, and keep the result on disk."""
+    """Decorator: compile with Numba, without the interpreter's lock, and keep the result on disk, if there is
+    room for it.
+    """
     usual = nb.config.CACHE_DIR
-    nb.config.CACHE_DIR = usual or str(kernel_folder())  # read when the function is made
+    try:
+        nb.config.CACHE_DIR = usual or str(opened_kernel_folder())  # read when the function is made
+    except OSError:
+        return cast(Kernel, nb.njit(nogil=True)(function))
     try:
         return cast(Kernel, nb.njit(cache=True, nogil=True)(function))
     finally:
