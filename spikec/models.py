@@ -73,7 +73,7 @@ def network(target: str) -> NetworkFile:
     except ImportError as error:
         raise model_error(
             f"{target} is a Nengo network, and {error.name or 'Nengo'} is not installed",
-            "pip install 'spike-compiler[nengo]'",
+            "pip install 'nengo>=4.1' 'cloudpickle>=3.1,<3.2'",
         ) from error
     return read_network(*divided(target))
 

@@ -119,7 +119,8 @@ def test_without_nengo_a_run_says_so(folder: Path, commands: dict[str, str]) -> 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: the model calls Python that needs what is not installed here: "
-        "spikec.nengo runs models of Nengo, which is not installed: pip install 'spike-compiler[nengo]'\n"
+        "spikec.nengo runs models of Nengo, which is not installed: "
+        "pip install 'nengo>=4.1' 'cloudpickle>=3.1,<3.2'\n"
     )
 
 

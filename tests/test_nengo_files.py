@@ -179,5 +179,5 @@ def test_without_nengo_it_is_said_how_to_get_it(write: Write, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "nengo", None)
     assert mistake("model.py:net") == (
         "error: model.py:net is a Nengo network, and nengo is not installed\n"
-        "  help: pip install 'spike-compiler[nengo]'"
+        "  help: pip install 'nengo>=4.1' 'cloudpickle>=3.1,<3.2'"
     )

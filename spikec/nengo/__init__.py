@@ -1,6 +1,6 @@
 """Nengo models on Spike: `spikec.nengo.Simulator` takes the place of `nengo.Simulator`.
 
-Nengo is an optional dependency, and imported only here: `pip install spike-compiler[nengo]`.
+Nengo is an optional dependency, and imported only here: the extra `nengo` of this package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ try:
         import nengo as _nengo  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "spikec.nengo runs models of Nengo, which is not installed: pip install 'spike-compiler[nengo]'"
+        "spikec.nengo runs models of Nengo, which is not installed: "
+        "pip install 'nengo>=4.1' 'cloudpickle>=3.1,<3.2'"
     ) from error
 
 from spikec.nengo.simulator import Simulator
