@@ -300,7 +300,7 @@ def fmt(files: tuple[Path, ...], only_check: bool, as_json: bool) -> None:
     help="Write a picture of the graph, coloured by partition.",
 )
 def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -> None:
-    """Show a plan, what a run of it took, or what a saved state holds.
+    """Show a plan, a run of it, or a saved state.
 
     MANIFEST is a compiled model, a run, or a file of --save-state.
 

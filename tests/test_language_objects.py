@@ -36,6 +36,16 @@ def test_constant_and_function_of_time() -> None:
     np.testing.assert_array_equal(evaluate(s.expressions[1], t=t), [0, 1])
 
 
+def test_names_are_of_letters_of_any_alphabet() -> None:
+    graph = loads(
+        "let τ = 5ms\ninput größe(t) = t\nensemble α(9)\nconnect größe -> α synapse τ\nprobe α as 値_1"
+    )
+    assert graph.op("α").path == "α"
+    assert [op.name for _, op in graph.nodes(g.Probe)] == ["値_1"]
+    (found,) = mistakes("ensemble 1α(9)")
+    assert found[:2] == (1, 10)
+
+
 def test_piecewise_holds_from_each_time_on() -> None:
     graph = loads("input a = piecewise(3ms: [1, 0], 5ms: [0, 1])")
     values = table(graph, "a", range(8))
