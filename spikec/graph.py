@@ -7,7 +7,8 @@ step n depends only on what its input was at steps before n, so those edges carr
     sources      Constant, TimeFunction, Table, Noise, Draws
     arithmetic   Function (of one vector), Sum, Product (matrix)
     memory       Filter (synapse), Delay
-    neurons      Ensemble -> Neurons -> Atom (described, built, split); Decoding -> Decoders -> ExactSum
+    neurons      Ensemble -> Neurons -> Atom (described, built, split); Decoding -> Decoders -> ExactSum;
+                 StateValue
     Python       HostCall, and after the split what it gives: HostValue
     results      Probe
 
@@ -30,10 +31,12 @@ from spikec.expressions import Expression
 from spikec.nef.neurons import NeuronType
 from spikec.populations import Array as Array
 from spikec.populations import Atom as Atom
+from spikec.populations import Bits as Bits
 from spikec.populations import Decoders as Decoders
 from spikec.populations import ExactSum as ExactSum
 from spikec.populations import Neurons as Neurons
 from spikec.populations import Population as Population
+from spikec.populations import StateValue as StateValue
 from spikec.populations import Tuned as Tuned
 from spikec.records import dataclass
 
@@ -290,14 +293,11 @@ class HostCall(Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class HostValue(ExactSum):
-    """y = what the host call on port "activity" gives: the bits of float64 numbers in place of whole numbers.
-
-    Nobody else adds to them, so their exact sum over partitions is the numbers themselves.  `function`:
-    whether it stands for a `Function` or `TimeFunction`.
+class HostValue(Bits):
+    """y = what the host call on port "activity" gives.  `function`: whether it stands for a `Function` or
+    `TimeFunction`.
     """
 
-    exponent: int = 0
     function: bool = False
 
 

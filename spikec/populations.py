@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spikec.dataflow import Operator
+from spikec.dataflow import Graph, Operator
 from spikec.nef.neurons import NeuronType
 from spikec.records import dataclass
 
@@ -118,7 +118,7 @@ class Atom(Operator):
     feeds.
 
     Out-edges lead to `ExactSum` nodes; it adds `rows[i]` decoded rows, or None for the activity itself, to
-    the sum named `targets[i]`.
+    the sum named `targets[i]`; 0 where that is a `StateValue`.
 
     `numbers` (rows x size) are those of a program, in its precision or in float64: scaled encoders, a row for
     each dimension, where there is an input on port "x"; the bias; decoders in units of their sums, target
@@ -171,3 +171,33 @@ class ExactSum(Operator):
     """
 
     exponent: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bits(ExactSum):
+    """y = numbers of which each is made in one place: the bits of float64 numbers in place of whole numbers.
+
+    Nobody else adds to a number, so that the exact sum over partitions is the numbers themselves.
+    """
+
+    exponent: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StateValue(Bits):
+    """y = a state variable of a population on port "neurons", of its atoms on port "activity" once it is
+    split, as a signal that synapses read.
+    """
+
+    variable: str
+
+
+def state_value(graph: Graph, population: str, neurons: int, variable: str) -> str:
+    """The node of a state variable of a population as a signal, made where there is none."""
+    name = f"{population}~{variable}"
+    if name not in graph:
+        span = graph.op(population).span
+        graph.connect(
+            population, graph.add(name, StateValue(size=neurons, span=span, variable=variable)), "neurons"
+        )
+    return name

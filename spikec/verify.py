@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.errors import InvalidGraph
 
 MANY = 1 << 60
+_CHANGE = {"weights": (1, 1), **dict.fromkeys(("pre", "error", "post", "theta", "learning"), (0, 1))}
 # Ports of each operator: the least and the most edges into them.
 PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.Product: {"x": (1, 1)},
@@ -32,10 +34,13 @@ PORTS: dict[type[g.Operator], dict[str, tuple[int, int]]] = {
     g.ExactSum: {"activity": (0, MANY)},
     g.HostCall: {"x": (0, 1), "after": (0, MANY)},
     g.HostValue: {"activity": (1, 1)},
+    g.StateValue: {"neurons": (0, 1), "activity": (0, MANY)},
     g.Probe: {"x": (0, MANY), "neurons": (0, MANY), "weights": (0, 1)},
     pl.Learned: {"weights": (1, 1), "x": (1, 1)},
     pl.Entries: {"weights": (1, 1), "x": (1, 1)},
     pl.Encoding: {"encoders": (1, 1), "x": (0, 1)},
+    ch.Change: _CHANGE,
+    ch.Inverse: _CHANGE,
 }
 _NONE: dict[str, tuple[int, int]] = {}
 
@@ -65,6 +70,7 @@ SIZES: dict[type[g.Operator], Callable[[Any], dict[str, int]]] = {
     pl.Weights: pl.port_sizes,
     pl.Learned: lambda op: {"weights": op.size},
     pl.Entries: lambda op: {"weights": op.size // op.columns, "x": 1},
+    **dict.fromkeys((ch.Change, ch.Inverse), ch.port_sizes),
     **dict.fromkeys((g.Product, g.Decoders), _columns),
     **dict.fromkeys((g.Ensemble, g.Neurons, pj.Cells, g.Atom), _population),
     pj.Projection: lambda op: {"spikes": op.sources},

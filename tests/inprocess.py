@@ -11,6 +11,8 @@ from spike_runtime.session import Session
 
 from spikec import graph as g
 from spikec.pipeline import Options, passes
+from spikec.planning import hypergraph
+from spikec.planning.partition import assigned
 from spikec.program.emit import emit
 from spikec.program.schedule import Assignment, schedule
 from spikec.verify import verify
@@ -34,6 +36,14 @@ def run_split(
     atoms = {name: (k // deal) % partitions for k, (name, _) in enumerate(graph.nodes(g.Atom))}
     probes = {name: k % partitions for k, (name, _) in enumerate(graph.nodes(g.Probe))}
     return run_assigned(graph, Assignment(partitions, atoms, probes), dtype, steps, compiled=compiled)
+
+
+def grouped(graph: g.Graph, partitions: int) -> Assignment:
+    """Atoms that must share a partition do; such groups are dealt one after the other."""
+    who = hypergraph.reads(graph)
+    hyper = hypergraph.hypergraph(graph, who, {name: 1.0 for name, _ in graph.nodes(g.PLACED)})
+    blocks = [k % partitions for k in range(len(hyper.groups))]
+    return assigned(graph, partitions, who, hyper, blocks)
 
 
 def run_assigned(

@@ -157,6 +157,14 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
         ),
         (C + "pes as c\nprobe c.weigths", (5, 8, "'c' has no part 'weigths'", "did you mean 'weights'?")),
         (
+            C + "pes as c\nprobe c.pes.inv_gamma",
+            (5, 12, "'c.pes' has no part 'inv_gamma'", "known names: delta, input"),
+        ),
+        (
+            C + "pes as c\nconnect c.pes.delta -> b",
+            (5, 9, "'c.pes.delta' cannot be connected from", "connect from a value or from .neurons"),
+        ),
+        (
             C + "pes as c\nprobe c.weights via x^2",
             (5, 17, "weights have no function", "leave `via` out"),
         ),
@@ -175,6 +183,62 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
 )  # fmt: skip
 def test_mistakes(text: str, mistake: tuple[int, int, str, str]) -> None:
     assert mistakes(TWO + text) == [mistake]
+
+
+CHANGES = """
+input u(t) = [sin(20*t), 0.5]
+ensemble a(300, dims=2)
+ensemble b(20, dims=2)
+connect u -> a
+connect u -> b learning voja(rate=0.1) as v
+connect a -> b learning [pes(rate=1e-3), rls(rate=1e-2)] as c
+connect a.neurons -> b.neurons transform gaussian(0, 0.0005) learning [oja(rate=1e-6), bcm] as n
+ensemble apart(300)
+connect a[0] -> apart
+connect apart -> b[1]
+probe apart synapse 5ms
+connect u -> c.pes
+connect u -> c.rls
+probe v.encoders
+probe c.weights
+probe n.weights
+probe v.voja.delta
+probe c.pes.delta
+probe c.pes.delta[[5, 2]] as part
+probe c.rls.delta
+probe n.oja.delta
+probe n.bcm.delta
+probe c.rls.inv_gamma
+probe c.rls.delta synapse 3ms as filtered
+probe c.rls.inv_gamma synapse 3ms as filtered_inverse
+"""
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_rules_change_in_a_step_is_recorded(partitions: int) -> None:
+    """Weights change by it in the next step; a synapse has seen the steps before."""
+    graph = inprocess.prepared(loads(CHANGES))
+    deal = inprocess.grouped(graph, partitions)
+    assert {*deal.atoms.values()} == {*range(partitions)}
+    found = inprocess.run_assigned(graph, deal, "float64", 40)
+    for weights, rules in {"v.encoders": ["v.voja"], "c.weights": ["c.pes", "c.rls"],
+                           "n.weights": ["n.oja", "n.bcm"]}.items():  # fmt: skip
+        changed = sum(found[f"{rule}.delta"][:-1] for rule in rules)
+        np.testing.assert_allclose(np.diff(found[weights], axis=0), changed, rtol=1e-6, atol=1e-14)
+        assert all(found[f"{rule}.delta"].any() for rule in rules)
+    np.testing.assert_array_equal(found["part"], found["c.pes.delta"][:, [5, 2]])
+    inverse = found["c.rls.inv_gamma"].reshape(-1, 300, 300)
+    np.testing.assert_allclose(inverse, inverse.transpose(0, 2, 1), rtol=1e-9, atol=1e-18)
+    first = np.eye(300).ravel() * 1e-2 * 0.001 / 300
+    rest = np.exp(-1 / 3)
+    for name, start, values in (("filtered", 0, found["c.rls.delta"]),
+                                ("filtered_inverse", first, found["c.rls.inv_gamma"])):  # fmt: skip
+        value = np.zeros_like(values[0])
+        for n in range(1, 40):
+            value = rest * value + (1 - rest) * (values[n - 2] if n > 1 else start)
+            np.testing.assert_allclose(found[name][n], value, rtol=1e-9, atol=1e-16)
+    alone = inprocess.run_split(graph, 1, "float64", 40)
+    assert all(values.tobytes() == alone[name].tobytes() for name, values in found.items())
 
 
 def test_sizes_of_errors_are_checked() -> None:

@@ -74,8 +74,8 @@ def test_an_import_that_cannot_be_read_could_have_brought_any_name() -> None:
         (A + "probe a\nnonsense foo", (3, 1, "unknown keyword 'nonsense'",
          "expected a statement such as connect, ensemble or probe")),
         (A + "probe a\n  nonsense foo", (3, 3, "unknown keyword 'nonsense'",
-         "expected adaptation, as, every, ideal, recovery, refractory_time, solver, spikes, synapse, via, "
-         'voltage, a statement such as connect, ensemble or probe or "["')),
+         "expected adaptation, as, every, ideal, rate_out, recovery, refractory_time, solver, spikes, "
+         'synapse, via, voltage, a statement such as connect, ensemble or probe or "["')),
     ],
 )  # fmt: skip
 def test_a_remedy_names_what_there_is(text: str, found: tuple[int, int, str, str]) -> None:

@@ -22,7 +22,7 @@ LAYERS = {
     "graph": "dataflow edges sparse populations graph plasticity",
     "tracing": "tracing.*",
     "neural engineering": "nef.*",
-    "synapse level": "projections program.synapses",
+    "synapse level": "projections program.synapses changes",
     "syntax": "language.syntax language.parser* language.format*",
     "values": "language.values language.context language.outputs language.scope language.signatures "
     "language.files language.settings language.builtins language.evaluate language.vocabulary "
@@ -33,8 +33,8 @@ LAYERS = {
     "lowering": "language.lower* language.loops language.unused frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.streams program.forms program.demand program.panels program.stages "
-    "program.atoms program.places program.membranes program.calls program.cells program.learned "
-    "program.rates program.recordings program.wires program.schedule",
+    "program.atoms program.places program.membranes program.shown program.calls program.cells "
+    "program.learned program.rates program.recordings program.wires program.schedule",
     "planning": "planning.*",
     "output": "program.codegen program.state_names program.state program.emit dump",
     "whole": "pipeline spoken keeping sharing sessions going_on",

@@ -151,6 +151,10 @@ def test_a_filter_that_does_not_begin_at_rest_is_no_filter_of_ours() -> None:
     assert not converted(net).probes
 
 
+class Unknown(nengo.Lowpass):
+    """A synapse that is none of Nengo's own."""
+
+
 def hosts() -> nengo.Network:
     """What runs as Nengo made it, between what does not."""
     seen: list[float] = []
@@ -181,7 +185,8 @@ def hosts() -> nengo.Network:
         nengo.Probe(a.neurons, "input")
         nengo.Probe(b, "input", sample_every=0.0025)
         nengo.Probe(b.neurons[3], "voltage")
-        nengo.Probe(b.neurons, "voltage", synapse=0.01)
+        nengo.Probe(b.neurons, "voltage", synapse=Unknown(0.01))
+        nengo.Probe(b.neurons[[7, 3]], "refractory_time", synapse=0.01)
     return net
 
 
@@ -230,6 +235,11 @@ def learners() -> nengo.Network:
         for learned in (pes, rls, full, between, spikes):
             nengo.Probe(learned, "weights")
             nengo.Probe(learned, "weights", synapse=0.002)
+        rules = [voja.learning_rule, *between.learning_rule, *(c.learning_rule for c in (pes, rls, full))]
+        for rule in rules:
+            for attribute in rule.probeable:
+                nengo.Probe(rule, attribute)
+                nengo.Probe(rule, attribute, synapse=0.002, sample_every=0.003)
         nengo.Probe(b, "scaled_encoders", synapse=nengo.Alpha(0.01))
         alpha = nengo.Node(nengo.Alpha(0.01), size_in=2, size_out=2)
         digital = nengo.Node(nengo.LinearFilter([0.5, 0.2], [1, -0.3], analog=False), size_in=2, size_out=2)
@@ -258,10 +268,10 @@ def test_only_what_has_no_form_is_a_host() -> None:
     made = converted(hosts())
     names = [type(op).__name__ for op in made.order if op in made.host]
     assert names.count("SimPyFunc") == 2
-    assert names.count("SimNeurons") == 1  # b, whose voltage is read
-    assert names.count("SimProcess") == 1  # the synapse that reads it
-    # Functions that share a list are one family, neurons and what reads them another.  What is probed of the
-    # graph needs no call.
+    assert names.count("SimNeurons") == 0
+    assert names.count("SimProcess") == 1  # the synapse that reads the voltage of b
+    # Functions that share a list are one family, the synapse and what reads it another.  What is probed of
+    # the graph needs no call.
     assert [made.graph.op(name).family for name in sorted(made.calls)] == [0, 1, 1]  # type: ignore[attr-defined]
 
 

@@ -28,6 +28,8 @@ DISTRIBUTIONS = {
     2: [
         dists.Uniform(3, -4, integer=False),
         dists.Uniform(-4, 30, integer=True),
+        dists.Uniform(-(2**30), 2**32, integer=True),
+        dists.Uniform(-(2**52), 2**51 + 1, integer=True),
         dists.Exponential(0.4, shift=-0.2, high=1.0),
         dists.UniformHypersphere(min_magnitude=0.3),
         dists.Choice([[1, -1], [2, 0.5], [3, 3]], weights=[1, 3, 0.2]),
@@ -217,7 +219,7 @@ def test_a_pickled_simulator_goes_on() -> None:
 
 
 def test_what_no_kernel_draws_runs_as_nengo_made_it() -> None:
-    """Distributions that are none of ours, whole numbers beyond 32 bits, processes of one's own."""
+    """Distributions that are none of ours, whole numbers beyond 53 bits, processes of one's own."""
 
     class Own(WhiteNoise):
         pass
@@ -229,7 +231,7 @@ def test_what_no_kernel_draws_runs_as_nengo_made_it() -> None:
 
     for process in (
         WhiteNoise(dists.ScatteredHypersphere(surface=True)),
-        WhiteNoise(dists.Uniform(0, 2**40, integer=True)),
+        WhiteNoise(dists.Uniform(0, 2**60, integer=True)),
         Own(),
     ):
         assert len(converted(net(process)).host) == 1

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from converted import assert_equal, converted, nengo, reference, run
-from nengo.builder.neurons import SimNeurons
 
 import spikec
 from spikec import graph as g
@@ -72,6 +71,7 @@ STATES: dict[str, Callable[[Any], Any]] = {
     "stepped": lambda a: nengo.Probe(a.neurons[::20], "voltage"),
     "backward, some steps": lambda a: nengo.Probe(a.neurons[::-1], "voltage", sample_every=0.0025),
     "refractory": lambda a: nengo.Probe(a.neurons[[7, 1]], "refractory_time"),
+    "filtered": lambda a: nengo.Probe(a.neurons[[5, 2]], "voltage", synapse=0.01),
     "rounded": lambda a: nengo.Probe(a.neurons, "voltage", sample_every=0.7 / 100),
 }
 
@@ -82,12 +82,6 @@ def test_states_of_some_neurons_at_some_steps(what: str) -> None:
     made = converted(net)
     assert not made.host  # the population runs in compiled code
     assert_equal(run(net, STEPS)[probe], reference(net, STEPS)[probe], what)
-
-
-def test_states_that_others_read_too_run_as_in_nengo() -> None:
-    net, (probe,) = network(lambda a: nengo.Probe(a.neurons[[5, 2]], "voltage", synapse=0.01))
-    assert any(isinstance(op, SimNeurons) for op in converted(net).host)
-    assert_equal(run(net, STEPS)[probe], reference(net, STEPS)[probe])
 
 
 def test_an_interval_that_rounding_put_beside_a_step(tmp_path: Path) -> None:

@@ -100,6 +100,26 @@ class Vocabulary:
     __getitem__ = parse
 
 
+class PointerSymbol:
+    """What is computed with pointers of `nengo_spa`, as a text."""
+
+    def __init__(self, expr: str) -> None:
+        self.expr = expr
+
+    def __mul__(self, other: PointerSymbol) -> PointerSymbol:
+        return PointerSymbol(f"{self.expr} * {other.expr}")
+
+
+class PointerSymbolFactory:
+    """`nengo_spa.sym`."""
+
+    def __getattribute__(self, name: str) -> PointerSymbol:
+        return PointerSymbol(name)
+
+    def __call__(self, text: str) -> PointerSymbol:
+        return PointerSymbol(text)
+
+
 class SpArrayExtractor:
     """What `nengo_spa` makes vectors with, of what functions give."""
 
@@ -107,6 +127,7 @@ class SpArrayExtractor:
         self.vocab = vocabulary
 
     def __call__(self, value: Any) -> Any:
+        value = value.expr if isinstance(value, PointerSymbol) else value
         return self.vocab.parse(value).v if isinstance(value, str) else getattr(value, "v", value)
 
 
@@ -123,6 +144,8 @@ def make_parse_func(function: Callable[[float], Any], vocabulary: Vocabulary) ->
 def of_nengo_spa(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Vocabulary, "__module__", "nengo_spa.vocabulary")
     monkeypatch.setattr(SpArrayExtractor, "__module__", "nengo_spa.modules.transcode")
+    for symbolic in (PointerSymbol, PointerSymbolFactory):
+        monkeypatch.setattr(symbolic, "__module__", "nengo_spa.ast.symbolic")
 
 
 def named(function: Callable[[float], Any], vocabulary: Vocabulary) -> nengo.Network:
@@ -147,6 +170,20 @@ def test_pointers_of_nengo_spa_without_python() -> None:
         net = named(function, vocabulary)
         assert not converted(net).calls
         assert np.array_equal(run(net, 5)[net.p], reference(net, 5)[net.p])
+
+
+@pytest.mark.usefixtures("of_nengo_spa")
+def test_symbols_of_nengo_spa_without_python() -> None:
+    vocabulary, sym = Vocabulary(**{"A": [1, 2], "B": [3, 4], "A * B": [5, 6]}), PointerSymbolFactory()
+    spa = SimpleNamespace(sym=sym)
+    for function in (
+        lambda t: sym.A if t < 0.003 else sym.A * sym.B,
+        lambda t: spa.sym("A * B") if t < 0.003 else spa.sym.B,
+    ):
+        net = named(function, vocabulary)
+        assert not converted(net).calls
+        assert np.array_equal(run(net, 5)[net.p], reference(net, 5)[net.p])
+    assert converted(named(lambda t: sym.New if t < 0.003 else sym.A, vocabulary)).calls
 
 
 @pytest.mark.usefixtures("of_nengo_spa")

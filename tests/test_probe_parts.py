@@ -39,6 +39,50 @@ def test_parts_are_those_of_the_whole(partitions: int) -> None:
         np.testing.assert_array_equal(mine, counts[:, neurons])
 
 
+STATES = """
+input u(t) = sin(40*t)
+let slow = adaptive_lif(inc_n=0.02)
+ensemble a(300, neuron=slow)
+ensemble e(90, neuron=izhikevich)
+array m(50, count=2)
+connect u -> a
+connect u -> e
+connect u -> m[1]
+connect a -> e
+defaults probe { synapse = 9ms }
+""" + "\n".join(
+    f"probe {of} {state} as {of}_{state}\nprobe {of} {state} synapse 5ms as {of}_{state}_filtered"
+    for of, state in (
+        ("a", "voltage"), ("a", "refractory_time"), ("a", "adaptation"), ("e", "voltage"), ("e", "recovery"),
+    )
+) + """
+probe a.neurons[[299, 4, 4]] voltage synapse 5ms every 2.5ms as part
+probe a.voltage synapse none as plain
+probe m.refractory_time synapse 5ms as both
+"""  # fmt: skip
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_state_is_filtered_as_values_are(partitions: int) -> None:
+    """At step n a synapse has seen the steps before; `defaults` for values do not count."""
+    found = inprocess.run(loads(STATES), partitions, "float64", STEPS)
+    seen = 0
+    for name in [name for name in found if f"{name}_filtered" in found]:
+        expected, rest = np.zeros_like(found[name]), np.exp(-1 / 5)
+        for n in range(1, STEPS):
+            expected[n] = rest * expected[n - 1] + (1 - rest) * found[name][n - 1]
+        np.testing.assert_allclose(found[f"{name}_filtered"], expected, rtol=1e-10, atol=1e-12)
+        assert expected.any()
+        seen += 1
+    assert seen == 5
+    np.testing.assert_array_equal(found["plain"], found["a_voltage"])
+    rows = [2, 4, 7, 9, 12]
+    np.testing.assert_array_equal(found["part"][:5], found["a_voltage_filtered"][rows][:, [299, 4, 4]])
+    assert found["both[0]"].shape == (STEPS, 50)
+    alone = inprocess.run(loads(STATES), 1, "float64", STEPS)
+    assert all(values.tobytes() == alone[name].tobytes() for name, values in found.items())
+
+
 def test_filtered_spikes_are_samples() -> None:
     text = "ensemble a(50)\nprobe a.neurons synapse 10ms as rate\nprobe a.neurons as spikes"
     probes = {op.name: op for _, op in loads(text).nodes(g.Probe)}

@@ -42,6 +42,7 @@ connect e1 -> product.pes
 connect teacher -> square.rls synapse 3ms
 probe e1 synapse 10ms as decoded
 probe product.weights every 7ms as weights
+probe e1 refractory_time synapse 4ms
 probe e0 spikes
 """
 SOURCES = """
@@ -80,6 +81,8 @@ probe e2 synapse 5ms as decoded
 probe e0 spikes
 probe e0 adaptation every 3ms
 probe e2 voltage every 4ms
+probe e2 recovery synapse alpha(4ms) as recovering
+probe e0.neurons[200:300] voltage synapse 3ms as filtered
 probe late.out synapse 4ms as delayed
 """
 CELLS = """
@@ -96,6 +99,7 @@ connect e1 -> alone transform fixed_indegree(9, weight=-0.3) delay 0.9ms
 probe e0 spikes
 probe e1 spikes
 probe alone voltage every 3ms
+probe e0 voltage synapse 1ms as filtered
 """
 # What is not finite goes on too, and what is made of it.
 LOST = """
@@ -176,6 +180,32 @@ def test_any_step_and_any_cut_will_do(data: st.DataObject) -> None:
     cuts = [(data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2**32))) for _ in range(2)]
     note(f"{name}: {cut} steps at {cuts[0]}, the rest at {cuts[1]}")
     check(name, cut, *cuts)
+
+
+CHANGES = """
+probe product.pes.delta as change
+probe near.voja.delta synapse 4ms as filtered_change
+probe square.rls.inv_gamma every 5ms as inverse
+probe square.rls.inv_gamma synapse 3ms every 5ms as filtered_inverse
+ensemble apart(600)
+connect e1 -> apart
+connect apart -> e1 transform 0.1
+"""
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 2)])
+def test_recorded_changes_of_weights_go_on(before: int, after: int) -> None:
+    """A probe of them keeps the ensembles that its rule follows together."""
+    graph, cut = inprocess.prepared(loads(LEARNING + CHANGES)), 23
+    deals = [inprocess.grouped(graph, count) for count in (1, before, after)]
+    assert [{*deal.atoms.values()} for deal in deals] == [{*range(n)} for n in (1, before, after)]
+    expected, last = continued.run(graph, deals[0], "float32", 60)
+    first, state = continued.run(graph, deals[1], "float32", cut)
+    rest, end = continued.run(graph, deals[2], "float32", 60 - cut, state, cut)
+    for probe, values in expected.items():
+        assert np.concatenate([first[probe], rest[probe]]).tobytes() == values.tobytes(), probe
+        assert values.any(), probe
+    assert {key: values.tobytes() for key, values in end.items()} == {k: v.tobytes() for k, v in last.items()}
 
 
 @pytest.mark.parametrize("neuron", ["lif(tau_ref=1ms)", "adaptive_lif(inc_n=0.02)"])

@@ -162,6 +162,54 @@ def within_connections() -> None:
 
 
 @network
+def states() -> None:
+    """The state of neurons through a synapse: whole, in parts, at some steps; of several atoms."""
+    stim = stimulus()
+    kinds = (
+        nengo.LIF(), nengo.AdaptiveLIF(), nengo.Izhikevich(), nengo.AdaptiveLIFRate(),
+        nengo.SpikingRectifiedLinear(), nengo.RegularSpiking(nengo.LIFRate()),
+    )  # fmt: skip
+    rates = [nengo.PoissonSpiking(nengo.AdaptiveLIFRate()), nengo.StochasticSpiking(nengo.AdaptiveLIFRate())]
+    for k, kind in enumerate((*kinds, *rates)):
+        ens = nengo.Ensemble(300 if k == 0 else 20, 1, neuron_type=kind, label=f"e{k}")
+        nengo.Connection(stim, ens)
+        for variable in sorted(set(ens.neurons.probeable) - {"output", "spikes", "rates", "input"}):
+            nengo.Probe(ens.neurons, variable)
+            nengo.Probe(ens.neurons, variable, synapse=0.003)
+            nengo.Probe(ens.neurons[2:15:4], variable, synapse=nengo.Alpha(0.01), sample_every=0.003)
+            nengo.Probe(ens.neurons[[7, 3, 7]], variable, synapse=0.003)
+
+
+@network
+def changes() -> None:
+    """What rules change in a step, and what they follow: of all rules, through synapses too."""
+    stim = stimulus(2)
+    a, b = nengo.Ensemble(20, 2, label="a"), nengo.Ensemble(30, 2, label="b")
+    nengo.Connection(stim, a)
+    options: dict[str, Any] = {"function": lambda x: 0 * x}
+    pes = nengo.Connection(a, b, learning_rule_type=nengo.PES(1e-3, pre_synapse=None), **options)
+    rls = nengo.Connection(a, b, learning_rule_type=nengo.RLS(1e-3, pre_synapse=0.01), **options)
+    full = nengo.Connection(
+        a, b, learning_rule_type=[nengo.PES(1e-4), nengo.PES(1e-3)],
+        solver=nengo.solvers.LstsqL2(weights=True),
+    )  # fmt: skip
+    between = nengo.Connection(
+        a.neurons, b.neurons, transform=np.full((30, 20), 1e-4),
+        learning_rule_type=[nengo.BCM(1e-7), nengo.Oja(1e-6)],
+    )  # fmt: skip
+    voja = nengo.Connection(stim, b, learning_rule_type=nengo.Voja(1e-2), synapse=None)
+    rules = [pes.learning_rule, rls.learning_rule, *full.learning_rule, *between.learning_rule]
+    for rule in rules[:4]:
+        nengo.Connection(stim, rule)
+    nengo.Connection(stim[0], voja.learning_rule, transform=-0.5, synapse=None)
+    for rule in (*rules, voja.learning_rule):
+        for attribute in rule.probeable:
+            nengo.Probe(rule, attribute)
+            nengo.Probe(rule, attribute, synapse=0.003, sample_every=0.002)
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
 def endless() -> None:
     """Parameters of neurons that are infinite."""
     stim = stimulus()

@@ -13,17 +13,19 @@ from spike_runtime.ops.exchange import Collect, Late, Publish
 from spike_runtime.ops.filters import Delay, StateSpace
 from spike_runtime.ops.host import Host
 from spike_runtime.ops.join import Join
-from spike_runtime.ops.learning import Learn, LearnedProduct
+from spike_runtime.ops.learning import Change, Learn, LearnedProduct
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordRest, RecordState
 from spike_runtime.ops.signals import Clear, Decode, FirstOrder, Keep
 from spike_runtime.ops.sources import Noise, Tables
 from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
+from spike_runtime.ops.states import ShowState
 
 __all__ = [
     "append_products",
     "cells",
+    "change",
     "clear",
     "collect",
     "collect_spikes",
@@ -49,10 +51,12 @@ __all__ = [
     "record_rest",
     "record_spikes",
     "record_state",
+    "show_state",
     "state_space",
 ]
 
 append_products = AppendProducts()
+change = Change()
 clear = Clear()
 collect = Collect()
 collect_spikes = CollectSpikes()
@@ -73,6 +77,7 @@ record_events = RecordEvents()
 record_spikes = RecordSpikes()
 record_rest = RecordRest()
 record_state = RecordState()
+show_state = ShowState()
 state_space = StateSpace()
 _decode, _join = cache(Decode), cache(Join)
 

@@ -1,4 +1,4 @@
-"""Weights that change as the model runs: one Op for all rules of a partition.
+"""Weights that change as the model runs: one Op for all rules of a partition, and one that shows changes.
 
 Every rule adds to row j of a matrix a multiple of a vector that all rows share, and takes away a part of it:
 
@@ -25,6 +25,8 @@ from spike_runtime.ops.simd import every, fill, first, fma, load, store, width
 # entry of P or of the scales.
 RULES = ("kind", "pre", "rows", "theta", "learning", "extra")
 PES, RLS, BCM, OJA, VOJA = range(5)
+# What `Change` gives of a rule.
+DELTA, INVERSE, INVERSE_LATE = range(3)
 
 
 @register_jitable
@@ -42,14 +44,18 @@ def add(a, i, b, k, factor, count):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def gains(G, g, P, p, u, r, count):  # type: ignore[no-untyped-def]
-    """G = P r, then P -= G G' / (1 + r P r); gives 1 / (1 + r P r)."""
+    """G = P r; gives 1 / (1 + r P r)."""
     for j in range(count):
         G[g + j] = dot(P, p + j * count, u, r, count)
     one = P.dtype.type(1)
-    part = one / (one + dot(u, r, G, g, count))
+    return one / (one + dot(u, r, G, g, count))
+
+
+@register_jitable
+def decorrelate(P, p, G, g, part, count):  # type: ignore[no-untyped-def]
+    """P -= part G G', with both as `gains` gives them."""
     for j in range(count):
         add(P, p + j * count, G, g, -(G[g + j] * part), count)
-    return part
 
 
 class Learn(KernelOp):
@@ -76,6 +82,7 @@ class Learn(KernelOp):
                 for k in range(count):
                     if own[k, 0] == RLS:
                         parts[k] = gains(G, k * columns, P, own[k, 5], u, own[k, 1], columns)
+                        decorrelate(P, own[k, 5], G, k * columns, parts[k], columns)
                 factors = np.zeros(count, W.dtype)
                 for j in range(rows):
                     row = w + j * columns
@@ -118,6 +125,47 @@ def changes(factors, j, rules, constants, u, places, scales, parts):  # type: ig
             factors[k] = part * scales[rules[k, 5] + j]
             decay += part
     return decay
+
+
+class Change(KernelOp):
+    """(W, P, u, matrices, rules, constants, places, scales) -> y: what each of some rules adds to its
+    weights for the signals u, and P of RLS then.
+
+    matrices: first weight, rows, columns, first of y, and what it is: `DELTA`, `INVERSE` (P after it) or
+    `INVERSE_LATE` (P as it is), for the rule in the same row; the rest as in `Learn`.
+    """
+
+    fastmath = frozenset({"contract"})
+
+    def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
+        return [vector(inputs[0].type.dtype)]
+
+    def kernel(self) -> Callable[..., Any]:
+        def change(W, P, u, matrices, rules, constants, places, scales):  # type: ignore[no-untyped-def]
+            u = np.ascontiguousarray(u)
+            last = matrices[matrices.shape[0] - 1]
+            y = np.zeros(last[3] + last[1] * last[2], W.dtype)
+            for m in range(matrices.shape[0]):
+                w, rows, columns, out, what = matrices[m]
+                own, c = rules[m : m + 1], constants[m : m + 1]
+                G, parts, factors = np.empty(columns, W.dtype), np.zeros(1, W.dtype), np.zeros(1, W.dtype)
+                p = own[0, 5]
+                if own[0, 0] == RLS and what != INVERSE_LATE:
+                    parts[0] = gains(G, 0, P, p, u, own[0, 1], columns)
+                if what == DELTA:
+                    for j in range(rows):
+                        row = out + j * columns
+                        decay = changes(factors, j, own, c, u, places, scales, parts)
+                        if decay != 0:
+                            add(y, row, W, w + j * columns, -decay, columns)
+                        apply(y, row, columns, factors, own, u, G)
+                    continue
+                y[out : out + columns * columns] = P[p : p + columns * columns]
+                if what == INVERSE:
+                    decorrelate(y, out, G, 0, parts[0], columns)
+            return y
+
+        return change
 
 
 class LearnedProduct(KernelOp):

@@ -75,12 +75,23 @@ class RecordState(KernelOp):
         return record_state
 
 
+@register_jitable
+def refractory_time(rest, scale):  # type: ignore[no-untyped-def]
+    """The refractory time in s of a LIF neuron with this rest (see `lif`); scale: dt, G and tau_rc.
+
+    As in Nengo, it counts from the beginning of the last step.
+    """
+    dt, G, tau_rc = scale
+    whole = np.floor(rest / G)
+    active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
+    return (whole + 2.0) * dt - min(active, dt)
+
+
 class RecordRest(KernelOp):
     """As `RecordState`, of the refractory time in s of LIF neurons: (buffer, state, variables, neurons,
     scales, starts, n, every) -> buffer.
 
-    The variable is their rest (see `lif`); scales: rows of dt, G and tau_rc, for each neuron one.  As in
-    Nengo, a refractory time counts from the beginning of the last step.
+    The variable is their rest; scales: rows as `refractory_time` takes them, for each neuron one.
     """
 
     inplace: ClassVar[dict[int, int]] = {0: 0}
@@ -94,11 +105,8 @@ class RecordRest(KernelOp):
                     width, first = width_and_first(starts, p, place, buffer.shape[0])
                     for i in range(width):
                         k = starts[p] + i
-                        dt, G, tau_rc = scales[k]
                         rest = np.float64(state[variables[k], neurons[k]])
-                        whole = np.floor(rest / G)
-                        active = -tau_rc * np.log1p(-((whole + 1.0) * G - rest))
-                        B[first + i] = (whole + 2.0) * dt - min(active, dt)
+                        B[first + i] = refractory_time(rest, scales[k])
 
         return record_rest
 

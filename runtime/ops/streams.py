@@ -183,14 +183,17 @@ def exponential(s):  # type: ignore[no-untyped-def]
 
 @exactly
 def whole(s, span):  # type: ignore[no-untyped-def]
-    """A whole number from 0 to `span`, below 2^32: of so many bits as it has, and again where it is more."""
+    """A whole number from 0 to `span`, below 2^63: of so many bits as it has, and again where it is more."""
     if span == 0:
         return np.int64(0)
     mask = span
-    for shift in (1, 2, 4, 8, 16):
+    for shift in (1, 2, 4, 8, 16, 32):
         mask |= mask >> shift
     while True:
-        value = word(s) & mask
+        value = np.int64(word(s))
+        if span > ALL:
+            value = value << 32 | np.int64(word(s))
+        value &= mask
         if value <= span:
             return value
 

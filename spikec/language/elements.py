@@ -188,6 +188,15 @@ class LearnedWeights(Element):
 
 
 @dataclass(frozen=True, eq=False)
+class LearnedChange(Element):
+    """What a rule adds to `weights` in a step, row after row; or with `inverse` P of an RLS."""
+
+    weights: LearnedWeights
+    rule: Rule
+    inverse: bool
+
+
+@dataclass(frozen=True, eq=False)
 class LearningRule:
     """A rule under its name; `synapses` by the port of the activity that each filters."""
 

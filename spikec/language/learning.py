@@ -174,6 +174,31 @@ _CHECKS: dict[str, Callable[[str, Ends, Span], None]] = {
 # ---------------------------------------------------------------------------------------------- its name
 
 
+# What may be recorded of a rule, as Nengo calls it; the second of RLS alone.
+DELTA, INVERSE = "delta", "inv_gamma"
+
+
+def change_of(
+    link: e.Connection, path: str, parts: Sequence[s.Attribute | s.Subscript], span: Span
+) -> e.View | None:
+    """`learned.pes.delta`, what a rule adds to the weights in a step, and `learned.rls.inv_gamma`; None for
+    other parts.
+    """
+    words = [part.name for part in parts[:2] if isinstance(part, s.Attribute)]
+    rule = next((r for r in link.learning if words[:1] == [r.name]), None)
+    if rule is None or words[1:] not in ([DELTA], [INVERSE]):
+        return None
+    inverse = words[1] == INVERSE
+    if inverse and not isinstance(rule.rule, pl.RLS):
+        return None
+    kind = "encoders" if isinstance(rule.rule, pl.Voja) else "weights"
+    weights = next(w for w in link.weights if w.kind == kind)
+    size = (weights.size // link.target.size) ** 2 if inverse else weights.size
+    name = f"{path}.{rule.name}.{words[1]}"
+    change = e.LearnedChange(name, size, weights.span, weights, rule.rule, inverse)
+    return e.View(name, (_all(change),), "weights", span)
+
+
 def part_of(link: e.Connection, path: str, part: s.Attribute, as_target: bool, span: Span) -> e.View:
     """`learned.pes`, what a rule is told; `learned.output`, what the weights give; `learned.weights` to be
     recorded.  Raises `Mistake`.

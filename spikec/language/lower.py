@@ -19,9 +19,10 @@ from spikec import plasticity as pl
 from spikec.errors import Diagnostic, Span
 from spikec.expressions import Expression, identity
 from spikec.language import elements as e
-from spikec.language.lower_elements import add_element, current, encoded, passes_on
+from spikec.language.lower_elements import add_element, current, encoded, passes_on, rates
 from spikec.language.lower_learning import (
     add_encoded_first,
+    change,
     finish_learning,
     learned_encoders,
     learned_product,
@@ -29,12 +30,14 @@ from spikec.language.lower_learning import (
 )
 from spikec.language.lower_matrices import Part, dense, gather, route
 from spikec.language.lower_nodes import Nodes
+from spikec.language.probes import STATES
 from spikec.language.solving import own_decoders, placed
 from spikec.language.transforms import Convolution, Sparse
 from spikec.language.values import Mistake
 from spikec.language.vocabulary import Synapse
 from spikec.nef.distributions import DistributionError, sample
 from spikec.nef.sampling import Streams
+from spikec.populations import state_value
 
 T = TypeVar("T")
 
@@ -338,25 +341,36 @@ def _probe(probe: e.Recorded, lowering: Lowering) -> None:
     view, graph, nodes = probe.source, lowering.graph, lowering.nodes
     name = f"probe {probe.name}"
     path, piece = _probe_path(name, probe), view.pieces[0]
-    if view.attribute == "weights" and probe.synapse is None and piece.whole:
+    if isinstance(piece.element, e.LearnedWeights) and probe.synapse is None and piece.whole:
         _add_probe(probe, graph, piece.element.path, view.size, "weights", "weights")
     elif view.attribute in ("value", "neurons"):
         node, size = gather(nodes, name, _sources(path, nodes, probe), probe.span)
         _add_probe(probe, graph, node, size, "value", "x")
-    elif view.attribute in ("input", "current", "weights"):
-        signals = [(_signal_of(p.element, view.attribute, graph), p) for p in view.pieces]
+    elif view.attribute in ("input", "current", "weights", "rate_out") or probe.synapse is not None:
+        late = probe.synapse is not None
+        signals = [(_signal_of(p, view.attribute, graph, late), p) for p in view.pieces]
         parts = [
             Part(_remember(name, node, p.total, path, nodes, probe), p.components, p.total)
             for node, p in signals
         ]
         node, size = gather(nodes, name, parts, probe.span)
-        _add_probe(probe, graph, node, size, view.attribute.replace("current", "input"), "x")
+        attribute = {"current": "input"}.get(view.attribute, view.attribute)
+        _add_probe(probe, graph, node, size, attribute if attribute in ("input", "weights") else "value", "x")
     else:
         _add_probe(probe, graph, piece.element.path, view.size, view.attribute, "neurons")
 
 
-def _signal_of(element: e.Element, attribute: str, graph: g.Graph) -> str:
-    """The node of what goes into an element or its neurons, or of weights that learn."""
+def _signal_of(piece: e.Piece, attribute: str, graph: g.Graph, late: bool) -> str:
+    """The node of what goes into an element or its neurons, of their state, of weights that learn, or of what
+    a rule adds to them (`late`: in the step before, as synapses read it).
+    """
+    element = piece.element
+    if isinstance(element, e.LearnedChange):
+        return change(element, graph, late)
+    if attribute == "rate_out":
+        return rates(graph, element.path)
+    if attribute in STATES:
+        return state_value(graph, element.path, piece.total, attribute)
     if attribute == "weights":
         return pl.entries(graph, element.path)
     if attribute == "current":

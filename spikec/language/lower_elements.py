@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.language import elements as e
 from spikec.language.lower_sources import add_noise, filter_of, source
+from spikec.nef.converted import Converted
 from spikec.program.synapses import add_at_once
 
 
@@ -82,3 +85,21 @@ def current(graph: g.Graph, element: e.Element) -> str:
     graph.add(name, g.relay(e.neurons_of(element), element.span))
     pl.add_current(graph, path, name)
     return name
+
+
+def rates(graph: g.Graph, population: str) -> str:
+    """The node of the rates of which neurons send spikes: the activity of a population of the base type that
+    is given the same.
+    """
+    name = f"{population}~rates"
+    if name not in graph:
+        op: g.Ensemble = graph.op(population)
+        assert isinstance(op.neuron, Converted)
+        base = op.neuron.base
+        state = tuple((variable, value) for variable, value in op.initial_state if variable in base.state)
+        graph.add(name, replace(op, neuron=base, initial_state=state))
+        for source, port in graph.input_ports(population):
+            graph.connect(source, name, port)
+        activity = g.Decoding(size=op.size, span=op.span, expressions=())
+        graph.connect(name, graph.add(f"{name}.activity", activity), "activity")
+    return f"{name}.activity"

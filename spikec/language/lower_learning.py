@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import identity
@@ -146,9 +147,17 @@ def add_encoded_first(graph: g.Graph) -> None:
 def finish_learning(outputs: list[e.Element], graph: g.Graph) -> None:
     """What can be made when all is known of which encoders learn, and of what is read of learned weights."""
     _encode_by_learned(graph)
+    ch.feed(graph)
     for output in outputs:
         if not graph.readers(output.path):
             graph.remove(output.path)
+
+
+def change(element: e.LearnedChange, graph: g.Graph, late: bool) -> str:
+    """The node of what a rule adds to weights, or of P of an RLS; `finish_learning` connects it."""
+    weights = element.weights.path
+    number = next(k for k, rule in enumerate(graph.op(weights).rules) if rule is element.rule)
+    return (ch.inverse if element.inverse else ch.change)(graph, weights, number, late)
 
 
 def _encode_by_learned(graph: g.Graph) -> None:

@@ -34,7 +34,7 @@ DECODER = 20
 # For each entry of a matrix that is full; what is mostly 0 takes more for each entry that is not.
 FULL_ENTRY = 34
 SPARSE_ENTRY = 150
-# For each number of learned weights that is recorded through a synapse.
+# For each number of learned weights that is recorded through a synapse, and of what changes them.
 FILTERED_ENTRY = 48
 # For each operator of a connection, each end of one, and each sample of a recording or process.
 OPERATOR = 500

@@ -16,7 +16,7 @@ _GROUPS = {
     "RELAY": ("relay", "port"),
     "DEFAULT_KIND": ("ensemble", "connection", "probe"),
     "INPUT_OPTION": ("linear", "repeat"),
-    "PROBED": ("spikes", "voltage", "refractory_time", "adaptation", "recovery"),
+    "PROBED": ("spikes", "voltage", "refractory_time", "adaptation", "recovery", "rate_out"),
 }
 
 _DESCRIPTIONS = {

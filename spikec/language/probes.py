@@ -19,9 +19,10 @@ from spikec.language.references import resolve
 from spikec.language.scope import duplicate, suggestion
 from spikec.language.solving import check_solver
 from spikec.language.values import Mistake, Mistakes, Value
+from spikec.nef.converted import Converted
 
-STATES = ("spikes", "voltage", "refractory_time", "adaptation", "recovery")
-_UNITS = {"spikes": "spikes", "refractory_time": "s", "neurons": "Hz"}
+STATES = ("spikes", "voltage", "refractory_time", "adaptation", "recovery", "rate_out")
+_UNITS = {"spikes": "spikes", "refractory_time": "s", "rate_out": "Hz", "neurons": "Hz"}
 
 
 def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]) -> list[e.Recorded]:
@@ -53,7 +54,8 @@ def probe(statement: s.Probe, frame: Frame, dt: float, taken: dict[str, s.Probe]
     if view.attribute == "neurons":
         check_filtered(view, recorded.synapse is not None, statement.span)
     memory.plan_reading(view, recorded.functions, frame.context, statement.span)
-    if view.attribute == "weights" and recorded.synapse is not None:
+    changes = isinstance(view.pieces[0].element, e.LearnedChange)
+    if changes or (view.attribute == "weights" and recorded.synapse is not None):
         frame.context.plan(float(memory.FILTERED_ENTRY) * view.pieces[0].total, statement.span)
     recorded = _of_events(recorded, statement.clauses)
     made = _per_ensemble(recorded, statement.clauses)
@@ -180,10 +182,14 @@ def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e
         return [recorded]
     for piece in view.pieces:
         _check_state(piece, view)
+    refused = ("via",) if view.attribute != "spikes" else ("via", "synapse")
     for clause in written:
-        if clause.name in ("synapse", "via"):
-            raise Mistake(f"a probe of {view.attribute} takes no {clause.name}", clause.span, "leave it out")
-    recorded = replace(recorded, synapse=None)
+        if clause.name in refused:
+            hint = "record .neurons" if clause.name == "synapse" else "leave it out"
+            raise Mistake(f"a probe of {view.attribute} takes no {clause.name}", clause.span, hint)
+    # A synapse that `defaults` give is for values.
+    if all(clause.name != "synapse" for clause in written):
+        recorded = replace(recorded, synapse=None)
     if len(view.pieces) == 1:
         return [recorded]
     name: Callable[[int], str] = lambda i: f"{recorded.name}[{i}]"  # noqa: E731
@@ -196,7 +202,8 @@ def _per_ensemble(recorded: e.Recorded, written: tuple[s.Clause, ...]) -> list[e
 def _check_state(piece: e.Piece, view: e.View) -> None:
     neuron = e.neuron_of(piece.element)
     assert neuron is not None
-    known = [*(("spikes",) if _spiking(piece) else ()), *(x for x in neuron.state if x in STATES)]
+    rates = ("rate_out",) * isinstance(neuron, Converted)
+    known = [*(("spikes",) if _spiking(piece) else ()), *(x for x in neuron.state if x in STATES), *rates]
     if view.attribute not in known:
         hint = (
             suggestion(view.attribute, known) if known else "probe .neurons for the activity of rate neurons"

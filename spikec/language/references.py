@@ -6,15 +6,28 @@ from dataclasses import replace
 
 from spikec.errors import Span
 from spikec.language import syntax as s
-from spikec.language.elements import Array, Cells, Element, FunctionNode, Piece, Population, View, neuron_of
+from spikec.language.elements import (
+    Array,
+    Cells,
+    Element,
+    FunctionNode,
+    Piece,
+    Population,
+    RuleInput,
+    View,
+    neuron_of,
+)
 from spikec.language.evaluate import indices, integer
 from spikec.language.frame import Broken, Frame, Instance, Link, Object
-from spikec.language.learning import part_of
+from spikec.language.learning import DELTA, change_of, part_of
 from spikec.language.scope import Scope, suggestion
 from spikec.language.values import AlreadyReported, Mistake
+from spikec.nef.converted import Converted
 from spikec.nef.neurons import NeuronType
 
-ATTRIBUTES = ("neurons", "spikes", "voltage", "refractory_time", "adaptation", "recovery", "input")
+ATTRIBUTES = (
+    "neurons", "spikes", "voltage", "refractory_time", "adaptation", "recovery", "rate_out", "input",
+)  # fmt: skip
 
 
 def resolve(reference: s.Reference, frame: Frame, as_target: bool = False) -> View:
@@ -52,6 +65,8 @@ def _part_of_link(link: Link, rest: Trailers, span: Span, as_target: bool) -> tu
     if not rest or not isinstance(rest[0], s.Attribute):
         parts = " or ".join(f"{link.path}.{p}" for p in (made.learning[0].name, made.weights[0].kind))
         raise Mistake(f"{link.path!r} is a connection", span, f"name a part of it: {parts}")
+    if not as_target and (change := change_of(made, link.path, rest, span)):
+        return change, rest[2:]
     return part_of(made, link.path, rest[0], as_target, span), rest[1:]
 
 
@@ -184,7 +199,7 @@ def _parts(view: View) -> list[str]:
         populations = all(isinstance(piece.element, Population) for piece in view.pieces)
         return ["input"] if populations else ["neurons"]
     if None in neurons:
-        return ["input"]
+        return ["input", *([DELTA] if isinstance(view.pieces[0].element, RuleInput) else [])]
     return [name for name in ATTRIBUTES if all(n is not None and _has(n, name) for n in neurons)]
 
 
@@ -192,6 +207,8 @@ def _has(neuron: NeuronType, name: str) -> bool:
     """Whether neurons of a type have a part, a state variable or one that all have."""
     if name == "spikes":
         return neuron.spiking and not neuron.negative
+    if name == "rate_out":
+        return isinstance(neuron, Converted)
     return name in ("neurons", "input", *neuron.state)
 
 

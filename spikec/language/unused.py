@@ -130,7 +130,10 @@ class Flow:
     def probes(self, passing: Iterable[e.Recorded]) -> Iterator[e.Recorded]:
         """The same, noted as they pass."""
         for probe in passing:
-            self.recorded |= {id(element) for element in _elements(probe.source)}
+            self.recorded |= {
+                id(element.weights if isinstance(element, e.LearnedChange) else element)
+                for element in _elements(probe.source)
+            }
             self._join(_elements(probe.source), ())
             yield probe
 

@@ -13,8 +13,8 @@ import numpy as np
 from spikec.graph import Distribution
 from spikec.nef.distributions import DistributionError
 
-# Whole numbers that are drawn lie so close together.
-MOST_INTEGERS = 2**32
+# Whole numbers that are drawn, and how far they are from each other, are of so many bits at the most.
+INTEGERS = 2**53
 
 
 def drawn(distribution: Distribution, size: int) -> tuple[str, tuple[float, ...]]:
@@ -41,10 +41,11 @@ def _uniform(p: tuple[Any, ...], _: int) -> Drawn:
     if not integer or not integer[0]:
         return "uniform", (low, high - low)
     span = int(high) - 1 - int(low)
-    if low != int(low) or high != int(high) or not 0 <= span < MOST_INTEGERS:
+    most = max(abs(low), abs(high), span)
+    if low != int(low) or high != int(high) or span < 0 or most > INTEGERS:
         raise DistributionError(
             f"no whole numbers can be drawn from {low:g} up to {high:g}",
-            "give whole numbers, low below high, less than 2^32 apart",
+            "give whole numbers of up to 53 bits, low below high",
         )
     return "integers", (low, span)
 

@@ -25,6 +25,7 @@ from spikec.nengo.linear import Linear
 from spikec.nengo.names import unit
 from spikec.nengo.naming import recording
 from spikec.nengo.noise import Random
+from spikec.nengo.populations import keeper
 from spikec.nengo.processes import Synapse
 from spikec.nengo.recipes import Begun, Operations, operations
 from spikec.nengo.sides import Sides, sides
@@ -219,7 +220,7 @@ class _Conversion:
             base = self.model.sig[probe]["in"].base
             uses = self.sides.table.of.get(base)
             updated = [] if uses is None else uses.updates
-            if self._filter_of(base) is not None:
+            if self._filter_of(base) is not None or self.sides.change(base) is not None:
                 continue
             if not updated and not self.sides.only_host(base):
                 continue
@@ -243,9 +244,12 @@ class _Conversion:
         learned, state = self.sides.learning(signal.base), self._state(signal)
         if learned is not None:
             self._add_probe(number, probe, "value", weights.weights(self.values, learned), "weights")
+        elif (change := self.sides.change(signal.base)) is not None:
+            self._add_probe(number, probe, "value", weights.change(self.values, *change, signal), "x")
         elif state is not None:
             neurons, variable, chosen = state
-            self._add_probe(number, probe, variable, self.values.neurons(neurons), "neurons", chosen)
+            population = self.values.neurons(keeper(self.values, neurons))
+            self._add_probe(number, probe, variable, population, "neurons", chosen)
         elif (op := self._filter_of(signal.base)) is not None:
             self._add_probe(number, probe, "value", self.values.read_after(signal, op), "x")
         else:

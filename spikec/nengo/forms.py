@@ -130,6 +130,12 @@ def rates_before(op: SimNeurons, table: Table) -> SimNeurons | None:
     return first if whole(op.J) and whole(first.J) and whole(first.output) else None
 
 
+def spikes_after(op: SimNeurons, table: Table) -> SimNeurons | None:
+    """The operator of neurons that sends spikes of the rates that `op` sets, None where there is none."""
+    readers = (r for r in table.of[op.output.base].reads if isinstance(r, SimNeurons))
+    return next((reader for reader in readers if rates_before(reader, table) is op), None)
+
+
 def states(op: SimNeurons, table: Table) -> dict[str, Signal]:
     """The state variables of neurons, with those of the rates of which they send spikes."""
     rates = rates_before(op, table)
@@ -143,15 +149,27 @@ def _read_states(order: Sequence[Operator], table: Table) -> set[Operator]:
         if isinstance(op, (SimNeurons, SimProcess)):
             for signal in op.state.values():
                 uses = table.of[signal.base]
-                readers = [r for r in uses.reads if not isinstance(r, SimProbe) and not picks(r, table)]
+                filtered = isinstance(op, SimNeurons)
+                readers = [
+                    r for r in uses.reads if not _records(r, filtered) and not picks(r, table, filtered)
+                ]
                 if readers or uses.writers != [op] or signal.is_view:
                     found.add(op)
     return found
 
 
-def picks(op: Operator, table: Table) -> bool:
-    """Whether an operator only picks elements for a probe, as Nengo does for a list of them or a step."""
+def _records(reader: Any, filtered: bool) -> bool:
+    """Whether an operator reads state for a probe; or, where that may be `filtered`, is its synapse."""
+    if isinstance(reader, SimProcess):
+        return filtered and reader.mode == "update"
+    return isinstance(reader, SimProbe)
+
+
+def picks(op: Operator, table: Table, filtered: bool = False) -> bool:
+    """Whether an operator only picks elements for a probe, as Nengo does for a list of them or a step; or,
+    where these may be `filtered`, for its synapse.
+    """
     if type(op) is not Copy or op.inc or op.dst.is_view or op.dst_slice is not None:
         return False
     uses = table.of[op.dst]
-    return uses.writers == [op] and all(isinstance(reader, SimProbe) for reader in uses.reads)
+    return uses.writers == [op] and all(_records(reader, filtered) for reader in uses.reads)

@@ -74,7 +74,7 @@ def _learning(base: Signal, table: Table) -> Learning | None:
 
 
 def _recorded(reader: Any, base: Signal) -> bool:
-    """Whether an operator reads weights for a probe: as they are, or through a synapse."""
+    """Whether an operator reads weights, or their change, for a probe: as they are, or through a synapse."""
     if isinstance(reader, SimProbe):
         return whole(reader.signal)
     known = type(reader) is SimProcess and reader.mode == "update" and reader.input is not None
@@ -88,7 +88,10 @@ def _rule_of(copy: Operator, base: Signal, table: Table) -> Operator | None:
     if not (copy.inc and whole(copy.src) and whole(copy.dst) and copy.src.base.size == base.size):
         return None
     uses = table.of[copy.src.base]
-    if len(uses.writers) != 1 or uses.reads != [copy] or np.any(copy.src.base.initial_value):
+    others = [reader for reader in uses.reads if reader is not copy]
+    if len(uses.writers) != 1 or not all(_recorded(reader, copy.src.base) for reader in others):
+        return None
+    if len(others) == len(uses.reads) or np.any(copy.src.base.initial_value):
         return None
     return uses.writers[0]
 
@@ -101,7 +104,8 @@ def _ours(rule: Operator, base: Signal, table: Table) -> bool:
         inverse, columns = rule.inv_gamma, base.shape[1]
         start = np.asarray(inverse.initial_value)
         uses = table.of[inverse.base]
-        return uses.reads == [] and np.array_equal(start, np.eye(columns) * start[0, 0])
+        recorded = all(_recorded(reader, inverse.base) for reader in uses.reads)
+        return recorded and np.array_equal(start, np.eye(columns) * start[0, 0])
     return getattr(rule, "weights", base) is base and _fits(rule, base)
 
 

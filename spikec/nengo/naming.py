@@ -30,7 +30,17 @@ TAKEN = frozenset(
     {*STATEMENT_WORDS, *CONSTANTS, *RECORDS, *ALSO_RECORDS, *FUNCTIONS, *FUNCTIONS_OF_VALUES}
     | {"x", "t", "dt", "in", "as", "via", "synapse", "transform", "delay", "solver", "learning", "every"}
     | {"else", "from", "linear", "repeat", "ideal", "eval_points", "neurons", "connection"}
-    | {"spikes", "voltage", "refractory_time", "adaptation", "recovery", "input", "weights", "encoders"}
+    | {
+        "spikes",
+        "voltage",
+        "refractory_time",
+        "adaptation",
+        "recovery",
+        "rate_out",
+        "input",
+        "weights",
+        "encoders",
+    }
 )
 # What is called by its kind: words that begin statements cannot be names.
 UNNAMED = {nengo.Ensemble: "ens", nengo.Node: "signal", nengo.Network: "part"}

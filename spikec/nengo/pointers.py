@@ -60,13 +60,31 @@ class _Extractor:
         self._pointers = Pointers(extractor.vocab, note)
 
     def __call__(self, value: Any) -> Any:
+        if (kind := type(value)).__name__ == "PointerSymbol" and kind.__module__.startswith("nengo_spa."):
+            value = value.expr
         if isinstance(value, str):
             return self._pointers.parse(value).v
         return value.v if isinstance(value, _Pointer) else value
 
 
+class _Symbols:
+    """`nengo_spa.sym`: makes symbols that know what is computed with them as a text, and nothing else."""
+
+    def __init__(self, factory: Any, _note: Callable[[Captured], None]) -> None:
+        self._factory = factory
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # NumPy asks for what need not exist
+            raise AttributeError(name)
+        return getattr(self._factory, name)
+
+    def __call__(self, text: str) -> Any:
+        return self._factory(text)
+
+
 STAND_INS["nengo.spa.vocab.Vocabulary"] = Pointers
 STAND_INS["nengo_spa.vocabulary.Vocabulary"] = Pointers
+STAND_INS["nengo_spa.ast.symbolic.PointerSymbolFactory"] = _Symbols
 STAND_INS["nengo_spa.modules.transcode.SpArrayExtractor"] = _Extractor
 
 

@@ -14,9 +14,10 @@ from nengo.builder.neurons import SimNeurons
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.converted import Converted
-from spikec.nengo.forms import Preset, rates_before, states
+from spikec.nengo.forms import Preset, rates_before, spikes_after, states
 from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
+from spikec.populations import state_value
 
 if TYPE_CHECKING:
     from spikec.nengo.values import Values
@@ -52,7 +53,7 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
     encoders, gain, radius = _tuned(values, ensemble, matrix, size)
     made = g.Neurons(
         size=size,
-        path=values.names.population(op, base),
+        path=_path(values, op, base),
         dims=encoders.shape[1],
         neuron=kind,
         radius=radius,
@@ -65,6 +66,26 @@ def _population(values: Values, op: SimNeurons, key: Any) -> None:
     )
     name = values.new(key, made.path, made)
     values.pending.append(lambda: _feed(values, name, base, encoding, rest))
+
+
+def _path(values: Values, op: SimNeurons, base: Signal) -> str:
+    """The path of a population; that of rates is named after the neurons that send spikes of them."""
+    after = keeper(values, op)
+    if after is op:
+        return values.names.population(op, base)
+    return values.names.unique(f"{population(values, after)}~rates")
+
+
+def keeper(values: Values, op: SimNeurons) -> SimNeurons:
+    """The operator whose population keeps the state of neurons: of rates, that which sends spikes of them."""
+    after = spikes_after(op, values.sides.table)
+    return after if after is not None and isinstance(values.sides.native.get(after), Converted) else op
+
+
+def state(values: Values, op: SimNeurons, base: Signal) -> str:
+    """The node of a state variable of neurons as a signal."""
+    variable = next(key for key, signal in op.state.items() if signal is base)
+    return state_value(values.graph, population(values, keeper(values, op)), base.size, variable)
 
 
 def current(values: Values, op: SimNeurons) -> str:

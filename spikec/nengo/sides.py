@@ -54,6 +54,14 @@ class Sides:
         form = self.native.get(writers[0]) if writers else None
         return form if isinstance(form, Learning) and form.weights is base else None
 
+    def change(self, base: Signal) -> tuple[Operator, Learning] | None:
+        """The rule that makes a signal, with the form of its weights, where it is the change of these or what
+        else the rule keeps.
+        """
+        updates = self.table.of[base].updates if base in self.table.of else []
+        form = self.native.get(updates[0]) if len(updates) == 1 else None
+        return (updates[0], form) if isinstance(form, Learning) else None
+
     def only_host(self, base: Signal) -> bool:
         """Whether hosts are all that write a signal."""
         uses = self.table.of.get(base)

@@ -13,6 +13,7 @@ from nengo.builder.operator import DotInc
 from nengo.connection import Connection
 from nengo.ensemble import Ensemble
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.expressions import Time, renumbered
@@ -25,7 +26,7 @@ from spikec.nengo.learning import Learning
 from spikec.nengo.linear import Linear
 from spikec.nengo.names import Names
 from spikec.nengo.noise import Random
-from spikec.nengo.populations import current, population
+from spikec.nengo.populations import current, population, state
 from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, plain, whole
@@ -60,6 +61,7 @@ class Values:
         """Connect all nodes to their inputs, which may ask for more nodes."""
         while self.pending:
             self.pending.pop()()
+        ch.feed(self.graph)
 
     # ----------------------------------------------------------------------------------------- signals
 
@@ -102,8 +104,12 @@ class Values:
         form = self.sides.native.get(only)
         if (neurons := self._driven(base)) is not None:
             self.known[base] = current(self, neurons)
+        elif isinstance(form, NeuronType) and base is not only.output.base:
+            self.known[base] = state(self, only, base)
         elif (learned := self.sides.learning(base)) is not None:
             self.known[base] = pl.entries(self.graph, weights.weights(self, learned))
+        elif isinstance(form, Learning):
+            self.known[base] = weights.change(self, only, form, base, late=True)
         elif isinstance(form, Synapse) and not form.at_once:
             self._filter(base, only, form)
         elif isinstance(form, (NeuronType, Traced, g.Table, Random, Synapse)):

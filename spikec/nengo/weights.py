@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from nengo.builder import Operator, Signal
 from nengo.builder.operator import DotInc
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.neurons import NeuronType
@@ -81,6 +82,12 @@ def weights(values: Values, form: Learning) -> str:
         for port, source in ports.items():
             values.pending.append(partial(_connect, values, source, name, port))
     return values.known[key]
+
+
+def change(values: Values, op: Operator, form: Learning, signal: Signal, late: bool = False) -> str:
+    """The node of what a rule adds to weights in a step, or of P of an RLS (`late`: in the step before)."""
+    made = ch.change if signal.base is op.updates[0].base else ch.inverse
+    return made(values.graph, weights(values, form), form.rules.index(op), late)
 
 
 def _encoded_by(values: Values, signal: Signal) -> Any:

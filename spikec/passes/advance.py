@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MEMORY = (g.Filter, g.Delay)
 LINEAR = (g.Sum, g.Product)
 # What is made in one partition only.
-DECODED = (g.Decoding, g.Decoders, g.HostCall, pl.Learned)
+DECODED = (g.Decoding, g.Decoders, g.StateValue, g.HostCall, pl.Learned)
 
 
 def advance(graph: g.Graph) -> g.Graph:

@@ -53,7 +53,7 @@ def _selected(graph: g.Graph, name: str, sums: dict[str, int]) -> tuple[Ints, In
     """
     op = graph.op(name)
     match op:
-        case g.ExactSum() if not isinstance(op, g.HostValue):
+        case g.ExactSum() if not isinstance(op, g.Bits):
             return np.full(op.size, sums.setdefault(name, len(sums))), np.arange(op.size)
         case g.Product():
             columns = _columns(op.matrix)

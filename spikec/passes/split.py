@@ -39,7 +39,7 @@ def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
         neurons = result.op(name)
         cells = isinstance(neurons, pj.Cells)
         recorded = [r for r, port in result.readers(name) if port == "neurons"]
-        recorded = [r for r in recorded if result.op(r).attribute == "spikes"]
+        recorded = [r for r in recorded if getattr(result.op(r), "attribute", "") == "spikes"]
         if cells:
             targets = [r for r, port in result.readers(name) if port == "spikes"]
             spikes = _spikes(result, name) if recorded or targets else None
@@ -124,6 +124,7 @@ def _split_one(
 ) -> None:
     decoders = [(r, graph.op(r)) for r, port in graph.readers(name) if port == "activity"]
     probes = [r for r, port in graph.readers(name) if port == "neurons"]
+    states = [r for r in probes if isinstance(graph.op(r), g.StateValue)]
     inputs = graph.input_ports(name)
     bound = activity_bound(neurons, graph.dt)
     graph.remove(name)
@@ -134,8 +135,10 @@ def _split_one(
         "path": neurons.path,
         "neurons": _population(neurons),
         "span": neurons.span,
-        "targets": tuple(target for target, _ in decoders),
-        "rows": _rows(*(None if op.matrix is None else len(op.matrix) for _, op in decoders)),
+        "targets": (*(target for target, _ in decoders), *states),
+        "rows": _rows(
+            *(None if op.matrix is None else len(op.matrix) for _, op in decoders), *[0] * len(states)
+        ),
     }
     factor = unit(neurons.neuron, graph.dt)
     blocks = [
@@ -156,8 +159,8 @@ def _split_one(
             graph.connect(path, target, "activity")
         if spikes is not None:
             graph.connect(path, spikes, "activity")
-        for probe in probes:
-            graph.connect(path, probe, "neurons")
+        for reader in probes:
+            graph.connect(path, reader, "activity" if reader in states else "neurons")
 
 
 @lru_cache(maxsize=1024)

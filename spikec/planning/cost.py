@@ -213,11 +213,12 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
 
 def call(stage: la.Stage) -> float:
     """What a call of an Op takes, in those of Ops that give a new vector; others work in place."""
-    return IN_PLACE if isinstance(stage, (la.NeuronGroup, la.Lowpass, la.Recording, la.Events)) else 1.0
+    return IN_PLACE if isinstance(stage, WORK_IN_PLACE) else 1.0
 
 
 # As the calibration counts them (see `spike_runtime.calibrate_program`): 8 ns and 34 ns on one machine.
 IN_PLACE = 0.25
+WORK_IN_PLACE = (la.NeuronGroup, la.StateValues, la.Lowpass, la.Recording, la.Events)
 
 
 # What populations at the level of synapses take, in updates of a LIF neuron in float32, which every profile
@@ -246,13 +247,13 @@ def _counts(stage: la.Stage) -> dict[str, float]:
             return {"table": len(a["tables"]), "table_element": len(a["columns"])}
         case la.Linear():
             return products.linear(a["panels"], a["values"].itemsize)
-        case la.LearnedProducts():
-            return products.learned(a["table"])
-        case la.Learning():
-            return products.learning(stage)
+        case la.LearnedProducts() | la.Learning() | la.Changes():
+            return products.learned(stage)
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
             return {"record": len(elements) / float(a["every"][0])}
+        case la.StateValues():
+            return {"record": float(a["table"][:, 3].sum())}
         case la.Events():
             return {"events": float(a["sources"][:, 1].sum())}
     for kind, (cost, array) in _PER_ELEMENT.items():
@@ -385,7 +386,9 @@ def outputs(stage: la.Stage) -> int:
             return stage.operators * len(stage.outputs)
         case la.LearnedProducts():
             return len(stage.arrays["table"])
-        case la.NeuronGroup():
+        case la.Changes():
+            return int(stage.arrays["matrices"][:, 1:3].prod(axis=1).sum())
+        case la.NeuronGroup() | la.StateValues():
             return 0
     array = _OUTPUTS.get(type(stage))
     return len(stage.arrays[array]) if array else 0

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
@@ -165,6 +166,9 @@ class _Columns:
             if name not in self.first:
                 continue
             delayed = pl.reads_after(graph, name) >= self.window
+            if isinstance(op, ch.Change):  # all depends on the first, and that on all that it reads
+                rows.add(np.arange(1, op.size) + self.first[name])
+                columns.add(np.full(op.size - 1, self.first[name]))
             for source, port in dict.fromkeys(graph.input_ports(name)):
                 r, c = _pattern(op, port, graph.op(source).size)
                 rows.add(r + self.first[name])
@@ -182,6 +186,8 @@ def _pattern(op: g.Operator, port: str, size: int) -> tuple[Ints, Ints]:
     """
     if isinstance(op, (pl.Weights, pl.Learned)) and pl.needed(op, port, np.zeros(op.size, bool), size).all():
         return _all_on_all(op.size, size)
+    if isinstance(op, ch.Change):
+        return np.zeros(size, np.int64), np.arange(size)
     if isinstance(op, g.Product):
         if isinstance(op.matrix, np.ndarray):
             r, c = np.nonzero(op.matrix)

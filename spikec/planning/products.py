@@ -14,7 +14,7 @@ from spikec.program.stages import VECTOR
 CHANGE, PRODUCT = 1.5, 1.0
 
 
-def learning(stage: la.Learning) -> dict[str, float]:
+def _learning(stage: la.Learning) -> dict[str, float]:
     """Every rule changes every row of its weights; RLS reads and changes its inverse correlations as well."""
     _, rows, columns, _, rules = stage.arrays["matrices"].T.astype(np.float64)
     entries = (
@@ -23,7 +23,23 @@ def learning(stage: la.Learning) -> dict[str, float]:
     return {"linear_row": float((rows * rules).sum()), "linear_run": entries}
 
 
-def learned(table: NDArray[np.int64]) -> dict[str, float]:
+def _changes(matrices: NDArray[np.int64]) -> dict[str, float]:
+    """Every change computes all entries."""
+    rows, entries = matrices[:, 1], matrices[:, 1:3].prod(axis=1)
+    return {"linear_row": float(rows.sum()), "linear_run": CHANGE * float(entries.sum())}
+
+
+def learned(stage: la.LearnedProducts | la.Learning | la.Changes) -> dict[str, float]:
+    """What learned weights take, their changes that are recorded, and their products."""
+    match stage:
+        case la.Learning():
+            return _learning(stage)
+        case la.Changes():
+            return _changes(stage.arrays["matrices"])
+    return _products(stage.arrays["table"])
+
+
+def _products(table: NDArray[np.int64]) -> dict[str, float]:
     """A product reads all learned weights of its rows."""
     return {"linear_row": len(table), "linear_run": PRODUCT * float(table[:, 1].sum())}
 

@@ -68,7 +68,7 @@ def neuron_group(
         count, dims = atom.decoded, len(atom.encoders)
         x = int(places(ports["x"])[0]) if "x" in ports else 0
         current = int(places(ports["J"])[atom.start]) if "J" in ports else -1
-        dense = [t for t, decoded in zip(atom.targets, atom.rows, strict=True) if decoded is not None]
+        dense = [t for t, decoded in zip(atom.targets, atom.rows, strict=True) if decoded]
         activity, scale = _activity(atom, graph, sum_rows)
         first = sum_rows[dense[0]] if dense else 0
         table[k] = (n, atom.size, dims, x, e, count, d, first, _gathers(atom), current, activity)

@@ -30,7 +30,7 @@ def numbers(graph: g.Graph) -> dict[str, int]:
 
 def scale(op: g.ExactSum) -> float:
     """What a sum's whole numbers are multiplied with; 0 says that they are the bits of the numbers."""
-    return 0.0 if isinstance(op, g.HostValue) else 2.0**-op.exponent
+    return 0.0 if isinstance(op, g.Bits) else 2.0**-op.exponent
 
 
 def stage(

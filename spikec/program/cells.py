@@ -14,6 +14,7 @@ from spikec import graph as g
 from spikec import projections as pj
 from spikec.nef.neurons import DeltaLIF, unit
 from spikec.program import layout as la
+from spikec.program.shown import state_values
 from spikec.program.stages import Ints, ints, joined
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def stages(
     projections = list(dict.fromkeys(p for path, _ in atoms for p in graph.inputs(path, "arriving")))
     lists = _lists(graph)
     group = _group(atoms, graph, places, sum_rows, dtype, lists)
-    return lists, _projections(projections, graph, group, lists, rate), group
+    delivered = _projections(projections, graph, group, lists, rate)
+    return lists, delivered, group, *state_values([group], graph, sum_rows)
 
 
 def _spikes(graph: g.Graph, atom: str) -> list[str]:
@@ -192,10 +194,11 @@ def _parameters(cells: pj.Cells, exponent: int, dt: float) -> tuple[float, ...]:
 
 def _activity(atom: g.Atom, graph: g.Graph, sum_rows: dict[str, int]) -> tuple[int, int]:
     """Row of the sum that takes the activity (-1: none), and its units per spike."""
-    if not atom.targets:
+    target = next((t for t, rows in zip(atom.targets, atom.rows, strict=True) if rows is None), None)
+    if target is None:
         return -1, 0
-    per_spike = unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(atom.targets[0]).exponent
-    return sum_rows[atom.targets[0]] + atom.start, round(per_spike)
+    per_spike = unit(atom.neurons.neuron, graph.dt) * 2.0 ** graph.op(target).exponent
+    return sum_rows[target] + atom.start, round(per_spike)
 
 
 def _key(cells: pj.Cells, start: int) -> int:

@@ -159,7 +159,7 @@ class _Writer:
     def _stage(self, stage: la.Stage) -> None:
         for line in self._statement(stage):
             self.say(line)
-        if not isinstance(stage, (la.NeuronGroup, la.Linear, la.HostCalls)):
+        if not isinstance(stage, (la.NeuronGroup, la.StateValues, la.Linear, la.HostCalls)):
             self.vectors.append(stage.name)
 
     def _statement(self, stage: la.Stage) -> Iterator[str]:
@@ -174,8 +174,10 @@ class _Writer:
             la.Draws: self._draws,
             la.Linear: self._linear,
             la.LearnedProducts: self._learned_products,
+            la.Changes: self._changes,
             la.Expressions: self._expressions,
             la.NeuronGroup: self._neurons,
+            la.StateValues: self._state_values,
             la.HostCalls: self._host_calls,
         }
         return writers[type(stage)](stage)
@@ -225,6 +227,10 @@ class _Writer:
     def _learned_products(self, stage: la.LearnedProducts) -> Iterator[str]:
         yield self._learned(stage, "weights", "values")
 
+    def _changes(self, stage: la.Changes) -> Iterator[str]:
+        listed = self._listed(stage, "matrices", "rules", "constants", "places", "scales")
+        yield f"{stage.name} = {self.op('change')}(weights, inverse, values, {listed})"
+
     def _learned(self, stage: la.LearnedProducts, weights: str, signals: str) -> str:
         return (
             f"{stage.name} = {self.op('learned_product')}({weights}, {stage.reference('table')}, {signals})"
@@ -260,6 +266,9 @@ class _Writer:
         yield ")"
         self.updates.append((r("neurons"), stage.name))
 
+    def _state_values(self, stage: la.StateValues) -> Iterator[str]:
+        yield f"sums = {self.op('show_state')}(sums, {stage.of}, {self._listed(stage, 'table', 'scales')})"
+
     def _host_calls(self, stage: la.HostCalls) -> Iterator[str]:
         r, name = stage.reference, stage.name
         values = "values" if self.vectors else "s.status.astype(REAL)"
@@ -272,7 +281,7 @@ class _Writer:
         """Populations: deliver the spikes that arrive, then the neurons, whose spikes join the history."""
         if not self.layout.cells:
             return
-        lists, projections, group = self.layout.cells
+        lists, projections, group, *states = self.layout.cells
         assert isinstance(group, la.CellGroup)
         history, arriving = lists.reference("history"), projections.reference("arriving")
         r, name, firsts = group.reference, group.name, lists.reference("firsts")
@@ -292,6 +301,8 @@ class _Writer:
         )
         self.say(f"    {r('keys')}, {r('chances')}, {r('aliases')}, n,")
         self.say(")")
+        for shown in states:
+            self._stage(shown)
         if self.layout.spikes.send:
             arguments = f"status, s.segment, a.spikes_out, history, {firsts}, a.spikes_window, n"
             self.say(f"status = {self.op('publish_spikes')}({arguments})")

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
@@ -110,7 +111,7 @@ def _needed(op: g.Operator, port: str, mask: Mask, size: int) -> Mask:
         columns = np.zeros(size, bool)
         columns[op.matrix.indices[np.repeat(mask, np.diff(op.matrix.indptr))]] = True
         return columns
-    if isinstance(op, g.Function):
+    if isinstance(op, (g.Function, ch.Change)):
         return np.ones(size, bool)
     return mask
 

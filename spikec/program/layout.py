@@ -149,6 +149,10 @@ class Learning(Stage):
     """Weights that learn; arrays matrices, rules, constants, places, scales; state weights, inverse."""
 
 
+class Changes(Stage):
+    """What rules add to weights, and P of RLS; arrays matrices, rules, constants, places, scales."""
+
+
 @dataclass(frozen=True, eq=False)
 class NeuronGroup(Stage):
     """Atoms of one neuron type; arrays atoms, parameters; state neurons.  `joined`: encoders, bias, decoders.
@@ -168,6 +172,13 @@ class NeuronGroup(Stage):
         """Bytes of its arrays and its state."""
         kept = (*self.arrays.values(), *self.state.values())
         return sum(array.nbytes for array in kept) + sum(array.nbytes for array in self.joined.values())
+
+
+@dataclass(frozen=True, eq=False)
+class StateValues(Stage):
+    """State of the neurons of a group, put into sums bit for bit; arrays table, scales.  `of`: the group."""
+
+    of: str = ""
 
 
 class HostCalls(Stage):
@@ -282,8 +293,8 @@ class Layout:
     learning: Learning | None
     sources: tuple[Stage, ...]
     levels: tuple[tuple[Stage, ...], ...]
-    neurons: tuple[NeuronGroup, ...]
-    rest: tuple[NeuronGroup, ...]
+    neurons: tuple[Stage, ...]
+    rest: tuple[Stage, ...]
     cells: tuple[Stage, ...]
     carried: NDArray[np.int64]
     recordings: tuple[Stage, ...]

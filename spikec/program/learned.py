@@ -1,19 +1,22 @@
-"""The stages of learned weights: one for all rules of a partition, one for each level of products that are
-read in the same step.
+"""The stages of learned weights: one for all rules of a partition, one for each level of products, and of
+what rules add, that are read in the same step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.errors import InvalidGraph
 from spikec.program import layout as la
 from spikec.program.places import Places
-from spikec.program.stages import Ints, ints, joined
+from spikec.program.stages import Ints, ints, joined, whole
 
 # Numbers of the rules, as `spike_runtime.ops.learning` has them.
 KINDS = ("pes", "rls", "bcm", "oja", "voja")
@@ -69,66 +72,104 @@ def products(
 
 def learning(graph: g.Graph, weights: Held, before: Places, now: Places, dtype: str) -> la.Learning:
     """The weights with their rules, which read signals of the step before followed by those of `now`."""
-    made = _Rules(graph, before, now)
+    made = _Rules(graph.dt)
     first: list[tuple[int, ...]] = []
+    inverse = [np.zeros(0)]
+    starts = _inverses(graph, weights)
     for name, (place, rows) in weights.items():
         op: pl.Weights = graph.op(name)
         first.append((place, len(rows), op.columns, len(made.table), len(op.rules)))
         for k, rule in enumerate(op.rules):
-            made.add(name, k, rule, rows)
-    arrays = {
-        "matrices": ints(first).reshape(-1, 5),
-        "rules": ints(made.table).reshape(-1, 6),
-        "constants": np.array(made.constants, dtype).reshape(-1, 2),
-        "places": joined(made.places, np.int64),
-        "scales": joined(made.scales, dtype),
-    }
+            read = {port: graph.inputs(name, f"{port}.{k}") for port in (*rule.reads, *rule.may_read)}
+            at = {
+                port: before.length + now[source] if port in rule.filtered else before[source]
+                for port, sources in read.items()
+                for source in sources
+            }
+            made.add(op, rule, rows, at, starts.get((name, k), 0))
+            if isinstance(rule, pl.RLS):
+                inverse.append(np.eye(op.columns) * (rule.rate * graph.dt / op.columns))
+    arrays = {"matrices": ints(first).reshape(-1, 5), **made.arrays(dtype)}
     initial = [graph.op(name).initial[rows] for name, (_, rows) in weights.items()]
-    state = {"weights": joined(initial, dtype), "inverse": joined(made.inverse, dtype)}
+    state = {"weights": joined(initial, dtype), "inverse": joined(inverse, dtype)}
     return la.Learning("learned", arrays, state, len(weights))
+
+
+# What of a rule is computed, as `spike_runtime.ops.learning.Change` has it.
+DELTA, INVERSE, INVERSE_LATE = range(3)
+
+
+def changes(
+    name: str, members: Sequence[str], graph: g.Graph, weights: Held, now: Places, dtype: str
+) -> la.Changes:
+    """What rules add to weights, one after the other, which joins `now`; all rows of these are here."""
+    made, rows, size = _Rules(graph.dt), list[tuple[int, ...]](), 0
+    starts = _inverses(graph, weights)
+    for member in members:
+        change: ch.Change = graph.op(member)
+        (matrix,) = graph.inputs(member, "weights")
+        op: pl.Weights = graph.op(matrix)
+        rule = op.rules[change.rule]
+        kind = DELTA if not isinstance(change, ch.Inverse) else INVERSE_LATE if change.late else INVERSE
+        rows.append((weights[matrix][0], change.size // op.columns, op.columns, size, kind))
+        read = ((port, graph.inputs(member, port)) for port in ch.ports(change, rule))
+        at = {port: now[source] for port, sources in read for source in sources}
+        made.add(op, rule, whole(op.size), at, starts.get((matrix, change.rule), 0))
+        size += change.size
+    for member in members:
+        now.append(member, whole(graph.op(member).size))
+    return la.Changes(name, {"matrices": ints(rows), **made.arrays(dtype)}, {}, len(members))
+
+
+def _inverses(graph: g.Graph, weights: Held) -> dict[tuple[str, int], int]:
+    """Where the inverse correlations of every RLS begin, by weights and number of the rule."""
+    found, first = {}, 0
+    for name in weights:
+        op: pl.Weights = graph.op(name)
+        for k, rule in enumerate(op.rules):
+            if isinstance(rule, pl.RLS):
+                found[name, k] = first
+                first += op.columns**2
+    return found
 
 
 class _Rules:
     """The ragged arrays of all rules, under construction."""
 
-    def __init__(self, graph: g.Graph, before: Places, now: Places) -> None:
-        self.graph, self.before, self.now = graph, before, now
+    def __init__(self, dt: float) -> None:
+        self.dt = dt
         self.table: list[tuple[int, ...]] = []
         self.constants: list[tuple[float, float]] = []
         self.places: list[Ints] = []
         self.scales: list[g.Array] = []
-        self.inverse: list[g.Array] = []
 
-    def add(self, name: str, k: int, rule: pl.Rule, rows: Ints) -> None:
-        """Rule k of weights `name`."""
-        columns, rate = self.graph.op(name).columns, rule.rate * self.graph.dt
-        at = {port: found for port in (*rule.reads, *rule.may_read)
-              if (found := self._places(name, port, k, rule)) is not None}  # fmt: skip
+    def add(self, op: pl.Weights, rule: pl.Rule, rows: Ints, at: Mapping[str, Ints], inverse: int) -> None:
+        """A rule of these rows of some weights.  at: the places of what is on its ports; inverse: where P
+        begins.
+        """
+        rate, extra = rule.rate * self.dt, inverse
         first = sum(map(len, self.places))
-        self.places.append(at["error" if "error" in at else "post"][rows])
-        if "theta" in at:
-            self.places.append(at["theta"][rows])
-        extra = 0
-        match rule:
-            case pl.PES():
-                rate = -rate / columns
-            case pl.RLS():
-                extra = sum(map(np.size, self.inverse))
-                self.inverse.append(np.eye(columns) * (rate / columns))
-            case pl.Voja(scale=scale) if scale is not None:
-                extra = sum(map(len, self.scales))
-                self.scales.append(scale[rows])
+        for port in ("error", "post", "theta"):
+            if port in at:
+                self.places.append(at[port][rows])
+        if isinstance(rule, pl.PES):
+            rate = -rate / op.columns
+        if isinstance(rule, pl.Voja) and rule.scale is not None:
+            extra = sum(map(len, self.scales))
+            self.scales.append(rule.scale[rows])
         learning = int(at["learning"][0]) if "learning" in at else -1
-        self.table.append(
-            (KINDS.index(rule.kind), _first(at["pre"]), first, first + len(rows), learning, extra)
-        )
+        pre = _first(at["pre"]) if "pre" in at else -1
+        self.table.append((KINDS.index(rule.kind), pre, first, first + len(rows), learning, extra))
         self.constants.append((rate, getattr(rule, "beta", 0.0)))
 
-    def _places(self, name: str, port: str, k: int, rule: pl.Rule) -> Ints | None:
-        """Where a rule finds what is on a port, None where nothing is."""
-        for source in self.graph.inputs(name, f"{port}.{k}"):
-            return self.before.length + self.now[source] if port in rule.filtered else self.before[source]
-        return None
+    def arrays(self, dtype: str) -> dict[str, NDArray[Any]]:
+        """By name, as the kernels take them."""
+        return {
+            "rules": ints(self.table).reshape(-1, 6),
+            "constants": np.array(self.constants, dtype).reshape(-1, 2),
+            "places": joined(self.places, np.int64),
+            "scales": joined(self.scales, dtype),
+        }
 
 
 def _first(places: Ints) -> int:

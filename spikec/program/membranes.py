@@ -47,14 +47,22 @@ def kept(name: str, graph: g.Graph, dtype: str) -> Kept:
     neuron = atom.neurons.neuron
     if not isinstance(neuron, LIF):
         return Kept(neuron.kind, neuron.state)
-    probes = (graph.op(reader) for reader, _ in graph.readers(name))
-    recorded = any(
-        isinstance(op, g.Probe) and op.attribute in ("voltage", "refractory_time") for op in probes
-    )
+    read = {_variable(graph.op(reader)) for reader, _ in graph.readers(name)}
+    recorded = not read.isdisjoint(("voltage", "refractory_time"))
     _check_precision(atom, neuron, graph.dt, dtype)
     if recorded or neuron.min_voltage != 0 or not _one_number(atom.neurons, neuron, graph.dt, dtype):
         return Kept(f"wide_{neuron.kind}", variables(neuron))
     return Kept(neuron.kind, (MEMBRANE, *(name for name in variables(neuron) if name not in APART)))
+
+
+def _variable(reader: g.Operator) -> str:
+    """The state variable that is recorded of neurons, or read, "" for none."""
+    match reader:
+        case g.Probe():
+            return reader.attribute
+        case g.StateValue():
+            return reader.variable
+    return ""
 
 
 def _check_precision(atom: g.Atom, neuron: LIF, dt: float, dtype: str) -> None:

@@ -11,7 +11,7 @@ from spikec import graph as g
 from spikec import projections as pj
 from spikec.nef.neurons import unit
 from spikec.program import layout as la
-from spikec.program.membranes import REST, scales
+from spikec.program.shown import variable
 from spikec.program.stages import Ints, ints, joined
 
 
@@ -153,16 +153,14 @@ class Recorder:
         if not here:
             return
         group = next(s for s in groups if here[0][0] in s.members)
-        refractory = probe.attribute == "refractory_time"
-        variable = group.rows.index(REST if refractory else probe.attribute)
+        place, scale = variable(group, probe.attribute, self.graph.op(here[0][0]), self.graph.dt)
         columns = np.concatenate([columns for _, columns, _ in here])
         places = [numbers - self.graph.op(a).start + group.members[a] for a, _, numbers in here]
         # Who puts a recording together takes columns in increasing order.
         order = np.argsort(columns)
-        arrays = {"variables": np.full(len(columns), variable), "neurons": np.concatenate(places)[order]}
-        if refractory:
-            neuron = self.graph.op(here[0][0]).neurons.neuron
-            arrays["scales"] = np.tile(scales(neuron, self.graph.dt), (len(columns), 1))
+        arrays = {"variables": np.full(len(columns), place), "neurons": np.concatenate(places)[order]}
+        if scale is not None:
+            arrays["scales"] = np.tile(scale, (len(columns), 1))
         self._add(name, probe, f"{group.name}_neurons", arrays, columns[order])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
@@ -26,6 +27,7 @@ from spikec.program.places import Places
 from spikec.program.places import Recorded as Recorded
 from spikec.program.rates import rates
 from spikec.program.recordings import Recorder
+from spikec.program.shown import state_values
 from spikec.program.stages import Ints, ints, whole
 from spikec.program.wires import LONGEST_WINDOW, Crossing, SpikeWires, Wires, spike_wires, wires
 from spikec.records import dataclass
@@ -99,9 +101,9 @@ class _Partition:
         return whole(len(mask)) if mask.all() else np.flatnonzero(mask)
 
     def _is_activity(self, target: str) -> bool:
-        """Sums of activity come last, so that the decoded ones of an atom stand side by side."""
+        """Sums of activity, and state, come last, so that what an atom decodes stands side by side."""
         atom = self.op(self.graph.inputs(target, "activity")[0])
-        return not isinstance(atom, g.HostCall) and atom.rows[atom.targets.index(target)] is None
+        return not isinstance(atom, g.HostCall) and not atom.rows[atom.targets.index(target)]
 
     def needed(self, kinds: type | tuple[type, ...]) -> list[str]:
         """Nodes of a kind that are needed, in an order that respects undelayed edges."""
@@ -312,6 +314,12 @@ class _Partition:
             at_once = [n for n in names if isinstance(self.op(n), pl.Learned) and not pl.late(self.graph, n)]
             if products := self._products(f"learned_{k}", at_once, self.now):
                 made.append(products)
+            if members := [n for n in names if isinstance(self.op(n), ch.Change)]:
+                made.append(
+                    learned.changes(
+                        f"changed_{k}", members, self.graph, self.weights, self.now, self.model.dtype
+                    )
+                )
             if members := [n for n in names if n in self.calls]:
                 made.append(calls.stage(f"host_{k}", members, self.graph, self.now, self.sum_rows))
             made += self._neurons(f"level_{k}", [n for n in names if n in early and n not in self.calls])
@@ -323,7 +331,7 @@ class _Partition:
 
     def _overlapped(
         self, early: set[str], sent: set[str]
-    ) -> tuple[tuple[la.NeuronGroup, ...], tuple[la.NeuronGroup, ...]]:
+    ) -> tuple[tuple[la.Stage, ...], tuple[la.Stage, ...]]:
         """Atoms that are not early: those that add to sums that are sent, and what no message waits for."""
         done, overlap = early.union(self.cells), self.model.overlap and sent
         last = [n for n in self.model.order if n in self.atoms and n not in done]
@@ -360,11 +368,11 @@ class _Partition:
                 found.append((self.op(source).matrix if absorbed else None, self.now[argument]))
         return found
 
-    def _neurons(self, prefix: str, names: list[str]) -> tuple[la.NeuronGroup, ...]:
+    def _neurons(self, prefix: str, names: list[str]) -> tuple[la.Stage, ...]:
         groups: dict[Kept, list[str]] = {}
         for name in names:
             groups.setdefault(kept(name, self.graph, self.model.dtype), []).append(name)
-        return tuple(
+        made = [
             neuron_group(
                 f"{how.kind}_{prefix}",
                 how,
@@ -375,7 +383,8 @@ class _Partition:
                 self.model.dtype,
             )
             for how, members in sorted(groups.items())
-        )
+        ]
+        return *made, *state_values(made, self.graph, self.sum_rows)
 
     # -------------------------------------------------------------------------------------- recordings
 

@@ -239,7 +239,7 @@ class _Found:
         self.sums.add(name)
         if any(pl.reads_after(self.graph, reader) for reader, _ in self.graph.readers(name)):
             op, first = self.graph.op(name), layout.sum_rows[name]
-            exponent = BITS if isinstance(op, g.HostValue) else op.exponent
+            exponent = BITS if isinstance(op, g.Bits) else op.exponent
             key = ("signal", self.called[name])
             self._put_run("sums", key, (op.size,), (0, first, op.size), exponent)
 

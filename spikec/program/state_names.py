@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 
@@ -24,6 +25,7 @@ from spikec import plasticity as pl
 ENDINGS: dict[type, str] = {
     g.Filter: "filter", g.Delay: "delay", g.ExactSum: "decode", g.Function: "function", g.Sum: "sum",
     g.Product: "product", pl.Learned: "learned", pl.Entries: "entries", g.HostValue: "python",
+    g.StateValue: "state", ch.Change: "delta", ch.Inverse: "inverse",
 }  # fmt: skip
 # Names that front ends give to what no object is.
 INNER = ("->", "~", " ")

@@ -15,7 +15,7 @@ from spikec.nengo.writing.signals import chosen as _slice
 
 # Constants of more numbers are not recorded again and again.
 MOST_WEIGHTS = 100_000
-STATES = ("voltage", "refractory_time", "adaptation", "recovery")
+STATES = ("voltage", "refractory_time", "adaptation", "recovery", "rate_out")
 
 
 def probe(scene: Scene, obj: nengo.Probe) -> tuple[str, str]:
@@ -90,8 +90,8 @@ def _neurons(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[s
     ensemble = obj.obj.ensemble
     brackets = words.part(_slice(obj), ensemble.n_neurons)
     neurons = f"{scene.labels[ensemble]}.neurons{brackets}"
-    if obj.attr in STATES and not synapse:
-        return "", neurons if brackets else scene.labels[ensemble], f" {obj.attr}"
+    if obj.attr in STATES:
+        return "", neurons if brackets else scene.labels[ensemble], f" {obj.attr}{synapse}"
     if obj.attr == "input":
         return "", f"{scene.labels[ensemble]}.neurons.input{brackets}", synapse
     if obj.attr not in ("output", "spikes", "rates"):
@@ -126,6 +126,4 @@ def _refuse(scene: Scene, obj: nengo.Probe, name: str) -> None:
     kind = kinds.get(type(obj.obj), f"a {type(obj.obj).__name__.lower()}")
     filtered = " through a synapse" if obj.synapse is not None else ""
     hint = "leave the probe out, or record what the object is connected to"
-    if obj.attr == "delta":
-        hint = "record the weights at every step: they change by it in the next one"
     scene.refuse(f"probe {name}: the {obj.attr} of {kind} cannot be recorded{filtered} in the language", hint)

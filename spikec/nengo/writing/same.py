@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.program.forms import Form, forms
@@ -84,6 +85,8 @@ def _unlike(both: tuple[_Side, _Side], a: str, b: str) -> str:
     if one.size != other.size:
         return f"size {other.size} for {one.size}"
     match one:
+        case g.StateValue():
+            same = _same_constants(one, other, both[0].graph.dt)
         case g.ExactSum():
             return _unlike_sums(both, a, b)
         case g.Atom():
@@ -111,7 +114,7 @@ def _same_constants(one: Any, other: Any, dt: float) -> bool:
             return discretised(one, dt) == discretised(other, dt)
         case g.Delay():
             return bool(one.steps == other.steps)
-        case g.Draws() | g.Noise():
+        case g.Draws() | g.Noise() | g.StateValue() | ch.Change():
             return all(
                 getattr(one, f.name) == getattr(other, f.name) for f in fields(one) if f.name != "span"
             )
