@@ -25,6 +25,7 @@ from pytensor.tensor.type import TensorType
 from spike_runtime import ops
 from spike_runtime.calls import Calls
 from spike_runtime.memory import as_if_writable
+from spike_runtime.parsing import parsed
 from spike_runtime.status import FULL
 from spike_runtime.version import source_version
 from spike_runtime.wires.layout import STOP
@@ -70,7 +71,7 @@ def step_of(program: Path, replaced: Mapping[str, Any]) -> Callable[..., dict[st
 
     `replaced`: what stands for some of the Ops.
     """
-    tree = _OnArrays().visit(ast.parse(program.read_text(encoding="utf-8")))
+    tree = _OnArrays().visit(parsed(program.read_text(encoding="utf-8")))
     space: dict[str, Any] = {name: getattr(ops, name) for name in ops.__all__}
     space |= {"np": np, "pt": _Tensor(), "outputs": _outputs, **replaced}
     exec(compile(ast.fix_missing_locations(tree), "<program>", "exec"), space)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from spike_runtime.parsing import parsed
 from spike_runtime.version import kernel_folder
 
 # What compiling takes at the least, and more for each call in the program, in s (rough).  Kernels are
@@ -21,7 +22,7 @@ class Structure:
     """The structure of a program: its text without names of models, and the types of its arrays."""
 
     def __init__(self, program: Path, *arrays: Mapping[str, NDArray[Any]]) -> None:
-        tree = ast.parse(program.read_text(encoding="utf-8"))
+        tree = parsed(program.read_text(encoding="utf-8"))
         body = [node for node in tree.body if not isinstance(node, ast.Expr)]  # all but the docstring
         self._calls = sum(isinstance(node, ast.Call) for node in ast.walk(tree))
         types = sorted((name, a.dtype.str, a.ndim) for given in arrays for name, a in given.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Real
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
@@ -17,7 +18,9 @@ def seconds(time: float | str) -> float:
 
     Raises `UnitError` where the text has no unit, or the time is not positive.
     """
-    value = time if isinstance(time, (int, float)) else _parse(time)
+    if not isinstance(time, Real | str):
+        raise UnitError(f"a time is a number of seconds or text such as 500ms, not {time!r}")
+    value = _parse(time) if isinstance(time, str) else float(time)
     if not math.isfinite(value):
         raise UnitError(f"{time!r} is not a time; write for example 2s or 500ms")
     if value <= 0:

@@ -76,7 +76,7 @@ class Compiled:
 
         try:
             duration = seconds(time)
-            if "save_every" in options:
+            if options.get("save_every") is not None:
                 options["save_every"] = seconds(options["save_every"])
         except UnitError as error:
             raise RunError(str(error)) from None

@@ -69,6 +69,7 @@ EDGES = {
     "spike_runtime.python": "spikec.going_on spikec.nengo.recipes spikec.network.python",
     "spike_runtime.launch": "spikec.api",
     "spike_runtime.usage": "spikec.console",
+    "spike_runtime.parsing": "spikec.planning.cost",
     "spike_runtime.version": "spikec.housekeeping",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",

@@ -94,6 +94,10 @@ def test_what_a_run_takes(tiny, tmp_path: Path) -> None:
     run = tiny.compiled.run("10ms", tmp_path / "run", seed=np.int64(3))
     assert run.about.seed == 3
     assert tiny.compiled.inspect(str(run.path)) == tiny.compiled.inspect(run)
+    assert tiny.compiled.run(np.float32(0.25), tmp_path / "other", save_every=None).about.steps == 250
+    for time in (None, [1], b"1s"):
+        with pytest.raises(RunError, match="a time is a number of seconds or text such as 500ms, not "):
+            tiny.compiled.run(time, tmp_path / "third")
     for seed in (-1, 1.5, "x", 2**63):
         with pytest.raises(RunError, match=r"is not in 0 .. 2\^63 - 1; give a seed such as 7"):
             tiny.compiled.run("10ms", tmp_path / "other", seed=seed)

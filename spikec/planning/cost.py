@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import manifest as mf
+from spike_runtime.parsing import parsed
 
 from spikec import graph as g
 from spikec.planning import products
@@ -274,7 +275,7 @@ def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
 def operations(source: str) -> tuple[int, int]:
     """How many arithmetic and how many transcendental operations an expression in PyTensor source takes."""
     arithmetic = transcendental = 0
-    for node in ast.walk(ast.parse(source, mode="eval")):
+    for node in ast.walk(parsed(source, mode="eval")):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             transcendental += name in _TRANSCENDENTAL
