@@ -7,6 +7,7 @@ there; but Zarr writes none for a chunk of its fill value alone.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from zarr.storage import LocalStore
 # Of what models decode it leaves three quarters, more of what is mostly noise, in 0.2 to 0.6 ns per byte;
 # Zstandard leaves about as much, and takes five times as long.
 CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", blocksize=1 << 16)
+_MORE = 16  # bytes that what is compressed can be longer by
 
 
 class Chunks:
@@ -32,8 +34,17 @@ class Chunks:
         self._rest = (0,) * (array.ndim - 1)
         self._shape, self._dtype, self._fill = array.chunks, array.dtype, array.fill_value
         self._codec = blosc.Blosc("lz4", CODEC.clevel, blosc.Blosc.SHUFFLE, CODEC.blocksize)
-        self._encode(np.zeros(0, self._dtype))  # loads what it needs before steps are timed
         self._files = files
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Load what is needed, and have its memory, before steps are timed."""
+        self._encode(np.zeros(0, self._dtype))
+        size = prod(self._shape) * self._dtype.itemsize + _MORE
+        self._files.prepare(size)
+        # The memory of what is compressed: where a larger array was there, the system is not given it back.
+        np.empty(2 * size, np.uint8)
+        np.ones(size, np.uint8)
 
     def write(self, number: int, data: NDArray[Any]) -> None:
         """Replace a chunk by `data`; what that lacks of a whole one is not set.  Raises `OSError`."""

@@ -28,6 +28,12 @@ class Files:
         self._direct = bool(_DIRECT)
         self._room: mmap.mmap | None = None
 
+    def prepare(self, size: int) -> None:
+        """Have memory for files of up to `size` bytes now, and not when steps are timed."""
+        if self._direct and size >= _LARGE and (self._room is None or len(self._room) < size):
+            self._room = mmap.mmap(-1, size)
+            self._room[::_BLOCK] = bytes(-(-size // _BLOCK))
+
     def replace(self, path: Path, content: bytes) -> None:
         """Replace a file whole, or leave it as it is.  Raises `OSError`."""
         draft = path.with_suffix(f".{os.getpid()}.partial")
@@ -44,8 +50,8 @@ class Files:
     def _write_directly(self, file: BinaryIO, content: bytes) -> int:
         """Write the first bytes of a new file; gives how many, none where that cannot be."""
         whole, start, done = len(content) // _BLOCK * _BLOCK, time.monotonic(), 0
-        if self._room is None or len(self._room) < whole:
-            self._room = mmap.mmap(-1, whole)
+        self.prepare(len(content))
+        assert self._room is not None
         self._room[:whole] = memoryview(content)[:whole]
         flags = fcntl.fcntl(file, fcntl.F_GETFL)
         try:

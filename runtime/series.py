@@ -112,7 +112,9 @@ class Samples:
         self._samples = self._count(steps)
         self.not_finite: int | None = None
         self._time = _times(group, TIME_CHUNK, "time", self._samples)
-        self._spare: NDArray[Any] | None = None  # memory of the last chunk
+        # Memory of the last chunk; of the first, it is there before steps are timed.
+        self._spare: NDArray[Any] | None = self._room()
+        self._spare[: self._samples] = 0
         about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
         self._value = group.create_array(
             "value",
@@ -160,14 +162,18 @@ class Samples:
 
     def _buffer(self, number: int) -> NDArray[Any]:
         if number not in self._pending:
-            kind = np.dtype(np.int64) if self._probe.kind == "sum" else self._dtype
             buffer, self._spare = self._spare, None
             if buffer is None:
-                buffer = np.zeros((self._chunk, self._probe.size), kind)
+                buffer = self._room()
             elif self._probe.kind == "sum":
                 buffer[:] = 0
             self._pending[number] = buffer
         return self._pending[number]
+
+    def _room(self) -> NDArray[Any]:
+        """Memory for a chunk."""
+        kind = np.dtype(np.int64) if self._probe.kind == "sum" else self._dtype
+        return np.zeros((self._chunk, self._probe.size), kind)
 
     def _write(self, stop: int) -> None:
         """Write the chunk that `stop` is in or ends, which has nothing behind that."""
