@@ -137,6 +137,15 @@ def test_modules_of_the_library_are_warned_of_where_they_are_used() -> None:
     ]
 
 
+def test_a_part_of_a_port_of_the_library_that_nothing_is_connected_to() -> None:
+    used = GOOD + "use product(20, dims=3) as p\nconnect p.out[0] -> a[0]\n"
+    assert messages(used + "connect u[0] -> p.a[1]") == [
+        "nothing is connected to p.a[[0, 2]]: what they take stays 0"
+    ]
+    # The other port may be for those who need it.
+    assert messages(used + "for i in 0..3 { connect u[0] -> p.a[i] }") == []
+
+
 def test_a_rule_without_an_error_changes_nothing() -> None:
     learns = "ensemble b(20)\nprobe b\nconnect a[0] -> b learning pes(rate=1e-4)"
     assert warnings(GOOD + learns) == [

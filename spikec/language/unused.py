@@ -246,8 +246,12 @@ def _use(statement: s.Use, flow: Flow) -> Iterator[Diagnostic]:
             "connect one of its ports to something, or record one; or remove it",
         )
         return
-    ports = [p.path for p in flow.ports[name] if p.span.file != statement.span.file and flow.missing(p)]
-    if ports and name not in flow.entered:
+    theirs = [p for p in flow.ports[name] if p.span.file != statement.span.file]
+    parts = [(p, missing) for p in theirs if (missing := flow.missing(p))]
+    # A module that is fed may have ports for those who need them, but a port is fed as a whole.
+    if name in flow.entered:
+        parts = [(p, missing) for p, missing in parts if len(missing) < _takes(p)]
+    if ports := [_part(*part) for part in parts]:
         yield Diagnostic(
             f"nothing is connected to {', '.join(ports[:_MOST_PARTS])}: what they take stays 0",
             statement.name.span,
