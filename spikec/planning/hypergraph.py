@@ -9,7 +9,7 @@ partition.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, cached_property
 from typing import TypeAlias
 
@@ -39,7 +39,8 @@ MOST_WINDOWS = 3
 class Reads:
     """Who needs which components of the exact sums.
 
-    readers: atoms that read the same (an entry lists their names), then one entry for every probe of a value.
+    readers: atoms that read the same (an entry lists their names; there are `atoms` of these), then one entry
+    for every probe of a value.
     sums: names; firsts: column of each one's first component, with the number of columns at the end.
     later: for each column the number, in `sets`, of those who need it a step (or a window) later; now: of
     those who need it before, in the step that makes it as a rule.  computed: for each component of all other
@@ -47,6 +48,7 @@ class Reads:
     """
 
     readers: tuple[tuple[str, ...], ...]
+    atoms: int
     sums: tuple[str, ...]
     firsts: Ints
     sets: Sets
@@ -61,21 +63,24 @@ class Reads:
 
     @cached_property
     def sums_later(self) -> SumsRead:
-        return self._sums_read(self.later)
+        """What probes read of `later`."""
+        return self._sums_read(self.later, self.atoms)
 
     @cached_property
     def sums_now(self) -> SumsRead:
-        return self._sums_read(self.now)
+        """What atoms and probes read of `now`, most often nothing."""
+        return self._sums_read(self.now, 0)
 
-    def _sums_read(self, columns: Numbers) -> SumsRead:
-        counts = self.sets.sizes[columns]
-        ends = np.cumsum(counts)
-        places = np.arange(counts.sum()) + np.repeat(self.sets.firsts[columns] - ends + counts, counts)
-        pairs = self.sets.members[places].astype(np.int64) * len(self.sums) + np.repeat(self.owner, counts)
-        pairs, words = np.unique(pairs, return_counts=True)
+    def _sums_read(self, columns: Numbers, first: int) -> SumsRead:
+        """What readers from `first` on read of some columns."""
+        chosen = self.sets.members >= first
+        firsts = np.concatenate([[0], np.cumsum(chosen)])[self.sets.firsts]
+        counts = np.diff(firsts)[columns]
+        places = np.arange(counts.sum()) + np.repeat(firsts[columns] - np.cumsum(counts) + counts, counts)
+        reader = self.sets.members[chosen][places].astype(np.int64)
+        pairs, words = np.unique(reader * len(self.sums) + np.repeat(self.owner, counts), return_counts=True)
         reader, sums = np.divmod(pairs, max(1, len(self.sums)))
-        firsts = np.searchsorted(reader, np.arange(len(self.readers) + 1))
-        return SumsRead(firsts, sums.astype(np.int32), words.astype(np.int32))
+        return SumsRead(np.searchsorted(reader, np.arange(len(self.readers) + 1)), sums, words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +88,8 @@ class SumsRead:
     """Reader k reads words[i] components of sum sums[i], for i from firsts[k] on below firsts[k + 1]."""
 
     firsts: Ints
-    sums: Numbers
-    words: Numbers
+    sums: Ints
+    words: Ints
 
     def of(self, reader: int) -> list[tuple[int, int]]:
         """(sum, components) of all that a reader reads."""
@@ -128,7 +133,8 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     readers, inputs = _readers(graph)
     sets, needed = reach(columns.total, len(readers), *columns.depends(graph, inputs))
     computed, later, now = np.split(needed, [columns.size, columns.size + columns.sums_size])
-    return Reads(tuple(readers), tuple(columns.sums), columns.firsts, sets, later, now, computed)
+    atoms = len(readers) - len(value_probes(graph))
+    return Reads(tuple(readers), atoms, tuple(columns.sums), columns.firsts, sets, later, now, computed)
 
 
 class _Columns:
@@ -309,7 +315,7 @@ def hypergraph(
     vertex = {name: k for k, names in enumerate(members) for name in names}
     edges: dict[tuple[int, ...], int] = {}
     reading = [sorted({vertex[n] for n in names if n in vertex}) for names in who.readers]
-    read_by = cache(lambda number: {v for r in who.sets.of(number) for v in reading[r]})
+    read_by = cache(lambda number: tuple(sorted({v for r in who.sets.of(number) for v in reading[r]})))
     owner, last, made_by = who.owner, -1, set[int]()
     pins_of: dict[int, tuple[int, ...]] = {}  # of components of one sum
     for column in np.flatnonzero(who.later).tolist():
@@ -319,18 +325,20 @@ def hypergraph(
             pins_of.clear()
         readers = int(who.later[column])
         if readers not in pins_of:
-            pins_of[readers] = tuple(sorted(made_by | read_by(readers)))
+            pins_of[readers] = tuple(sorted({*made_by, *read_by(readers)}))
         pins = pins_of[readers]
         edges[pins] = edges.get(pins, 0) + 1
     _add_spikes(graph, vertex, edges)
-    work = {} if replicas is None else _replicated(who, replicas, reading)
+    work = {} if replicas is None else _replicated(who, replicas, read_by)
     kept = [pins for pins in {**edges, **work} if len(pins) > 1]
     weights = tuple(sum(costs[a] for a in names) for names in members)
     words, again = tuple(edges.get(p, 0) for p in kept), tuple(work.get(p, 0.0) for p in kept)
     return Hypergraph(members, weights, tuple(kept), words, again)
 
 
-def _replicated(who: Reads, cost: Floats, reading: Sequence[Sequence[int]]) -> dict[tuple[int, ...], float]:
+def _replicated(
+    who: Reads, cost: Floats, read_by: Callable[[int], tuple[int, ...]]
+) -> dict[tuple[int, ...], float]:
     """By all vertices that need the same signals: ns of computing these, which each of their partitions
     does.
     """
@@ -343,8 +351,7 @@ def _replicated(who: Reads, cost: Floats, reading: Sequence[Sequence[int]]) -> d
     number: dict[tuple[int, ...], int] = {}
     numbers = np.zeros(len(who.sets.sizes), np.int64)
     for k in dict.fromkeys(readers.tolist()):
-        pins = tuple(sorted({v for r in who.sets.of(k) for v in reading[r]}))
-        numbers[k] = number.setdefault(pins, len(number))
+        numbers[k] = number.setdefault(read_by(k), len(number))
     return dict(zip(number, np.bincount(numbers[readers], parts, len(number)).tolist(), strict=True))
 
 

@@ -56,10 +56,10 @@ def reach(count: int, readers: int, reading: Numbers, read: Numbers) -> tuple[Se
     found[count : count + readers] = np.arange(1, readers + 1)
     number = np.full(count + readers + 1, -1, np.int32)
     number[nodes] = np.arange(len(nodes))
-    above = [np.unique(n[n >= 0]).tolist() for n in (number[by] for by in needed_by)]
+    above = [sorted({*number[by].tolist()} - {-1}) for by in needed_by]
     for loop in strongly_connected(above):
         inside = nodes[loop]
-        found[inside] = sets.union(k for member in loop for k in np.unique(found[needed_by[member]]).tolist())
+        found[inside] = sets.union(k for member in loop for k in found[needed_by[member]].tolist())
     return sets.made(), found[root[:count]]
 
 
