@@ -14,6 +14,8 @@ from spikec import plasticity as pl
 from spikec.frontend import loads
 from spikec.language.format import format_text
 from spikec.nef.build import build
+from spikec.program import layout as la
+from spikec.program.schedule import Assignment, schedule
 from spikec.program.state_names import resolved
 from spikec.verify import verify
 
@@ -284,6 +286,29 @@ def test_weights_are_recorded_through_synapses_and_in_parts(partitions: int) -> 
     np.testing.assert_array_equal(found["filtered_part"], found["filtered"][:, 4:6])
     encoders = filtered(found["encoders"])[:, 1::2]
     np.testing.assert_allclose(found["filtered_encoders"], encoders, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_synapses_of_weights_that_are_only_recorded_make_no_signals(partitions: int, precision: str) -> None:
+    """The same numbers as where something else reads them too, to rounding."""
+    alone = "\n".join(line for line in FILTERED.splitlines() if "part" not in line and "[1::2]" not in line)
+    alone += "\nprobe v.encoders synapse 3ms as filtered_encoders"
+    graph = inprocess.prepared(loads(alone))
+    atoms = {name: k % partitions for k, (name, _) in enumerate(graph.nodes(g.Atom))}
+    probes = {name: k % partitions for k, (name, _) in enumerate(graph.nodes(g.Probe))}
+    layouts, _ = schedule(graph, Assignment(partitions, atoms, probes), precision)
+    traces = [stage for layout in layouts for stage in layout.stages if isinstance(stage, la.Traces)]
+    assert sum(stage.state["value"].size for stage in traces) >= 600 + 40
+    products = [layout.late_products for layout in layouts if layout.late_products]
+    assert all((product.arrays["table"][:, 1] > 1).all() for product in products)
+    found = inprocess.run_split(graph, partitions, precision, 40)
+    read = inprocess.run_split(inprocess.prepared(loads(FILTERED)), partitions, precision, 40)
+    close = {"rtol": 1e-9, "atol": 1e-15} if precision == "float64" else {"rtol": 1e-4, "atol": 1e-9}
+    for name in ("filtered", "some"):
+        assert np.ptp(found[name], axis=0).max() > 0
+        np.testing.assert_allclose(found[name], read[name], **close)
+    np.testing.assert_allclose(found["filtered_encoders"][:, 1::2], read["filtered_encoders"], **close)
 
 
 def test_what_was_learned_is_kept_by_a_file(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ connect teacher -> square.rls synapse 3ms
 probe e1 synapse 10ms as decoded
 probe product.weights every 7ms as weights
 probe e1 refractory_time synapse 4ms
+probe product.weights synapse 6ms every 7ms as followed
+probe near.encoders synapse 4ms every 7ms as encoders
 probe e0 spikes
 """
 SOURCES = """

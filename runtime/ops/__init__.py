@@ -17,7 +17,7 @@ from spike_runtime.ops.learning import Change, Learn, LearnedProduct
 from spike_runtime.ops.linear import AppendProducts
 from spike_runtime.ops.neurons import Neurons
 from spike_runtime.ops.record import Record, RecordEvents, RecordRest, RecordState
-from spike_runtime.ops.signals import Clear, Decode, FirstOrder, Keep
+from spike_runtime.ops.signals import Clear, Decode, FirstOrder, FirstOrderRuns, Keep
 from spike_runtime.ops.sources import Noise, Tables
 from spike_runtime.ops.spikes import CollectSpikes, Deliver, PublishSpikes, RecordSpikes
 from spike_runtime.ops.states import ShowState
@@ -34,6 +34,7 @@ __all__ = [
     "deliver",
     "draws",
     "first_order",
+    "first_order_runs",
     "host",
     "join",
     "keep",
@@ -63,6 +64,7 @@ collect_spikes = CollectSpikes()
 delay = Delay()
 deliver = Deliver()
 first_order = FirstOrder()
+first_order_runs = FirstOrderRuns()
 host = Host()
 keep = Keep()
 late = Late()

@@ -169,8 +169,8 @@ class Change(KernelOp):
 
 
 class LearnedProduct(KernelOp):
-    """(W, table, x) -> y: row i of the table, (first, columns, place), says that y[i] is the product of so
-    many numbers of W and of x.
+    """(W, table, x) -> y: rows of the table, (first, columns, place, rows), say that the next so many numbers
+    of y are products of as many rows of W, from number `first` on, and of x, from `place` on.
     """
 
     def output_types(self, inputs: Sequence[Variable]) -> list[TensorType]:
@@ -179,9 +179,27 @@ class LearnedProduct(KernelOp):
     def kernel(self) -> Callable[..., Any]:
         def learned_product(W, table, x):  # type: ignore[no-untyped-def]
             x = np.ascontiguousarray(x)
-            y = np.empty(table.shape[0], W.dtype)
-            for i in range(y.shape[0]):
-                y[i] = dot(W, table[i, 0], x, table[i, 2], table[i, 1])
+            y, k = np.empty(table[:, 3].sum(), W.dtype), 0
+            for t in range(table.shape[0]):
+                first_weight, columns, place, rows = table[t]
+                if columns == 1:
+                    scaled(y, k, W, first_weight, x[place], rows)
+                else:
+                    for i in range(rows):
+                        y[k + i] = dot(W, first_weight + i * columns, x, place, columns)
+                k += rows
             return y
 
         return learned_product
+
+
+@register_jitable
+def scaled(y, k, W, i, x, count):  # type: ignore[no-untyped-def]
+    """y[k + n] = W[i + n] x for n < count: what `dot` gives of one number each."""
+    rest = count % width(y)
+    factor, nothing = fill(y, x), fill(y, 0.0)
+    for n in range(0, count - rest, width(y)):
+        store(y, k + n, fma(load(W, i + n, every(y)), factor, nothing), every(y))
+    if rest:
+        n, mask = count - rest, first(y, rest)
+        store(y, k + n, fma(load(W, i + n, mask), factor, nothing), mask)

@@ -85,18 +85,54 @@ class FirstOrder(KernelOp):
             rest = value.shape[0] % width(y)
             whole = value.shape[0] - rest
             for i in range(0, whole, width(y)):
-                _filter(y, x, places, a, b, i, least, every(y))
+                _anywhere(y, x, places, a, b, i, least, every(y))
             if rest:
-                _filter(y, x, places, a, b, whole, least, first(y, rest))
+                _anywhere(y, x, places, a, b, whole, least, first(y, rest))
             held(u)
 
         return first_order
 
 
+class FirstOrderRuns(KernelOp):
+    """First-order filters of numbers that stand in one piece: (value, u, x, runs, coefficients) -> value.
+
+    Filter k is of runs[k, 1] numbers u from runs[k, 0] on, times x[runs[k, 2]], with decay and gain
+    coefficients[k].  For 490,000 weights it takes 0.24 ms a step with what they learn, and 3.5 ms as products
+    that are joined to all signals and then filtered as `FirstOrder` does.
+    """
+
+    inplace: ClassVar[dict[int, int]] = {0: 0}
+
+    def kernel(self) -> Callable[..., Any]:
+        def first_order_runs(value, u, x, runs, coefficients):  # type: ignore[no-untyped-def]
+            y, w, k = pointer(value), pointer(u), 0
+            least = fill(y, np.finfo(value.dtype).tiny)
+            for run in range(runs.shape[0]):
+                start, count = runs[run, 0], runs[run, 1]
+                a, b = fill(y, coefficients[run, 0]), fill(y, coefficients[run, 1] * x[runs[run, 2]])
+                rest = count % width(y)
+                for i in range(0, count - rest, width(y)):
+                    _filter(y, k + i, a, b, load(w, start + i, every(y)), least, every(y))
+                if rest:
+                    i, mask = count - rest, first(y, rest)
+                    _filter(y, k + i, a, b, load(w, start + i, mask), least, mask)
+                k += count
+            held(u)
+
+        return first_order_runs
+
+
 @register_jitable(forceinline=True)
-def _filter(value, u, sources, decay, gain, i, least, mask):  # type: ignore[no-untyped-def]
-    """A vector of `FirstOrder`; as `settled`, but what is not a number stays."""
-    y = load(decay, i, mask) * load(value, i, mask) + load(gain, i, mask) * gather(u, sources, i, mask)
+def _anywhere(value, u, sources, decay, gain, i, least, mask):  # type: ignore[no-untyped-def]
+    """A vector of `FirstOrder`."""
+    a, b = load(decay, i, mask), load(gain, i, mask)
+    _filter(value, i, a, b, gather(u, sources, i, mask), least, mask)
+
+
+@register_jitable(forceinline=True)
+def _filter(value, i, decay, gain, u, least, mask):  # type: ignore[no-untyped-def]
+    """value[i] and so on = decay value + gain u; as `settled`, but what is not a number stays."""
+    y = decay * load(value, i, mask) + gain * u
     nothing = y - y
     small = (least > y) & (y > nothing - least)
     store(value, i, where(small, nothing, y), mask)

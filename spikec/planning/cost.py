@@ -219,7 +219,7 @@ def call(stage: la.Stage) -> float:
 
 # As the calibration counts them (see `spike_runtime.calibrate_program`): 8 ns and 34 ns on one machine.
 IN_PLACE = 0.25
-WORK_IN_PLACE = (la.NeuronGroup, la.StateValues, la.Lowpass, la.Recording, la.Events)
+WORK_IN_PLACE = (la.NeuronGroup, la.StateValues, la.Lowpass, la.Traces, la.Recording, la.Events)
 
 
 # What populations at the level of synapses take, in updates of a LIF neuron in float32, which every profile
@@ -248,7 +248,7 @@ def _counts(stage: la.Stage) -> dict[str, float]:
             return {"table": len(a["tables"]), "table_element": len(a["columns"])}
         case la.Linear():
             return products.linear(a["panels"], a["values"].itemsize)
-        case la.LearnedProducts() | la.Learning() | la.Changes():
+        case la.LearnedProducts() | la.Learning() | la.Changes() | la.Traces():
             return products.learned(stage)
         case la.Recording():
             elements = a["columns"] if "columns" in a else a["neurons"]
@@ -325,7 +325,7 @@ def missing(size: float, cache: float) -> float:
 
 def footprint(layout: la.Layout) -> float:
     """Bytes of all neurons' arrays and learned weights; of decoders that are gathered any row may be next."""
-    learned = [s for s in layout.stages if isinstance(s, la.Learning)]
+    learned = [s for s in layout.stages if isinstance(s, (la.Learning, la.Traces))]
     learning = sum(v.nbytes for s in learned for v in (*s.arrays.values(), *s.state.values()))
     return float(learning + sum(s.nbytes for s in layout.stages if isinstance(s, la.NeuronGroup)))
 
@@ -336,7 +336,7 @@ def streamed_bytes(layout: la.Layout) -> float:
     for stage in layout.stages:
         if isinstance(stage, la.NeuronGroup):
             total += stage.nbytes - stage.joined["decoders"].nbytes + _decoder_bytes(stage)
-        elif isinstance(stage, la.Learning):
+        elif isinstance(stage, (la.Learning, la.Traces)):
             total += sum(v.nbytes for v in stage.state.values())
     return total
 
@@ -386,7 +386,7 @@ def outputs(stage: la.Stage) -> int:
         case la.Expressions():
             return stage.operators * len(stage.outputs)
         case la.LearnedProducts():
-            return len(stage.arrays["table"])
+            return int(stage.arrays["table"][:, 3].sum())
         case la.Changes():
             return int(stage.arrays["matrices"][:, 1:3].prod(axis=1).sum())
         case la.NeuronGroup() | la.StateValues():

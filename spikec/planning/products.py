@@ -9,9 +9,9 @@ from spikec.program import layout as la
 from spikec.program.panels import COLUMN, ENTRIES
 from spikec.program.stages import VECTOR
 
-# Learned weights that a rule changes, or a product reads, in entries of a dense matrix, which every profile
-# holds.
-CHANGE, PRODUCT = 1.5, 1.0
+# Learned weights that a rule changes, a product reads, or a recorded synapse follows, in entries of a dense
+# matrix, which every profile holds.
+CHANGE, PRODUCT, TRACE = 1.5, 1.0, 1.5
 
 
 def _learning(stage: la.Learning) -> dict[str, float]:
@@ -29,19 +29,23 @@ def _changes(matrices: NDArray[np.int64]) -> dict[str, float]:
     return {"linear_row": float(rows.sum()), "linear_run": CHANGE * float(entries.sum())}
 
 
-def learned(stage: la.LearnedProducts | la.Learning | la.Changes) -> dict[str, float]:
-    """What learned weights take, their changes that are recorded, and their products."""
+def learned(stage: la.LearnedProducts | la.Learning | la.Changes | la.Traces) -> dict[str, float]:
+    """What learned weights take, their changes and synapses that are recorded, and their products."""
     match stage:
         case la.Learning():
             return _learning(stage)
         case la.Changes():
             return _changes(stage.arrays["matrices"])
+        case la.Traces():
+            return {"linear_run": TRACE * stage.state["value"].size}
     return _products(stage.arrays["table"])
 
 
 def _products(table: NDArray[np.int64]) -> dict[str, float]:
     """A product reads all learned weights of its rows."""
-    return {"linear_row": len(table), "linear_run": PRODUCT * float(table[:, 1].sum())}
+    _, columns, _, rows = table.T.astype(np.float64)
+    calls = np.where(columns > 1, rows, 1)  # products of one number each are one loop
+    return {"linear_row": float(calls.sum()), "linear_run": PRODUCT * float((rows * columns).sum())}
 
 
 def linear(panels: NDArray[np.int64], itemsize: int) -> dict[str, float]:

@@ -159,13 +159,15 @@ class _Writer:
     def _stage(self, stage: la.Stage) -> None:
         for line in self._statement(stage):
             self.say(line)
-        if not isinstance(stage, (la.NeuronGroup, la.StateValues, la.Linear, la.HostCalls)):
+        apart = (la.NeuronGroup, la.StateValues, la.Linear, la.HostCalls, la.Traces)
+        if not isinstance(stage, apart):
             self.vectors.append(stage.name)
 
     def _statement(self, stage: la.Stage) -> Iterator[str]:
         writers: dict[type[la.Stage], Callable[[Any], Iterator[str]]] = {
             la.Decoded: self._decoded_now,
             la.Lowpass: self._lowpass,
+            la.Traces: self._traces,
             la.StateSpace: self._state_space,
             la.Delays: self._delays,
             la.Constants: self._constants,
@@ -190,6 +192,11 @@ class _Writer:
         listed = self._listed(stage, "source", "decay", "gain")
         yield f"{stage.name} = {self.op('first_order')}({r('value')}, before, {listed})"
         self.updates.append((r("value"), stage.name))
+
+    def _traces(self, stage: la.Traces) -> Iterator[str]:
+        value, listed = stage.reference("value"), self._listed(stage, "runs", "coefficients")
+        yield f"{stage.name} = {self.op('first_order_runs')}({value}, s.learned_weights, before, {listed})"
+        self.updates.append((value, stage.name))
 
     def _state_space(self, stage: la.StateSpace) -> Iterator[str]:
         name, listed = stage.name, self._listed(stage, "sources", "filters", "coefficients")
@@ -323,7 +330,7 @@ class _Writer:
                 self._events(stage)
                 continue
             assert isinstance(stage, la.Recording)
-            if stage.of in ("values", "sums", "weights"):
+            if stage.of in ("values", "sums", "weights", "trace"):
                 arguments = f"s.{name}_buffer, {stage.of}, {r('columns')}, {r('starts')}, n, {r('every')}"
                 self.say(f"{name} = {self.op('record')}({arguments})")
             else:

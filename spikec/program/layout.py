@@ -91,6 +91,13 @@ class Lowpass(Stage):
     """First-order synapses; arrays source, decay, gain; state value."""
 
 
+class Traces(Stage):
+    """First-order synapses of learned weights that are only recorded; arrays runs, coefficients; state value.
+
+    What they give is no part of `values`: there are as many as weights.
+    """
+
+
 class StateSpace(Stage):
     """Synapses of other orders; arrays sources, filters, coefficients; state x."""
 

@@ -4,7 +4,7 @@ what rules add, that are read in the same step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from spikec.errors import InvalidGraph
 from spikec.program import layout as la
 from spikec.program.places import Places
 from spikec.program.stages import Ints, ints, joined, whole
+from spikec.program.synapses import of
 
 # Numbers of the rules, as `spike_runtime.ops.learning` has them.
 KINDS = ("pes", "rls", "bcm", "oja", "voja")
@@ -56,7 +57,7 @@ def products(
     name: str, graph: g.Graph, rows: Mapping[str, Ints], signals: Places, weights: Held, dtype: str
 ) -> la.LearnedProducts:
     """Products y = W x, the `rows` of each one after the other; `signals` has the places of x."""
-    tables = [np.zeros((0, 3), np.int64)]
+    tables = [np.zeros((0, 4), np.int64)]
     for member, chosen in rows.items():
         matrix, x = graph.inputs(member, "weights")[0], graph.inputs(member, "x")[0]
         first, there = weights[matrix]
@@ -66,8 +67,46 @@ def products(
             starts, columns = first + np.searchsorted(there, rows_of) * columns + column, 1
         else:
             starts = first + np.searchsorted(there, chosen) * columns
-        tables.append(np.stack(np.broadcast_arrays(starts, columns, place), axis=1))
+        tables.append(_pieces(starts, columns, place))
     return la.LearnedProducts(name, {"table": np.concatenate(tables)}, {}, len(rows), dtype)
+
+
+def _pieces(starts: Ints, columns: int, place: int) -> Ints:
+    """(first weight, columns, place, rows) of rows that follow each other."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(starts) != columns) + 1, [len(starts)]])
+    pieces = np.broadcast_arrays(starts[edges[:-1]], columns, place, np.diff(edges))
+    return np.stack(pieces, axis=1)
+
+
+def read_late(graph: g.Graph, names: Sequence[str], traced: Collection[str]) -> list[str]:
+    """Those products that are computed one step late, but for what only `traced` synapses read."""
+    late = (name for name in names if pl.late(graph, name))
+    return [name for name in late if not all(reader in traced for reader, _ in graph.readers(name))]
+
+
+def traced(graph: g.Graph, names: Sequence[str]) -> dict[str, None]:
+    """Those synapses of the first order, of weights as a signal, that nothing but probes reads."""
+    return {
+        name: None
+        for name in names
+        if isinstance(graph.op(graph.inputs(name)[0]), pl.Entries)
+        and all(isinstance(graph.op(reader), g.Probe) for reader, _ in graph.readers(name))
+        and (synapse := of(graph.op(name), graph.dt)).order == 1
+        and not synapse.direct
+    }
+
+
+def traces(graph: g.Graph, names: Collection[str], signals: Places, weights: Held, dtype: str) -> la.Traces:
+    """Synapses of whole matrices of weights, which a partition that records them has."""
+    runs, coefficients = [], []
+    for name in names:
+        op, (entries,) = graph.op(name), graph.inputs(name)
+        synapse, (matrix,) = of(op, graph.dt), graph.inputs(entries, "weights")
+        runs.append((weights[matrix][0], op.size, _first(signals[graph.inputs(entries, "x")[0]])))
+        coefficients.append((synapse.A[0], synapse.B[0] * synapse.C[0]))
+    arrays = {"runs": ints(runs), "coefficients": np.array(coefficients, dtype)}
+    size = sum(count for _, count, _ in runs)
+    return la.Traces("trace", arrays, {"value": la.zeros(size, dtype)}, len(names))
 
 
 def learning(graph: g.Graph, weights: Held, before: Places, now: Places, dtype: str) -> la.Learning:

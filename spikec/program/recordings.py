@@ -16,10 +16,19 @@ from spikec.program.stages import Ints, ints, joined
 
 
 class Recorder:
-    """Makes the recording stages of one partition; `recorded` lists (probe, slot, columns) of each."""
+    """Makes the recording stages of one partition; `recorded` lists (probe, slot, columns) of each.
 
-    def __init__(self, graph: g.Graph, now: Mapping[str, Ints], sum_rows: Mapping[str, int]) -> None:
-        self.graph, self.now, self.sum_rows = graph, now, sum_rows
+    `now`, `sum_rows`, `traces`: places of signals, of sums, and of synapses of weights.
+    """
+
+    def __init__(
+        self,
+        graph: g.Graph,
+        now: Mapping[str, Ints],
+        sum_rows: Mapping[str, int],
+        traces: Mapping[str, Ints],
+    ) -> None:
+        self.graph, self.now, self.sum_rows, self.traces = graph, now, sum_rows, traces
         self.recorded: list[tuple[str, int, Ints]] = []
         # Arrays of recordings by what they are of and their interval, with their slots: one stage for each.
         self.alike: dict[tuple[str, float, bool], list[tuple[int, dict[str, Ints]]]] = {}
@@ -52,7 +61,8 @@ class Recorder:
                 if isinstance(self.graph.op(sources[0]), g.ExactSum):
                     self._sums(name, probe, sources, produced)
                 elif name in owned:
-                    self._add(name, probe, "values", {"columns": self.now[sources[0]]}, np.arange(probe.size))
+                    of, places = ("trace", self.traces) if sources[0] in self.traces else ("values", self.now)
+                    self._add(name, probe, of, {"columns": places[sources[0]]}, np.arange(probe.size))
             else:
                 self._state(name, probe, local, groups)
         made: list[la.Stage] = self._stages()

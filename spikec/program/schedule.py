@@ -90,7 +90,7 @@ class _Partition:
             self.sum_rows[name] = self.sums
             self.sums += self.op(name).size
         sizes = model.graph.size
-        self.now, self.before = Places(sizes), Places(sizes)
+        self.now, self.before, self.traces = Places(sizes), Places(sizes), Places(sizes)
         self.recorded: list[Recorded] = []
         # By how many steps more than one a sum is late, where it is at all.
         self.lag: dict[str, int] = {}
@@ -120,9 +120,9 @@ class _Partition:
         for name in carried:
             self.before.append(name, self.rows(name))
         self.weights = learned.held(self.graph, {n: self.rows(n) for n in self.needed(pl.Weights)})
-        late = self._products(
-            "late", [n for n in self.needed(pl.Learned) if pl.late(self.graph, n)], self.before
-        )
+        self.traced = learned.traced(self.graph, self.needed(g.Filter))
+        read_late = learned.read_late(self.graph, self.needed(pl.Learned), self.traced)
+        late = self._products("late", read_late, self.before)
         memory = self._memory()
         learning = None
         if self.weights:
@@ -197,17 +197,14 @@ class _Partition:
         return learned.carried(self.graph, self.needed((*MEMORY, pl.Weights, pl.Learned)))
 
     def _memory(self) -> tuple[la.Stage, ...]:
-        low: list[str] = []
-        general: list[str] = []
-        late: list[str] = []
-        for name in self.needed(MEMORY):
+        low, general, late = list[str](), list[str](), list[str]()
+        for name in (n for n in self.needed(MEMORY) if n not in self.traced):
             synapse = None if isinstance(self.op(name), g.Delay) else self._discrete(name)
             if synapse is None or synapse.plain:
                 late.append(name)
             else:
                 (low if synapse.order == 1 and not synapse.direct else general).append(name)
-        made: list[la.Stage] = []
-        dtype = self.model.dtype
+        made, dtype = list[la.Stage](), self.model.dtype
         if low:
             made.append(stages.lowpass([self._discrete(n) for n in low], *self._read_before(low), dtype))
         if general:
@@ -215,8 +212,12 @@ class _Partition:
             made.append(stages.state_space(found, *self._read_before(general), dtype))
         if late:
             made.append(stages.delays([self._steps(n) for n in late], *self._read_before(late), dtype))
-        self.memory = {n: self.rows(n) for names in (low, general, late) for n in names}
-        self._append(self.memory)
+        self.memory = {n: self.rows(n) for names in (low, general, late, self.traced) for n in names}
+        self._append([*low, *general, *late])
+        if self.traced:
+            made.append(learned.traces(self.graph, self.traced, self.before, self.weights, dtype))
+            for name in self.traced:
+                self.traces.append(name, self.memory[name])
         return tuple(made)
 
     def _discrete(self, name: str) -> synapses.Discrete:
@@ -391,7 +392,7 @@ class _Partition:
     def _recordings(self, made_before: list[la.Stage]) -> tuple[la.Stage, ...]:
         groups = [s for s in made_before if isinstance(s, (la.NeuronGroup, la.CellGroup))]
         lists = next((s.numbers for s in made_before if isinstance(s, la.SpikeLists)), {})
-        recorder = Recorder(self.graph, self.now, self.sum_rows)
+        recorder = Recorder(self.graph, self.now, self.sum_rows, self.traces)
         made = recorder.record(self.probes, self.atoms, self.produced, groups, lists, self.weights)
         self.recorded += [
             Recorded(name, self.index, slot, columns) for name, slot, columns in recorder.recorded

@@ -179,7 +179,7 @@ class _Found:
         left = iter(layout.held.memory.items())
         for stage in layout.memory:
             mine = islice(left, stage.operators)
-            if isinstance(stage, la.Lowpass):
+            if isinstance(stage, (la.Lowpass, la.Traces)):
                 self._vector(f"{stage.name}_value", "filter", mine)
             elif isinstance(stage, la.StateSpace):
                 filters = stage.arrays["filters"].tolist()

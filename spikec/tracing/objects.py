@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
@@ -138,7 +139,9 @@ class World:
         return Held(value, self) if make is None else make(value, self.captured.append)
 
     def _entries(self, value: Any, depth: int) -> Any:
-        if depth > purity.DEEPEST or len(value) > MOST_ENTRIES:
+        if depth > purity.DEEPEST:
+            raise UntraceableError(f"reads a {type(value).__name__} in others, too deep to follow")
+        if len(value) > MOST_ENTRIES:
             raise UntraceableError(
                 f"reads a {type(value).__name__} of {len(value):,} entries, too large to follow"
             )
@@ -151,6 +154,9 @@ class World:
         """What stands for an attribute of an object.  Raises `UntraceableError`."""
         if isinstance(obj, ModuleType) and purity.of_python(obj):
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
+        if (made_up := _made_up(obj, name)) is not None:
+            self._note(obj, name, lambda: _made_up(obj, name), made_up)
+            return self._found(made_up, obj)(name)
         raw, own = (
             _raw(obj, name),
             isinstance(obj, (type, ModuleType)) or name in purity.attribute(obj, "__dict__", ()),
@@ -165,12 +171,35 @@ class World:
             return partial(
                 self.function(raw.__func__), self.value(obj if isinstance(obj, type) else type(obj))
             )
-        if isinstance(raw, FunctionType):
-            return self.function(raw) if own else partial(self.function(raw), self.value(obj))
+        if isinstance(raw, FunctionType) and own:
+            return self.function(raw)
+        if isinstance(raw, FunctionType) or _is_in(raw, [*_GETTING, *_READING]):
+            return self._found(raw, obj)
         if hasattr(type(raw), "__get__") and not own and not isinstance(raw, MemberDescriptorType):
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         found = getattr(obj, name)
         self._note(obj, name, lambda: getattr(obj, name), found, partial(setattr, obj, name))
+        return self.value(found)
+
+    def _found(self, method: Any, obj: Any) -> Callable[..., Any]:
+        """A method of an object: a function, or one of Python's that reads a dictionary or list."""
+        if isinstance(method, FunctionType):
+            return partial(self.function(method), self.value(obj))
+        if _is_in(method, _GETTING):
+            return partial(self._entry, obj)
+        if not _is_in(type(obj).__iter__, [dict.__iter__, OrderedDict.__iter__]):
+            raise UntraceableError(f"reads {_kind(obj)}, which gives its own entries")
+        self._note(obj, "{}", lambda: dict(obj), dict(obj))
+        return getattr(self._entries(dict(obj), 1), method.__name__)  # type: ignore[no-any-return]
+
+    def _entry(self, obj: Any, key: Any) -> Any:
+        """What stands for an entry of a dictionary or list whose class adds to those of Python."""
+        kind = dict if isinstance(obj, dict) else list
+        if kind is dict and not dict.__contains__(obj, key):
+            raise UntraceableError(f"reads {key!r} of {_kind(obj)}, which it does not hold")
+        found = kind.__getitem__(obj, key)
+        place, put = partial(kind.__getitem__, obj, key), partial(kind.__setitem__, obj, key)
+        self._note(obj, f"[{key!r}]", place, found, put)
         return self.value(found)
 
     def _note(
@@ -187,7 +216,28 @@ class World:
 
 
 # How attributes are found where nobody makes them up.
-_PLAIN: list[Any] = [kind.__getattribute__ for kind in (object, type, ModuleType, SimpleNamespace)]
+_KINDS = (object, type, ModuleType, SimpleNamespace, dict, OrderedDict, defaultdict, list)
+_PLAIN: list[Any] = [kind.__getattribute__ for kind in _KINDS]
+# What reads dictionaries, also those of classes that add to Python's.
+_READING = [getattr(kind, n) for kind in (dict, OrderedDict) for n in ("get", "items", "keys", "values")]
+_GETTING: list[Any] = [dict.__getitem__, list.__getitem__]
+
+
+def _is_in(value: Any, found: list[Any]) -> bool:
+    return any(value is one for one in found)
+
+
+def _made_up(obj: Any, name: str) -> Any:
+    """The `__getattr__` that gives an attribute which an object does not have; None where there is none, or
+    one that cannot be followed.
+    """
+    if (
+        isinstance(obj, (type, ModuleType))
+        or inspect.getattr_static(obj, name, purity.GONE) is not purity.GONE
+    ):
+        return None
+    method = inspect.getattr_static(type(obj), "__getattr__", None)
+    return method if isinstance(method, FunctionType) or _is_in(method, _GETTING) else None
 
 
 def _raw(obj: Any, name: str) -> Any:

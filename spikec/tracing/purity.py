@@ -92,23 +92,30 @@ def _holds(now: Any, value: Any) -> bool:
     return type(now) is type(value) is list
 
 
-def _is_data(value: Any) -> bool:
-    """Whether a value is numbers and texts, in lists and dictionaries or by themselves."""
-    if type(value) in (list, tuple):
-        return all(map(_is_data, value))
-    return all(map(_is_data, value.values())) if type(value) is dict else _plain(value)
+def _is_data(value: Any, deepest: int = DEEPEST) -> bool:
+    """Whether a value is numbers and texts, in lists and dictionaries (not too deep) or by themselves."""
+    if type(value) not in (list, tuple, dict):
+        return _plain(value)
+    inner = value.values() if type(value) is dict else value
+    return deepest >= 0 and all(_is_data(v, deepest - 1) for v in inner)
 
 
-def kept(value: Any) -> Any:
-    """A value as it is now: arrays, and lists of them, are copies; objects themselves."""
+def kept(value: Any, deepest: int = DEEPEST) -> Any:
+    """A value as it is now: arrays, and lists of them, are copies; objects themselves, and lists that lie
+    deeper than any that is followed: one may hold itself.
+    """
     if isinstance(value, np.ndarray):
         return value.copy()
+    if deepest < 0:
+        return value
     if type(value) in (list, tuple):
-        return type(value)(map(kept, value))
-    return {key: kept(v) for key, v in value.items()} if type(value) is dict else value
+        return type(value)(kept(v, deepest - 1) for v in value)
+    return {key: kept(v, deepest - 1) for key, v in value.items()} if type(value) is dict else value
 
 
 def _alike(now: Any, before: Any) -> bool:
+    if now is before:
+        return True
     if isinstance(before, np.ndarray):
         return isinstance(now, np.ndarray) and np.array_equal(now, before)
     if type(now) is not type(before):
@@ -117,7 +124,7 @@ def _alike(now: Any, before: Any) -> bool:
         return len(now) == len(before) and all(map(_alike, now, before))
     if type(before) is dict:
         return list(now) == list(before) and all(_alike(now[key], v) for key, v in before.items())
-    return now is before or (_plain(before) and bool(now == before))
+    return _plain(before) and bool(now == before)
 
 
 def captured(function: FunctionType, known: frozenset[str], held: bool = False) -> list[Captured] | None:

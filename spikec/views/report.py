@@ -42,6 +42,7 @@ KINDS = {
     "CellGroup": "neurons of populations",
     "SpikeEvents": "spike probes of populations",
     "HostCalls": "calls of Python",
+    "Traces": "synapses of recorded weights",
     "LearnedProducts": "learned connections",
     "Learning": "learning rules",
     "Changes": "recorded changes of weights",
