@@ -119,13 +119,11 @@ def measure(
 
 def _far(real: str, costs: Mapping[str, float], lock: Path | None) -> float:
     """ns per byte of arrays that are not in the cache."""
-    itemsize, excess = np.dtype(real).itemsize, []
-    for shape in FAR_SHAPES:
-        atoms = round(FAR_BYTES / shape.bytes(itemsize))
-        near = sum(costs[name] * count for name, count in shape.features(atoms, real).items())
-        with alone(lock):
-            call = fastest(_steps("lif", real, shape, 0))
-            excess.append((_time("lif", real, shape, atoms, call) - near) / FAR_BYTES)
+    counts = [round(FAR_BYTES / shape.bytes(np.dtype(real).itemsize)) for shape in FAR_SHAPES]
+    excess = []
+    for shape, n, time in zip(FAR_SHAPES, counts, _times("lif", real, FAR_SHAPES, counts, lock), strict=True):
+        near = sum(costs[name] * count for name, count in shape.features(n, real).items())
+        excess.append((time - near) / FAR_BYTES)
     return max(0.0, float(np.mean(excess)))
 
 
@@ -135,15 +133,20 @@ def _fitted(
     itemsize = np.dtype(real).itemsize
     counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
     _compile(kind, real)
-    with alone(lock):
-        call = fastest(_steps(kind, real, shapes[0], 0))
-        times = [_time(kind, real, shape, n, call) for shape, n in zip(shapes, counts, strict=True)]
+    times = _times(kind, real, shapes, counts, lock)
     return fit([shape.features(n, real) for shape, n in zip(shapes, counts, strict=True)], times, known)
 
 
-def _time(kind: str, real: str, shape: Shape, atoms: int, call: float) -> float:
-    """ns of one step of so many atoms, less those of a `call` for none: programs make none from Python."""
-    return fastest(_steps(kind, real, shape, atoms)) - call
+def _times(
+    kind: str, real: str, shapes: Sequence[Shape], counts: Sequence[int], lock: Path | None
+) -> list[float]:
+    """ns of one step of so many atoms of each shape, less those of a call for none: programs make no calls
+    from Python.
+    """
+    calls = [_steps(kind, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
+    with alone(lock):
+        call, *times = fastest([_steps(kind, real, shapes[0], 0), *calls])
+    return [time - call for time in times]
 
 
 def _compile(kind: str, real: str) -> None:

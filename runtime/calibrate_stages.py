@@ -9,7 +9,7 @@ import numpy as np
 from spike_runtime import calibrate_program as cp
 from spike_runtime import memory
 from spike_runtime.addresses import pack
-from spike_runtime.calibrate_timing import alone, fastest, fit
+from spike_runtime.calibrate_timing import TRIES, alone, fastest, fit
 from spike_runtime.loop import compile_loop
 
 # Words of the segment that the loop reads and writes: the stop flag and its progress.
@@ -50,9 +50,11 @@ def measure(real: str, lock: Path | None = None) -> dict[str, float]:
     # What functions join again tells joining apart from what is joined.
     sizes = [cp.SMALL | grown for grown in GROWN]
     fewer = [cp.SMALL, cp.SMALL | {"lowpass": MANY}]
+    calls = [_steps(least, cp.SMALL, real)]
+    calls += [_steps(own, size, real) for size in fewer] + [_steps(loop, size, real) for size in sizes]
     with alone(lock):
-        step = _time(least, cp.SMALL, real)
-        times = [*(_time(own, size, real) for size in fewer), *(_time(loop, size, real) for size in sizes)]
+        # Costs of stages are differences, and small.
+        step, *times = fastest(calls, 2 * TRIES)
     rows = [
         *(cp.features(size, real, cp.OWN) for size in fewer),
         *(cp.features(size, real) for size in sizes),
@@ -84,13 +86,17 @@ def _loop(real: str, kind: int) -> Loop:
         given = constant | state
         # Here and not in every call: to make it takes as long as a hundred short steps.
         table = pack([given[names[id(a)]] if id(a) in names else a for a in arguments])
-        return lambda steps: compiled(1, steps, PROGRESS, table.ctypes.data)
+
+        def run(steps: int, _held: cp.Arrays = given) -> int:  # the table has their addresses alone
+            return compiled(1, steps, PROGRESS, table.ctypes.data)
+
+        return run
 
     return of
 
 
-def _time(loop: Loop, size: dict[str, int], real: str) -> float:
-    """ns per step of the program with stages of these sizes."""
+def _steps(loop: Loop, size: dict[str, int], real: str) -> Callable[[int], None]:
+    """So many steps of the program with stages of these sizes."""
     constant, state = ({k: memory.aligned(v) for k, v in part.items()} for part in cp.arrays(size, real))
     run = loop(constant, state)
 
@@ -98,5 +104,4 @@ def _time(loop: Loop, size: dict[str, int], real: str) -> float:
         if run(count) != count:
             raise RuntimeError(f"the measured program stopped of itself: {state['status']}")
 
-    # At two moments: costs of stages are differences, and small.
-    return min(fastest(steps), fastest(steps))
+    return steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-REPEATS = 9
+TRIES = 9
+TRY = 2_200_000  # ns that a try takes
 
 
 @contextmanager
@@ -28,17 +30,22 @@ def alone(lock: Path | None) -> Iterator[None]:
         yield
 
 
-def fastest(call: Callable[[int], Any], seconds: float = 0.02) -> float:
-    """Least ns per repetition of `call(repetitions)`, over several tries that take about `seconds` together.
+def fastest(calls: Sequence[Callable[[int], Any]], tries: int = TRIES) -> list[float]:
+    """Least ns per repetition of each `call(repetitions)`, over several tries.
 
     Time of the processor, not of the clock, so that other processes disturb little; and what disturbs only
-    ever adds:
-    the least is the best estimate.
+    ever adds: the least is the best estimate.  The tries are in turns: a busy neighbour makes a processor
+    slower by half for seconds, and then all calls have their quiet moments, or none.
     """
-    call(1)
-    once = _timed(call, 1)
-    repetitions = max(1, int(seconds * 1e9 / REPEATS / max(once, 1.0)))
-    return min(_timed(call, repetitions) for _ in range(REPEATS))
+    counts, least = [], [math.inf] * len(calls)
+    for call in calls:
+        call(1)
+        counts.append(max(1, int(TRY / max(_timed(call, 1), 1.0))))
+    for _ in range(tries):
+        for k, (call, count) in enumerate(zip(calls, counts, strict=True)):
+            call(1)  # its arrays are in the cache again
+            least[k] = min(least[k], _timed(call, count))
+    return least
 
 
 def _timed(call: Callable[[int], Any], repetitions: int) -> float:
