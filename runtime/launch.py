@@ -192,7 +192,8 @@ def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], N
     except BaseException as error:  # of the caller's `progress`, or an interrupt in another thread
         recorded = _keep(plan, supervisor, recorder, disk_works=True) if recorder else 0
         cause = f"{type(error).__name__}: {error}"
-        runfile.save(replace(record, status="failed", cause=cause, recorded=recorded), plan.folder)
+        ended = replace(record, status="failed", cause=cause, recorded=recorded, **_saved(supervisor))
+        runfile.save(ended, plan.folder)
         raise
     spent = clock.process_time() - spent
     supervisor.close()

@@ -23,7 +23,6 @@ class Saving:
         self._whole: dict[int, set[int]] = {}
         self._causes: dict[int, str] = {}
         self._writing: Thread | None = None
-        self._broken: BaseException | None = None
 
     def take(self, frame: frames.Frame) -> None:
         """A piece of an array, of the state of a partition after a step.
@@ -52,16 +51,15 @@ class Saving:
         if self.failure:
             return
         parts = [arrays.pop(part.index, {}) for part in partitions]
-        self._writing = Thread(target=self._write, args=(parts, step))
-        self._writing.start()
+        writing = Thread(target=self._write, args=(parts, step))
+        writing.start()
+        self._writing = writing
 
     def finish(self) -> None:
-        """Wait until what is complete is written.  Raises what is wrong beside the disk and the memory."""
+        """Wait until what is complete is written."""
         if self._writing:
             self._writing.join()
             self._writing = None
-        if self._broken:
-            raise self._broken
 
     def _write(self, parts: list[Arrays], step: int) -> None:
         try:
@@ -72,7 +70,7 @@ class Saving:
             self.failure = str(error.strerror or error)
         except MemoryError:
             self.failure = "out of memory"
-        except BaseException as error:  # in a thread nobody sees it: `finish` raises it
-            self._broken = error
+        except Exception as error:  # in a thread nobody would see it, and the results are whole without
+            self.failure = f"{type(error).__name__}: {error}"
         else:
             self.step = step

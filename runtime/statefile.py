@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -225,28 +225,19 @@ def save(path: Path, saved: Saved) -> None:
     about |= {"format": FORMAT, "pickled": hashlib.sha256(saved.pickled).hexdigest()}
     others = {PYTHON: np.frombuffer(saved.pickled, np.uint8)} if saved.python else {}
     path = path.absolute()
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    # Not by `tempfile`, whose files are for this user alone.
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with draft.open("xb") as file:
             members = {ABOUT: np.array(json.dumps(about)), **others, **saved.arrays}
             npz.write(file, members.items())
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(draft, 0o666 & ~_umask())
-        os.replace(draft, path)
+        draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(draft)
+            draft.unlink()
         raise
-
-
-def _umask() -> int:
-    """What this process takes from the rights of new files.
-
-    `os.umask` gives it only by setting another one, which files that other threads make meanwhile would have.
-    """
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return int(status.partition("\nUmask:")[2].split()[0], 8)
 
 
 def load(path: Path) -> Saved:

@@ -260,6 +260,8 @@ class Supervisor:
             self._listen(limit=True)
             while self._inbox:
                 self._take(*self._inbox.popleft())
+                # Not before: to take a state may have to wait for the disk.
+                self._seen = (time.monotonic(), self._seen[1])
             for worker in self.workers:
                 if worker.closed:
                     self._ended(worker)
@@ -295,7 +297,6 @@ class Supervisor:
 
     def _take(self, worker: Worker | RemoteWorker, frame: frames.Frame) -> None:
         values = frame.values
-        self._seen = (time.monotonic(), self._seen[1])
         if frame.kind == "recorded" and self.recorder:
             for block in worker.blocks(frame):
                 self.recorder.add(block)

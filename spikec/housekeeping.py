@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from spike_runtime.version import kernel_folder
 
@@ -59,11 +60,17 @@ def _size(path: Path) -> int:
 def clear(kept: Sequence[Kept]) -> None:
     """Remove it all.  Raises `WriteError`."""
     for path in (path for one in kept for path in one.paths):
-        with writing(path, "make its folder writable"), suppress(FileNotFoundError):
+        with writing(path, "make its folder writable"):
             if path.is_dir():
-                shutil.rmtree(path)
+                shutil.rmtree(path, onerror=_unless_gone)
             else:
-                path.unlink()
+                path.unlink(missing_ok=True)
+
+
+def _unless_gone(_what: object, _path: str, error: tuple[Any, BaseException, Any]) -> None:
+    """Go on where another process was faster, raise anything else."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
 
 
 def as_text(kept: Sequence[Kept], cleared: bool) -> str:

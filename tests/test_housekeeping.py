@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,28 @@ def test_decoders_kept_elsewhere_are_found(
 
 
 def test_what_cannot_be_removed_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("shutil.rmtree", refuse)
     result = CliRunner().invoke(main, ["cache", "--clear"])
     assert result.exit_code == 2
     assert f"cannot write {home / 'decoders'}: Permission denied" in result.stderr
+
+
+def test_what_another_process_removed_meanwhile_is_no_mistake(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, gone = os.unlink, list[str]()
+
+    def late(path: str, **given: int) -> None:
+        unlink(path, **given)
+        if not gone:
+            gone.append(path)
+            raise FileNotFoundError(2, "No such file or directory", path)
+
+    (home / "decoders" / "cd.npy").write_bytes(b"more")
+    monkeypatch.setattr(os, "unlink", late)
+    assert run("--clear").endswith(" removed\n")
+    assert gone
+    assert [path.name for path in home.iterdir()] == ["thesis.tex"]

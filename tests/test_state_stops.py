@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psutil
@@ -17,10 +18,14 @@ import test_windows
 from conftest import Tiny
 from runs import workers
 from spike_runtime import launch, statefile
+from spike_runtime.crew import Worker
+from spike_runtime.frames import Frame
 from spike_runtime.pace import FIRST, SECONDS, Horizon
 from spike_runtime.record import Recorder
 from spike_runtime.results import Run, open_run
 from spike_runtime.runfile import RunError
+from spike_runtime.saving import Saving
+from spike_runtime.supervise import Signals, Supervisor
 from test_state_runs import same
 
 import spikec
@@ -137,32 +142,77 @@ def test_results_are_recorded_while_a_state_is_written(
     save, told = statefile.save, [0]
 
     def slowly(path: Path, saved: statefile.Saved) -> None:
-        before, end = told[0], time.monotonic() + 30
+        end = time.monotonic() + 30
         while saved.step == 100 and told[0] < 150 and time.monotonic() < end:
             time.sleep(0.01)
         save(path, saved)
-        written.append((saved.step, told[0] - before))
+        written.append((saved.step, told[0]))
 
     monkeypatch.setattr(statefile, "save", slowly)
     add = Recorder.complete
     monkeypatch.setattr(Recorder, "complete", lambda *given: (told.__setitem__(0, given[-1]), add(*given))[1])
     run = tiny.compiled.run("500ms", tmp_path / "run", save_state=tmp_path / "a.npz", save_every="100ms")
     assert [step for step, _ in written] == [100, 200, 300, 400, 500]
-    assert written[0][1] >= 50
+    assert written[0][1] >= 150
     assert run.about.state_step == 500
     assert statefile.load(tmp_path / "a.npz").step == 500
 
 
-def test_a_state_that_finds_no_memory_leaves_the_results(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "told"), [(MemoryError(), "out of memory"), (ValueError("a bug"), "ValueError: a bug")]
+)
+def test_a_state_that_cannot_be_made_leaves_the_results(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
 ) -> None:
     def refuse(*_: object) -> None:
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(statefile, "of", refuse)
-    with pytest.raises(launch.RunFailedError, match=r"the run is complete, but its state .*: out of memory"):
+    with pytest.raises(launch.RunFailedError, match=rf"the run is complete, but its state .*: {told}"):
         tiny.compiled.run("5ms", tmp_path / "run", save_state=tmp_path / "a.npz")
-    assert open_run(tmp_path / "run").about.recorded == 5
+    found = open_run(tmp_path / "run").about
+    assert (found.status, found.recorded) == ("complete", 5)
+
+
+def test_a_run_that_its_caller_ends_ends_when_its_state_is_written(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, writing = statefile.save, Event()
+
+    def slowly(path: Path, saved: statefile.Saved) -> None:
+        writing.set()
+        time.sleep(0.3)
+        save(path, saved)
+
+    def end(_: object) -> None:
+        if writing.is_set():
+            raise ArithmeticError("enough")
+
+    monkeypatch.setattr(statefile, "save", slowly)
+    state = tmp_path / "a.npz"
+    with pytest.raises(ArithmeticError, match="enough"):
+        tiny.compiled.run("100s", tmp_path / "run", progress=end, save_state=state, save_every="100ms")
+    found = open_run(tmp_path / "run").about
+    assert found.status == "failed"
+    assert found.state_step == statefile.load(state).step > 0
+
+
+def test_what_waits_for_the_disk_counts_as_heard_when_it_is_taken(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that is stopped, while a state is written for long, ends without its last state."""
+    supervisor, taken = Supervisor(tiny.compiled.manifest, Signals()), list[float]()
+
+    def wait(_: Frame) -> None:
+        time.sleep(0.01)
+        taken.append(time.monotonic())
+
+    monkeypatch.setattr(Saving, "take", lambda _, frame: wait(frame))
+    monkeypatch.setattr(Supervisor, "_listen", lambda *_, **__: None)
+    supervisor.saving, supervisor._checked = object.__new__(Saving), float("inf")
+    supervisor._inbox.append((object.__new__(Worker), Frame("array", {})))
+    supervisor._serve(lambda: bool(taken))
+    assert supervisor._seen[0] >= taken[0]
 
 
 def test_mistakes(tiny: Tiny, commands: dict[str, str], tmp_path: Path) -> None:
