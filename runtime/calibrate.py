@@ -19,7 +19,7 @@ from typing import Any
 
 from spike_runtime import cores, housing  # noqa: F401 (before PyTensor)
 
-SCHEMA = 8
+SCHEMA = 9
 PRECISIONS = ("float32", "float64")
 RING = "ring"
 TRANSPORTS = (RING, "ipc", "tcp")
@@ -192,6 +192,8 @@ def cache_size() -> int:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 

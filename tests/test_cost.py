@@ -263,10 +263,12 @@ def _edited(tmp_path: Path, change: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 99}, "its schema is 99, this version reads schema 8"),
+        ({"schema": 99}, "its schema is 99, this version reads schema 9"),
         ({"kernels/float32/neurons/lif/neuron": None}, "kernels.float32.neurons.lif.neuron is missing"),
         ({"kernels/float32/stages/op": "fast"}, "kernels.float32.stages.op is 'fast', not a number"),
-        ({"kernels/float64/far": -1}, "kernels.float64.far is -1, less than 0"),
+        ({"kernels/float64/far": -1}, "kernels.float64.far is not a list of [bytes, ns per byte]"),
+        ({"kernels/float64/far": [[1e6, -1]]}, "kernels.float64.far[0] is -1, less than 0"),
+        ({"kernels/float64/far": [[2e6, 1], [1e6, 1]]}, "kernels.float64.far has no sizes that ascend"),
         ({"kernels/float64": None}, "kernels.float64 is missing"),
         ({"wires/ring": None}, "wires.ring is missing"),
         ({"recording": None}, "recording is missing"),
@@ -320,3 +322,10 @@ def test_one_vector_alone_is_not_joined() -> None:
     # Of the input and the synapse, which the first level needs in one vector.
     both = loop + "\ninput u(t) = sin(t)\nconnect u -> a synapse none"
     assert ns(both) == pytest.approx(stages["op"] + stages["join"] * (2 + 2), abs=0.2)
+
+
+def test_arrays_beyond_the_cache_cost_what_their_size_was_measured_to_cost() -> None:
+    kernels = replace(REFERENCE.kernels["float32"], far=((6e6, 0.01), (24e6, 0.04)))
+    assert [kernels.outside(size) for size in (1e6, 6e6, 15e6, 24e6, 1e9)] == pytest.approx(
+        [0.01, 0.01, 0.025, 0.04, 0.04]
+    )

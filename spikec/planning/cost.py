@@ -311,8 +311,9 @@ def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
 
 def _far(layout: la.Layout, profile: HostProfile) -> float:
     """ns of bringing the neurons' arrays from outside the cache, where they do not fit it."""
-    outside = missing(footprint(layout), profile.cache)
-    return profile.kernels[layout.dtype].far * streamed_bytes(layout) * outside
+    size = footprint(layout)
+    byte = profile.kernels[layout.dtype].outside(size)
+    return byte * streamed_bytes(layout) * missing(size, profile.cache)
 
 
 def missing(size: float, cache: float) -> float:

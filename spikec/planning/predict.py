@@ -59,9 +59,12 @@ def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> fl
     neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
     calls = sum(c.compute.get("HostCalls", 0.0) for c in placed.costs)
     rest = (sum(sum(c.compute.values()) for c in placed.costs) - neurons - calls) / n
-    far = profile.kernels[placed.layouts[0].dtype].far * sum(streamed_bytes(x) for x in placed.layouts)
+    kernels, streamed = profile.kernels[placed.layouts[0].dtype], sum(map(streamed_bytes, placed.layouts))
     size = sum(footprint(x) for x in placed.layouts)
-    neurons += far * (missing(size / k, profile.cache_of(k)) - missing(size / n, profile.cache_of(n)))
+    neurons += streamed * (
+        kernels.outside(size / k) * missing(size / k, profile.cache_of(k))
+        - kernels.outside(size / n) * missing(size / n, profile.cache_of(n))
+    )
     compute = {"placed": max(calls, (max(neurons, 0.0) + calls) / k), "other": rest * (0.5 + 0.5 * n / k)}
     cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))
     return step_time([cost] * k, profile, transport)
