@@ -134,7 +134,7 @@ def _head(data: bytes | bytearray) -> tuple[Frame, int]:
     try:
         head = json.loads(data)
         return Frame(head["kind"], head["values"]), int(head["body"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _foreign(data) from None
 
 

@@ -63,7 +63,14 @@ def test_a_message_is_given_when_its_last_byte_has_come() -> None:
     assert (frame.kind, bytes(frame.body)) == ("only", b"12345")
 
 
-FOREIGN = (b"GET / HTTP/1.1\r\n", b"\xff" * 8, b"\x02\0\0\0{}", b"\x03\0\0\0[1]", b"\x02\0\0\0\xff\xff")
+FOREIGN = (
+    b"GET / HTTP/1.1\r\n",
+    b"\xff" * 8,
+    b"\x02\0\0\0{}",
+    b"\x03\0\0\0[1]",
+    b"\x02\0\0\0\xff\xff",
+    b"\0\0\1\0" + b"[" * (1 << 16),
+)
 
 
 @pytest.mark.parametrize("sent", FOREIGN)
