@@ -61,10 +61,12 @@ def clear(kept: Sequence[Kept]) -> None:
     """Remove it all.  Raises `WriteError`."""
     for path in (path for one in kept for path in one.paths):
         with writing(path, "make its folder writable"):
-            if path.is_dir():
-                shutil.rmtree(path, onerror=_unless_gone)
-            else:
-                path.unlink(missing_ok=True)
+            # A link to a folder elsewhere stays, for the next run to fill.
+            for each in path.iterdir() if path.is_symlink() and path.is_dir() else [path]:
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each, onerror=_unless_gone)
+                else:
+                    each.unlink(missing_ok=True)
 
 
 def _unless_gone(_what: object, _path: str, error: tuple[Any, BaseException, Any]) -> None:

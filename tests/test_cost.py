@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from partition_models import populations
 from spike_runtime import (
+    calibrate,
     calibrate_neurons,
     calibrate_program,
     calibrate_recording,
@@ -329,3 +331,21 @@ def test_arrays_beyond_the_cache_cost_what_their_size_was_measured_to_cost() -> 
     assert [kernels.outside(size) for size in (1e6, 6e6, 15e6, 24e6, 1e9)] == pytest.approx(
         [0.01, 0.01, 0.025, 0.04, 0.04]
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "known"), [("--kinds", "lif, adaptive_lif"), ("--wires", "ring, ipc, tcp")]
+)
+def test_unknown_names_to_measure_are_refused_and_nothing_is_written(
+    option: str,
+    known: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ})  # it has libraries use one thread
+    with pytest.raises(SystemExit) as ended:
+        calibrate.main(["--output", str(tmp_path / "made.json"), option, "nonsense"])
+    assert ended.value.code == 2
+    assert f"{option}: there is no 'nonsense'; choose from {known}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

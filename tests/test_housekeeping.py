@@ -99,3 +99,14 @@ def test_what_another_process_removed_meanwhile_is_no_mistake(
     assert run("--clear").endswith(" removed\n")
     assert gone
     assert [path.name for path in home.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_linked_to_another_disk_is_emptied_and_stays(home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk"
+    (home / "decoders").rename(elsewhere)
+    (home / "decoders").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "inner").mkdir()
+    assert "removed" in run("--clear")
+    assert list(elsewhere.iterdir()) == []
+    Cache().put("cd", np.zeros(10))
+    assert (elsewhere / "cd.npy").exists()
