@@ -61,19 +61,22 @@ class Engine:
         seed: int | None = None,
         calls: Calls | None = None,
         eager: bool = False,
+        bounded: bool = False,
     ) -> None:
         """Check and map the partition's files and compile its program, or run it as it is (`eager`).
 
         `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of
         noise.  `calls`: the Python functions that the program calls; where there is none, those of the
-        manifest are loaded.  Raises `ManifestError` where a file is missing or was changed.
+        manifest are loaded.  `bounded`: what is asked for at a time takes no longer than the caller wants, so
+        chunks may be as long as memory lets them.  Raises `ManifestError` where a file is missing or was
+        changed.
         """
         check_files(manifest, folder, partition)
         self.manifest, self.partition = manifest, partition
         part = manifest.partitions[partition]
         self.slots = slots_of(manifest, partition)
         self.constants, self.state = _arrays(part, folder)
-        self.chunk = self._chunk_length()
+        self.chunk = self._chunk_length(0.0 if bounded else self._step_ns())
         self.state["status"] = np.zeros(2, np.int64)
         self._alike = alike(self.constants)
         self.state |= self._buffers()
@@ -143,15 +146,18 @@ class Engine:
             for name, (table, listed) in tables[needed].items()
         }
 
-    def _chunk_length(self) -> int:
+    def _step_ns(self) -> float:
+        """What a step is known to take."""
+        calls = any(name.startswith("host_") for name in self.constants)
+        return math.inf if calls else self.manifest.plan.get("step_us", math.inf) * 1e3
+
+    def _chunk_length(self, step: float) -> int:
         """Steps per call: as many as the recording buffers may hold, more than `LONGEST_CHUNK` only where
-        they are known to take little time.
+        they take little time (`step`, ns).
         """
         size = {"value": np.dtype(self.manifest.precision).itemsize, "sum": np.dtype(np.int64).itemsize}
         row = sum(s.columns * size[s.kind] / s.every for s in self.slots if s.kind != "events")
         events = sum(s.columns for s in self.slots if s.kind == "events")
-        calls = any(name.startswith("host_") for name in self.constants)
-        step = math.inf if calls else self.manifest.plan.get("step_us", math.inf) * 1e3
         more = min(CHUNK_NS / max(step, 1.0), BUFFER_BYTES / max(row + EVENT_BYTES * events, 1.0), MOST_STEPS)
         return int(np.clip(BUFFER_BYTES // max(row, 1), 1, max(LONGEST_CHUNK, more)))
 

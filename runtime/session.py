@@ -100,7 +100,7 @@ class Session:
     def _engine(self, partition: int) -> Engine:
         return Engine(
             self.manifest, self._folder, partition, self._segment, self._layout, self._seed, self._calls,
-            eager=not self._compiled,
+            eager=not self._compiled, bounded=True,
         )  # fmt: skip
 
     def _memory(self, words: int) -> NDArray[np.int64]:

@@ -46,4 +46,5 @@ def test_steps_at_a_time_are_many_only_where_they_are_known_to_be_short(
     engine: Any = Engine.__new__(Engine)
     engine.manifest = SimpleNamespace(plan=plan, precision="float64")
     engine.slots, engine.constants = [], constants
-    assert engine._chunk_length() == steps
+    assert engine._chunk_length(engine._step_ns()) == steps
+    assert engine._chunk_length(0.0) == MOST_STEPS

@@ -184,6 +184,8 @@ def test_what_the_caller_holds_stays_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("partitions", [1, 2])
 def test_what_ctrl_c_interrupts_goes_on(partitions: int, tmp_path: Path) -> None:
+    total = 400  # a piece is at most ten times the one before it, so that with step 33 ends before
+
     def made(signals: int) -> nengo.Network:
         seen: list[float] = []
 
@@ -204,23 +206,23 @@ def test_what_ctrl_c_interrupts_goes_on(partitions: int, tmp_path: Path) -> None
         return net
 
     with Simulator(made(0), progress_bar=False) as sim:
-        sim.run_steps(200)
+        sim.run_steps(total)
         want = recorded(sim)
     with Simulator(made(1), partitions=partitions, progress_bar=False) as sim:
         with pytest.raises(KeyboardInterrupt):
-            sim.run_steps(200)
-        assert 33 <= sim.n_steps < 200
+            sim.run_steps(total)
+        assert 33 <= sim.n_steps < total
         sim.save_state(tmp_path / "state.npz")
         first, steps = recorded(sim), sim.n_steps
-        sim.run_steps(200 - steps)
+        sim.run_steps(total - steps)
         same(want, recorded(sim))
     with Simulator(made(0), partitions=3 - partitions, progress_bar=False) as sim:
         sim.load_state(tmp_path / "state.npz")
-        sim.run_steps(200 - steps)
+        sim.run_steps(total - steps)
         same(want, first, recorded(sim))
     with Simulator(made(2), partitions=partitions, progress_bar=False) as sim:
         with pytest.raises(KeyboardInterrupt):
-            sim.run_steps(200)
+            sim.run_steps(total)
         assert sim.n_steps <= 33
 
 

@@ -49,9 +49,9 @@ def grown(ensemble: int, neurons: int, partitions: int = 1) -> Grown:
         command += ["--param", f"count={count}", "--param", f"neurons={ensemble}"]
         command += ["-n", str(partitions), "--host-profile", str(measure._host_profile())]
         seconds, memory = measure._timed(command, {"SPIKE_CACHE_DIR": str(home / "cache")})
-        probe = measure._run(manifest, home / "probe", "0.02s")
+        probe = measure.run(manifest, home / "probe", "0.02s")
         length = min(max(RUN * probe["dt"] / (probe["step_us"] * 1e-6), 0.05), 60.0)
-        run = measure._run(manifest, home / "run", f"{length:.3f}s")
+        run = measure.run(manifest, home / "run", f"{length:.3f}s")
         return Grown(
             ensemble,
             count * ensemble,

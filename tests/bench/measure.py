@@ -69,10 +69,10 @@ def spike(model: Path, partitions: int, precision: str) -> Spike:
         warm, _ = _timed(command, cache)
         inside = _child("manifest_child", str(model), partitions, precision, profile, folder)
         manifest = home / "model" / "manifest.json"
-        probe = _run(manifest, home / "probe", "0.05s")
+        probe = run(manifest, home / "probe", "0.05s")
         steps = LENGTH / (probe["step_us"] * 1e-6)
         seconds = min(max(steps * probe["dt"], 0.2), 60.0)
-        runs = [_run(manifest, home / f"run{k}", f"{seconds:.3f}s") for k in range(3)]
+        runs = [run(manifest, home / f"run{k}", f"{seconds:.3f}s") for k in range(3)]
         body = json.loads(manifest.read_text())
         return Spike(
             partitions=partitions,
@@ -94,18 +94,28 @@ def steps(model: Path, partitions: int) -> dict[str, float]:
     """The step of a model in so many partitions, and what was predicted (us): the median of three runs."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(home / "model")]
-        _timed([*command, "--host-profile", str(_host_profile()), "--quiet"], {})
-        manifest = home / "model" / "manifest.json"
-        probe = _run(manifest, home / "probe", "0.05s")
-        seconds = f"{min(max(LENGTH * probe['dt'] / (probe['step_us'] * 1e-6), 0.2), 60.0):.3f}s"
-        runs = [_run(manifest, home / f"run{k}", seconds) for k in range(3)]
+        manifest = compiled(model, partitions, home / "model")
+        seconds = length(manifest, home / "probe")
+        runs = [run(manifest, home / f"run{k}", seconds) for k in range(3)]
         plan = json.loads(manifest.read_text())["plan"]
     return {
         "partitions": partitions,
         "step_us": statistics.median(run["step_us"] for run in runs),
         "predicted_us": plan["step_us"],
     }
+
+
+def compiled(model: Path, partitions: int, folder: Path) -> Path:
+    """The manifest of a model, compiled into a folder for this host."""
+    command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(folder)]
+    _timed([*command, "--host-profile", str(_host_profile()), "--quiet"], {})
+    return folder / "manifest.json"
+
+
+def length(manifest: Path, output: Path, wanted: float = LENGTH) -> str:
+    """Seconds of a run that takes about `wanted` s."""
+    probe = run(manifest, output, "0.05s")
+    return f"{min(max(wanted * probe['dt'] / (probe['step_us'] * 1e-6), 0.2), 60.0):.3f}s"
 
 
 def chosen(model: Path) -> int:
@@ -125,7 +135,7 @@ def _host_profile() -> Path:
     return measuring.default_folder() / measuring.FILE
 
 
-def _run(manifest: Path, output: Path, length: str) -> dict[str, float]:
+def run(manifest: Path, output: Path, length: str) -> dict[str, float]:
     """Step time (us, of the slowest partition), seconds until the first step, and memory of one run."""
     command = [_bin("spike-run"), str(manifest), "--time", length, "-o", str(output), "--quiet"]
     wall, memory = _timed(command, {})

@@ -1,79 +1,107 @@
-"""Times benchmark models through `spikec.nengo.Simulator`, beside the same in `.spk` in the same process:
-`python -m tests.bench.nengo_door [MODEL ...]`.
+"""Times benchmark models through `spikec.nengo.Simulator` and the same in `.spk` by `spike-run`, in turns,
+each in a process of its own: `python -m tests.bench.nengo_door [MODEL ...]`.
 """
 
 # ruff: noqa: T201
 from __future__ import annotations
 
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from spike_runtime.session import Session
+from tests.bench import measure
+from tests.bench.__main__ import MODELS
 
-from spikec import frontend
-from spikec.nengo import Simulator  # before Nengo: its warnings of its own imports are caught there
-from spikec.pipeline import Options, compile_graph
-from tests.bench.__main__ import MODELS as LANGUAGE
-from tests.bench.nengo_models import MODELS
-
-import nengo  # isort: skip
-
-FOLDER = Path(__file__).resolve().parents[2] / "models" / "bench"
-SAME = {network: name for name, network in LANGUAGE.items()}
+NETWORKS = {network: name for name, network in MODELS.items()}
 # Seconds that are timed each time, and how often.
-SPAN, REPEATS = 0.3, 5
+SPAN, REPEATS = 0.5, 7
 
 
 def main(names: list[str]) -> None:
-    nengo.rc.set("decoder_cache", "enabled", "False")
-    nengo.rc.set("precision", "bits", "32")
-    for name in names or MODELS:
+    for name in names or NETWORKS:
         for partitions in (1, 2):
-            door, language, built = measured(name, partitions)
+            door, language = measured(name, partitions)
+            best, middle = (100 * of(language) / of(door) for of in (min, statistics.median))
             print(
-                f"{name:20} {partitions} partitions: ready in {built:.2f} s, {door:.1f} us/step, "
-                f"in .spk {language:.1f} us/step, {100 * language / door:.0f} % of its speed",
+                f"{name:18} {partitions} partitions: {min(door):6.2f} us/step, in .spk {min(language):6.2f}: "
+                f"{best:.0f} % of its speed; medians {statistics.median(door):.2f} and "
+                f"{statistics.median(language):.2f}: {middle:.0f} %",
                 flush=True,
             )
 
 
-def measured(name: str, partitions: int) -> tuple[float, float, float]:
-    """us per step through the door and in the language, and s until the simulator was ready."""
-    start = time.perf_counter()
-    with Simulator(MODELS[name](), progress_bar=False, partitions=partitions) as simulator:
-        built = time.perf_counter() - start
-        for _ in range(3):
-            simulator.run_steps(10)
+def measured(name: str, partitions: int) -> tuple[list[float], list[float]]:
+    """us per step, every time, through the door and in the language."""
+    model = measure.ROOT / "models" / "bench" / f"{NETWORKS[name]}.spk"
+    with opened(name, partitions) as door, compiled(model, partitions) as language:
+        door(), language()
+        pairs = [(door(), language()) for _ in range(REPEATS)]
+    doors, languages = zip(*pairs, strict=True)
+    return list(doors), list(languages)
+
+
+@contextmanager
+def opened(name: str, partitions: int) -> Iterator[Callable[[], float]]:
+    """What times a simulator, which is in another process."""
+    command = [sys.executable, "-m", __spec__.name, "--door", name, str(partitions)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=measure.ROOT, stdin=pipe, stdout=pipe, text=True) as child:
+        asked, told = child.stdin, child.stdout
+        assert asked is not None
+        assert told is not None
+
+        def timed() -> float:
+            print(file=asked, flush=True)
+            return float(told.readline())
+
+        yield timed
+        asked.close()
+
+
+@contextmanager
+def compiled(model: Path, partitions: int) -> Iterator[Callable[[], float]]:
+    """What times a model of the language."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        manifest = measure.compiled(model, partitions, home / "model")
+        seconds = measure.length(manifest, home / "probe", SPAN)
+        number = iter(range(1000))
+        yield lambda: measure.run(manifest, home / f"run{next(number)}", seconds)["step_us"]
+
+
+def door_child(name: str, partitions: int) -> None:
+    """Runs in a process of its own: times a simulator for each line that it reads."""
+    from spikec.nengo import Simulator  # before Nengo: its warnings of its own imports are caught there
+    from tests.bench import nengo_models
+
+    import nengo  # isort: skip
+
+    nengo.rc.set("decoder_cache", "enabled", "False")
+    nengo.rc.set("precision", "bits", "32")
+    with Simulator(nengo_models.MODELS[name](), progress_bar=False, partitions=partitions) as simulator:
+        simulator.run_steps(50)
         simulator._session._price = 1e-9  # type: ignore[union-attr]  # compile it now
         simulator.run_steps(200)
-        with tempfile.TemporaryDirectory() as folder:
-            graph = frontend.load(FOLDER / f"{SAME[name]}.spk")
-            manifest = compile_graph(graph, Path(folder) / "model", Options(partitions, "float32"))
-            session = Session(manifest, Path(folder) / "model", compiled=True)
-
-            def run(steps: int) -> None:
-                session.advance(steps)
-                session.drain()
-
-            run(200)
-            pairs = [(timed(simulator.run_steps), timed(run)) for _ in range(REPEATS)]
-    door, language = (min(times) for times in zip(*pairs, strict=True))
-    return door, language, built
+        steps = 100
+        for _ in sys.stdin:
+            while (spent := seconds_of(simulator.run_steps, steps)) < SPAN / 2:
+                steps *= 2
+            print(spent / steps * 1e6, flush=True)
 
 
-def timed(run: Callable[[int], None]) -> float:
-    """us per step, over about `SPAN` seconds."""
-    steps, spent = 100, 0.0
-    while spent < SPAN / 2:
-        steps *= 2
-        start = time.perf_counter()
-        run(steps)
-        spent = time.perf_counter() - start
-    return spent / steps * 1e6
+def seconds_of(run: Callable[[int], None], steps: int) -> float:
+    start = time.perf_counter()
+    run(steps)
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:2] == ["--door"]:
+        door_child(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(sys.argv[1:])
