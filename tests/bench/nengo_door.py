@@ -48,7 +48,7 @@ def measured(name: str, partitions: int) -> tuple[list[float], list[float]]:
 @contextmanager
 def opened(name: str, partitions: int) -> Iterator[Callable[[], float]]:
     """What times a simulator, which is in another process."""
-    command = [sys.executable, "-m", __spec__.name, "--door", name, str(partitions)]
+    command = [sys.executable, "-m", "tests.bench.nengo_door", "--door", name, str(partitions)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=measure.ROOT, stdin=pipe, stdout=pipe, text=True) as child:
         asked, told = child.stdin, child.stdout
