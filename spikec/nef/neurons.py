@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from spikec.records import dataclass
 
 Array = NDArray[np.float64]
+Single = NDArray[np.float32]
+
+_ONE, _TINY = np.float32(1.0), np.float32(5e-31)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class NeuronType(ABC):
         With `out` (which may be J itself) it is written there and no memory is allocated for it.
         """
 
-    def rates_in_float32(self, below: Array, out: NDArray[np.float32]) -> None:
+    def rates_in_float32(self, below: Array, out: Single) -> None:
         """Rates for J = onset - below in `out`; `below` is memory to work in.
 
         The distance from the onset has the precision of float64, the rest of the curve may have less.
@@ -102,6 +105,19 @@ def check_tuning(max_rates: Array, intercepts: Array, tau_ref: float) -> tuple[A
     return max_rates, intercepts
 
 
+def _log1p(x: Single, sum_: Single, rounded: Single) -> None:
+    """log(1 + x) in the place of x, which is finite; `sum_` and `rounded` are memory to work in.
+
+    log(s) + (x - (s - 1)) / s, where s is 1 + x rounded.  NumPy has vectors for log everywhere, for log1p
+    with AVX-512 alone: without, that takes 11.6 ns a number, and this 2.6.
+    """
+    np.add(x, _ONE, out=sum_)
+    np.subtract(sum_, _ONE, out=rounded)
+    np.subtract(x, rounded, out=x)
+    np.divide(x, sum_, out=x)
+    np.add(x, np.log(sum_, out=sum_), out=x)
+
+
 @dataclass(frozen=True)
 class LIFRate(NeuronType):
     """Rate of leaky integrate-and-fire: a = amplitude / (tau_ref + tau_rc log1p(1 / (J - 1))), 0 for J <= 1.
@@ -128,15 +144,15 @@ class LIFRate(NeuronType):
         rate = np.divide(self.amplitude, period, out=out)
         return np.asarray(np.multiply(rate, fires, out=out))
 
-    def rates_in_float32(self, below: Array, out: NDArray[np.float32]) -> None:
+    def rates_in_float32(self, below: Array, out: Single) -> None:
         # Fewer passes over the numbers than above: solving for decoders, this is a third of the time.
         out[...] = below
+        np.add(out, _TINY, out=out)  # what is not further above the onset is silent, and 1 / 0 nowhere
         bits = out.view(np.int32)
         fires = np.right_shift(bits, 31)  # all bits of a number below 0, none of others
         np.bitwise_and(bits, 0x7FFFFFFF, out=bits)  # without the sign, for the logarithm of a silent neuron
-        with np.errstate(divide="ignore", over="ignore"):  # at the onset: infinite, which is a rate of 0
-            np.divide(np.float32(1.0), out, out=out)
-        np.log1p(out, out=out)
+        np.divide(_ONE, out, out=out)
+        _log1p(out, *below.reshape(-1).view(np.float32).reshape(2, *out.shape))
         np.add(out, np.float32(self.tau_ref / self.tau_rc), out=out)
         np.divide(np.float32(self.amplitude / self.tau_rc), out, out=out)
         np.bitwise_and(bits, fires, out=bits)
