@@ -30,6 +30,7 @@ from spike_runtime.slots import alike, ring_rows, samples, slots_of
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import PROGRESS
+from spike_runtime.wrong import named
 
 BUFFER_BYTES = 4 << 20
 # Steps between handing over what was recorded, which takes a core from the partitions where all have one:
@@ -87,7 +88,7 @@ class Engine:
         self.constants |= self._wires(layout)
         self.segment = segment
         self.progress = layout.control(partition) + PROGRESS
-        self._program = folder / part.program
+        self._folder, self._program = folder, folder / part.program
         self._python = Loaded(manifest, folder, part.python) if part.python and not calls else None
         self._loaded = Calls(self._python.functions) if self._python else None
         calls = calls or self._loaded
@@ -298,10 +299,8 @@ class Engine:
                 f"the wire from partition {source} to partition {target} lost or repeated a message"
             )
 
-    def _not_finite(self, row: int, step: int) -> str:
-        plan = self.manifest.plan.get("sums", {}).get(str(self.partition), [])
-        name = next((n for n, start, size in plan if start <= row < start + size), f"sum {row}")
-        what = f"the decoded value {name}" if row >= 0 else "what an ensemble represents"
+    def _not_finite(self, detail: int, step: int) -> str:
+        what = named(self.manifest, self._folder, self.partition, self.constants, detail)
         time = step * self.manifest.dt
         return (
             f"{what} is not a number or is out of range at {time:g} s, step {step}; "

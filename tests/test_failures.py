@@ -38,7 +38,7 @@ def test_a_current_of_one_neuron_that_is_not_a_number_is_noticed(tmp_path: Path)
         "connect bad -> a.neurons[1] synapse none\nprobe a synapse 10ms\n"
     )
     compiled = spikec.compile_text(text, 1, tmp_path / "model")
-    with pytest.raises(RunFailedError, match=r"what an ensemble represents is not a number .*, step 11;"):
+    with pytest.raises(RunFailedError, match=r"what ensemble 'a' represents is not a number .*, step 11;"):
         compiled.run(0.1, tmp_path / "run")
 
 

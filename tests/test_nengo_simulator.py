@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from spike_runtime.engine import EngineError
 
 from spikec.nengo import Simulator  # before Nengo: its warnings of its own imports are caught there
 
@@ -260,9 +261,26 @@ def test_why_there_are_fewer_partitions_is_told(label: str | None, caplog: pytes
     seen: list[float] = []
     with Simulator(net, partitions=2, progress_bar=False) as sim:
         sim.run_steps(2)
+        assert sim.partitions == 1
     said = f"{label or 'the network'} runs in 1 partition, not 2: it has 3 atoms (runs of at most 256 "
     assert said + "neurons) in 1 group that must stay together" in caplog.text
     assert "\n  what runs in Python is connected to 'a' without a synapse; add one" in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "what"), [("LIF", "ensemble 'hurt'"), ("LIFRate", "an ensemble")])
+def test_which_ensemble_represents_no_number_is_told(kind: str, what: str) -> None:
+    """Where its neurons have a state; a population after it has a signal of its own."""
+    with nengo.Network(seed=1) as net:
+        ramp, a = nengo.Node(lambda t: 1e10 * t), nengo.Ensemble(30, 1, label="a")
+        hurt = nengo.Ensemble(30, 1, label="hurt", neuron_type=getattr(nengo, kind)())
+        b = nengo.Ensemble(30, 1, label="b")
+        nengo.Connection(ramp, a, transform=1e-10)
+        nengo.Connection(ramp, hurt, transform=1e305)
+        nengo.Connection(hurt, b)
+        nengo.Probe(b)
+    said = f"what {what} represents is not a number .* at 0.002 s, step 2;"
+    with Simulator(net, progress_bar=False) as sim, pytest.raises(EngineError, match=said):
+        sim.run_steps(20)
 
 
 def test_python_that_reads_neurons_at_once_is_told_as_what_joins_them(

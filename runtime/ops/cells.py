@@ -79,7 +79,7 @@ class Cells(KernelOp):
                 else:
                     X[:m] = real(0)
                 if current >= 0:
-                    add(X, values[current : current + m], real(1) - p[1], status)
+                    add(X, values[current : current + m], real(1) - p[1], status, current)
                 update(X, fired, arriving[first : first + m], state, first, p)
                 if population >= 0:
                     row[population] = gather(row, place, row[population], fired, m, start)
@@ -112,14 +112,14 @@ _UPDATES: dict[str, Callable[[Any], Callable[..., None]]] = {"lif_delta": _lif_d
 
 
 @register_jitable
-def _current(X, J, part, status):  # type: ignore[no-untyped-def]
+def _current(X, J, part, status, place):  # type: ignore[no-untyped-def]
     """Add what currents change the voltage by in a step."""
     total = part * 0
     for i in range(J.shape[0]):
         X[i] += J[i] * part
         total += J[i] * 0
     if total != 0 and status[0] == 0:  # NaN where one is NaN or infinite
-        status[0], status[1] = NOT_FINITE, -1
+        status[0], status[1] = NOT_FINITE, -1 - place
 
 
 @register_jitable

@@ -56,12 +56,13 @@ class Neurons(KernelOp):
     -> (sums, state, status[, streams]).
 
     values: the signals of this step, floats.  sums: int64, added to.  state: (state variables) x neurons.
-    status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range, or row
-    -1 where an input is not a number. atoms: int64, atoms x len(COLUMNS).  parameters: atoms x parameters
-    of the neuron type.  encoders: dims x count per atom, bias: neurons.  decoders: rows x count per atom,
-    or count x rows where `gather` is set: at many rows it is cheaper to add the rows of the neurons that
-    spiked than to multiply by zeros.  n: the step.  keys (uint64, one for each atom) are given to kinds that
-    draw random numbers; drawn and streams (see `converted`) to those that take them from a stream.
+    status: int64[2], set to (NOT_FINITE, row) where a partial sum is not a number or out of range, or
+    -1 - the place in `values` of an input that is not a number.  atoms: int64, atoms x len(COLUMNS).
+    parameters: atoms x parameters of the neuron type.  encoders: dims x count per atom, bias: neurons.
+    decoders: rows x count per atom, or count x rows where `gather` is set: at many rows it is cheaper to add
+    the rows of the neurons that spiked than to multiply by zeros.  n: the step.  keys (uint64, one for each
+    atom) are given to kinds that draw random numbers; drawn and streams (see `converted`) to those that take
+    them from a stream.
 
     Every other step takes the atoms from the last to the first, in runs of `RUN`: what was used last is still
     in the cache.  Atoms that share a stream are always taken in their order.
@@ -232,7 +233,7 @@ def _checker(real: type) -> Any:
                 partial = fma(load(values, injected + i, first(values, min(lanes, m - i))), nothing, partial)
             wrong += total(partial)
         if wrong != zero and status[0] == 0:
-            status[0], status[1] = NOT_FINITE, -1
+            status[0], status[1] = NOT_FINITE, -1 - (injected if injected >= 0 else x)
 
     return check
 

@@ -38,8 +38,8 @@ class Simulator(nengo.Simulator):
     """Runs a Nengo network on Spike; see `nengo.Simulator` for all that is not said here.
 
     partitions: into how many the model is cut, each in a thread of its own.  A model that cannot be cut into
-    so many is cut into as many as can be.  "auto": into as many as are predicted to be fastest, of which the
-    attribute of this name tells the number after the first step.  The results are the same, to the bit.
+    so many is cut into as many as can be.  "auto": into as many as are predicted to be fastest.  The number
+    of parts is in the attribute of this name from the first step on.  The results are the same, to the bit.
     processes: each is a process of its own, with the Python functions that it calls: several may run at the
     same time, and they change copies of what they use.
     optimize: taken for compatibility; Spike's passes always run.
@@ -367,7 +367,7 @@ class Simulator(nengo.Simulator):
             name = (top and top.label) or "the network"
             self._session = session(made.graph, made.calls, self.partitions, precision, apart, name)
             self._session.draw_on(self._streams)
-            self.partitions = self._session.partitions if self.partitions == "auto" else self.partitions
+            self.partitions = self._session.partitions
         return self._session
 
     def _keep(self, drained: dict[str, Any]) -> None:
