@@ -1,14 +1,11 @@
 # ruff: noqa: ARG001 (the arguments of intrinsics are given by Numba)
-"""Arrays and functions by their addresses, for compiled code: what a loop works on is a table of words, and
-a loop is called by its address, from Python or from other compiled code.
-
-For every array the table holds a word with the address of its data, then its shape.  Arrays are C-contiguous.
+"""Arrays and functions by their addresses, in compiled code: what a loop works on is a table of words (see
+`table`), and a loop is called by its address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -16,38 +13,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from numba.np.numpy_support import from_dtype
-from numpy.typing import NDArray
+from spike_runtime.elf import needs
+from spike_runtime.native import Code
 
 # (first step, number of steps, word of the progress, address of the table) -> steps done
 ENTRY = types.int64(types.int64, types.int64, types.int64, types.int64)
 _WORD = ir.IntType(64)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """How compiled code runs steps of a partition: call `loop` with (first, count, progress, table).
-
-    loop, table, status: addresses; progress: a word of the segment.  The word at `status` is not 0 where the
-    last step left something to be looked at.
-    """
-
-    loop: int
-    progress: int
-    table: int
-    status: int
-
-
-def pack(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """The table of `arrays`, which must outlive it.  Raises `ValueError` where one is not C-contiguous."""
-    words: list[int] = []
-    for array in arrays:
-        if not array.flags.c_contiguous:
-            raise ValueError("only C-contiguous arrays can be given by their address")
-        words += (array.ctypes.data, *array.shape)
-    return np.array(words, np.int64)
+WORD = types.int64
 
 
 @cache
@@ -100,6 +76,20 @@ def address_of(function: Any, arguments: tuple[types.Type, ...] = ENTRY.args) ->
     if not address:
         raise RuntimeError(f"{function} has no address")
     return address
+
+
+def code_of(function: Any, arguments: Any, name: str = "") -> Code | None:
+    """The machine code on disk of a function compiled for `arguments`, which others call by `name`.
+
+    None where it is not there, or is no object file that can be looked into.
+    """
+    files = getattr(function._cache, "_cache_file", None)
+    saved = files and files.load(function._cache._index_key(arguments, cpu_target.target_context.codegen()))
+    if not saved or saved[0][1] != "object":
+        return None
+    (_, _, (code, _)), about = saved[:2]
+    found = needs(code)
+    return None if found is None else Code(about.mangled_name, name, found, code)
 
 
 @intrinsic

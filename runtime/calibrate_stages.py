@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from spike_runtime import calibrate_program as cp
 from spike_runtime import memory
-from spike_runtime.addresses import pack
 from spike_runtime.calibrate_timing import TRIES, alone, fastest, fit
 from spike_runtime.loop import compile_loop
+from spike_runtime.table import pack
 
 # Words of the segment that the loop reads and writes: the stop flag and its progress.
 SEGMENT, PROGRESS = 64, 32

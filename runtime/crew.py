@@ -310,6 +310,8 @@ def idle_cores(count: int) -> list[int | None]:
     allowed = cores.allowed_cores()
     if count < 2 or len(allowed) < count:
         return [None] * count
+    if len(allowed) == count:
+        return [*sorted(allowed)]
     busy = psutil.cpu_percent(interval=0.1, percpu=True)
     load = {core: busy[core] if core < len(busy) else 0.0 for core in allowed}
     # Whole tenths only: cores that are about equally idle are taken in order.

@@ -10,27 +10,33 @@ import gc
 import hashlib
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime import housing, kept, memory, sampling  # noqa: F401 (before PyTensor)
-from spike_runtime.addresses import Entry, address_of, pack
+from spike_runtime import kept, memory, sampling
 from spike_runtime.blocks import Block
 from spike_runtime.calls import Calls
-from spike_runtime.eager import loop
-from spike_runtime.kept import PYTHON
-from spike_runtime.loop import loop_of
+from spike_runtime.events import event_capacity, events_of
+from spike_runtime.known import Structure
 from spike_runtime.manifest import Manifest, Partition, check_files
-from spike_runtime.ops.record import event_capacity, events_of
+from spike_runtime.programs import known_loop, loop_of
 from spike_runtime.python import Loaded, explained
 from spike_runtime.slots import alike, ring_rows, samples, slots_of
 from spike_runtime.status import CALL_FAILED, FULL, NOT_FINITE, OK, STOPPED
-from spike_runtime.wires import ring
-from spike_runtime.wires.layout import PROGRESS
-from spike_runtime.wrong import named
+from spike_runtime.table import Entry, Function, arrays_of, pack
+from spike_runtime.unknown import PYTHON
+from spike_runtime.wires import called
+from spike_runtime.wires.layout import (
+    PROGRESS,
+    SegmentLayout,
+    in_wire_table,
+    out_wire_table,
+    runs,
+    wrong_wire,
+)
 
 BUFFER_BYTES = 4 << 20
 # Steps between handing over what was recorded, which takes a core from the partitions where all have one:
@@ -58,13 +64,14 @@ class Engine:
         folder: Path,
         partition: int,
         segment: NDArray[np.int64],
-        layout: ring.SegmentLayout,
+        layout: SegmentLayout,
         seed: int | None = None,
         calls: Calls | None = None,
-        eager: bool = False,
+        compiled: bool | None = True,
         bounded: bool = False,
     ) -> None:
-        """Check and map the partition's files and compile its program, or run it as it is (`eager`).
+        """Check and map the partition's files and compile its program (`compiled`), or run it as it is, or
+        that only where none of its structure was compiled before (None).
 
         `segment` is the run's shared memory with its `layout`.  `seed`, where given, replaces the seed of
         noise.  `calls`: the Python functions that the program calls; where there is none, those of the
@@ -97,10 +104,13 @@ class Engine:
         # What the compiled loop works on; the table holds only the addresses.
         self._arrays: list[NDArray[Any]] = []
         self._table = pack(self._arrays)
-        if eager:
-            self._loop = loop(self._program, self.constants, self.state, segment, calls)
-        else:
+        self._loop: Callable[..., int] | None = None
+        if compiled is None:
+            self._loop = known_loop(Structure(self._program, self.constants, self.state))
+        if compiled or self._loop:
             self.compile()
+        else:
+            self._loop = _eager_loop(self._program, self.constants, self.state, segment, calls)
         # Have this in memory too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
@@ -112,37 +122,44 @@ class Engine:
         self.room = UNBOUNDED
 
     def compile(self) -> None:
-        """Compile the program; its state stays as it is."""
-        self._loop, self._arrays = loop_of(self._program, self.constants, self.state, self.segment)
+        """Compile the program, or load what was compiled before; its state stays as it is."""
+        self._loop = loop_of(self._program, self.constants, self.state, self.segment)
+        self._arrays = arrays_of(self.constants, self.state, self.segment)
         self._table = pack(self._arrays)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether steps are run by compiled code."""
+        return isinstance(self._loop, Function)
 
     @property
     def entry(self) -> Entry:
         """How compiled code runs steps; only where the program was compiled."""
+        assert isinstance(self._loop, Function)
         table, status = self._table.ctypes.data, self.state["status"].ctypes.data
-        return Entry(address_of(self._loop), self.progress, table, status)
+        return Entry(self._loop.address, self.progress, table, status)
 
     def _publish(self, step: int, wires: int) -> None:
         """Send the partial sums on the first `wires` of the outgoing wires as those of `step`."""
         if "send_wires" in self.constants:
             table, rows = self.constants["send_wires"][:wires], self.constants["send_rows"]
-            ring.publish(self.segment, table, rows, self.state["sums"], step)
+            called.publish(self.segment, table, rows, self.state["sums"], step)
 
-    def _wires(self, layout: ring.SegmentLayout) -> dict[str, NDArray[np.int64]]:
+    def _wires(self, layout: SegmentLayout) -> dict[str, NDArray[np.int64]]:
         """The tables of wires that the program reads, and rows in memory as kernels know it: of what can
         only be read Numba would compile them again, for calls from Python.
         """
         tables = {
-            "send_rows": {"send_wires": (ring.out_wire_table, False)},
-            "receive_rows": {"receive_wires": (ring.in_wire_table, False)},
+            "send_rows": {"send_wires": (out_wire_table, False)},
+            "receive_rows": {"receive_wires": (in_wire_table, False)},
             "spikes_window": {
-                "spikes_out": (ring.out_wire_table, True),
-                "spikes_in": (ring.in_wire_table, True),
+                "spikes_out": (out_wire_table, True),
+                "spikes_in": (in_wire_table, True),
             },
         }
         known = [needed for needed in tables if needed in self.constants]
         return {needed: np.array(self.constants[needed]) for needed in known} | {
-            name: ring.runs(table(layout, self.manifest, self.partition, listed), self.constants[needed])
+            name: runs(table(layout, self.manifest, self.partition, listed), self.constants[needed])
             for needed in known
             for name, (table, listed) in tables[needed].items()
         }
@@ -207,6 +224,7 @@ class Engine:
         Raises `EngineError` where a decoded value is not a number or out of range.
         """
         self.begin(first)
+        assert self._loop
         done = int(self._loop(first, min(count, self.chunk), self.progress, self._table.ctypes.data))
         self.end(first, done)
         return done
@@ -293,13 +311,16 @@ class Engine:
             raise EngineError(self._not_finite(detail, self._last + 1))
         if code == CALL_FAILED and self._loaded:
             raise EngineError(explained(self._loaded.take_error(), self._last + 1, self.manifest.dt))
-        if code == STOPPED and (wire := ring.wrong_wire(detail)) is not None:
+        if code == STOPPED and (wire := wrong_wire(detail)) is not None:
             source, target = self.manifest.wires[wire].source, self.manifest.wires[wire].target
             raise EngineError(
                 f"the wire from partition {source} to partition {target} lost or repeated a message"
             )
 
     def _not_finite(self, detail: int, step: int) -> str:
+        from spike_runtime import housing  # noqa: F401 (before PyTensor, which `wrong` imports)
+        from spike_runtime.wrong import named
+
         what = named(self.manifest, self._folder, self.partition, self.constants, detail)
         time = step * self.manifest.dt
         return (
@@ -330,6 +351,14 @@ class Engine:
         self.state["events_count"][0] = 0
         events: NDArray[np.int64] = self.state["events_buffer"][:, :count]
         return events
+
+
+def _eager_loop(*given: Any) -> Callable[..., int]:
+    """As `eager.loop`, which takes a second and more to import."""
+    from spike_runtime import housing  # noqa: F401 (before PyTensor)
+    from spike_runtime.eager import loop
+
+    return loop(*given)
 
 
 def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

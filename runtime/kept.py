@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime.wires import ring
+from spike_runtime.unknown import is_unknown
+from spike_runtime.wires import called
 from spike_runtime.wires.layout import COLUMNS, WINDOW
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,26 +27,6 @@ _LEFT_OUT = ("status", "own", "synapses_arriving", "sums")
 
 # What was recorded, and what a call of Python takes and gives in one step.
 _BUFFERS = ("record_", "events_", "host_")
-# Beside the arrays of a partition, the state of the Python functions that it calls, as bytes.
-PYTHON = "python"
-
-# A NaN for numbers that are not known. Arithmetic makes NaN of other bits: these are values like others.
-_UNKNOWN: dict[str, np.unsignedinteger[Any]] = {
-    "float32": np.uint32(0x7FC5504B),
-    "float64": np.uint64(0x7FF85350494B4500),
-    "int64": np.uint64(0xFFFFFFFFFFFFFFFF),  # -1, which no stream of random numbers holds
-}
-
-
-def unknown(shape: int | tuple[int, ...], precision: str) -> NDArray[Any]:
-    """Numbers that are not known."""
-    return np.full(shape, _UNKNOWN[precision]).view(precision)
-
-
-def is_unknown(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which numbers are not known."""
-    bits = _UNKNOWN[values.dtype.name]
-    return np.asarray(values.view(bits.dtype) == bits)
 
 
 def portable(constants: Arrays, state: Arrays, past: Sequence[Words], step: int) -> dict[str, NDArray[Any]]:
@@ -103,20 +84,15 @@ def send_again(segment: Words, constants: Arrays, state: Arrays, past: Words, st
         for n in range(step - step % window - window + 1, step + 1):
             late = step - n
             sums = past[late] if late < len(past) else np.zeros_like(past[0])
-            ring.publish(segment, table, constants["send_rows"], sums, n)
+            called.publish(segment, table, constants["send_rows"], sums, n)
     if len(constants.get("spikes_out", ())) and step:
-        from spike_runtime.wires import lists  # few models have them
-
         window = int(constants["spikes_window"][0])
         arguments = state["spikes_history"], constants["spikes_firsts"], window
-        lists.publish(segment, constants["spikes_out"], *arguments, step)
+        called.publish_lists(segment, constants["spikes_out"], *arguments, step)
 
 
 def await_others(segment: Words, constants: Arrays, step: int) -> None:
     """Wait for what `send_again` of the others sends: a program waits only where a window begins."""
     table = constants.get("receive_wires", np.zeros((0, COLUMNS), np.int64))
-    if len(table) and step % int(table[0, WINDOW]):
-        from spike_runtime.wires.waiting import missing, wait_for_messages
-
-        if missing(segment, table):
-            wait_for_messages(segment, table, step)
+    if len(table) and step % int(table[0, WINDOW]) and called.missing(segment, table):
+        called.wait_for_messages(segment, table, step)

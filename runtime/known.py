@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from spike_runtime import native
 from spike_runtime.parsing import parsed
-from spike_runtime.version import kernel_folder
 
 # What compiling takes at the least, and more for each call in the program, in s (rough).  Kernels are
 # compiled either way.
@@ -28,7 +28,8 @@ class Structure:
         types = sorted((name, a.dtype.str, a.ndim) for given in arrays for name, a in given.items())
         text = "\n".join(ast.unparse(node) for node in body)
         self.digest = hashlib.sha256(f"{text}\n{types}".encode()).hexdigest()
-        self._mark = kernel_folder() / "programs" / self.digest[:32]
+        self.key = f"program {self.digest}"
+        self._mark = native.place(self.key)
 
     @property
     def seconds(self) -> float:
@@ -36,7 +37,7 @@ class Structure:
         return KNOWN if self._mark.exists() else NEW + PER_CALL * self._calls
 
     def remember(self) -> None:
-        """It is compiled now, and kept where there is a place for that."""
+        """It is compiled now, and kept where there is a place for that, if only by Numba."""
         with contextlib.suppress(OSError):
             self._mark.parent.mkdir(parents=True, exist_ok=True)
             self._mark.touch()

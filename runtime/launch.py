@@ -10,24 +10,28 @@ import socket
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from spike_runtime import crew, manifest, runfile, runfolder, statefile, statemap, team, version
 from spike_runtime import hosts as hosts_file
 from spike_runtime.job import ENGINE, TRANSPORTS, Task
 from spike_runtime.manifest import Host, Manifest
 from spike_runtime.progress import Progress
-from spike_runtime.record import Recorder, RecordError
 from spike_runtime.remote import Link
 from spike_runtime.results import Run, open_run
-from spike_runtime.runfile import RunError, RunFile
+from spike_runtime.runfile import RecordError, RunError, RunFile
 from spike_runtime.runfile import RunFailedError as RunFailedError
 from spike_runtime.saving import Saving
 from spike_runtime.statefile import Begin
 from spike_runtime.statemap import StateMap
 from spike_runtime.supervise import PartitionError, Signals, Supervisor, caught_signals
+
+if TYPE_CHECKING:
+    from spike_runtime.record import Recorder
 
 # What `hosts` may be instead of a file.
 HERE = "here"
@@ -136,6 +140,8 @@ def _execute(plan: Plan, signals: Signals, progress: Callable[[Progress], None] 
         if plan.save_state and plan.places:
             seed = plan.manifest.seed if plan.seed is None else plan.seed
             supervisor.saving = Saving(plan.save_state, plan.places, seed)
+        # What records takes as long to import as a worker to be ready, which is waited for meanwhile.
+        Thread(target=import_module, args=("spike_runtime.record",)).start()
         try:
             _start_workers(plan, supervisor, sockets, stack)
             ready = supervisor.prepare(_told(plan, progress))
@@ -175,6 +181,8 @@ def _check_saved(plan: Plan, supervisor: Supervisor, record: RunFile) -> None:
 
 def _record(plan: Plan, supervisor: Supervisor, progress: Callable[[Progress], None] | None) -> RunFile:
     """From the first step to the last, then write how it ended."""
+    from spike_runtime.record import Recorder
+
     record = _run_file(plan)
     recorder: Recorder | None = None
     try:

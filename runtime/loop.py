@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import accumulate
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -31,14 +30,15 @@ from pytensor.link.numba.dispatch.basic import (
     numba_funcify_ensure_cache,
     numba_typify,
 )
-from spike_runtime.addresses import ENTRY, viewer
-from spike_runtime.known import Structure
+from spike_runtime.addresses import ENTRY, code_of, viewer
+from spike_runtime.native import Code
 from spike_runtime.ops import disk
 from spike_runtime.ops.alone import alone
-from spike_runtime.ops.calling import called, kinds_of, name_of, prepare
+from spike_runtime.ops.calling import by_name, called, kinds_of, name_of, prepare
 from spike_runtime.ops.kernel import KernelOp
 from spike_runtime.progress import told
 from spike_runtime.status import FULL
+from spike_runtime.table import arrays_of
 from spike_runtime.version import source_version
 from spike_runtime.wires.atomics import load_acquire, store_release
 from spike_runtime.wires.layout import STOP
@@ -53,29 +53,6 @@ MODE = NUMBA.excluding("canonicalize", "stabilize", "specialize", "add_mul_fusio
 # was stopped, or a step left a status.
 Loop = Callable[[int, int, int, int], int]
 Arrays = dict[str, NDArray[Any]]
-
-
-# The loops of this process, by the structure of their programs.
-_loops: dict[str, Loop] = {}
-
-
-def loop_of(
-    path: Path, constants: Arrays, state: Arrays, segment: NDArray[np.int64]
-) -> tuple[Loop, list[NDArray[Any]]]:
-    """As `compile_loop`, for the program at `path`; partitions of one process share the loops of programs of
-    one structure.
-    """
-    structure = Structure(path, constants, state).digest
-    if structure not in _loops:
-        _loops[structure], _ = compile_loop(_load(path), constants, state, segment)
-    return _loops[structure], _arrays(constants, state, segment)
-
-
-def _load(path: Path) -> ModuleType:
-    """A program as a module."""
-    module = ModuleType(path.stem)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
-    return module
 
 
 def compile_loop(
@@ -94,7 +71,7 @@ def compile_loop(
     ]
     outputs = [Out(updates[s[name]], borrow=True) for name in names]
     fgraph = FunctionMaker(inputs, outputs, MODE, accept_inplace=True, on_unused_input="ignore").fgraph
-    arguments = _arrays(constants, state, segment)
+    arguments = arrays_of(constants, state, segment)
     offset = 1 + len(a)
     positions = [offset + list(s).index(name) for name in names]
     copies = [
@@ -104,16 +81,6 @@ def compile_loop(
     ]
     words = {"status": offset + list(s).index("status"), "segment": offset + list(s).index("segment")}
     return _loop(fgraph, copies, arguments, **words), arguments
-
-
-def _arrays(constants: Arrays, state: Arrays, segment: NDArray[np.int64]) -> list[NDArray[Any]]:
-    """What a loop works on, in the order of its table: the step's number, constants, what changes."""
-    changing = {**state, "segment": segment}
-    return [
-        np.zeros((), np.int64),
-        *(constants[name] for name in sorted(constants)),
-        *(changing[name] for name in sorted(changing)),
-    ]
 
 
 def _variable(name: str, value: NDArray[Any]) -> Any:
@@ -166,6 +133,18 @@ def loop(first, count, progress, table):
     with alone(f"spike-{digest}") if kept else nullcontext():
         compiled: Loop = numba.njit(ENTRY, nogil=True, cache=kept, error_model="numpy")(function)
     return compiled
+
+
+def codes_of(loop: Any) -> list[Code]:
+    """The machine code of the kernels that a compiled loop calls, and its own, as it lies on disk; nothing
+    where some does not, or cannot be looked into.
+    """
+    own = code_of(loop, ENTRY)
+    if own is None:
+        return []
+    kernels = [code_of(machine, kinds, name) for name in own.needs for machine, kinds in by_name(name)]
+    found = [code for code in (*kernels, own) if code]
+    return found if len(found) == 1 + len(kernels) else []
 
 
 class _Step:

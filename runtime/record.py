@@ -21,14 +21,11 @@ import zarr
 from spike_runtime.blocks import Block
 from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
+from spike_runtime.runfile import RecordError
 from spike_runtime.series import Series, series_of
 
 # Chunks that are not whole are written every so many seconds, and in at most this part of the time.
 _SHOWN_EVERY, _SHOWN_SHARE = 1.0, 0.02
-
-
-class RecordError(Exception):
-    """Results cannot be written; the message names the probe, the file and the cause."""
 
 
 class Recorder:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import runfile
-from spike_runtime.runfile import RunError, RunFile
-from spike_runtime.series import group_name
+from spike_runtime.runfile import RunError, RunFile, group_name
 
 if TYPE_CHECKING:
     import xarray as xr

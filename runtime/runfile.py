@@ -7,12 +7,25 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 RUN_FILE, STORE = "run.json", "data.zarr"
 
 
+def group_name(probe: str) -> str:
+    """Name of a probe's group in the store: the probe's, with what a path cannot hold escaped."""
+    name = quote(probe, safe=" []()+-=,.:@")
+    if name.startswith("__"):
+        return "%5F" + name[1:]
+    return name if name.strip(".") else name.replace(".", "%2E")
+
+
 class RunError(Exception):
     """A run directory cannot be made or read; the message says why and what to do."""
+
+
+class RecordError(Exception):
+    """Results cannot be written; the message names the probe, the file and the cause."""
 
 
 class RunFailedError(Exception):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import numpy as np
 import zarr
@@ -18,20 +17,13 @@ from spike_runtime import sampling
 from spike_runtime.chunks import CODEC, Chunks
 from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
+from spike_runtime.runfile import group_name
 from zarr.core.sync import sync
 
 EVENTS_CHUNK = 1 << 18
 TIME_CHUNK = 1 << 16
 _CHUNK_BYTES = 4 << 20
 _MOST_SAMPLES, _LEAST_SAMPLES = 1 << 14, 16
-
-
-def group_name(probe: str) -> str:
-    """Name of a probe's group in the store: the probe's, with what a path cannot hold escaped."""
-    name = quote(probe, safe=" []()+-=,.:@")
-    if name.startswith("__"):
-        return "%5F" + name[1:]
-    return name if name.strip(".") else name.replace(".", "%2E")
 
 
 class Series(Protocol):

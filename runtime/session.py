@@ -1,9 +1,9 @@
 """A run inside the calling process: all partitions of a model here, with the Python functions that they call.
 
-A session begins without compilation (see `eager`), all partitions in turn, step by step.  When what is asked
-for takes longer so than to compile, the programs are compiled; several then run in threads, as compiled loops
-need no interpreter, and the one that calls Python functions in the thread of the caller.  The numbers are the
-same either way.
+A session begins without compilation (see `eager`), all partitions in turn, step by step, unless its programs
+were compiled before.  When what is asked for takes longer so than to compile, the programs are compiled;
+several then run in threads, as compiled loops need no interpreter, and the one that calls Python functions in
+the thread of the caller.  The numbers are the same either way.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from spike_runtime.runfile import RunError
 from spike_runtime.statefile import Saved
 from spike_runtime.statemap import StateMap
 from spike_runtime.status import CALL_FAILED, OK
-from spike_runtime.wires import ring
-from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP
+from spike_runtime.wires.layout import SPIN_ALONE, SPIN_SHARED, STOP, prepare, segment_layout
 
 # Steps that are timed before it is decided what is worth while; those of compiled code that threads are
 # worth starting for.
@@ -72,7 +71,7 @@ class Session:
         or never; None: when that is faster.  Raises `ManifestError` where a file is missing or was changed.
         """
         self.manifest = manifest
-        self._layout = ring.segment_layout(manifest)
+        self._layout = segment_layout(manifest)
         self._segment = self._memory(self._layout.words)
         self._functions = calls or {}
         self._calls = Calls(self._by_number())
@@ -84,7 +83,7 @@ class Session:
         # The caller's thread runs the partition that calls functions: it may be the only one that can.
         host = (p for p, e in enumerate(self._engines) if any(k.startswith("host_") for k in e.constants))
         self._main = next(host, 0)
-        self._fast, self.failed, self.broken = bool(compiled), False, False
+        self._fast, self.failed, self.broken = all(e.is_compiled for e in self._engines), False, False
         # What steps and compiling take, in s: the result does not depend on it.
         self._per_step = self._spent = self._price = 0.0
         self._few = 1  # steps at a time
@@ -100,7 +99,7 @@ class Session:
     def _engine(self, partition: int) -> Engine:
         return Engine(
             self.manifest, self._folder, partition, self._segment, self._layout, self._seed, self._calls,
-            eager=not self._compiled, bounded=True,
+            self._compiled, bounded=True,
         )  # fmt: skip
 
     def _memory(self, words: int) -> NDArray[np.int64]:
@@ -117,7 +116,7 @@ class Session:
             engine.remember()
         alone = len(self._engines) <= cores.core_count()
         self._segment[:] = 0
-        ring.prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
+        prepare(self._segment, SPIN_ALONE if alone else SPIN_SHARED)
 
     # ------------------------------------------------------------------------------------------- running
 

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import npz
 from spike_runtime.calls import PURE
-from spike_runtime.kept import PYTHON, is_unknown, unknown
 from spike_runtime.manifest import Manifest, is_saved_state
 from spike_runtime.runfile import RunError
 from spike_runtime.statemap import Arrays, Entry, StateMap
+from spike_runtime.unknown import PYTHON, is_unknown, unknown
 
 FORMAT, ABOUT = 4, "about"
 # What reading a file raises of which some bytes are others; RuntimeError: zip files of other kinds.

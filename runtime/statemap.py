@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime import manifest as mf
-from spike_runtime.kept import unknown
 from spike_runtime.manifest import Manifest, ManifestError
+from spike_runtime.unknown import unknown
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from spike_runtime.addresses import Entry
 from spike_runtime.blocks import Block
-from spike_runtime.kept import PYTHON
 from spike_runtime.outbox import Outbox
 from spike_runtime.pace import Pace
 from spike_runtime.python import UnsavedError
 from spike_runtime.runfile import Times
+from spike_runtime.table import Entry
+from spike_runtime.unknown import PYTHON
 from spike_runtime.wires.layout import EXCHANGE_NS, PROGRESS, STOP, TAKEN, WAITING_NS, Ring, SegmentLayout
 from spike_runtime.wires.turns import STOPPED, Turns
 

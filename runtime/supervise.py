@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 from spike_runtime import crew, frames
@@ -19,10 +19,12 @@ from spike_runtime.crew import Member, Worker
 from spike_runtime.manifest import Manifest, ManifestError
 from spike_runtime.pace import Horizon
 from spike_runtime.progress import Progress
-from spike_runtime.record import Recorder
 from spike_runtime.remote import Link, RemoteWorker
 from spike_runtime.runfile import Times
 from spike_runtime.saving import Saving
+
+if TYPE_CHECKING:
+    from spike_runtime.record import Recorder
 
 TICK = 0.1
 STOPPED_FOR = 1.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 # What kernels are made of: they take constants and functions from each other's files.
-_SOURCES = ("ops/*.py", "wires/*.py", "status.py", "addresses.py")
+_SOURCES = ("ops/*.py", "wires/*.py", "status.py", "addresses.py", "events.py")
 
 _PREFIX, _MARK = "kernels-", "used"
 # How long machine code is kept that nobody uses, in s.

@@ -17,8 +17,9 @@ import numba as nb
 import numpy as np
 from spike_runtime import manifest as schema
 from spike_runtime import progress
-from spike_runtime.addresses import ENTRY, Entry, address_of, pack, viewer
+from spike_runtime.addresses import ENTRY, address_of, viewer
 from spike_runtime.blocks import Block
+from spike_runtime.table import Entry, pack
 from spike_runtime.wires import ring
 from spike_runtime.wires.layout import PROGRESS, STOP
 

@@ -20,12 +20,12 @@ from numba import njit
 from numba.core.codegen import JITCodeLibrary
 from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
-from spike_runtime.addresses import pack
 from spike_runtime.loop import compile_loop
 from spike_runtime.ops import append_products, clear, first_order, keep
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.calling import called, named
 from spike_runtime.ops.kernel import KernelOp, machine_code, vector
+from spike_runtime.table import pack
 
 Arrays = dict[str, np.ndarray]
 SEGMENT, PROGRESS = 64, 32

@@ -54,6 +54,8 @@ ONLY_IN = {
     "matplotlib": "spike_runtime.plot",
     "click": "spikec.cli spikec.console spike_runtime.cli spike_runtime.usage",
     "rich": "spikec.console spikec.views.* spike_runtime.cli",
+    "numba": "spike_runtime.loop spike_runtime.eager spike_runtime.addresses spike_runtime.ops.* "
+    "spike_runtime.wires.* spike_runtime.calibrate_*",
     "pytensor": "spike_runtime.loop spike_runtime.ops spike_runtime.ops.* spike_runtime.calibrate_* "
     "spike_runtime.eager",
     "nengo": "spikec.nengo spikec.nengo.*",
@@ -82,7 +84,7 @@ MAY_PRINT_OR_EXIT = (
     "spikec.cli spikec.console spikec.nef.pool spike_runtime.cli spike_runtime.usage "
     "spike_runtime.calibrate spike_runtime.nursery spike_runtime.forked spike_runtime.worker"
 )
-MAY_EXECUTE = "spike_runtime.loop spike_runtime.eager spike_runtime.ops.join spikec.nengo.files"
+MAY_EXECUTE = "spike_runtime.programs spike_runtime.eager spike_runtime.ops.join spikec.nengo.files"
 # Python of the user's own model, whose checksum was compared; what a process says that was forked from this.
 MAY_UNPICKLE = "spike_runtime.python spike_runtime.forked"
 # Writes that pickle, and loads none: all that it may name of the module `pickle` is the class that writes.

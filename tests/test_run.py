@@ -82,7 +82,7 @@ def test_the_time_of_a_run_is_that_of_its_steps(tmp_path: Path, monkeypatch: pyt
             late += 1000.0
             return super().finish()
 
-    monkeypatch.setattr(launch, "Recorder", Slow)
+    monkeypatch.setattr("spike_runtime.record.Recorder", Slow)
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late, process_time=time.process_time)
     monkeypatch.setattr(launch, "clock", clock)
     assert 0.0 < go(tmp_path).about.wall < 1000.0

@@ -192,6 +192,13 @@ def test_what_a_function_raises_comes_out_as_it_was(partitions: int, way: bool, 
     assert bytes_of(other.drain()) == again
 
 
+@pytest.fixture
+def _new_structures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program was compiled before."""
+    monkeypatch.setattr("spike_runtime.engine.known_loop", lambda _: None)
+
+
+@pytest.mark.usefixtures("_new_structures")
 def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> None:
     parts = Session(*folders[2], Functions())
     parts.advance(30)
@@ -203,6 +210,16 @@ def test_a_session_that_compiles_on_the_way_goes_on_as_before(folders: Any) -> N
     assert bytes_of(parts.drain()) == bytes_of(whole.drain())
 
 
+def test_where_its_structure_is_known_a_session_begins_compiled(folders: Any) -> None:
+    Session(*folders[2], Functions(), compiled=True)
+    known, eager = Session(*folders[2], Functions()), Session(*folders[2], Functions(), compiled=False)
+    assert (known._fast, eager._fast) == (True, False)
+    for session in (known, eager):
+        session.advance(20)
+    assert bytes_of(known.drain()) == bytes_of(eager.drain())
+
+
+@pytest.mark.usefixtures("_new_structures")
 def test_the_first_steps_which_load_kernels_are_no_reason_to_compile(folders: Any) -> None:
     session = Session(*folders[1], Functions())
     session.advance(TRIAL)
@@ -212,6 +229,7 @@ def test_the_first_steps_which_load_kernels_are_no_reason_to_compile(folders: An
     assert 5 * session._per_step == pytest.approx(session._spent)
 
 
+@pytest.mark.usefixtures("_new_structures")
 def test_ctrl_c_is_not_lost_while_it_compiles(folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     session = Session(*folders[2], Functions())
     session.advance(30)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import spike_runtime.engine
 import spike_runtime.loop
+import spike_runtime.native
+import spike_runtime.programs
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from partition_models import assigned
@@ -222,7 +224,8 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
         return loop(fgraph, *rest, **more)
 
     monkeypatch.setattr(spike_runtime.loop, "_loop", seen)
-    monkeypatch.setattr(spike_runtime.loop, "_loops", {})
+    monkeypatch.setattr(spike_runtime.programs, "_loops", {})
+    monkeypatch.setattr(spike_runtime.native, "load", lambda _: None)
     whole = data(graph, 1, 0, compiled=True)
     recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True, compiled=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole

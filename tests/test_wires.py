@@ -360,7 +360,7 @@ def test_kernels_on_disk_belong_to_the_version_of_all_their_sources(tmp_path: Pa
     sources = Path(version.__file__).parent
     for name in ("ops", "wires"):
         shutil.copytree(sources / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("status.py", "addresses.py"):
+    for name in ("status.py", "addresses.py", "events.py"):
         shutil.copy(sources / name, tmp_path)
     same = version.source_version(tmp_path)
     assert same == version.source_version(sources)

@@ -30,6 +30,10 @@ from spike_runtime.ops.kernel import KernelOp, machine_code
 Kinds = tuple[tuple[str, int], ...]
 
 
+# Kernels in memory as Numba has them.
+_by_name: dict[str, tuple[Any, tuple[types.Type, ...]]] = {}
+
+
 @dataclass(frozen=True)
 class Named:
     """Machine code under a name: types of arguments as it takes them, and of what it returns."""
@@ -74,7 +78,13 @@ def named(op: KernelOp, kinds: Kinds) -> Named:
     arguments = tuple(function.get_call_template(given, {})[2])  # with those left out
     name = name_of(op, kinds)
     llvmlite.binding.add_symbol(name, address_of(function, arguments))
+    _by_name[name] = function, arguments
     return Named(name, arguments, function.overloads[arguments].signature.return_type)
+
+
+def by_name(name: str) -> list[tuple[Any, tuple[types.Type, ...]]]:
+    """The kernel of a name that is in memory, and for which arguments it was compiled, if there is one."""
+    return [_by_name[name]] if name in _by_name else []
 
 
 @cache

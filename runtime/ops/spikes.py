@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from spike_runtime.events import SLOTS
 from spike_runtime.ops.kernel import KernelOp
-from spike_runtime.ops.record import SLOTS, crowded
+from spike_runtime.ops.record import crowded
 from spike_runtime.status import FULL, STOPPED
 from spike_runtime.wires import lists
 

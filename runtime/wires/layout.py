@@ -46,6 +46,16 @@ ANY = 1 << 62
 RING_WORDS, SEGMENT_WORDS, MOST_SLOTS, FEWEST_SLOTS = 1 << 14, 1 << 18, 512, 4
 
 
+# What is given where a ring is given up: the run was stopped, or a message bore another step's number (from
+# this the wire's number is taken).
+STOPPED, WRONG = -1, -2
+
+
+def wrong_wire(status: int) -> int | None:
+    """Number of the wire whose message bore another step's number, where `status` says so."""
+    return WRONG - status if status <= WRONG else None
+
+
 @dataclass(frozen=True)
 class Ring:
     """Places (word numbers) of one wire's ring; `wire` is its number in `Manifest.wires`."""

@@ -33,11 +33,13 @@ from spike_runtime.wires.layout import (
     SLOTS,
     SPACE,
     STOP,
+    STOPPED,
     TAIL,
     WAITING_NS,
     WINDOW,
     WIRE,
     WORDS,
+    WRONG,
     Ring,
     SegmentLayout,
     in_wire_table,
@@ -45,6 +47,7 @@ from spike_runtime.wires.layout import (
     prepare,
     runs,
     segment_layout,
+    wrong_wire,
 )
 from spike_runtime.wires.waiting import (
     announce,
@@ -57,6 +60,7 @@ from spike_runtime.wires.waiting import (
 
 __all__ = [
     "STOPPED",
+    "WRONG",
     "Ring",
     "SegmentLayout",
     "collect",
@@ -71,14 +75,7 @@ __all__ = [
     "wrong_wire",
 ]
 
-STOPPED = -1
-WRONG = -2
 Words = NDArray[np.int64]
-
-
-def wrong_wire(status: int) -> int | None:
-    """Number of the wire whose message bore another step's number, where `status` says so."""
-    return WRONG - status if status <= WRONG else None
 
 
 @compiled

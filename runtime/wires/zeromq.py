@@ -31,7 +31,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 from spike_runtime.manifest import Manifest, Wire
-from spike_runtime.wires import ring
+from spike_runtime.wires import called
 from spike_runtime.wires.layout import (
     FIRST,
     HEAD,
@@ -39,10 +39,13 @@ from spike_runtime.wires.layout import (
     PEER,
     SLOTS,
     STOP,
+    STOPPED,
     TAIL,
     WIRE,
     SegmentLayout,
+    in_wire_table,
     message_words,
+    out_wire_table,
 )
 
 MAGIC = b"SPK1"
@@ -160,8 +163,8 @@ class Pump:
     ) -> None:
         self.failure: WireError | None = None
         self._manifest, self._partition, self._run, self._segment = manifest, partition, run, segment
-        self._out = _leaving(ring.out_wire_table(layout, manifest, partition), layout, manifest, partition)
-        self._in = _leaving(ring.in_wire_table(layout, manifest, partition), layout, manifest, partition)
+        self._out = _leaving(out_wire_table(layout, manifest, partition), layout, manifest, partition)
+        self._in = _leaving(in_wire_table(layout, manifest, partition), layout, manifest, partition)
         self._checker = Checker(run, partition, manifest.wires)
         # ZeroMQ takes memory for as much as a frame says that it holds: those of others are cut off before.
         self._longest = HEADER.size + 8 * max(map(message_words, manifest.wires), default=0)
@@ -229,8 +232,8 @@ class Pump:
     def _warm_up(self) -> None:
         """Compile what the threads call, or load it from disk: the first message must not wait for that."""
         none = np.zeros(0, np.int64)
-        ring.take(self._segment, self._out[:0], none)
-        ring.put(self._segment, self._in[:0], none)
+        called.take(self._segment, self._out[:0], none)
+        called.put(self._segment, self._in[:0], none)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
@@ -263,7 +266,7 @@ class Pump:
         wires = self._manifest.wires
         sizes = [message_words(wires[int(row[WIRE])]) for row in self._out]
         message = np.zeros(1 + max(sizes), np.int64)
-        while (k := int(ring.take(self._segment, self._out, message))) != ring.STOPPED:
+        while (k := called.take(self._segment, self._out, message)) != STOPPED:
             number, step = int(self._out[k, WIRE]), int(message[0])
             wire = wires[number]
             self._acknowledged.setdefault(number, step - wire.window)
@@ -338,7 +341,7 @@ class Pump:
         number = int(row[WIRE])
         while pending and self._segment[row[TAIL]] - self._segment[row[HEAD]] < row[SLOTS]:
             step, words = pending.popleft()
-            ring.put(self._segment, self._in[k : k + 1], np.concatenate([[step], words]))
+            called.put(self._segment, self._in[k : k + 1], np.concatenate([[step], words]))
             wire = self._manifest.wires[number]
             self._delivered[number] = step
             if step // wire.window % (credit(wire) // 4) == 0:
