@@ -104,13 +104,7 @@ class Engine:
         # What the compiled loop works on; the table holds only the addresses.
         self._arrays: list[NDArray[Any]] = []
         self._table = pack(self._arrays)
-        self._loop: Callable[..., int] | None = None
-        if compiled is None:
-            self._loop = known_loop(Structure(self._program, self.constants, self.state))
-        if compiled or self._loop:
-            self.compile()
-        else:
-            self._loop = _eager_loop(self._program, self.constants, self.state, segment, calls)
+        self._begin_loop(compiled, calls)
         # Have this in memory too: others would wait for it, and take its message for lost.
         self._publish(0, wires=0)
         self._last = self._drained = 0
@@ -120,6 +114,18 @@ class Engine:
         self._adopted = -1
         # The most steps of which recordings are kept that were drained: any, where these are copies.
         self.room = UNBOUNDED
+
+    def _begin_loop(self, compiled: bool | None, calls: Calls | None) -> None:
+        self._loop: Callable[..., int] | None = None
+        if compiled is None:
+            self._loop = known_loop(Structure(self._program, self.constants, self.state))
+        if compiled or self._loop:
+            self.compile()
+        else:
+            from spike_runtime import housing  # noqa: F401 (before PyTensor, which takes a second and more)
+            from spike_runtime.eager import loop
+
+            self._loop = loop(self._program, self.constants, self.state, self.segment, calls)
 
     def compile(self) -> None:
         """Compile the program, or load what was compiled before; its state stays as it is."""
@@ -351,14 +357,6 @@ class Engine:
         self.state["events_count"][0] = 0
         events: NDArray[np.int64] = self.state["events_buffer"][:, :count]
         return events
-
-
-def _eager_loop(*given: Any) -> Callable[..., int]:
-    """As `eager.loop`, which takes a second and more to import."""
-    from spike_runtime import housing  # noqa: F401 (before PyTensor)
-    from spike_runtime.eager import loop
-
-    return loop(*given)
 
 
 def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,10 +89,20 @@ class Mistakes:
 
 def together(actions: Iterable[Callable[[], T]]) -> list[T]:
     """What the actions give.  All are tried: raises one `Mistake` that holds those of all of them."""
-    found = Mistakes()
-    made = [found.attempt(action) for action in actions]
-    found.finish()
-    return cast(list[T], made)
+    made: list[T] = []
+    found: Mistakes | None = None  # few have any, and each value of a formula is made here
+    for action in actions:
+        try:
+            made.append(action())
+        except Mistake as mistake:
+            found = found or Mistakes()
+            found.add(mistake)
+        except AlreadyReported:
+            found = found or Mistakes()
+            found.reported = True
+    if found:
+        found.finish()
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,12 +203,17 @@ def _quotient(a: float, b: float) -> float:
     return a / b if b else math.nan
 
 
+def _remainder(a: float, b: float) -> float:
+    return a % b if b else math.nan
+
+
 # Plain numbers take the short way: Python rounds these as NumPy does.
 _QUICK: dict[str, Callable[..., float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": _quotient,
+    "%": _remainder,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,

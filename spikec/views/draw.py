@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from spike_runtime.manifest import Manifest
 
@@ -121,7 +121,9 @@ def _box(box: Box) -> list[str]:
     radius = HEIGHT / 2 if box.kind == "input" else 5
     dash = ' stroke-dasharray="4 3"' if box.kind == "probe" else ""
     shared = ", ".join(f"{n:,} neurons in partition {p}" for p, n in box.shares.items())
-    lines = [f"<g><title>{escape(box.name)}: {escape(shared or box.detail)}</title>"]
+    lines = [
+        f"<g><title>{escape(box.name, quote=False)}: {escape(shared or box.detail, quote=False)}</title>"
+    ]
     lines.append(
         f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="{radius:g}" fill="#FAFAFA"/>'
     )
@@ -151,7 +153,9 @@ def _short(name: str) -> str:
 
 
 def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{style}" text-anchor="{anchor}">{escape(text)}</text>'
+    return (
+        f'<text x="{x:g}" y="{y:g}" class="{style}" text-anchor="{anchor}">{escape(text, quote=False)}</text>'
+    )
 
 
 def _edges(boxes: list[Box], edges: list[tuple[int, int, bool]]) -> list[str]:

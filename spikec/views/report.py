@@ -6,9 +6,9 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from rich.console import Console
 from spike_runtime.manifest import Manifest, sha256
@@ -69,7 +69,7 @@ class Report(Contents):
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self.to_text())}</pre>"
+        return f"<pre>{escape(self.to_text(), quote=False)}</pre>"
 
 
 def report(manifest: Manifest, run: Run | None = None) -> Report:
