@@ -46,6 +46,7 @@ COMPILED: dict[str, tuple[Any, bool, int | None, int]] = {
     "chained comparison": (lambda t: 1 if 0.1 < t < 0.5 else 0, True, None, 1),
     "whole numbers": (lambda t: int(t / 0.1) % 2, True, None, 1),
     "floor division": (lambda t: (t // 0.1) * 0.1, True, None, 1),
+    "a set": (lambda t: 1.0 if int(t / 0.1) in {1, 3} else 0.0, True, None, 1),
     "math": (lambda t: math.exp(-t) + sin(t), True, None, 1),
     "both": (lambda t, x: x * sin(t), True, 2, 2),
     "list": (lambda x: [x[0] * x[1], x[1] - 8 / 3], False, 2, 2),
@@ -80,6 +81,12 @@ COMPOSED: list[tuple[Any, int]] = [
     (lambda x: np.cross([x[0], x[1], 0], [0, 0, 1.0]), 3),
     (lambda x: np.diff(x) + np.reciprocal(x[1] ** 2 + 1), 1),
     (lambda x: x[x > 0.5].sum() + np.sum(x < 0), 1), (lambda x: ((x > 0) & (x < 1)) | ~(x > -1), 2),
+    (lambda x: np.sort([x[0], 0.2, x[1], -0.1, x[0]]), 5), (lambda x: np.median([*x, 0.1]) + np.median(x), 1),
+    (lambda x: np.average(x, weights=[1, 3]) + np.count_nonzero(x > 0), 1), (lambda x: sorted(x), 2),
+    (lambda x: np.einsum("i,ij->j", x, [[1, 2], [3, 4]]) + np.tensordot(x, x, 1) + np.vdot(x, x), 2),
+    (lambda x: np.convolve(x, [1, 0.5]) + np.append(x, 1) + np.insert(x, 1, 2.0), 3),
+    (lambda x: np.kron(x, [1, 2]) + np.delete([1, 2, *x, 3], 1), 4), (lambda x: np.cumprod(x), 2),
+    (lambda x: np.correlate(x, [1, 2]) + math.hypot(x[0], 2) + math.degrees(x[1]) + math.radians(x[0]), 1),
     (lambda x: divmod(x[0], 0.5), 2), (lambda x: np.round(np.array([0.4, 1.6])), 2),
 ]  # fmt: skip
 COMPILED |= {f"composed {k}": (f, False, 2, size) for k, (f, size) in enumerate(COMPOSED)}
@@ -96,7 +103,10 @@ KEPT: dict[str, tuple[Any, bool, int | None, int]] = {
     "wrong length": (lambda t: [t, t, t], True, None, 2),
     "too long": (lambda x: np.prod(np.outer(x, x)), False, 30, 1),
     "array that it changes": (lambda x: VECTOR.__iadd__(x), False, 2, 2),
-    "sort": (lambda x: np.sort(x), False, 3, 3),
+    "transform": (lambda x: np.fft.fft(x).real, False, 3, 3),
+    "sorting many": (lambda x: np.sort(x), False, 6, 6),
+    "sorting rows": (lambda x: np.sort(np.outer(x, [1, -1])).ravel(), False, 2, 4),
+    "sorting backwards": (lambda x: sorted(x, reverse=True), False, 2, 2),
     "a class": (type("F", (), {"__call__": lambda self, t: t})(), True, None, 1),
 }
 
@@ -164,7 +174,8 @@ REASONS: dict[str, tuple[Any, int | None, int, str, int]] = {
     "global": (counting, None, 1, "sets the global variable 'GAIN'", 2),
     "entry": (lambda x: x.__setitem__(0, 1), 2, 1, "uses x.__setitem__, which may do more than compute", 0),
     "index": (lambda x: VECTOR[int(x[0])], 2, 1, "uses a number that it computes as an index", 0),
-    "sorting": (KEPT["sort"][0], 3, 3, "uses np.sort, which may do more than compute", 0),
+    "transform": (KEPT["transform"][0], 3, 3, "uses np.fft, which may do more than compute", 0),
+    "sorting": (KEPT["sorting many"][0], 6, 6, "sorts more than 5 numbers", 0),
     "growth": (lambda x: 2 * np.exp(x), 2, 2, "may grow beyond all numbers (exp(x[0]))", 0),
     "nothing": (lambda t: None, None, 1, "gives nothing", 0),
     "length": (lambda t: [t, t], None, 3, "gives 2 numbers where 3 are wanted", 0),
@@ -195,7 +206,7 @@ def test_what_is_no_function_is_told() -> None:
     methods = {rng.rand: "draws random numbers", np.random.rand: "draws random numbers"}
     methods[KEPT["a class"][0]] = "is an object of the class F, which may change"
     methods[LIST.append] = "is append(), which may do more than compute"
-    methods[np.sort] = "is sort(), which may do more than compute"
+    methods[np.fft.fft] = "is fft(), which may do more than compute"
     for function, text in methods.items():
         found = why(function, True, None, 1)
         assert found is not None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -77,6 +78,29 @@ WEIGHTS = np.ones(2)
 LIBRARIES = SimpleNamespace(m=math)
 
 
+ON, STEPS = {1, 3, 5}, frozenset({2})
+
+
+class Mode(Enum):
+    """What a model may be set to."""
+
+    FAST = 2.0
+    SLOW = "slow"
+
+
+class Odd(Enum):
+    """An enumeration that does more than name values."""
+
+    ONE = 1
+
+    @property
+    def shown(self) -> float:
+        return float(len(OBJECTS))
+
+
+MODE = Mode.FAST
+
+
 def filled(x: Any) -> Any:
     y = np.zeros(2)
     y[0], y[1] = x[1], -x[0]
@@ -108,6 +132,9 @@ HELD: dict[str, tuple[Any, int | None, int]] = {
     "list in a list": (lambda t: SCHEDULE[2][1] * t, None, 1),
     "dictionary": (lambda t: TABLE["low"] + TABLE["high"] * t, None, 2),
     "a number as an index": (counted, None, 2),
+    "what is in a set": (lambda t: [int(t) in ON, int(t) not in STEPS, len(ON) * t], None, 3),
+    "member of an enumeration": (lambda t: MODE.value * t if MODE == Mode.FAST else 0.0, None, 1),
+    "is a member": (lambda t: t if MODE is Mode.SLOW or MODE.name in ("FAST",) else 0.0, None, 1),
     "module": (lambda t: LIBRARIES.m.cos(t) + LIBRARIES.m.pi, None, 1),
 }
 CHANGING: dict[str, tuple[Any, str]] = {
@@ -122,6 +149,9 @@ CHANGING: dict[str, tuple[Any, str]] = {
     "new object": (lambda t: Plant() and t, "makes an object of the class Plant"),
     "object as a value": (lambda t: t if PLANT else 0.0, "uses an object of the class Plant as a value"),
     "library": (lambda t: SimpleNamespace(a=t).a, "makes an object of the class SimpleNamespace"),
+    "entries of a set": (lambda t: sum(v * t for v in ON), "'Members' object is not iterable"),
+    "enumeration": (lambda t: t * Odd.ONE.shown, "reads an array of objects"),
+    "compared": (lambda t: t * (Odd.ONE == Odd.ONE), "uses an object of the class Odd as a value"),
     "random": (lambda t: t * RANDOM.rand(), "draws random numbers"),
 }
 
@@ -160,16 +190,17 @@ def test_what_would_change_objects_stays_python(name: str) -> None:
 
 
 def test_changes_between_runs_are_noticed() -> None:
-    """Of attributes, of entries of a list, of what a list in an attribute holds."""
-    plant, rates = Plant(), [1.0, 2.0]
+    """Of attributes, of entries of a list or set, of what a list in an attribute holds."""
+    plant, rates, on = Plant(), [1.0, 2.0], {1, 2}
     with nengo.Network() as net:
-        nengo.Probe(nengo.Node(lambda t: plant.gain * t + rates[1] + plant.parts[0]))
+        nengo.Probe(nengo.Node(lambda t: plant.gain * t + rates[1] + plant.parts[0] + (int(t) in on)))
     made = converted(net)
     assert not made.calls
     for change, back in (
         (lambda: setattr(plant, "gain", 7.0), lambda: setattr(plant, "gain", 2.0)),
         (lambda: rates.append(3.0), lambda: rates.pop()),
         (lambda: plant.parts.__setitem__(0, 3.0), lambda: plant.parts.__setitem__(0, 0.1)),
+        (lambda: on.add(4), lambda: on.remove(4)),
     ):
         assert made.current()
         change()

@@ -18,7 +18,8 @@ AS_THEY_ARE = """
 sum dot arange ones_like zeros_like full_like eye identity linspace concatenate hstack vstack stack diag
 column_stack outer prod cumsum cross diff atleast_2d
 stack squeeze mean square add subtract multiply divide true_divide negative power reshape
-ravel transpose roll repeat tile atleast_1d inner matmul flip copy
+ravel transpose roll repeat tile atleast_1d inner matmul flip copy append insert delete expand_dims swapaxes
+split array_split kron cumprod convolve correlate einsum tensordot vdot
 """
 # Functions that make arrays which symbols may be put into: of objects, where the function asks for no type.
 MAKING = ("array", "asarray", "zeros", "ones", "full")
@@ -107,6 +108,7 @@ _NUMPY: dict[str, Any] = {
 }
 _NUMPY["absolute"] = _NUMPY["abs"]
 _NUMPY |= composed(_NUMPY)
+_MATH |= {name: _NUMPY[name] for name in ("hypot", "degrees", "radians")}
 # Attributes that a function may load from a module.
 NAMES = frozenset(_NUMPY) | frozenset(_MATH)
 
@@ -158,6 +160,7 @@ BUILTINS: dict[str, Any] = {
     },
     "min": _extreme("min", min),
     "max": _extreme("max", max),
+    "sorted": lambda items: list(_NUMPY["sort"](list(items))),
     "float": _Float,
     "int": _int,
     "pow": _pow,

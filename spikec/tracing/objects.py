@@ -10,15 +10,24 @@ import builtins
 import inspect
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
-from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any, NoReturn
 
 import numpy as np
 
 from spikec.tracing import known, purity
 from spikec.tracing.purity import Captured, captured
-from spikec.tracing.symbols import UntraceableError
+from spikec.tracing.symbols import Symbol, UntraceableError
 
 # What stands for objects of a class that is known only to compute, by its module and name: made of the object
 # and of what notes what is read of it.
@@ -103,7 +112,7 @@ class World:
         scope["__builtins__"] = known.BUILTINS if self.replaced else builtins
         cells = tuple(CellType(swap(cell.cell_contents)) for cell in function.__closure__ or ())
         defaults = tuple(map(swap, function.__defaults__ or ())) or None
-        made = FunctionType(function.__code__, scope, function.__name__, defaults, cells or None)
+        made = FunctionType(_code(function.__code__), scope, function.__name__, defaults, cells or None)
         if function.__kwdefaults__:
             made.__kwdefaults__ = {name: swap(value) for name, value in function.__kwdefaults__.items()}
         return made
@@ -131,6 +140,8 @@ class World:
             value.setflags(write=False)
             return value
         self.objects = True
+        if type(value) in purity.SETS:
+            return Members(value)
         if type(value) in (list, tuple, dict):
             return self._entries(value, depth + 1)
         if isinstance(value, (MethodType, partial)):
@@ -290,6 +301,33 @@ class Held:
         raise UntraceableError(f"uses {_kind(self._obj)} as a value")
 
     __setattr__ = __eq__ = __bool__ = __iter__ = _refuse
+
+
+class Members:
+    """A set, of which can be asked what is in it: a number that is computed is compared with each number."""
+
+    def __init__(self, items: AbstractSet[Any]) -> None:
+        self._items = frozenset(items)
+        self._numbers = sorted(v for v in items if isinstance(v, (int, float)))
+
+    def __contains__(self, value: Any) -> bool:
+        if isinstance(value, Symbol):
+            return any(value.call("==", value, number) for number in self._numbers)
+        return value in self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def _code(code: CodeType) -> CodeType:
+    """Code with `Members` in place of sets that are written in it."""
+
+    def swapped(constant: Any) -> Any:
+        if isinstance(constant, CodeType):
+            return _code(constant)
+        return Members(constant) if isinstance(constant, frozenset) else constant
+
+    return code.replace(co_consts=tuple(map(swapped, code.co_consts)))
 
 
 def _fixed(self: Any, *_: Any, **__: Any) -> NoReturn:

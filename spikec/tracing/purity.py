@@ -13,6 +13,7 @@ import dis
 import math
 import sys
 from collections.abc import Callable, Iterator
+from enum import Enum
 from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -39,11 +40,15 @@ HARMLESS = frozenset(INSTRUCTIONS.split())
 ATTRIBUTES = "sum dot mean prod T size shape ndim copy flatten ravel reshape tolist real linalg norm"
 BUILTINS = """
 abs min max sum len range float int round pow zip enumerate list tuple reversed bool any all map divmod dict
+sorted
 """
 # Methods of arrays that write files.
 WRITING = ("tofile", "dump")
 # Where a value was.
 GONE = object()
+SETS = (set, frozenset)
+# What a class adds to another that is run when its objects are used.
+ADDING = (FunctionType, property, staticmethod, classmethod)
 # A function that captures another, that captures another ..., and lists in lists.
 DEEPEST = 4
 
@@ -108,6 +113,8 @@ def kept(value: Any, deepest: int = DEEPEST) -> Any:
         return value.copy()
     if deepest < 0:
         return value
+    if type(value) is set:
+        return set(value)
     if type(value) in (list, tuple):
         return type(value)(kept(v, deepest - 1) for v in value)
     return {key: kept(v, deepest - 1) for key, v in value.items()} if type(value) is dict else value
@@ -120,6 +127,8 @@ def _alike(now: Any, before: Any) -> bool:
         return isinstance(now, np.ndarray) and np.array_equal(now, before)
     if type(now) is not type(before):
         return False
+    if type(before) in SETS:
+        return bool(now == before)
     if type(before) in (list, tuple):
         return len(now) == len(before) and all(map(_alike, now, before))
     if type(before) is dict:
@@ -223,7 +232,18 @@ def _plain(value: Any) -> bool:
         return all(_plain(x) and not isinstance(x, np.ndarray) for x in value)
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "biuf"
-    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
+    return (
+        value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_)) or _is_member(value)
+    )
+
+
+def _is_member(value: Any) -> bool:
+    """Whether a value is a member of an enumeration that adds nothing to those of Python."""
+    if not isinstance(value, Enum):
+        return False
+    own = (v for kind in type(value).__mro__ if kind.__module__ != "enum" for v in vars(kind).values())
+    added = any(isinstance(v, ADDING) and getattr(v, "__module__", "") != "enum" for v in own)
+    return not added and _plain(value.value)
 
 
 def _known_function(value: Any, known: frozenset[str]) -> bool:

@@ -221,17 +221,14 @@ def _of_instruction(instruction: dis.Instruction, code: CodeType, around: _Aroun
 
 
 def _of_attribute(name: str, source: str, around: _Around) -> str:
-    if name in purity.ATTRIBUTES.split() or name in known.NAMES:
-        return ""
     root, _, _ = source.partition(".")
     value = around.value(root)
+    changing = name in CHANGING.split() and not isinstance(value, ModuleType)
+    if name in purity.ATTRIBUTES.split() or (name in known.NAMES and not changing):
+        return ""
     if isinstance(value, RANDOM) or (isinstance(value, ModuleType) and _random(value, name)):
         return f"draws random numbers ({source})"
-    if (
-        name in CHANGING.split()
-        and not isinstance(value, ModuleType)
-        and (value is not None or not around.held)
-    ):
+    if changing and (value is not None or not around.held):
         kind = "array" if isinstance(value, np.ndarray) else CONTAINERS.get(type(value), "")
         return f"changes {f'the {kind} ' if kind else ''}{root!r}" if root else f"calls {name}()"
     of_module = isinstance(value, ModuleType) and value in purity.MODULES
