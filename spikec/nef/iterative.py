@@ -25,7 +25,7 @@ from spikec.records import dataclass
 
 _CACHE = 120_000  # numbers of A in a block: in float32 and float64 together 1.4 MB, inside a core's L2
 _SMALL = 1_000_000  # multiplications up to which OpenBLAS does without packing, which doubles the time
-_ROWS = 10  # of a block, whose rates are computed together: their steps find them in a core's nearer cache
+_ROWS = 20  # of a block, whose rates are computed together: their steps find them in a core's nearer cache
 _FIRST = 3e-3  # what may be missing of the decoders, relative to the largest, after the first round
 _SECOND = 7e-7  # and after the second, which starts from a residual in float64
 _RATES = 0.1, 0.8  # bounds of what is believed of the ratio of residuals that follow one another (squared)
