@@ -82,7 +82,7 @@ def _model_options(command: Any) -> Any:
     "--hosts", metavar="FILE", help="Spread the model over the hosts of this file (see docs/hosts.md)."
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Cores to use for solving decoders [all].")
-@click.option("--no-cache", is_flag=True, help="Solve all decoders again.")
+@click.option("--no-cache", is_flag=True, help="Solve and cut again what was before.")
 @click.option(
     "--dump",
     type=click.Choice(STAGES),

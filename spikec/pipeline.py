@@ -133,7 +133,8 @@ def _compile(
             return None
     host = spread or own()
     tell("plan", 0, 1)
-    made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport)
+    kept = Cache() if options.cache else None
+    made = plan.make_plan(graph, options.partitions, host, options.precision, options.transport, kept)
     if not look("plan", made) or not look("program", made):
         return None
     tell("write", 0, 1)

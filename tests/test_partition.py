@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from partition_models import assigned, populations
 
 from spikec import graph as g
+from spikec.cache import Cache
 from spikec.errors import ModelError
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
@@ -273,3 +274,26 @@ def test_host_calls_stay_in_one_partition_of_an_estimate() -> None:
     placed = plan.make_plan(graph, 1, REFERENCE, "float32")
     assert placed.costs[0].compute["HostCalls"] >= 9 * HOST_CALL
     assert predict.estimate(placed, 4, REFERENCE, "ring") >= 9 * HOST_CALL
+
+
+def test_what_was_cut_before_is_not_cut_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    cut = pt._kahypar
+    monkeypatch.setattr(pt, "_kahypar", lambda *given: asked.append(given) or cut(*given))
+    cache, reference = Cache(tmp_path), profile.load("reference")
+
+    def made(model: g.Graph, n: int) -> dict[str, int]:
+        return plan.make_plan(model, n, reference, "float32", cache=cache).assignment.atoms
+
+    chain, other = populations(9, 300), populations(10, 300)
+    first = made(chain, 2)
+    assert made(chain, 2) == first
+    assert len(asked) == 1
+    made(chain, 3)
+    made(other, 2)
+    assert len(asked) >= 3
+    before = len(asked)
+    for file in cache.folder.iterdir():  # damaged
+        file.write_bytes(file.read_bytes()[:-1])
+    assert made(chain, 2) == first
+    assert len(asked) == before + 1

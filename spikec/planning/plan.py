@@ -10,6 +10,7 @@ from typing import Any
 from spike_runtime import manifest as mf
 
 from spikec import graph as g
+from spikec.cache import Cache
 from spikec.planning import flow
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
@@ -83,15 +84,16 @@ def make_plan(
     host: HostProfile | Sequence[Site],
     dtype: str,
     transport: str = "ring",
+    cache: Cache | None = None,
 ) -> Plan:
     """The plan of a split graph for `n` partitions, or for the number that is predicted to be fastest
     ("auto"), on one host, given by its profile, or over several.
 
-    n partitions use all hosts, "auto" the first so many as are predicted to be fastest.
-    Raises `ModelError` where the model cannot be cut into n.
+    n partitions use all hosts, "auto" the first so many as are predicted to be fastest.  `cache` keeps what
+    the partitioner gave.  Raises `ModelError` where the model cannot be cut into n.
     """
     sites = (Site(host),) if isinstance(host, HostProfile) else tuple(host)
-    planner = _Planner(graph, sites, dtype, transport)
+    planner = _Planner(graph, sites, dtype, transport, cache)
     if n == "auto":
         return planner.best()
     return planner.plan(int(n), len(sites))
@@ -124,8 +126,16 @@ class _Placed:
 class _Planner:
     """Plans one graph for several numbers of partitions, and of hosts: the first so many of `sites`."""
 
-    def __init__(self, graph: g.Graph, sites: tuple[Site, ...], dtype: str, transport: str) -> None:
+    def __init__(
+        self,
+        graph: g.Graph,
+        sites: tuple[Site, ...],
+        dtype: str,
+        transport: str,
+        cache: Cache | None = None,
+    ) -> None:
         self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
+        self.cache = cache
         self.atoms = sum(1 for _ in graph.nodes(g.PLACED))
         self.placed: dict[tuple[int, int], _Placed] = {}
         self.cuts: dict[int, _Cuts] = {}
@@ -219,7 +229,7 @@ class _Planner:
     def _assignment(self, n: int, hosts: int, made: Spread, cuts: _Cuts) -> Assignment:
         totals = [max(sum(w.values()), 1e-9) for w in self.weights]
         shares = [pt.Share(count, totals[0] / totals[k]) for k, count in enumerate(made.counts)]
-        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, self._word(hosts), shares)
+        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, self._word(hosts), shares, self.cache)
 
     def _along(self, n: int, hosts: int, cuts: _Cuts) -> Assignment | None:
         """Cut along the flow of the model, where that is a different cut and the model is not too large."""
