@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from spikec import graph as g
 from spikec.planning.cost import expected_spikes
@@ -28,13 +29,18 @@ def recording_cost(graph: g.Graph, layouts: Iterable[la.Layout], profile: HostPr
 
 def _spikes(graph: g.Graph) -> float:
     """Recorded spikes per step, while every ensemble represents 0."""
+
+    @cache  # parts of one population may each have a probe
+    def of_all(source: str) -> float:
+        atoms = graph.inputs(source, "activity")
+        return sum(expected_spikes(graph.op(atom), graph.dt) for atom in atoms)
+
     count = 0.0
     for name, probe in graph.nodes(g.Probe):
         if probe.attribute == "spikes":
             source = graph.inputs(name, "x")[0]
             if isinstance(graph.op(source), g.ExactSum):
-                atoms = graph.inputs(source, "activity")
-                count += sum(expected_spikes(graph.op(atom), graph.dt) for atom in atoms)
+                count += of_all(source) * (probe.size / graph.op(source).size)
             else:
                 count += CELL_RATE * graph.dt * probe.size
     return count

@@ -252,11 +252,12 @@ def _wires(layouts: Sequence[la.Layout]) -> tuple[mf.Wire, ...]:
 
 
 def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...]:
+    parts_of: dict[str, list[mf.ProbePart]] = {}
+    for r in recorded:
+        parts_of.setdefault(r.probe, []).append(mf.ProbePart(r.partition, r.slot, _ranges(r.columns)))
     probes = []
     for name, op in graph.nodes(g.Probe):
-        parts = tuple(
-            mf.ProbePart(r.partition, r.slot, _ranges(r.columns)) for r in recorded if r.probe == name
-        )
+        parts = tuple(parts_of.get(name, ()))
         read = [graph.op(source) for source in graph.inputs(name)]
         kind = "value"
         if op.attribute == "spikes":

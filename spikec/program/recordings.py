@@ -125,7 +125,7 @@ class Recorder:
 
     def _spike_events(self, lists: Mapping[str, int]) -> la.SpikeEvents:
         """Of probes of a part, the columns of every neuron of the population."""
-        rows, first = [], 0
+        rows, start, first = [], 0, 0
         pointers: list[Ints] = []
         columns: list[Ints] = []
         for source, slot, size, probe in self.listed:
@@ -133,9 +133,10 @@ class Recorder:
             if probe.neurons is None:
                 rows.append((*row, -1))
                 continue
-            rows.append((*row, sum(map(len, pointers))))
+            rows.append((*row, start))
             counts = np.bincount(probe.neurons, minlength=size)
             pointers.append(first + np.concatenate([[0], np.cumsum(counts)]))
+            start += len(pointers[-1])
             columns.append(np.argsort(probe.neurons, kind="stable"))
             first += len(probe.neurons)
         arrays = {
@@ -147,7 +148,11 @@ class Recorder:
 
     def _columns(self, probe: g.Probe, atoms: Iterable[str]) -> list[tuple[str, Ints, Ints]]:
         """(atom, columns, numbers of neurons in the population) of atoms of which something is recorded."""
-        found = [(a, *probe.columns_of(self.graph.op(a).start, self.graph.op(a).size)) for a in atoms]
+        runs = ((a, self.graph.op(a).start, self.graph.op(a).size) for a in atoms)
+        if probe.neurons is not None:  # most atoms are not looked at, where many probes record parts
+            least, most = int(probe.neurons.min()), int(probe.neurons.max())
+            runs = ((a, start, size) for a, start, size in runs if start <= most and least < start + size)
+        found = [(a, *probe.columns_of(start, size)) for a, start, size in runs]
         return [entry for entry in found if len(entry[1])]
 
     def _state(

@@ -303,9 +303,12 @@ class _Partition:
         immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
         early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
         early |= self.atoms.keys() & self.calls.keys()
+        of_level: dict[int, list[str]] = {}
+        for n in self.model.order:
+            if n in level and n not in self.model.absorbed:
+                of_level.setdefault(level[n], []).append(n)
         levels = []
-        for k in range(1, max(level.values(), default=0) + 1):
-            names = [n for n in self.model.order if level.get(n) == k and n not in self.model.absorbed]
+        for k, names in sorted(of_level.items()):
             made: list[la.Stage] = []
             if members := [n for n in names if isinstance(self.op(n), (g.Sum, g.Product))]:
                 made.append(self._linear(f"linear_{k}", members))
