@@ -1,4 +1,4 @@
-"""The work of the compiler grows in proportion to a model: no line of it runs for each pair of two objects."""
+"""The work of the compiler grows in proportion to a model: no line of it runs for each pair of objects."""
 
 from __future__ import annotations
 

@@ -283,11 +283,11 @@ class _Partition:
 
     # ------------------------------------------------------------------------------------------ levels
 
-    def _level_of(self) -> dict[str, int]:
-        """How many undelayed operators lead to each needed node, where any do; an absorbed product is part of
-        its sum.
+    def _by_level(self) -> dict[int, list[str]]:
+        """Needed nodes by how many undelayed operators lead to them, where any do; an absorbed product is
+        part of its sum, and not there.
         """
-        level: dict[str, int] = {}
+        level, found = dict[str, int](), dict[int, list[str]]()
         for name in self.model.order:
             if name not in self.demand and name not in self.atoms:
                 continue
@@ -295,20 +295,17 @@ class _Partition:
             depth += name not in self.model.absorbed
             if depth and not isinstance(self.op(name), NO_LEVEL):
                 level[name] = depth
-        return level
+                if name not in self.model.absorbed:
+                    found.setdefault(depth, []).append(name)
+        return found
 
     def _levels(self) -> tuple[tuple[tuple[la.Stage, ...], ...], set[str]]:
         """Undelayed stages, level after level, and the atoms among them: those read in the same step."""
-        level = self._level_of()
         immediate = {n for n in self.needed_sums if self._readers(n, delayed=False)}
         early = {a for n in immediate for a in self.graph.inputs(n, "activity")}
         early |= self.atoms.keys() & self.calls.keys()
-        of_level: dict[int, list[str]] = {}
-        for n in self.model.order:
-            if n in level and n not in self.model.absorbed:
-                of_level.setdefault(level[n], []).append(n)
         levels = []
-        for k, names in sorted(of_level.items()):
+        for k, names in sorted(self._by_level().items()):
             made: list[la.Stage] = []
             if members := [n for n in names if isinstance(self.op(n), (g.Sum, g.Product))]:
                 made.append(self._linear(f"linear_{k}", members))
