@@ -138,7 +138,7 @@ def test_partitions_with_chunks_of_their_own_record_the_same_bytes(monkeypatch: 
     graph = inprocess.prepared(loads(MODEL))
     whole = data(graph, 1, 0)
     monkeypatch.setattr(
-        spike_runtime.engine.Engine, "_chunk_length", lambda engine: (7, 3, 10)[engine.partition]
+        spike_runtime.engine.Engine, "_chunk_length", lambda engine, _step: (7, 3, 10)[engine.partition]
     )
     assert data(graph, 3, 5) == whole
 
