@@ -354,6 +354,11 @@ def _probe(probe: e.Recorded, lowering: Lowering) -> None:
             for node, p in signals
         ]
         node, size = gather(nodes, name, parts, probe.span)
+        if isinstance(graph.op(node), g.Product):
+            # Numbers picked of a sum are picked of its terms, where that is less.
+            picked = graph.add(f"{name}.picked", g.relay(size, probe.span))
+            graph.connect(node, picked)
+            node = picked
         attribute = {"current": "input"}.get(view.attribute, view.attribute)
         _add_probe(probe, graph, node, size, attribute if attribute in ("input", "weights") else "value", "x")
     else:
