@@ -18,7 +18,7 @@ from spikec.nef.blas import one_thread
 from spikec.nef.build import build
 from spikec.passes.advance import advance
 from spikec.passes.drop import drop
-from spikec.passes.fold import fold
+from spikec.passes.fold import fold, pass_on
 from spikec.passes.narrow import narrow
 from spikec.passes.select import select
 from spikec.passes.share import share
@@ -168,8 +168,8 @@ def passes(
         ("share", share),
         # Folding leaves operators behind that nothing reads.
         ("fold", lambda graph: drop(fold(graph))),
-        # What advances to one place twice is shared again.
-        ("advance", lambda graph: share(advance(graph))),
+        # What advances leaves sums of one term, and what advances to one place twice is shared again.
+        ("advance", lambda graph: share(pass_on(advance(graph)))),
         ("build", lambda graph: build(graph, decoders, options.jobs, progress, keep=False)),
         ("narrow", narrow),
         # What a probe then records of atoms itself, nothing has to compute.

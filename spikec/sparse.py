@@ -34,6 +34,18 @@ def compact(m: sp.csr_array | Array) -> sp.csr_array | Array:
     return m if rows * columns >= SMALL and 4 * m.nnz < rows * columns else m.toarray()
 
 
+def multiply(left: sp.csr_array | Array, right: sp.csr_array | Array) -> sp.csr_array | Array:
+    """left right; sparse where one of them is, and it is mostly 0."""
+    made = left @ right
+    if isinstance(made, np.ndarray) and not (isinstance(left, np.ndarray) and isinstance(right, np.ndarray)):
+        made = compact(made)
+    if not isinstance(made, np.ndarray):
+        # In the order of columns, as a dense matrix is added up.
+        made.sort_indices()
+        made = shared(made)
+    return made
+
+
 def pointers(rows: int, first: int, count: int, each: int = 1) -> Pointers:
     """The `indptr` of a CSR matrix of which rows first .. first + count - 1 have `each` entries, others none.
 

@@ -84,6 +84,26 @@ def learning() -> None:
     nengo.Probe(learned, "weights", sample_every=0.01)
 
 
+def learning_to_parts_of_neurons() -> None:
+    """Encoders of the neurons as they stand in the part; RLS, with one error for all of them."""
+    before, after = nengo.Ensemble(30, 1, neuron_type=nengo.LIFRate()), nengo.Ensemble(40, 2)
+    nengo.Connection(nengo.Node(lambda t: np.sin(30 * t)), before)
+    for part in (slice(None), slice(None, None, -1), slice(20, 5, -3)):
+        for source in (before, before.neurons):
+            target, rule = after.neurons[part], nengo.PES(1e-3)
+            weights = np.full((target.size_in, source.size_out), 0.01)
+            taught = nengo.Connection(source, target, transform=weights, learning_rule_type=rule)
+            nengo.Connection(nengo.Node([1.0, -2.0]), taught.learning_rule, synapse=None)
+            nengo.Probe(taught, "weights")
+    line = nengo.Ensemble(40, 1)
+    weights = np.full((40, 1), 0.01)
+    taught = nengo.Connection(before, line.neurons, transform=weights, learning_rule_type=nengo.RLS(1e-3))
+    nengo.Connection(nengo.Node(0.5), taught.learning_rule, synapse=None)
+    nengo.Probe(taught, "weights")
+    for ensemble in (after, line):
+        nengo.Probe(ensemble.neurons, "input")
+
+
 class OwnNeurons(nengo.LIFRate):
     """A type of the user's own with a step of its own: it runs in Python."""
 
@@ -170,8 +190,8 @@ NETWORKS: dict[str, Callable[[], None]] = {
     made.__name__: made
     for made in (
         integrator, lorenz, products, binding, action_selection, arrays, learning,
-        learning_from_neurons_in_python, neurons_of_own_types, neurons_to_neurons,
-        in_and_out_of_python, direct_and_noise,
+        learning_to_parts_of_neurons, learning_from_neurons_in_python, neurons_of_own_types,
+        neurons_to_neurons, in_and_out_of_python, direct_and_noise,
     )
 }  # fmt: skip
 

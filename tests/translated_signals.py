@@ -265,3 +265,41 @@ def pieces() -> None:
     rows = np.arange(1.0, 16.0).reshape(5, 3)
     for each in (0.0015, 0.0004, 0.00273):
         nengo.Probe(nengo.Node(nengo.processes.PresentInput(rows, each)))
+
+
+@network
+def picked_currents() -> None:
+    """Some of the currents of neurons that several things drive."""
+    a = nengo.Ensemble(30, 2, label="a")
+    nengo.Connection(stimulus(2), a)
+    nengo.Connection(a, a, synapse=0.02)
+    nengo.Connection(stimulus(), a.neurons, transform=np.ones((30, 1)), synapse=None)
+    nengo.Probe(a.neurons[::2], "input")
+    nengo.Probe(a.neurons[[7, 3, 1]], "input", synapse=0.01)
+
+
+@network
+def rounded_with_sums() -> None:
+    """A synapse that moves before its matrix, among other currents."""
+    a, b = (
+        nengo.Ensemble(n, 1, neuron_type=nengo.RectifiedLinear(), label=n_)
+        for n, n_ in ((7, "a"), (300, "b"))
+    )
+    nengo.Connection(stimulus(), a)
+    rng = np.random.RandomState(3)
+    nengo.Connection(a, b.neurons, transform=rng.randn(300, 1))
+    nengo.Connection(a.neurons, b.neurons, transform=rng.randn(300, 7) / 50)
+    nengo.Connection(a[[0]], b.neurons[:201], transform=rng.randn(201, 1), synapse=0.02)
+    nengo.Probe(b.neurons, "input", synapse=0.01)
+
+
+@network
+def sparse_of_parts() -> None:
+    """Rows of sparse matrices are added up in the order of their columns, of parts too."""
+    a = nengo.Ensemble(7, 3, neuron_type=nengo.Direct(), label="a")
+    rng = np.random.RandomState(5)
+    indices = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 1]]
+    nengo.Connection(stimulus(3), a, transform=rng.randn(3, 3))
+    sparse = nengo.Sparse((3, 2), indices=indices, init=rng.randn(5))
+    nengo.Connection(stimulus(3)[::2], a, transform=sparse, synapse=0.1)
+    nengo.Probe(a)

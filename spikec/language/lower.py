@@ -28,7 +28,7 @@ from spikec.language.lower_learning import (
     learned_product,
     rows,
 )
-from spikec.language.lower_matrices import Part, dense, gather, route
+from spikec.language.lower_matrices import Part, dense, gather, pick, route
 from spikec.language.lower_nodes import Nodes
 from spikec.language.probes import STATES
 from spikec.language.solving import own_decoders, placed
@@ -353,12 +353,7 @@ def _probe(probe: e.Recorded, lowering: Lowering) -> None:
             Part(_remember(name, node, p.total, path, nodes, probe), p.components, p.total)
             for node, p in signals
         ]
-        node, size = gather(nodes, name, parts, probe.span)
-        if isinstance(graph.op(node), g.Product):
-            # Numbers picked of a sum are picked of its terms, where that is less.
-            picked = graph.add(f"{name}.picked", g.relay(size, probe.span))
-            graph.connect(node, picked)
-            node = picked
+        node, size = pick(nodes, name, parts, probe.span)
         attribute = {"current": "input"}.get(view.attribute, view.attribute)
         _add_probe(probe, graph, node, size, attribute if attribute in ("input", "weights") else "value", "x")
     else:

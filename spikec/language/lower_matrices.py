@@ -196,6 +196,16 @@ def gather(nodes: Nodes, name: str, parts: list[Part], span: Span | None) -> tup
     return joined.node, total
 
 
+def pick(nodes: Nodes, name: str, parts: list[Part], span: Span | None) -> tuple[str, int]:
+    """The same of sums: numbers picked of one are then picked of its terms, where that is less."""
+    node, size = gather(nodes, name, parts, span)
+    if not isinstance(nodes.graph.op(node), g.Product):
+        return node, size
+    picked = nodes.graph.add(f"{name}.picked", g.relay(size, span))
+    nodes.graph.connect(node, picked)
+    return picked, size
+
+
 def _joined(nodes: Nodes, name: str, parts: list[Part], span: Span | None) -> Part:
     total = sum(len(p.taken) for p in parts)
     if len(parts) == 1:

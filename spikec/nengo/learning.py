@@ -105,12 +105,14 @@ def _ours(rule: Operator, base: Signal, table: Table) -> bool:
         start = np.asarray(inverse.initial_value)
         uses = table.of[inverse.base]
         recorded = all(_recorded(reader, inverse.base) for reader in uses.reads)
-        return recorded and np.array_equal(start, np.eye(columns) * start[0, 0])
+        return recorded and _fits(rule, base) and np.array_equal(start, np.eye(columns) * start[0, 0])
     return getattr(rule, "weights", base) is base and _fits(rule, base)
 
 
 def _fits(rule: Operator, base: Signal) -> bool:
-    """Whether what a rule reads has the size of the weights: parts of neurons do not, where Nengo fails."""
+    """Whether what a rule reads has the size of the weights: parts of neurons do not, where Nengo fails, nor
+    does one error for all rows, which RLS to neurons reads.
+    """
     rows, columns = base.shape
     sizes = {pl.ROWS: rows, pl.COLUMNS: columns}
     holds = RULES[type(rule)].reads

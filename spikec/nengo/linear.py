@@ -55,12 +55,11 @@ class Linear:
         shape = (self.target.size, self.source.size)
         if self.block is None:
             values = np.ones(len(self.rows)) if self.values is None else self.values
-            return sp.csr_array(sp.coo_array((values, (self.rows, self.columns)), shape=shape))
+            return _matrix(values, self.rows, self.columns, shape)
         if self._fills(shape):
             return self.block
         rows, columns = np.broadcast_arrays(self.rows[:, None], self.columns[None, :])
-        entries = (self.block.ravel(), (rows.ravel(), columns.ravel()))
-        return sp.csr_array(sp.coo_array(entries, shape=shape))
+        return _matrix(self.block.ravel(), rows.ravel(), columns.ravel(), shape)
 
     def _fills(self, shape: tuple[int, int]) -> bool:
         assert self.block is not None
@@ -74,6 +73,13 @@ class Linear:
         """The matrix as a dense one."""
         found = self.matrix()
         return found if isinstance(found, np.ndarray) else np.asarray(found.toarray())
+
+
+def _matrix(values: Array, rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
+    """The matrix of these entries.  Rows are added up in the order of columns, as all others are."""
+    made = sp.csr_array(sp.coo_array((values, (rows, columns)), shape=shape))
+    made.sort_indices()
+    return made
 
 
 def linear(op: Operator, table: Table) -> Linear | None:

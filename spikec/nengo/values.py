@@ -31,6 +31,7 @@ from spikec.nengo.processes import Synapse
 from spikec.nengo.sides import Sides
 from spikec.nengo.signals import Ints, is_time, places, plain, whole
 from spikec.program.synapses import add_at_once
+from spikec.sparse import multiply
 from spikec.tracing.functions import Traced
 
 # Neurons read these as they are; what other operators set need not stand in one piece.
@@ -149,7 +150,7 @@ class Values:
         matrix: Any = None if whole(read) else selection(places(read).ravel(), source.size)
         reader = op
         while (form := self._only(source, reader)) is not None:
-            matrix = form.matrix() if matrix is None else matrix @ form.matrix()
+            matrix = form.matrix() if matrix is None else multiply(matrix, form.matrix())
             reader, source = self.sides.table.of[source].writers[-1], form.source
         return None if matrix is None else (source, matrix)
 

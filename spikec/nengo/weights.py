@@ -147,7 +147,8 @@ def _encoded(values: Values, signal: Signal) -> str:
         return ""
     name = values.names.unique(f"{values.names.of(signal)}.encoded")
     neuron, taken = found
-    chosen = None if len(neuron) == len(op.A.base.initial_value) else tuple(neuron.tolist())
+    everyone = np.array_equal(neuron, np.arange(len(op.A.base.initial_value)))
+    chosen = None if everyone else tuple(neuron.tolist())
     made = values.graph.add(name, pl.Encoding(size=signal.size, rows=chosen))
     values.graph.connect(values.neurons(neurons[0]), made, "encoders")
     error, dims = values.value(op.X.base), op.A.base.shape[1]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spikec import graph as g
 from spikec.expressions import evaluate_all, uses_time
 from spikec.records import dataclass
-from spikec.sparse import compact, shared
+from spikec.sparse import multiply
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,15 @@ def fold(graph: g.Graph) -> g.Graph:
             changes += count
         if not changes:
             break
+    return result
+
+
+def pass_on(graph: g.Graph) -> g.Graph:
+    """Let sums with a single term be the term itself, as `fold` does: what is rounded first depends on it."""
+    result = graph.copy()
+    for name in result.order():
+        if name in result:
+            _single_terms(result, name)
     return result
 
 
@@ -82,18 +91,6 @@ def rows(matrix: g.Matrix) -> Filled:
 def _filled(counts: Counts) -> Filled:
     places = np.flatnonzero(counts)
     return Filled(places, counts[places])
-
-
-def multiply(left: g.Matrix, right: g.Matrix) -> g.Matrix:
-    """left right; sparse where one of them is, and it is mostly 0."""
-    made = left @ right
-    if isinstance(made, np.ndarray) and not (isinstance(left, np.ndarray) and isinstance(right, np.ndarray)):
-        made = compact(made)
-    if not isinstance(made, np.ndarray):
-        # In the order of columns, as a dense matrix is added up.
-        made.sort_indices()
-        made = shared(made)
-    return made
 
 
 def _constants(graph: g.Graph, name: str) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
+from spikec.program.demand import absorbed, selects
 from spikec.program.forms import Form, forms
 from spikec.program.state_names import resolved
 from spikec.program.synapses import of as discretised
@@ -55,6 +56,7 @@ class _Side:
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
         self.forms: dict[str, Form] = forms(graph)
+        self.absorbed = absorbed(graph)
 
     def inputs(self, name: str) -> dict[str, list[str]]:
         """What an operator reads, by port and in order."""
@@ -87,6 +89,8 @@ def _unlike(both: tuple[_Side, _Side], a: str, b: str) -> str:
     match one:
         case g.StateValue():
             same = _same_constants(one, other, both[0].graph.dt)
+        case g.Sum():
+            return _unlike_terms(both, a, b)
         case g.ExactSum():
             return _unlike_sums(both, a, b)
         case g.Atom():
@@ -158,6 +162,22 @@ def _unlike_sums(both: tuple[_Side, _Side], a: str, b: str) -> str:
         if not _equal(*matrices):
             return "other decoders"
     return ""
+
+
+def _unlike_terms(both: tuple[_Side, _Side], a: str, b: str) -> str:
+    """Terms after the first are rounded by themselves, or with the sum where it absorbs their products."""
+    rounded = [
+        [source in side.absorbed and not _exact(side.graph.op(source).matrix) for source in inputs[1:]]
+        for side, name in zip(both, (a, b), strict=True)
+        for inputs in [side.graph.inputs(name)]
+    ]
+    return "" if rounded[0] == rounded[1] else "its products are rounded at other places"
+
+
+def _exact(matrix: g.Matrix) -> bool:
+    """Whether a product needs no rounding: a selection."""
+    entries = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    return selects(matrix) and bool(np.isin(entries, (0.0, 1.0)).all())
 
 
 def _unlike_atoms(one: g.Atom, other: g.Atom) -> str:
