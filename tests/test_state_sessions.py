@@ -226,6 +226,29 @@ def test_what_ctrl_c_interrupts_goes_on(partitions: int, tmp_path: Path) -> None
         assert sim.n_steps <= 33
 
 
+@pytest.mark.parametrize("synapse", [None, 0.01])
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_an_error_of_the_same_step_goes_on(
+    synapse: float | None, before: int, after: int, tmp_path: Path
+) -> None:
+    """What is decoded is kept for the learning rule and for synapses, under one name."""
+    with nengo.Network(seed=3) as net:
+        a, b = (nengo.Ensemble(50, 2) for _ in range(2))
+        taught = nengo.Connection(a[0], b, function=lambda x: [x[0], 0], learning_rule_type=nengo.PES())
+        nengo.Connection(a, taught.learning_rule, synapse=synapse)
+        shown = [nengo.Probe(b, synapse=0.01), nengo.Probe(taught, "weights")]
+    with Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(20)
+        whole = [sim.data[probe][8:].tobytes() for probe in shown]
+    with Simulator(net, progress_bar=False, partitions=before) as sim:
+        sim.run_steps(8)
+        sim.save_state(tmp_path / "state.npz")
+    with Simulator(net, progress_bar=False, partitions=after) as sim:
+        sim.load_state(tmp_path / "state.npz")
+        sim.run_steps(12)
+        assert [sim.data[probe].tobytes() for probe in shown] == whole
+
+
 def test_networks_of_functions_alone(tmp_path: Path) -> None:
     def made() -> tuple[nengo.Network, list[float]]:
         seen: list[float] = []

@@ -159,7 +159,9 @@ class _Found:
         about = self.alike.setdefault(about, about)
         if number == len(self.about):
             self.about.append(about)
-        self.about[number] = about
+        # An exact sum that another node passes on is still one.
+        elif exponent is not None:
+            self.about[number] = about
         return number
 
     def _note(self, tables: dict[str, array[int]], name: str, *numbers: int) -> None:
