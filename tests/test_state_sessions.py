@@ -234,9 +234,11 @@ def test_an_error_of_the_same_step_goes_on(
     """What is decoded is kept for the learning rule and for synapses, under one name."""
     with nengo.Network(seed=3) as net:
         a, b = (nengo.Ensemble(50, 2) for _ in range(2))
-        taught = nengo.Connection(a[0], b, function=lambda x: [x[0], 0], learning_rule_type=nengo.PES())
+        nengo.Connection(nengo.Node([0.5, -0.3]), b)
+        nengo.Connection(b, a)
+        taught = nengo.Connection(a[0], a, function=lambda x: [x[0], 0], learning_rule_type=nengo.PES())
         nengo.Connection(a, taught.learning_rule, synapse=synapse)
-        shown = [nengo.Probe(b, synapse=0.01), nengo.Probe(taught, "weights")]
+        shown = [nengo.Probe(a, synapse=0.01), nengo.Probe(taught, "weights")]
     with Simulator(net, progress_bar=False) as sim:
         sim.run_steps(20)
         whole = [sim.data[probe][8:].tobytes() for probe in shown]
