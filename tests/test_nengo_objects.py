@@ -79,6 +79,8 @@ LIBRARIES = SimpleNamespace(m=math)
 
 
 ON, STEPS = {1, 3, 5}, frozenset({2})
+# No time that a trace is compared at has 2 whole seconds.
+MIXED = {np.int64(2), 2**60 + 1, 10**400, float("nan"), "slow", None}
 
 
 class Mode(Enum):
@@ -98,7 +100,15 @@ class Odd(Enum):
         return float(len(OBJECTS))
 
 
-MODE = Mode.FAST
+class Filled(Enum):
+    """An enumeration of what can change."""
+
+    ARRAY = np.ones(1)
+    NUMBER = 1
+
+
+Filled.NUMBER.parts = [1.0]  # type: ignore[attr-defined]  # nothing keeps users from it
+MODE, FILLED = Mode.FAST, Filled.NUMBER
 
 
 def filled(x: Any) -> Any:
@@ -120,6 +130,16 @@ def in_object_array(t: float) -> Any:
     return len(OBJECTS[0])
 
 
+def in_member(t: float) -> Any:
+    Filled.ARRAY.value[0] += 1.0
+    return t
+
+
+def in_attribute_of_member(t: float) -> Any:
+    FILLED.parts[0] += 1.0  # type: ignore[attr-defined]
+    return t
+
+
 def counted(t: float) -> Any:
     return [SCHEDULE[int(t * 10) % 2], SCHEDULE[min(int(t * 2), 1)]]
 
@@ -134,6 +154,7 @@ HELD: dict[str, tuple[Any, int | None, int]] = {
     "a number as an index": (counted, None, 2),
     "what is in a set": (lambda t: [int(t) in ON, int(t) not in STEPS, len(ON) * t], None, 3),
     "member of an enumeration": (lambda t: MODE.value * t if MODE == Mode.FAST else 0.0, None, 1),
+    "kinds of numbers in a set": (lambda t: t if int(t) in MIXED else 0.0, None, 1),
     "is a member": (lambda t: t if MODE is Mode.SLOW or MODE.name in ("FAST",) else 0.0, None, 1),
     "module": (lambda t: LIBRARIES.m.cos(t) + LIBRARIES.m.pi, None, 1),
 }
@@ -150,6 +171,12 @@ CHANGING: dict[str, tuple[Any, str]] = {
     "object as a value": (lambda t: t if PLANT else 0.0, "uses an object of the class Plant as a value"),
     "library": (lambda t: SimpleNamespace(a=t).a, "makes an object of the class SimpleNamespace"),
     "entries of a set": (lambda t: sum(v * t for v in ON), "'Members' object is not iterable"),
+    "complex numbers in a set": (
+        lambda t: t if t in {2j, 1.0} else 0.0,
+        "compares a number with 2j in a set",
+    ),
+    "array of a member": (in_member, "changes Filled.ARRAY.value[0]"),
+    "list of a member": (in_attribute_of_member, "changes FILLED.parts[0]"),
     "enumeration": (lambda t: t * Odd.ONE.shown, "reads an array of objects"),
     "compared": (lambda t: t * (Odd.ONE == Odd.ONE), "uses an object of the class Odd as a value"),
     "random": (lambda t: t * RANDOM.rand(), "draws random numbers"),
@@ -182,11 +209,12 @@ def test_arrays_and_lists_of_its_own_may_be_filled(function: Callable[[Any], Any
 @pytest.mark.parametrize("name", CHANGING)
 def test_what_would_change_objects_stays_python(name: str) -> None:
     function, text = CHANGING[name]
-    before = repr((SCHEDULE, TABLE, OBJECTS, PLANT.matrix, PLANT.seen, PLANT.gain))
+    held = SCHEDULE, TABLE, OBJECTS, PLANT.matrix, PLANT.__dict__, vars(Filled.ARRAY), vars(FILLED)
+    before = repr(held)
     found = why(function, True, None, 1, held=True)
     assert found is not None
     assert text in found.text
-    assert repr((SCHEDULE, TABLE, OBJECTS, PLANT.matrix, PLANT.seen, PLANT.gain)) == before
+    assert repr(held) == before
 
 
 def test_changes_between_runs_are_noticed() -> None:

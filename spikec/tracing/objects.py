@@ -308,15 +308,28 @@ class Members:
 
     def __init__(self, items: AbstractSet[Any]) -> None:
         self._items = frozenset(items)
-        self._numbers = sorted(v for v in items if isinstance(v, (int, float)))
+        self._numbers = sorted(number for number in map(_number, items) if number is not None)
+        self._others = [v for v in items if np.iscomplexobj(v) or not purity.allowed(v, frozenset())]
 
     def __contains__(self, value: Any) -> bool:
         if isinstance(value, Symbol):
+            if self._others:
+                raise UntraceableError(f"compares a number with {self._others[0]!r} in a set")
             return any(value.call("==", value, number) for number in self._numbers)
         return value in self._items
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def _number(value: Any) -> float | None:
+    """A number as those that are computed may be; None for all else, and where it has more than 53 bits."""
+    if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
+        return None
+    try:
+        return float(value) if float(value) == value else None
+    except OverflowError:
+        return None
 
 
 def _code(code: CodeType) -> CodeType:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
+from itertools import chain
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -238,12 +239,22 @@ def _plain(value: Any) -> bool:
 
 
 def _is_member(value: Any) -> bool:
-    """Whether a value is a member of an enumeration that adds nothing to those of Python."""
-    if not isinstance(value, Enum):
+    """Whether a value is a member of an enumeration that adds nothing to those of Python, and holds nothing
+    that can change.
+    """
+    if not isinstance(value, Enum) or isinstance(value.value, np.ndarray) or not _plain(value.value):
         return False
-    own = (v for kind in type(value).__mro__ if kind.__module__ != "enum" for v in vars(kind).values())
-    added = any(isinstance(v, ADDING) and getattr(v, "__module__", "") != "enum" for v in own)
-    return not added and _plain(value.value)
+    kinds = (kind for kind in type(value).__mro__ if kind.__module__ not in ("enum", "builtins"))
+    own = chain.from_iterable(vars(kind).items() for kind in kinds)
+    named = ((name, v) for name, v in own if name not in type(value).__members__)
+    return not any(map(_adds, chain(named, vars(value).items())))
+
+
+def _adds(named: tuple[str, Any]) -> bool:
+    """Whether something of an enumeration, by its name, is not of Python's making."""
+    name, value = named
+    by_user = isinstance(value, ADDING) and getattr(value, "__module__", "") != "enum"
+    return by_user or not (name[0] == "_" == name[-1])
 
 
 def _known_function(value: Any, known: frozenset[str]) -> bool:
