@@ -35,6 +35,8 @@ _CHECKSUM = 32
 # Settings that are no matter of machine code: how many threads, where files lie.
 _NO_MATTER = ("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR")
 _PLACES = ("compiledir=", "base_compiledir=")
+# Files beside this one that say how loops are made and what they are given, besides the kernels' own.
+_LAYOUT = ("loop.py", "table.py")
 
 # What was loaded lasts as long as the process, under the names by which others call it.
 _engines: list[Any] = []
@@ -190,7 +192,7 @@ def machine() -> str:
     files = [
         _folder("numba") / "_version.py",
         _folder("pytensor") / "_version.py",
-        Path(__file__).with_name("loop.py"),
+        *map(Path(__file__).with_name, _LAYOUT),
         Path(".numba_config.yaml"),
         *map(Path, str(home).split(os.pathsep)),
     ]

@@ -158,6 +158,20 @@ def test_settings_and_processors_never_share(known: Known) -> None:
     assert machine.run(PYTENSOR_FLAGS=flags, NUMBA_NUM_THREADS="1") == (values, LOADED)
 
 
+@pytest.mark.parametrize("changed", ["loop.py", "table.py"])
+def test_how_loops_are_made_and_called_is_part_of_the_key(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("loop.py", "table.py"):
+        (tmp_path / name).write_bytes(Path(native.__file__).with_name(name).read_bytes())
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
+    before = native.machine.__wrapped__()
+    assert before == native.machine.__wrapped__()
+    with (tmp_path / changed).open("a") as file:
+        file.write("# another order of arrays")
+    assert native.machine.__wrapped__() != before
+
+
 def test_processes_that_begin_at_once_all_compile_and_leave_a_whole_file(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     (values, imported), *others = [said(process) for process in [machine.start() for _ in range(3)]]
