@@ -92,6 +92,17 @@ def test_refinement_gives_way_where_float32_is_not_enough() -> None:
     assert refined.solve_refined(system, [system.points], 0.05, Workspace()) is not None
 
 
+def test_refinement_gives_way_where_it_is_slow() -> None:
+    """Of neurons that are nearly alike a correction leaves a good part of what was missing."""
+    neurons = _system(900, 1, 1800, Tanh()).neurons
+    encoders, gain, bias = (
+        np.repeat(x[:1], 900, axis=0) for x in (neurons.encoders, neurons.gain, neurons.bias)
+    )
+    given = Tuned(encoders, gain, bias + np.linspace(0, 1e-4, 900), neurons.tuning.points)
+    alike = System(replace(neurons, tuning=given), neurons.eval_points)
+    _assert_equal_to_oracle(alike, nengo.solvers.LstsqL2(reg=0.05), Solver(regularisation=0.05), 1e-7)
+
+
 def test_silent_neurons_decode_nothing_in_float32() -> None:
     system = _system(100, 1, 750)
     silent = System(_with_bias(system.neurons, np.full(100, -1e3)), system.points)

@@ -19,7 +19,7 @@ from spikec.nef import lapack
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 
 _TILE = 16_384  # numbers of A that are taken to float64 at once, inside a core's cache
-_NEAR = 5e-4  # relative to the largest decoder: what a correction c leaves is near c^2 / 10
+_NEAR = 5e-4  # what the first correction c may be, relative to the largest decoder: it leaves near c^2 / 10
 _ROUNDS = 4  # after which float32 is not enough for this system
 
 
@@ -55,13 +55,17 @@ def solve_refined(
 def _refine(A: Single, ridge: float, factored: Single, Y: Array, buffer: Array) -> Solution | None:
     """Y: outputs x points.  None where corrections do not become small."""
     D = _solved(factored, Y.astype(np.float32) @ A)
+    before = np.abs(D).max(axis=1)
     for _ in range(_ROUNDS):
         error, residual = _residual(A, ridge, Y, D, buffer)
         change = _solved(factored, residual)
         D += change
-        if (np.abs(change).max(axis=1) <= _NEAR * np.abs(D).max(axis=1)).all():
+        size = np.abs(change).max(axis=1)
+        # Each round leaves the same part: a second correction that is hardly smaller tells of a third.
+        if (size * size <= _NEAR**2 * before * np.abs(D).max(axis=1)).all():
             error -= change.astype(np.float32) @ A.T
             return Solution(D, float(np.sqrt(np.mean(error * error))))
+        before = size
     return None
 
 
