@@ -35,7 +35,8 @@ class Files:
             self._room[::_BLOCK] = bytes(-(-size // _BLOCK))
 
     def replace(self, path: Path, content: bytes) -> None:
-        """Replace a file whole, or leave it as it is.  Raises `OSError`."""
+        """Replace a file whole, or leave it as it is; its folder may not be there yet.  Raises `OSError`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}.partial")
         try:
             with draft.open("wb") as file:

@@ -17,8 +17,8 @@ import contextlib
 import time
 from pathlib import Path
 
-import zarr
 from spike_runtime.blocks import Block
+from spike_runtime.chunks import create_group
 from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
 from spike_runtime.runfile import RecordError
@@ -42,13 +42,13 @@ class Recorder:
         self._path = path
         self._shown, self._show_after = time.monotonic(), _SHOWN_EVERY
         self._written = [start] * len(manifest.probes)
+        files = Files()
         with _Guard("the store", path):
             attributes = {"model": manifest.model, "dt": manifest.dt, "seed": seed, "unit_of_time": "s"}
-            root = zarr.create_group(path, attributes=attributes)
-        files = Files()
+            create_group(path, files, attributes)
         for probe in manifest.probes:
             with self._guard(probe):
-                self._series.append(series_of(root, probe, manifest, files, steps, start))
+                self._series.append(series_of(path, probe, manifest, files, steps, start))
 
     def add(self, block: Block) -> None:
         """Take what a part recorded."""

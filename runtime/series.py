@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from spike_runtime import sampling
-from spike_runtime.chunks import CODEC, Chunks
+from spike_runtime.chunks import Array, create_group
 from spike_runtime.files import Files
 from spike_runtime.manifest import Manifest, Probe
 from spike_runtime.runfile import group_name
-from zarr.core.sync import sync
 
 EVENTS_CHUNK = 1 << 18
 TIME_CHUNK = 1 << 16
@@ -50,9 +49,9 @@ class Series(Protocol):
 
 
 def series_of(
-    root: zarr.Group, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int = 0
+    root: Path, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int = 0
 ) -> Series:
-    """What is recorded of `probe` in the steps after `start` up to `steps`, written by `files`."""
+    """What is recorded of `probe` in the steps after `start` up to `steps`, written in `root` by `files`."""
     about = {
         "probe": probe.name,
         "target": probe.target,
@@ -64,7 +63,8 @@ def series_of(
         "dt": manifest.dt,
         "ideal": list(probe.ideal),
     }
-    group = root.create_group(group_name(probe.name), attributes=about)
+    group = root / group_name(probe.name)
+    create_group(group, files, about)
     if probe.kind == "events":
         return Events(group, probe, manifest, files, start)
     return Samples(group, probe, manifest, files, steps, start)
@@ -92,7 +92,7 @@ class Samples:
     """
 
     def __init__(
-        self, group: zarr.Group, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int
+        self, group: Path, probe: Probe, manifest: Manifest, files: Files, steps: int, start: int
     ) -> None:
         self._probe, self._dtype, self._dt = probe, np.dtype(manifest.precision), manifest.dt
         self._chunk = chunk_samples(probe.size, self._dtype.itemsize)
@@ -103,22 +103,20 @@ class Samples:
         self._start, self._before = start, sampling.count(start, probe.every)
         self._samples = self._count(steps)
         self.not_finite: int | None = None
-        self._time = _times(group, TIME_CHUNK, "time", self._samples)
+        self._time = _times(group, files, TIME_CHUNK, "time", self._samples)
         # Memory of the last chunk; of the first, it is there before steps are timed.
         self._spare: NDArray[Any] | None = self._room()
         self._spare[: self._samples] = 0
         about = {"units": probe.unit, "long_name": f"{probe.attribute} of {probe.target}"}
-        self._value = group.create_array(
-            "value",
-            shape=(self._samples, probe.size),
-            chunks=(self._chunk, probe.size),
-            dtype=self._dtype,
-            fill_value=np.nan,
-            compressors=CODEC,
-            dimension_names=("time", "column"),
-            attributes=about,
+        self._value = Array(
+            group / "value",
+            files,
+            (self._samples, probe.size),
+            self._chunk,
+            self._dtype,
+            ("time", "column"),
+            about,
         )
-        self._time_chunks, self._value_chunks = Chunks(self._time, files), Chunks(self._value, files)
 
     def _count(self, step: int) -> int:
         """Samples up to a step."""
@@ -149,8 +147,8 @@ class Samples:
 
     def cut(self, step: int) -> None:
         if (samples := self._count(step)) < self._samples:
-            _shorten(self._value, (samples, self._probe.size))
-            _shorten(self._time, (samples,))
+            self._value.resize(samples)
+            self._time.resize(samples)
 
     def _buffer(self, number: int) -> NDArray[Any]:
         if number not in self._pending:
@@ -176,7 +174,7 @@ class Samples:
         if self.not_finite is None:
             self._look(data[max(self._on_disk - start, 0) :], max(self._on_disk, start))
         self._write_times(stop)
-        self._value_chunks.write(self._whole, data)
+        self._value.write(self._whole, data)
         self._on_disk = stop
 
     def _look(self, data: NDArray[Any], first: int) -> None:
@@ -195,14 +193,14 @@ class Samples:
             end = min(self._timed + TIME_CHUNK, self._samples)
             numbers = self._before + np.arange(self._timed + 1, end + 1)
             taken = sampling.steps(numbers, self._probe.every)
-            self._time_chunks.write(self._timed // TIME_CHUNK, taken * self._dt)
+            self._time.write(self._timed // TIME_CHUNK, taken * self._dt)
             self._timed = end
 
 
 class Events:
     """Spikes: numbers step * size + neuron of all parts, merged in their order."""
 
-    def __init__(self, group: zarr.Group, probe: Probe, manifest: Manifest, files: Files, start: int) -> None:
+    def __init__(self, group: Path, probe: Probe, manifest: Manifest, files: Files, start: int) -> None:
         self._dt, self._size = manifest.dt, max(1, probe.size)
         self.not_finite: int | None = None
         self._pending: list[list[NDArray[np.int64]]] = [[] for _ in probe.parts]
@@ -210,18 +208,9 @@ class Events:
         self._count = self._whole = 0  # events in `_merged`; events in whole chunks
         self._last = 0  # the last step of which an event is on disk
         self._written = start  # the last step of which all are
-        self._time = _times(group, EVENTS_CHUNK, "event", 0)
-        self._neuron = group.create_array(
-            "neuron",
-            shape=(0,),
-            chunks=(EVENTS_CHUNK,),
-            dtype=np.int32,
-            fill_value=-1,
-            compressors=CODEC,
-            dimension_names=("event",),
-            attributes={"units": "1", "long_name": f"neuron of {probe.target}"},
-        )
-        self._time_chunks, self._neuron_chunks = Chunks(self._time, files), Chunks(self._neuron, files)
+        self._time = _times(group, files, EVENTS_CHUNK, "event", 0)
+        about = {"units": "1", "long_name": f"neuron of {probe.target}"}
+        self._neuron = Array(group / "neuron", files, (0,), EVENTS_CHUNK, np.int32, ("event",), about)
 
     def add(self, part: int, first: int, data: NDArray[Any]) -> None:  # noqa: ARG002 (events have no number)
         if len(data):
@@ -258,29 +247,23 @@ class Events:
         length = min(self._time.shape[0], self._neuron.shape[0])
         kept = 0
         while length and not kept:
-            start = (length - 1) // EVENTS_CHUNK * EVENTS_CHUNK
-            times = np.asarray(self._time[start:length])
+            number = (length - 1) // EVENTS_CHUNK
+            start = number * EVENTS_CHUNK
+            times = self._time.read(number)[: length - start]
             kept = int(np.searchsorted(times, (step + 0.5) * self._dt))  # NaN comes after all numbers
             length = start + kept
         for array in (self._time, self._neuron):
             if array.shape[0] > length:
-                array.resize((length,))
+                array.resize(length)
 
     def _write(self, events: NDArray[np.int64]) -> None:
         stop = self._whole + len(events)
         step, neuron = np.divmod(events, self._size)
-        self._neuron.resize((stop,))
-        self._neuron_chunks.write(self._whole // EVENTS_CHUNK, neuron)
-        self._time.resize((stop,))
-        self._time_chunks.write(self._whole // EVENTS_CHUNK, step * self._dt)
+        self._neuron.resize(stop)
+        self._neuron.write(self._whole // EVENTS_CHUNK, neuron)
+        self._time.resize(stop)
+        self._time.write(self._whole // EVENTS_CHUNK, step * self._dt)
         self._last = int(step[-1])
-
-
-def _shorten(array: zarr.Array[Any], shape: tuple[int, ...]) -> None:
-    """Cut an array beyond whose new end nothing was written: `resize` lists every chunk that could be there,
-    of which a run that was to be long has more than fit the memory.
-    """
-    sync(array.async_array.resize(shape, delete_outside_chunks=False))
 
 
 def _taken(pieces: list[NDArray[np.int64]], limit: int) -> list[NDArray[np.int64]]:
@@ -293,18 +276,9 @@ def _taken(pieces: list[NDArray[np.int64]], limit: int) -> list[NDArray[np.int64
     return taken
 
 
-def _times(group: zarr.Group, chunk: int, dimension: str, size: int) -> zarr.Array:
+def _times(group: Path, files: Files, chunk: int, dimension: str, size: int) -> Array:
     """The array of times in s; NaN where nothing was written."""
-    return group.create_array(
-        "time",
-        shape=(size,),
-        chunks=(chunk,),
-        dtype=np.float64,
-        fill_value=np.nan,
-        compressors=CODEC,
-        dimension_names=(dimension,),
-        attributes={"units": "s"},
-    )
+    return Array(group / "time", files, (size,), chunk, np.float64, (dimension,), {"units": "s"})
 
 
 def _spans(start: int, stop: int, chunk: int) -> Iterator[tuple[int, int]]:

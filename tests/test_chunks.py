@@ -1,4 +1,4 @@
-"""Chunks of Zarr arrays, written without Zarr: the same files, in memory that is there."""
+"""Zarr stores, written without Zarr: the same files, in memory that is there."""
 
 from __future__ import annotations
 
@@ -12,46 +12,56 @@ import pytest
 import zarr
 from spike_runtime import chunks
 from spike_runtime.files import Files
+from zarr.codecs import BloscCodec
+
+CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", blocksize=1 << 16)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
 
 @pytest.mark.parametrize(
     ("dtype", "shape", "fill"),
     [("float64", (1000,), np.nan), ("float32", (100, 7), np.nan), ("int32", (50,), -1)],
 )
-def test_chunks_are_those_of_zarr(tmp_path: Path, dtype: str, shape: tuple[int, ...], fill: float) -> None:
-    """To the byte, also where a chunk is not whole."""
+def test_stores_are_those_of_zarr(tmp_path: Path, dtype: str, shape: tuple[int, ...], fill: float) -> None:
+    """To the byte, also where a chunk is not whole, and where an array is cut."""
     data = np.random.default_rng(1).standard_normal(shape).cumsum(0).astype(dtype)
-    files = []
-    for name in ("zarr", "own"):
-        array = zarr.create_array(
-            tmp_path / name, shape=(3 * shape[0], *shape[1:]), chunks=shape, dtype=dtype, fill_value=fill,
-            compressors=chunks.CODEC,
-        )  # fmt: skip
-        if name == "own":
-            own = chunks.Chunks(array, Files())
-            own.write(0, data)
-            own.write(1, data[:13])
-        else:
-            array[: shape[0]] = data
-            array[shape[0] : shape[0] + 13] = data[:13]
-        files.append({f.relative_to(tmp_path / name): f.read_bytes() for f in (tmp_path / name).rglob("*")
-                      if f.is_file()})  # fmt: skip
-    assert files[0] == files[1]
-    assert len(files[1]) == 3
+    long, dimensions = (5 * shape[0], *shape[1:]), ("time", "column")[: len(shape)]
+    about, group_about = {"units": "m/s²", "of": ["é", 1]}, {"dt": 1e-3, "seed": 2**60, "part": float("nan")}
+
+    group = zarr.create_group(tmp_path / "zarr", attributes=group_about).create_group("a b", attributes={})
+    theirs = group.create_array(
+        "x", shape=long, chunks=shape, dtype=dtype, fill_value=fill, compressors=CODEC,
+        dimension_names=dimensions, attributes=about,
+    )  # fmt: skip
+    files, folder = Files(), tmp_path / "own"
+    chunks.create_group(folder, files, group_about)
+    chunks.create_group(folder / "a b", files, {})
+    own = chunks.Array(folder / "a b" / "x", files, long, shape[0], dtype, dimensions, about)
+    for number, part in enumerate((data, data, data, data[:13])):
+        theirs[number * shape[0] : number * shape[0] + len(part)] = part
+        own.write(number, part)
+    assert files_of(tmp_path / "own") == files_of(tmp_path / "zarr")
+    assert len(files_of(tmp_path / "own")) == 3 + 4
+    assert np.array_equal(own.read(2), data)
+    assert np.array_equal(own.read(4), np.full(shape, fill), equal_nan=True)
+    theirs.resize((2 * shape[0] - 1, *shape[1:]))
+    own.resize(2 * shape[0] - 1)
+    assert files_of(tmp_path / "own") == files_of(tmp_path / "zarr")
+    assert len(files_of(tmp_path / "own")) == 3 + 2
 
 
 def test_a_large_chunk_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though compressed in blocks, which threads, where a process has these, put as they come to them."""
     monkeypatch.setattr(numcodecs.blosc, "use_threads", None)
     data = np.random.default_rng(1).standard_normal((1 << 14, 64)).cumsum(0).astype(np.float32)
-    array = zarr.create_array(
-        tmp_path, shape=(8 * len(data), 64), chunks=data.shape, dtype="float32", compressors=chunks.CODEC
-    )
-    own = chunks.Chunks(array, Files())
+    own = chunks.Array(tmp_path, Files(), (8 * len(data), 64), len(data), "float32", ("time", "column"), {})
     for number in range(8):
         own.write(number, data)
     assert len({path.read_bytes() for path in tmp_path.glob("c/*/0")}) == 1
-    assert np.array_equal(array[-len(data) :], data)
+    assert np.array_equal(zarr.open_array(tmp_path)[-len(data) :], data)
 
 
 FAULTS = """
