@@ -161,9 +161,9 @@ class Samples:
         return self._pending[number]
 
     def _room(self) -> NDArray[Any]:
-        """Memory for a chunk."""
+        """Memory for a chunk, or for all samples where those are fewer."""
         kind = np.dtype(np.int64) if self._probe.kind == "sum" else self._dtype
-        return np.zeros((self._chunk, self._probe.size), kind)
+        return np.zeros((min(self._chunk, self._samples), self._probe.size), kind)
 
     def _write(self, stop: int) -> None:
         """Write the chunk that `stop` is in or ends, which has nothing behind that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numcodecs
@@ -12,6 +13,8 @@ import pytest
 import zarr
 from spike_runtime import chunks
 from spike_runtime.files import Files
+from spike_runtime.manifest import Cost, Manifest, Partition, Probe, ProbePart
+from spike_runtime.record import Recorder
 from zarr.codecs import BloscCodec
 
 CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", blocksize=1 << 16)
@@ -88,3 +91,19 @@ def test_memory_for_a_chunk_is_there_before_the_first_step(tmp_path: Path) -> No
     """A chunk of 4 MB was asked of the system page by page, three times, while steps waited: 1777 pages."""
     done = subprocess.run([sys.executable, "-c", FAULTS, tmp_path / "store"], capture_output=True, text=True)
     assert int(done.stdout or 1e6) < 256, done.stderr
+
+
+def test_a_short_run_holds_memory_for_its_samples_alone(tmp_path: Path) -> None:
+    """And not for a chunk of 4 MB of each probe."""
+    part = Partition(0, "", "", "", (), 0, 0, {}, Cost({}, 0.0))
+    dealt = (ProbePart(0, 0, ((0, 64),)),)
+    probes = tuple(Probe(f"p{k}", "p", "value", "value", 64, 1, "", (), dealt) for k in range(8))
+    manifest = Manifest("m", 0, 1e-3, "float32", 0, (part,), (), probes)
+    tracemalloc.start()
+    try:
+        recorder = Recorder(manifest, tmp_path, 200, 0)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 8 * 200 * 64 * 4 < held < 1e6
+    assert recorder.finish() == 0
