@@ -48,7 +48,6 @@ ONLY_IN = {
     "networkx": "spikec.dataflow spikec.verify spikec.language.loops",
     "mtkahypar": "spikec.planning.partition",
     "zmq": "spike_runtime.wires.*",
-    "zarr": "spike_runtime.record spike_runtime.series spike_runtime.chunks",
     "numcodecs": "spike_runtime.chunks",
     "xarray": "spike_runtime.results",
     "matplotlib": "spike_runtime.plot",
