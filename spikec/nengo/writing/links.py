@@ -40,7 +40,9 @@ def connection(scene: Scene, conn: nengo.Connection) -> str:
         rules, name = learning(scene, conn), f" as {scene.labels[conn]}"
     else:
         rules, name = "", ""
-    source, clauses, before = _computed(scene, conn, bool(rules))
+    weights = scene.model.sig[conn]["weights"]
+    learns = weights is not None and scene.converted.sides.learning(weights.base) is not None
+    source, clauses, before = _computed(scene, conn, learns)
     clauses += words.synapse_clause(scene.filter(conn.synapse)) + rules
     target = _target(scene, conn)
     if _twice(conn):

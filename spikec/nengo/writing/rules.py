@@ -7,6 +7,7 @@ from typing import Any
 
 import nengo
 from nengo.connection import LearningRule
+from nengo.ensemble import Neurons
 
 from spikec.nengo.writing import words
 from spikec.nengo.writing.scene import Scene
@@ -54,6 +55,13 @@ def _ordered(scene: Scene, conn: nengo.Connection) -> list[LearningRule]:
 
 def learning(scene: Scene, conn: nengo.Connection) -> str:
     """` learning ...` with the rules of a connection."""
+    if isinstance(conn.post_obj, Neurons) and any(
+        isinstance(rule.learning_rule_type, nengo.RLS) for rule in _ordered(scene, conn)
+    ):
+        scene.refuse(
+            f"connection {scene.labels[conn]}: RLS learns decoders in the language, not weights to neurons",
+            "connect to the ensemble itself, or take PES",
+        )
     texts = [_rule(scene, rule.learning_rule_type) for rule in _ordered(scene, conn)]
     return f" learning {texts[0]}" if len(texts) == 1 else f" learning [{', '.join(texts)}]"
 

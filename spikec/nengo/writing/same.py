@@ -2,14 +2,16 @@
 
 Names do not count, nor do sums of one term and identities.  What counts is all that decides how results are
 rounded: matrices, exponents, atoms with as many decoded rows, the order of the terms of sums, and which
-numbers of functions are written out.
+numbers of functions are written out.  Where sums and products are others, each component is followed alone:
+what counts is what it adds up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,12 @@ from numpy.typing import NDArray
 from spikec import changes as ch
 from spikec import graph as g
 from spikec import plasticity as pl
-from spikec.program.demand import absorbed, selects
+from spikec.nengo.writing.terms import LINEAR, Component, Terms, dense
 from spikec.program.forms import Form, forms
 from spikec.program.state_names import resolved
 from spikec.program.synapses import of as discretised
+
+ARGUMENT = re.compile(r"\bx\[(\d+)\]")
 
 
 def difference(first: g.Graph, second: g.Graph, probes: list[tuple[str, str]]) -> str:
@@ -30,7 +34,7 @@ def difference(first: g.Graph, second: g.Graph, probes: list[tuple[str, str]]) -
     """
     named = [{op.name: name for name, op in graph.nodes(g.Probe)} for graph in (first, second)]
     both = (_Side(first), _Side(second))
-    work = []
+    work: list[_Pair] = []
     for ours, theirs in probes:
         if ours not in named[0] or theirs not in named[1]:
             return f"probe {theirs} records something else"
@@ -38,25 +42,27 @@ def difference(first: g.Graph, second: g.Graph, probes: list[tuple[str, str]]) -
     seen = set(work)
     while work:
         a, b = work.pop()
-        why = _unlike(both, a, b)
-        if why:
-            return f"{b} is not {a}: {why}"
-        for pair in _pairs(both, a, b):
-            if pair is None:
-                return f"{b} is not {a}: they read other numbers of signals"
-            if pair not in seen:
-                seen.add(pair)
-                work.append(pair)
+        found = _of_all(both, a, b) if isinstance(a, str) else _of_one(both, a, b)
+        if isinstance(found, str):
+            a, b = (a, b) if isinstance(a, str) else (a[0], b[0])
+            return f"{b} is not {a}: {found}"
+        new = [pair for pair in dict.fromkeys(found) if pair not in seen]
+        seen.update(new)
+        work += new
     return ""
 
 
+# Two operators, or two components of signals.
+_Pair: TypeAlias = tuple[Any, Any]
+
+
 class _Side:
-    """A graph with the forms of its functions."""
+    """A graph with the forms of its functions, and what its sums and products add up."""
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
         self.forms: dict[str, Form] = forms(graph)
-        self.absorbed = absorbed(graph)
+        self.terms = Terms(graph)
 
     def inputs(self, name: str) -> dict[str, list[str]]:
         """What an operator reads, by port and in order."""
@@ -65,18 +71,84 @@ class _Side:
             found.setdefault(port, []).append(resolved(self.graph, source))
         return found
 
+    def function(self, name: str) -> tuple[Form, list[Component]]:
+        """The form of a function of x[0], x[1], ... in the order of its text, and what these are."""
+        places: dict[str, int] = {}
+        form = self.forms[name]
+        outputs = tuple(
+            ARGUMENT.sub(lambda m: f"x[{places.setdefault(m[1], len(places))}]", text)
+            for text in form.outputs
+        )
+        sources = self.graph.inputs(name)
+        return replace(form, outputs=outputs), [(source, int(k)) for source in sources for k in places]
 
-def _pairs(both: tuple[_Side, _Side], a: str, b: str) -> Iterator[tuple[str, str] | None]:
+
+def _of_all(both: tuple[_Side, _Side], a: str, b: str) -> str | Sequence[_Pair]:
+    """Pairs that must be the same for two operators to be; or why they are not."""
+    why = _unlike(both, a, b)
+    pairs = None if why else _pairs(both, a, b)
+    if pairs is not None:
+        return pairs
+    one, other = both[0].graph.op(a), both[1].graph.op(b)
+    if one.size == other.size and (isinstance(one, LINEAR) or isinstance(other, LINEAR)):
+        return [((a, k), (b, k)) for k in range(one.size)]
+    return why or "they read other numbers of signals"
+
+
+def _pairs(both: tuple[_Side, _Side], a: str, b: str) -> list[_Pair] | None:
     """Pairs of what two equal operators read; None where they read different numbers of signals."""
+    if isinstance(both[0].graph.op(a), g.Function):
+        read = [side.function(name)[1] for side, name in zip(both, (a, b), strict=True)]
+        return list(zip(*read, strict=True))
+    if isinstance(both[0].graph.op(a), g.Sum):
+        return _terms(both, a, b)
     ours, theirs = both[0].inputs(a), both[1].inputs(b)
-    if ours.keys() != theirs.keys():
-        yield None
-        return
-    for port, sources in ours.items():
-        if len(sources) != len(theirs[port]):
-            yield None
-            return
-        yield from zip(sources, theirs[port], strict=True)
+    if {port: len(sources) for port, sources in ours.items()} != {
+        port: len(sources) for port, sources in theirs.items()
+    }:
+        return None
+    return [pair for port, sources in ours.items() for pair in zip(sources, theirs[port], strict=True)]
+
+
+def _terms(both: tuple[_Side, _Side], a: str, b: str) -> list[_Pair] | None:
+    """Pairs of what two sums add up, where products that they compute themselves have equal matrices."""
+    pairs: list[_Pair] = []
+    inputs = [side.graph.inputs(name) for side, name in zip(both, (a, b), strict=True)]
+    if len(inputs[0]) != len(inputs[1]):
+        return None
+    for names in zip(*inputs, strict=True):
+        inside = [side.terms.inside(name) for side, name in zip(both, names, strict=True)]
+        sources = [resolved(side.graph, name) for side, name in zip(both, names, strict=True)]
+        if all(inside):
+            ops = [side.graph.op(name) for side, name in zip(both, names, strict=True)]
+            if not _same_constants(ops[0], ops[1], both[0].graph.dt):
+                return None
+            sources = [side.inputs(name)["x"][0] for side, name in zip(both, names, strict=True)]
+        elif any(inside):
+            return None
+        pairs.append((sources[0], sources[1]))
+    return pairs
+
+
+def _of_one(both: tuple[_Side, _Side], a: Component, b: Component) -> str | Sequence[_Pair]:
+    """The same of two components: what they add up, or what one number of an operator is computed of."""
+    ours, theirs = both[0].terms.of(a), both[1].terms.of(b)
+    if [value for value, _ in ours] != [value for value, _ in theirs]:
+        return "other numbers are added up"
+    read = [(x, y) for (_, x), (_, y) in zip(ours, theirs, strict=True)]
+    if len(ours) != 1 or ours[0][0] != 1.0:
+        return read
+    ((name, place), (other_name, other_place)) = read[0]
+    one, other = both[0].graph.op(name), both[1].graph.op(other_name)
+    match one, other:
+        case (g.Filter(), g.Filter()) | (g.Delay(), g.Delay()):
+            if not _same_constants(one, other, both[0].graph.dt):
+                return f"other constants of a {type(one).__name__}"
+            sources = zip(both[0].graph.inputs(name), both[1].graph.inputs(other_name), strict=True)
+            return [((x, place), (y, other_place)) for x, y in sources]
+        case g.Constant(), g.Constant():
+            return [] if one.value[place] == other.value[other_place] else "another constant"
+    return [(name, other_name)] if place == other_place else "another component is read"
 
 
 def _unlike(both: tuple[_Side, _Side], a: str, b: str) -> str:
@@ -89,8 +161,6 @@ def _unlike(both: tuple[_Side, _Side], a: str, b: str) -> str:
     match one:
         case g.StateValue():
             same = _same_constants(one, other, both[0].graph.dt)
-        case g.Sum():
-            return _unlike_terms(both, a, b)
         case g.ExactSum():
             return _unlike_sums(both, a, b)
         case g.Atom():
@@ -100,7 +170,7 @@ def _unlike(both: tuple[_Side, _Side], a: str, b: str) -> str:
         case g.Probe():
             return _unlike_probes(one, other)
         case g.TimeFunction() | g.Function():
-            same = both[0].forms[a] == both[1].forms[b]
+            same = both[0].function(a)[0] == both[1].function(b)[0]
         case _:
             same = _same_constants(one, other, both[0].graph.dt)
     return "" if same else f"other constants of a {type(one).__name__}"
@@ -113,7 +183,7 @@ def _same_constants(one: Any, other: Any, dt: float) -> bool:
         case g.Table():
             return _rows(one) == _rows(other)
         case g.Product():
-            return _equal(_dense(one.matrix), _dense(other.matrix))
+            return _equal(dense(one.matrix), dense(other.matrix))
         case g.Filter():
             return discretised(one, dt) == discretised(other, dt)
         case g.Delay():
@@ -139,10 +209,6 @@ def _rows(table: g.Table) -> tuple[int, bytes]:
     return table.period, np.ascontiguousarray(samples, np.float64).tobytes()
 
 
-def _dense(matrix: g.Matrix) -> g.Array:
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
-
-
 def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
     if one is None or other is None:
         return one is other
@@ -162,22 +228,6 @@ def _unlike_sums(both: tuple[_Side, _Side], a: str, b: str) -> str:
         if not _equal(*matrices):
             return "other decoders"
     return ""
-
-
-def _unlike_terms(both: tuple[_Side, _Side], a: str, b: str) -> str:
-    """Terms after the first are rounded by themselves, or with the sum where it absorbs their products."""
-    rounded = [
-        [source in side.absorbed and not _exact(side.graph.op(source).matrix) for source in inputs[1:]]
-        for side, name in zip(both, (a, b), strict=True)
-        for inputs in [side.graph.inputs(name)]
-    ]
-    return "" if rounded[0] == rounded[1] else "its products are rounded at other places"
-
-
-def _exact(matrix: g.Matrix) -> bool:
-    """Whether a product needs no rounding: a selection."""
-    entries = matrix if isinstance(matrix, np.ndarray) else matrix.data
-    return selects(matrix) and bool(np.isin(entries, (0.0, 1.0)).all())
 
 
 def _unlike_atoms(one: g.Atom, other: g.Atom) -> str:
