@@ -273,3 +273,14 @@ def test_a_rule_of_ones_own_is_refused_with_what_it_is_told(tmp_path: Path) -> N
     with pytest.raises(ModelError) as raised:
         translate(net, tmp_path / "model.spk")
     assert [d.message for d in raised.value.diagnostics] == ["connection taught: the rule Own runs in Python"]
+
+
+def test_rls_to_neurons_is_refused_with_its_connection(tmp_path: Path) -> None:
+    with nengo.Network(seed=1) as net:
+        a, b = (nengo.Ensemble(10, 1, label=label) for label in "ab")
+        nengo.Connection(a, b.neurons[3], learning_rule_type=nengo.RLS())
+        nengo.Probe(b)
+    with pytest.raises(
+        ModelError, match=r"connection a_to_b: RLS learns decoders .*\n.*connect to the ensemble"
+    ):
+        translate(net, tmp_path / "model.spk")

@@ -294,3 +294,51 @@ def spikes_of_rates() -> None:
             nengo.Probe(ensemble.neurons, "voltage")
             nengo.Probe(ensemble.neurons, "input")
     nengo.Probe(total)
+
+
+@network
+def functions_of_parts() -> None:
+    """Functions of some components of nodes, which Nengo copies first."""
+    noise = nengo.Node(nengo.processes.BrownNoise(seed=3), size_out=3, label="noise")
+    wave = nengo.Node(lambda t, x: np.cos(3 * x) + t, size_in=2, label="wave")
+    a = nengo.Ensemble(20, 3, label="a")
+    mix = np.random.RandomState(4).uniform(-0.3, 0.3, (3, 2))
+    nengo.Connection(noise[::2], a, function=lambda x: [x[0] > 0, x[1] > 0], transform=mix, synapse=None)
+    nengo.Connection(noise[2], wave, function=lambda x: [x[0] ** 2 + k for k in range(2)], synapse=0.005)
+    nengo.Connection(wave[1], wave, function=lambda x: np.maximum(x, 0.2), transform=[[0.1], [0.3]])
+    nengo.Connection(wave[[1, 0]], a[:2], function=lambda x: x[0] * x + 1, synapse=0.01)
+    nengo.Probe(wave)
+    nengo.Probe(a, synapse=0.01)
+
+
+@network
+def parts_through_matrices() -> None:
+    """What one component or neuron gives several, where a probe reads it too."""
+    stim = stimulus(3)
+    a, b = nengo.Ensemble(7, 2, label="a"), nengo.Ensemble(20, 3, label="b")
+    nengo.Connection(stim[:2], a)
+    single = nengo.Connection(a.neurons[6], b[0], transform=0.006, synapse=0.002)
+    spread = nengo.Connection(stim[2], b[::-1], transform=[[0.1], [0.2], [-0.3]], synapse=0.1)
+    mixed = nengo.Connection(stim, b[:2], transform=[[0.1, 0.3, 0.2], [0.7, -0.1, 0.3]], synapse=0.01)
+    some = nengo.Sparse((3, 3), indices=[[0, 2], [2, 1]], init=[0.3, -0.7])
+    sparse = nengo.Connection(stim[[2, 1, 0]], b, transform=some, synapse=0.02)
+    for conn in (single, spread, mixed, sparse):
+        nengo.Probe(conn, synapse=0.01)
+    nengo.Connection(stim, b, transform=np.full((3, 3), 0.1))
+    nengo.Probe(b, "input")
+
+
+@network
+def encoders_learn_from_neurons() -> None:
+    """Voja for what comes from neurons: its weights do not learn, and are decoders."""
+    a, b = nengo.Ensemble(30, 1, label="a"), nengo.Ensemble(40, 2, label="b")
+    nengo.Connection(stimulus(), a)
+    weights = np.random.RandomState(2).uniform(-1e-3, 1e-3, (2, 30))
+    for synapse in (None, 0.005):
+        voja = nengo.Voja(learning_rate=1e-2)
+        conn = nengo.Connection(
+            a.neurons, b, transform=weights, synapse=synapse, learning_rule_type=voja if synapse else None
+        )
+        nengo.Probe(conn, synapse=0.01)
+    nengo.Probe(conn.learning_rule, "scaled_encoders", sample_every=0.01)
+    nengo.Probe(b, synapse=0.01)

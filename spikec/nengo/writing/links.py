@@ -45,8 +45,9 @@ def connection(scene: Scene, conn: nengo.Connection) -> str:
     source, clauses, before = _computed(scene, conn, learns)
     clauses += words.synapse_clause(scene.filter(conn.synapse)) + rules
     target = _target(scene, conn)
-    if _twice(conn):
-        # What comes to one component twice is added by a relay's connection, as Nengo adds what it has made.
+    if _twice(conn) or (" transform " in clauses and not rules and _read_twice(scene, conn)):
+        # What comes to one component twice is added by a relay's connection, as Nengo adds what it has made;
+        # and what a probe reads too is rounded before it is added.
         relay = scene.labels.new(f"{_file(scene, conn)}_given")
         before += f"relay {relay}[{conn.size_out}]\n"
         return f"{before}connect {source} -> {relay}{clauses}{name}\nconnect {relay} -> {target} synapse none"
@@ -92,6 +93,11 @@ def _twice(conn: nengo.Connection) -> bool:
     """Whether the target of a connection names a component twice."""
     chosen = np.arange(conn.post_obj.size_in)[conn.post_slice].ravel()
     return len(np.unique(chosen)) < len(chosen)
+
+
+def _read_twice(scene: Scene, conn: nengo.Connection) -> bool:
+    """Whether others than the target read what a connection gives."""
+    return len(scene.converted.sides.table.of[scene.model.sig[conn]["weighted"].base].reads) > 1
 
 
 def _what(scene: Scene, conn: nengo.Connection) -> str:
