@@ -103,7 +103,7 @@ def test_killed_command_leaves_nothing_and_opens(tmp_path: Path) -> None:
     ("module", "imported", "arguments"),
     [
         ("spike_runtime.cli", "spike_runtime.launch", ["build", "-t", "1s", "-o", "out"]),
-        ("spike_runtime.cli", "zarr", ["build", "-t", "1s", "-o", "out"]),
+        ("spike_runtime.cli", "spike_runtime.record", ["build", "-t", "1s", "-o", "out"]),
         ("spikec.cli", "spikec.pipeline", ["compile", "m.spk", "-o", "out"]),
     ],
 )
