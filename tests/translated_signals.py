@@ -303,3 +303,15 @@ def sparse_of_parts() -> None:
     sparse = nengo.Sparse((3, 2), indices=indices, init=rng.randn(5))
     nengo.Connection(stimulus(3)[::2], a, transform=sparse, synapse=0.1)
     nengo.Probe(a)
+
+
+@network
+def rates_of_rls() -> None:
+    """What Nengo makes of a learning rate is told as it was given."""
+    a = nengo.Ensemble(50, 1, label="a")
+    nengo.Connection(stimulus(), a)
+    for rate in (0.05, 1e-3, 0.3):
+        end = nengo.Node(size_in=1)
+        taught = nengo.Connection(a, end, learning_rule_type=nengo.RLS(learning_rate=rate))
+        nengo.Connection(end, taught.learning_rule)
+        nengo.Probe(end)

@@ -146,13 +146,21 @@ def rule(op: Any, dt: float, columns: int, filtered: tuple[str, ...]) -> pl.Rule
         case SimPES():
             return pl.PES(rate=op.learning_rate, filtered=filtered)
         case SimRLS():
-            rate = float(op.inv_gamma.initial_value[0, 0]) * columns / dt
-            return pl.RLS(rate=rate, filtered=filtered)
+            return pl.RLS(
+                rate=_rls_rate(float(op.inv_gamma.initial_value[0, 0]), dt, columns), filtered=filtered
+            )
         case SimBCM():
             return pl.BCM(rate=op.learning_rate, filtered=filtered)
         case SimOja():
             return pl.Oja(rate=op.learning_rate, beta=op.beta, filtered=filtered)
     return pl.Voja(rate=op.learning_rate, scale=np.asarray(op.scale, np.float64), filtered=filtered)
+
+
+def _rls_rate(start: float, dt: float, columns: int) -> float:
+    """The learning rate of which start = rate dt / columns was made: the shortest one, as it was given."""
+    rate = start * columns / dt
+    given = float(f"{rate:.12g}")
+    return given if given * dt / columns == start else rate
 
 
 def inputs(op: Operator) -> dict[str, Signal]:
