@@ -189,7 +189,7 @@ class Samples:
 
     def _write_times(self, stop: int) -> None:
         """The times of all samples before `stop`, in whole chunks: a long run begins as soon as a short."""
-        while self._timed < stop:
+        while self._timed < min(stop, self._samples):
             end = min(self._timed + TIME_CHUNK, self._samples)
             numbers = self._before + np.arange(self._timed + 1, end + 1)
             taken = sampling.steps(numbers, self._probe.every)

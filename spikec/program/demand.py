@@ -125,12 +125,12 @@ def absorbed(graph: g.Graph) -> Collection[str]:
     for name, op in graph.nodes(g.Product):
         readers = graph.readers(name)
         only_sums = all(isinstance(graph.op(reader), g.Sum) for reader, _ in readers)
-        if only_sums and (len(readers) == 1 or selects(op.matrix)):
+        if only_sums and (len(readers) == 1 or _selects(op.matrix)):
             found.append(name)
     return dict.fromkeys(found)  # a set would take three times the memory
 
 
-def selects(matrix: g.Matrix) -> bool:
+def _selects(matrix: g.Matrix) -> bool:
     """Whether no row of a matrix has more than one entry."""
     if isinstance(matrix, np.ndarray):
         return bool((np.count_nonzero(matrix, axis=1) <= 1).all())
