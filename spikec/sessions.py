@@ -30,6 +30,7 @@ from spikec.pipeline import Options, passes
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import plan, profile
+from spikec.planning.divider import Divider
 from spikec.planning.measuring import needs, of_this_host
 from spikec.program import layout as la
 from spikec.program import membranes
@@ -311,5 +312,6 @@ def assigned(
     if possible == 1:
         return pt.whole(graph)
     if apart or sum(map(len, hyper.groups)) > FEW:
-        return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"])
+        with Divider() as divider:
+            return pt.place(graph, possible, who, hyper, host.wires["ring"]["word"], divider)
     return plan.assignment(graph, possible, host, precision)

@@ -10,6 +10,7 @@ from spikec.nef.neurons import LIF
 from spikec.passes.split import split
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
+from spikec.planning.divider import Divider
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
 from spikec.verify import verify
@@ -65,4 +66,5 @@ def assigned(graph: g.Graph, n: int, profile: HostProfile) -> Assignment:
     """What the partitioner makes of a split graph by itself, before atoms are moved."""
     who = hg.reads(graph)
     made = hg.hypergraph(graph, who, pt.vertex_costs(graph, profile, "float32"))
-    return pt.place(graph, n, who, made, profile.wires["ring"]["word"])
+    with Divider() as divider:
+        return pt.place(graph, n, who, made, profile.wires["ring"]["word"], divider)

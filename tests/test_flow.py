@@ -13,6 +13,7 @@ from spikec import graph as g
 from spikec.planning import flow, plan, profile
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
+from spikec.planning.divider import Divider
 from spikec.planning.replicas import component_costs
 from spikec.planning.sites import Site
 
@@ -85,7 +86,8 @@ def test_what_two_compute_alike_keeps_them_together() -> None:
         edge = made.pins.index((pair, pair + 4))
         assert made.words[edge] == 0
         assert made.work[edge] - alone.work[edge] == pytest.approx(8 * 8 * 2.0)
-    atoms = pt.place(graph, 2, who, made, WORD).atoms
+    with Divider() as divider:
+        atoms = pt.place(graph, 2, who, made, WORD, divider).atoms
     assert len(set(atoms.values())) == 2
     assert all(atoms[f"e{k}#0"] == atoms[f"e{k + 4}#0"] for k in range(4))
 
@@ -93,7 +95,7 @@ def test_what_two_compute_alike_keeps_them_together() -> None:
 def _kept(count: int) -> int:
     """Bytes that the cuts of so many populations keep in memory."""
     graph = populations(count=count, neurons=20)
-    planner = plan._Planner(graph, (Site(REFERENCE),), "float32", "ring")
+    planner = plan._Planner(graph, (Site(REFERENCE),), "float32", "ring", Divider())
     tracemalloc.start()
     try:
         planner.cuts_of(1)

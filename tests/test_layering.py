@@ -46,7 +46,7 @@ LAYERS = {
 ONLY_IN = {
     "lark": "spikec.language.parser*",
     "networkx": "spikec.dataflow spikec.verify spikec.language.loops",
-    "mtkahypar": "spikec.planning.partition",
+    "mtkahypar": "spikec.planning.kahypar",
     "zmq": "spike_runtime.wires.*",
     "numcodecs": "spike_runtime.chunks",
     "xarray": "spike_runtime.results",

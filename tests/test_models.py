@@ -14,6 +14,7 @@ from spikec import graph as g
 from spikec.expressions import evaluate
 from spikec.frontend import load
 from spikec.planning import hypergraph
+from spikec.planning.divider import Divider
 from spikec.planning.partition import place
 from spikec.program.schedule import Assignment
 
@@ -198,7 +199,9 @@ def assigned(graph: g.Graph, partitions: int) -> Assignment:
     """What the partitioner makes of costs in proportion to neurons and dimensions."""
     costs = {name: float(op.size * (1 + op.neurons.dims)) for name, op in graph.nodes(g.Atom)}
     who = hypergraph.reads(graph)
-    assignment = place(graph, partitions, who, hypergraph.hypergraph(graph, who, costs), 1.0)
+    made = hypergraph.hypergraph(graph, who, costs)
+    with Divider() as divider:
+        assignment = place(graph, partitions, who, made, 1.0, divider)
     assert set(assignment.atoms.values()) == set(range(partitions))
     return assignment
 

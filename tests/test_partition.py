@@ -22,6 +22,7 @@ from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning import plan, predict, profile
 from spikec.planning.cost import HOST_CALL
+from spikec.planning.divider import Divider, PartitionerError
 from spikec.program import layout as la
 from spikec.program.schedule import schedule
 
@@ -278,8 +279,8 @@ def test_host_calls_stay_in_one_partition_of_an_estimate() -> None:
 
 def test_what_was_cut_before_is_not_cut_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    cut = pt._kahypar
-    monkeypatch.setattr(pt, "_kahypar", lambda *given: asked.append(given) or cut(*given))
+    ask = Divider._asked
+    monkeypatch.setattr(Divider, "_asked", lambda *given: asked.append(given) or ask(*given))
     cache, reference = Cache(tmp_path), profile.load("reference")
 
     def made(model: g.Graph, n: int) -> dict[str, int]:
@@ -297,3 +298,25 @@ def test_what_was_cut_before_is_not_cut_again(tmp_path: Path, monkeypatch: pytes
         file.write_bytes(file.read_bytes()[:-1])
     assert made(chain, 2) == first
     assert len(asked) == before + 1
+
+
+def test_the_partitioner_has_a_process_of_its_own_that_ends() -> None:
+    pairs = [(0, 1), (2, 3), (1, 2)]
+    with Divider() as divider:
+        assert divider.blocks(2, [], [1, 1, 1, 1], [9, 9, 1], pairs) == [0, 0, 1, 1]
+        assert divider.blocks(2, [], [1, 1, 1, 1], [1, 1, 9], [(0, 1), (1, 2), (0, 3)]) != [0, 0, 1, 1]
+        process = divider._process
+        assert process.poll() is None
+    assert process.poll() is not None
+    assert "mtkahypar" not in sys.modules
+
+
+def test_a_partitioner_that_was_killed_is_an_error() -> None:
+    with Divider() as divider:
+        divider.blocks(2, [], [1, 1, 1], [1, 1], [(0, 1), (1, 2)])
+        divider._process.kill()
+        with pytest.raises(
+            PartitionerError, match="was killed by signal 9\n  help: if memory is short"
+        ) as caught:
+            divider.blocks(2, [], [1, 1, 1], [2, 1], [(0, 1), (1, 2)])
+    assert caught.value.exit_code == 1

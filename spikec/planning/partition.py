@@ -9,34 +9,24 @@ between hosts; then those of each host to its partitions.  So what is joined by 
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections.abc import Sequence
-from functools import cache as once
-from importlib.util import find_spec
-from itertools import chain
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spikec import graph as g
-from spikec.cache import Cache
 from spikec.errors import Diagnostic, ModelError, model_error
 from spikec.planning import hypergraph as hg
 from spikec.planning.cost import HOST_CALL, atom_cost
+from spikec.planning.divider import Divider
 from spikec.planning.glue import Note, notes
+from spikec.planning.kahypar import EPSILON
 from spikec.planning.profile import HostProfile
 from spikec.program.schedule import Assignment
 from spikec.records import dataclass
 
-EPSILON = 0.03
 # ns that functions are taken to need that run at the same time as others.
 APART_CALL = 200_000.0
-SEED = 1
-# Of what the cache holds: another where the partitioner is asked otherwise.
-VERSION = "blocks 1"
 # Weights are integers: in units of this part of the average vertex.
 RESOLUTION = 1000
 
@@ -79,16 +69,15 @@ def place(
     who: hg.Reads,
     hyper: hg.Hypergraph,
     word: float,
+    divider: Divider,
     shares: Sequence[Share] | None = None,
-    cache: Cache | None = None,
 ) -> Assignment:
     """`assign` for a hypergraph that is there already; `word`: ns of a number on a wire.
 
-    `shares`: what each host takes, n partitions together, where there are several hosts.  `cache` keeps what
-    the partitioner gave.
+    `shares`: what each host takes, n partitions together, where there are several hosts.
     """
     check_count(n, hyper, graph, who)
-    return assigned(graph, n, who, hyper, _blocks(hyper, shares or [Share(n)], word, cache))
+    return assigned(graph, n, who, hyper, _blocks(hyper, shares or [Share(n)], word, divider))
 
 
 def assigned(
@@ -133,15 +122,15 @@ def pieces(hyper: hg.Hypergraph, graph: g.Graph, who: hg.Reads) -> tuple[str, li
     return parts + " (no synapse between them, or a probe reads several without a synapse)", notes(graph, who)
 
 
-def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float, cache: Cache | None) -> list[int]:
+def _blocks(hyper: hg.Hypergraph, shares: Sequence[Share], word: float, divider: Divider) -> list[int]:
     """Block of every vertex, numbered host by host and by first vertex; every block has one."""
     if len(shares) == 1:
-        return renumbered(_dealt(hyper, [Share(1)] * shares[0].partitions, word, cache))
-    host_of = _dealt(hyper, shares, word, cache)
+        return renumbered(_dealt(hyper, [Share(1)] * shares[0].partitions, word, divider))
+    host_of = _dealt(hyper, shares, word, divider)
     blocks, first = [0] * len(host_of), 0
     for host, share in enumerate(shares):
         vertices = [v for v, h in enumerate(host_of) if h == host]
-        inside = _blocks(_part(hyper, vertices), [Share(share.partitions)], word, cache)
+        inside = _blocks(_part(hyper, vertices), [Share(share.partitions)], word, divider)
         for vertex, block in zip(vertices, inside, strict=True):
             blocks[vertex] = first + block
         first += share.partitions
@@ -163,7 +152,7 @@ def _part(hyper: hg.Hypergraph, vertices: list[int]) -> hg.Hypergraph:
     return hg.Hypergraph(groups, weights, tuple(edges), crossing, again)
 
 
-def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float, cache: Cache | None) -> list[int]:
+def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float, divider: Divider) -> list[int]:
     """Number of the share that every vertex belongs to; each has a vertex for every partition of it."""
     count = len(hyper.groups)
     if len(shares) == 1:
@@ -173,52 +162,16 @@ def _dealt(hyper: hg.Hypergraph, shares: Sequence[Share], word: float, cache: Ca
     unit = max(sum(hyper.weights) / count / RESOLUTION, 1e-9)
     weights = [max(1, round(w / unit)) for w in hyper.weights]
     edges = [max(1, round(price / unit)) for price in hyper.prices(word)]
-    blocks = _remembered(cache, hyper, shares, weights, edges)
+    blocks = divider.blocks(len(shares), _largest(shares, sum(weights)), weights, edges, hyper.pins)
     return _filled(blocks, weights, [s.partitions for s in shares])
 
 
-def _remembered(
-    cache: Cache | None, hyper: hg.Hypergraph, shares: Sequence[Share], weights: list[int], edges: list[int]
-) -> list[int]:
-    """What the partitioner gives, from the cache where it was asked before: 50,000 pins take it 0.4 s."""
-    if cache is None:
-        return _kahypar(hyper, shares, weights, edges)
-    program = find_spec("mtkahypar")
-    about = (VERSION, program and program.origin and Path(program.origin).stat().st_size, EPSILON, SEED)
-    digest = hashlib.sha256(repr((about, tuple(shares))).encode())
-    for numbers in (weights, edges, [len(pins) for pins in hyper.pins], [*chain.from_iterable(hyper.pins)]):
-        digest.update(np.array([len(numbers), *numbers], np.int64).tobytes())
-    key = digest.hexdigest()
-    if (found := cache.get(key)) is not None:
-        return [int(block) for block in found]
-    blocks = _kahypar(hyper, shares, weights, edges)
-    cache.put(key, np.array(blocks, np.float64))
-    return blocks
-
-
-@once
-def _initializer() -> Any:
-    import mtkahypar  # nothing is to be divided for one partition
-
-    return mtkahypar.initialize(min(8, os.cpu_count() or 1), False)
-
-
-def _kahypar(
-    hyper: hg.Hypergraph, shares: Sequence[Share], weights: list[int], edges: list[int]
-) -> list[int]:
-    import mtkahypar
-
-    engine = _initializer()
-    mtkahypar.set_seed(SEED)
-    context = engine.context_from_preset(mtkahypar.PresetType.DETERMINISTIC)
-    context.set_partitioning_parameters(len(shares), EPSILON, mtkahypar.Objective.KM1)
-    context.logging = False
-    if len(set(shares)) > 1:
-        able = [share.partitions * share.speed for share in shares]
-        each = [sum(weights) * part / sum(able) for part in able]
-        context.set_individual_target_block_weights([math.ceil((1 + EPSILON) * most) for most in each])
-    made = engine.create_hypergraph(context, len(weights), len(hyper.pins), hyper.pins, weights, edges)
-    return [int(b) for b in made.partition(context).get_partition()]
+def _largest(shares: Sequence[Share], whole: int) -> list[int]:
+    """The most of a whole weight that each share may have, where they are not alike."""
+    if len(set(shares)) == 1:
+        return []
+    able = [share.partitions * share.speed for share in shares]
+    return [math.ceil((1 + EPSILON) * (whole * part / sum(able))) for part in able]
 
 
 def _filled(blocks: list[int], weights: list[int], least: Sequence[int]) -> list[int]:

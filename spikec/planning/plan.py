@@ -15,6 +15,7 @@ from spikec.planning import flow
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
 from spikec.planning.cost import step_time
+from spikec.planning.divider import Divider
 from spikec.planning.picture import picture
 from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
@@ -93,15 +94,15 @@ def make_plan(
     the partitioner gave.  Raises `ModelError` where the model cannot be cut into n.
     """
     sites = (Site(host),) if isinstance(host, HostProfile) else tuple(host)
-    planner = _Planner(graph, sites, dtype, transport, cache)
-    if n == "auto":
-        return planner.best()
-    return planner.plan(int(n), len(sites))
+    with Divider(cache) as divider:
+        planner = _Planner(graph, sites, dtype, transport, divider)
+        return planner.best() if n == "auto" else planner.plan(int(n), len(sites))
 
 
 def assignment(graph: g.Graph, n: int, host: HostProfile, dtype: str) -> Assignment:
     """Where a plan for one host has everything; no other number of partitions is looked at."""
-    return _Planner(graph, (Site(host),), dtype, "ring").refined(n).assignment
+    with Divider() as divider:
+        return _Planner(graph, (Site(host),), dtype, "ring", divider).refined(n).assignment
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +133,10 @@ class _Planner:
         sites: tuple[Site, ...],
         dtype: str,
         transport: str,
-        cache: Cache | None = None,
+        divider: Divider,
     ) -> None:
         self.graph, self.sites, self.dtype, self.transport = graph, sites, dtype, transport
-        self.cache = cache
+        self.divider = divider
         self.atoms = sum(1 for _ in graph.nodes(g.PLACED))
         self.placed: dict[tuple[int, int], _Placed] = {}
         self.cuts: dict[int, _Cuts] = {}
@@ -229,7 +230,7 @@ class _Planner:
     def _assignment(self, n: int, hosts: int, made: Spread, cuts: _Cuts) -> Assignment:
         totals = [max(sum(w.values()), 1e-9) for w in self.weights]
         shares = [pt.Share(count, totals[0] / totals[k]) for k, count in enumerate(made.counts)]
-        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, self._word(hosts), shares, self.cache)
+        return pt.place(self.graph, n, cuts.reads, cuts.hypergraph, self._word(hosts), self.divider, shares)
 
     def _along(self, n: int, hosts: int, cuts: _Cuts) -> Assignment | None:
         """Cut along the flow of the model, where that is a different cut and the model is not too large."""
