@@ -8,7 +8,7 @@ SUITE := .venv-nengo
 DEMO := out/demo
 JOBS ?= 2
 
-.PHONY: help demo test check format bench bench-growth bench-speedup bench-brunel nengo-suite golden lock clean
+.PHONY: help demo test check format bench bench-growth bench-speedup bench-brunel nengo-suite fuzz golden lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +61,10 @@ $(SUITE)/.ready: tests/nengo_suite/requirements.lock pyproject.toml
 
 nengo-suite: $(SUITE)/.ready  ## run Nengo's own tests on Spike and on Nengo; THIRD=0, 1 or 2 runs a third, PACKAGE=nengo_spa its tests
 	$(SUITE)/bin/python -m tests.nengo_suite --jobs $(JOBS) $(if $(THIRD),--third $(THIRD)) $(if $(PACKAGE),--only $(PACKAGE)) $(if $(TRANSLATE),--translate)
+
+SEEDS ?= 0:20
+fuzz: $(READY)  ## compare random Nengo networks on Nengo, on Spike and as text; SEEDS=1062:1100 says which
+	cd tests && ../$(BIN)/python -m random_networks $(SEEDS)
 
 golden: $(READY)  ## write the golden files of tests/golden again; review the difference
 	$(BIN)/python -m pytest -n $(JOBS) tests/test_golden.py --update-golden

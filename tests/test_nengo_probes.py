@@ -185,3 +185,18 @@ def test_samples_deleted_by_another_thread_leave_whole_ones() -> None:
         assert np.array_equal(sim.data[probe][:, 0], sim.trange()[-5:])
         seen += sim.data.raw[probe][:]
     assert all(row[0] == -row[1] for row in seen)
+
+
+def test_rates_of_steep_neurons_are_nengos_where_few_of_them_are_active() -> None:
+    """Rates without a bound are rounded by the largest one that there is, not by the gains."""
+    with nengo.Network(seed=3) as net:
+        stim = nengo.Node(lambda t: np.sin(20 * t) * 1e-3)
+        encoders, intercepts = [[1.0]] * 30, np.linspace(-0.9, 0.9999, 30)
+        steep = nengo.Ensemble(
+            30, 1, neuron_type=nengo.RectifiedLinear(), encoders=encoders, intercepts=intercepts
+        )
+        nengo.Connection(stim, steep, synapse=None)
+        nengo.Probe(steep.neurons[12:16])
+    ours, nengos = run(net, 40), reference(net, 40)
+    (probe,) = net.all_probes
+    np.testing.assert_allclose(ours[probe], nengos[probe], rtol=0, atol=1e-9)

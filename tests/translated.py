@@ -46,11 +46,13 @@ def simulated(net: nengo.Network, steps: int, partitions: int = 1) -> Recorded:
             return [np.array(simulator.data[probe]) for probe in net.all_probes]
 
 
-def translated(net: nengo.Network, path: Path, steps: int, precision: str, partitions: int = 1) -> Recorded:
+def translated(
+    net: nengo.Network, path: Path, steps: int, precision: str, partitions: int = 1, dt: float | None = None
+) -> Recorded:
     """The same of the network written to `path`, read and run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        written = translate(net, path)
+        written = translate(net, path, dt=dt)
     running = session(frontend.load(path), {}, partitions, precision)
     try:
         running.advance(steps)

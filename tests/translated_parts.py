@@ -342,3 +342,31 @@ def encoders_learn_from_neurons() -> None:
         nengo.Probe(conn, synapse=0.01)
     nengo.Probe(conn.learning_rule, "scaled_encoders", sample_every=0.01)
     nengo.Probe(b, synapse=0.01)
+
+
+@network
+def recorded_weights() -> None:
+    """Weights between all neurons, what they give through a synapse recorded beside."""
+    a = nengo.Ensemble(20, 3, label="a", neuron_type=nengo.SpikingRectifiedLinear())
+    matrix = np.random.RandomState(3).randn(3, 3) * 0.3
+    given = nengo.Connection(
+        a, a, transform=matrix, solver=nengo.solvers.LstsqL2(weights=True), synapse=nengo.Lowpass(0.02)
+    )
+    nengo.Connection(stimulus(3), a)
+    nengo.Probe(given)
+    nengo.Probe(a.neurons)
+
+
+@network
+def filtered_once() -> None:
+    """Weights to some neurons of activities that a rule follows through the same synapse."""
+    stim = stimulus()
+    a, b = nengo.Ensemble(20, 1, label="a"), nengo.Ensemble(50, 2, label="b")
+    learned = nengo.Connection(a, a, learning_rule_type=nengo.PES(1e-4, pre_synapse=0.005))
+    nengo.Connection(stim, learned.learning_rule)
+    nengo.Connection(stim, b.neurons[0], transform=-0.1, synapse=0.01)
+    nengo.Connection(
+        a.neurons, b.neurons[:42], transform=np.random.RandomState(3).randn(42, 20) * 1e-3, synapse=0.005
+    )
+    nengo.Probe(b.neurons, "input")
+    nengo.Probe(b.neurons)

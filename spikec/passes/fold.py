@@ -56,8 +56,10 @@ def pass_on(graph: g.Graph) -> g.Graph:
     """Let sums with a single term be the term itself, as `fold` does: what is rounded first depends on it."""
     result = graph.copy()
     for name in result.order():
-        if name in result:
-            _single_terms(result, name)
+        if name not in result or _single_terms(result, name):
+            continue
+        if len(result.inputs(name)) == len(result.readers(name)) == 1:
+            _relays(result, name)
     return result
 
 

@@ -61,10 +61,13 @@ def _merge_once(graph: g.Graph, identity: Callable[[str], Any]) -> int:
 def _identity(op: g.Operator) -> tuple[Any, ...]:
     """What makes two operators compute the same: their type and every field but the place in the source.
 
-    Of decoders that are given, it does not matter what they stand for.
+    Of decoders that are given, it does not matter what they stand for, nor who reads what they give.
     """
     if isinstance(op, g.Decoding) and op.solver.kind == "no_solver" and op.solver.values is not None:
-        op = replace(op, expressions=(), targets=None, eval_points=None)
+        given = replace(op.solver, weights=False)
+        op = replace(
+            op, expressions=(), targets=None, eval_points=None, solver=given, onto="", transform=None
+        )
     return (type(op), *(_value(getattr(op, f.name)) for f in fields(op) if f.name != "span"))
 
 

@@ -209,7 +209,7 @@ def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:
     occur.
     """
     scale = np.abs(neurons.gain) * np.linalg.norm(neurons.encoders, axis=1)
-    return neurons.neuron.max_activity(dt, scale + np.abs(neurons.bias))
+    return neurons.neuron.max_activity(dt, scale + neurons.bias)
 
 
 def _exponent(neurons: g.Neurons, matrix: g.Array | None, bound: g.Array) -> int:
