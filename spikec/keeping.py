@@ -32,6 +32,11 @@ INSTALLED = {
 _OF_IMPORT = ("__builtins__", "__cached__", "__loader__", "__spec__")
 # What functions need of their module, even where they do not name it.
 _OF_MODULES = ("__name__", "__package__", "__path__", "__file__")
+# What Nengo's parameters know of objects.
+_OF_OBJECTS = {"data", "_defaults"}
+_PYTHONS: Any = pickle._Pickler
+_POP = b"0"  # takes from the reader's stack what was just read
+_SKELETON = cloudpickle.cloudpickle._make_skeleton_class
 # The pickler is one in Python, of which a level of nesting takes several frames.
 _DEPTH = 10_000
 
@@ -83,13 +88,15 @@ class _Names(dict[str, Any]):
 
 
 class Pickler(pickle._Pickler):
-    """cloudpickle's, with four things of its own: sets have an order; a class gets no mark by which other
-    pickles would find it; a module that goes by value is one, with its functions and as an object; and arrays
-    that view another one go with it.
+    """cloudpickle's, with five things of its own: sets have an order; a class gets no mark by which other
+    pickles would find it; a module that goes by value is one, with its functions and as an object; arrays
+    that view another one go with it; and Nengo's parameters in a class are there before objects of it are.
 
     It derives from the pickler in Python, for that in C does not ask about sets.
     """
 
+    memo: dict[int, Any]
+    write: Callable[[bytes], Any]
     dispatch_table = cloudpickle.Pickler.dispatch_table
     _function_reduce = cloudpickle.Pickler._function_reduce
     _dynamic_function_reduce = cloudpickle.Pickler._dynamic_function_reduce
@@ -108,6 +115,14 @@ class Pickler(pickle._Pickler):
     def persistent_id(self, value: Any) -> int | None:
         return self._memory.get(id(value))
 
+    def save(self, value: Any, save_persistent_id: bool = True) -> None:
+        kind = type(value)
+        if _sets_itself(kind) and not {id(kind), id(value)} & self.memo.keys() and _by_value(kind):
+            # What a class holds may hold the object, which then would be set twice: Nengo's may be only once.
+            _PYTHONS.save(self, kind)
+            self.write(_POP)
+        _PYTHONS.save(self, value, save_persistent_id)
+
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
         if kind in (set, frozenset):
@@ -120,14 +135,18 @@ class Pickler(pickle._Pickler):
             return view, _place(value, owner)
         if isinstance(value, np.ndarray) and value.nbytes <= 1:
             return value.__reduce__()  # Python's pickler fails at the second such buffer: their bytes are one
+        if _is_parameter(value):
+            return _reduced(value)
         if kind is FunctionType and self._own(value.__globals__):
             self.globals_ref[id(value.__globals__)] = self._names(value.__globals__)
             self._met(value)
         reduced = cloudpickle.Pickler.reducer_override(self, value)
         if isinstance(value, type) and reduced is not NotImplemented:
             mark = cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(value)
-            arguments = tuple(None if item is mark else item for item in reduced[1])
-            return (reduced[0], arguments, *reduced[2:])
+            arguments: list[Any] = [None if item is mark else item for item in reduced[1]]
+            if reduced[0] is _SKELETON:
+                arguments[3] |= {k: item for k, item in vars(value).items() if _is_bare(item)}
+            return (reduced[0], tuple(arguments), *reduced[2:])
         return reduced
 
     def _met(self, function: FunctionType) -> None:
@@ -146,6 +165,36 @@ class Pickler(pickle._Pickler):
             return NotImplemented
         names = {name: item for name, item in vars(module).items() if name not in _OF_IMPORT}
         return itself, (self._names(vars(module)).module,), names
+
+
+def _sets_itself(kind: type) -> bool:
+    """Whether objects of a class are made without arguments and then set their state."""
+    plain = all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__"))
+    return plain and hasattr(kind, "__setstate__")
+
+
+def _by_value(kind: type) -> bool:
+    return not cloudpickle.cloudpickle._should_pickle_by_reference(kind)
+
+
+def _is_parameter(value: Any) -> bool:
+    """Whether this is a parameter of Nengo, which knows the values of all objects."""
+    params = sys.modules.get("nengo.params")
+    return params is not None and isinstance(value, params.Parameter)
+
+
+def _reduced(parameter: Any) -> tuple[Any, ...]:
+    """A parameter without the values of objects that bring their own: those of Nengo, which are set once."""
+    reduced: tuple[Any, ...] = parameter.__reduce_ex__(5)
+    state = dict(reduced[2])
+    for name in _OF_OBJECTS & state.keys():
+        state[name] = {k: item for k, item in state[name].items() if not hasattr(type(k), "__setstate__")}
+    return *reduced[:2], state
+
+
+def _is_bare(value: Any) -> bool:
+    """Whether this is a parameter that needs no object."""
+    return _is_parameter(value) and not any(map(_reduced(value)[2].get, _OF_OBJECTS))
 
 
 def itself(module: ModuleType) -> ModuleType:
