@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikec.planning.reach import reach, strongly_connected
+from spikec.planning.reach import needs, reach, strongly_connected
 
 Edges = list[tuple[int, int]]
 
@@ -30,7 +30,7 @@ def needed_by(count: int, readers: int, edges: Edges) -> list[list[int]]:
 def reached(count: int, readers: int, edges: Edges) -> list[list[int]]:
     """The same by `reach`."""
     pairs = np.array(edges, np.int32).reshape(-1, 2)
-    sets, numbers = reach(count, readers, pairs[:, 0], pairs[:, 1])
+    sets, numbers = reach(needs(count, readers, pairs[:, 0], pairs[:, 1]))
     members = [sets.of(k) for k in range(len(sets.sizes))]
     assert members[: readers + 1] == [[], *([k] for k in range(readers))]
     assert len({tuple(m) for m in members}) == len(members)

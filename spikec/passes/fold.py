@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,23 +204,25 @@ def _relays(graph: g.Graph, name: str) -> bool:
         log.info("fold: relay %s stays: %d entries with it, more without", name, before)
         return False
     pairs = _that_meet(needed, given)
-    if len(pairs) > len(terms) + len(readers):
-        log.info("fold: relay %s stays: %d products would take its place", name, len(pairs))
+    products = sum(len(i) * len(j) for i, j in pairs)
+    if products > len(terms) + len(readers):
+        log.info("fold: relay %s stays: %d products would take its place", name, products)
         return False
-    products = {(r, k): multiply(matrices[r], terms[k][0]) for r, k in pairs}
-    after = sum(map(entries, products.values()))
+    each = sorted(pair for i, j in pairs for pair in product(i, j))
+    made = {(r, k): multiply(matrices[r], terms[k][0]) for r, k in each}
+    after = sum(map(entries, made.values()))
     if after > before:
         log.info("fold: relay %s stays: %d entries with it, %d without", name, before, after)
         return False
-    for (r, k), matrix in products.items():
+    for (r, k), matrix in made.items():
         reader, source = readers[r][0], terms[k][1]
         if entries(matrix):
             span = graph.op(reader).span
-            made = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
-            graph.connect(source, made)
+            new = graph.add(f"{reader}~{k}", g.Product(size=matrix.shape[0], span=span, matrix=matrix))
+            graph.connect(source, new)
             for target, port, place in graph.ends(reader):
                 first = place if isinstance(place, tuple) else (place,)
-                graph.connect(made, target, port, (*first, k))
+                graph.connect(new, target, port, (*first, k))
     for reader, _ in readers:
         graph.remove(reader)
     _remove_with_terms(graph, name)
@@ -232,8 +235,8 @@ def _only_sums(graph: g.Graph, name: str) -> bool:
     return bool(readers) and all(isinstance(graph.op(r), g.Sum) for r, _ in readers)
 
 
-def _that_meet(left: list[Filled], right: list[Filled]) -> list[tuple[int, int]]:
-    """The pairs (i, j), in order, for which left[i] right[j] is not 0."""
+def _that_meet(left: list[Filled], right: list[Filled]) -> list[tuple[list[int], list[int]]]:
+    """Pairs of lists: left[i] right[j] is not 0 where i is in the first of one, and j in the second."""
     alike = _alike(right)
     at: dict[int, list[bytes]] = {}
     for key, members in alike.items():
@@ -242,8 +245,8 @@ def _that_meet(left: list[Filled], right: list[Filled]) -> list[tuple[int, int]]
     pairs = []
     for members in _alike(left).values():
         met = {key for place in left[members[0]].places.tolist() for key in at.get(place, ())}
-        pairs += [(i, j) for key in met for j in alike[key] for i in members]
-    return sorted(pairs)
+        pairs += [(members, alike[key]) for key in met]
+    return pairs
 
 
 def _alike(side: list[Filled]) -> dict[bytes, list[int]]:

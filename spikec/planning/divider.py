@@ -21,7 +21,7 @@ from spikec.errors import SpikeError
 from spikec.planning import kahypar
 
 # Of what the cache holds: another where the partitioner is asked otherwise.
-VERSION = "blocks 2"
+VERSION = "blocks 3"
 
 
 class PartitionerError(SpikeError):
@@ -61,10 +61,10 @@ class Divider:
 
         Raises `PartitionerError`.
         """
-        ends = array("q", chain.from_iterable(pins))
+        ends = array("i", chain.from_iterable(pins))
         header = (count, len(weights), len(pins), len(ends), *largest)
-        numbers = (array("q", weights), array("q", prices), array("q", map(len, pins)), ends)
-        question = b" ".join(b"%d" % number for number in header) + b"\n" + b"".join(numbers)
+        numbers = (array("q", weights), array("q", prices), array("i", map(len, pins)), ends)
+        question = (b" ".join(b"%d" % number for number in header) + b"\n", *numbers)
         key = _key(question)
         if self._cache and (found := self._cache.get(key)) is not None:
             return [int(block) for block in found]
@@ -73,12 +73,13 @@ class Divider:
             self._cache.put(key, np.array(blocks, np.float64))
         return blocks
 
-    def _asked(self, question: bytes, vertices: int) -> list[int]:
+    def _asked(self, question: Sequence[bytes | array[int]], vertices: int) -> list[int]:
         self._process = process = self._process or _started()
         assert process.stdin
         assert process.stdout
         with suppress(BrokenPipeError):
-            process.stdin.write(question)
+            for part in question:
+                process.stdin.write(part)
             process.stdin.flush()
         answer = process.stdout.read(8 * vertices)
         if len(answer) < 8 * vertices:
@@ -109,7 +110,10 @@ def _library() -> Path:
     return Path(found.origin)
 
 
-def _key(question: bytes) -> str:
+def _key(question: Sequence[bytes | array[int]]) -> str:
     """That of an answer in the cache."""
     about: tuple[Any, ...] = (VERSION, _library().stat().st_size, kahypar.EPSILON, kahypar.SEED)
-    return hashlib.sha256(repr(about).encode() + question).hexdigest()
+    digest = hashlib.sha256(repr(about).encode())
+    for part in question:
+        digest.update(part)
+    return digest.hexdigest()

@@ -7,6 +7,7 @@ as a ring holds.  Then a message has its time to travel, and what holds up one f
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -45,6 +46,7 @@ def blocks(graph: g.Graph, who: Reads, hyper: Hypergraph, n: int, word: float) -
             load[block] += weight
             for vertex in ready.place(loop, edges):
                 result[vertex] = block
+        del edges  # before there are others, as large
     return result if min(load) > 0 and max(load) < UNEVEN * share else None
 
 
@@ -55,7 +57,7 @@ class _Ready:
         self.loops, self._hyper = strongly_connected(successors), hyper
         self._of = {node: k for k, members in enumerate(self.loops) for node in members}
         self._after = [
-            tuple({self._of[a] for node in members for a in successors[node]} - {k})
+            array("i", {self._of[a] for node in members for a in successors[node]} - {k})
             for k, members in enumerate(self.loops)
         ]
         self._lacking = [0] * len(self.loops)

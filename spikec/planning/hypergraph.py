@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from functools import cache, cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.nef.converted import Converted
-from spikec.planning.reach import Numbers, Sets, reach
+from spikec.planning.reach import Numbers, Sets, needs, reach
 from spikec.planning.replicas import Floats, signals
 from spikec.program.stages import Vector
 from spikec.program.wires import LONGEST_WINDOW
@@ -33,6 +33,8 @@ Input: TypeAlias = tuple[str, int, int]
 MEMORY = (g.Filter, g.Delay)
 # Each is planned in full.
 MOST_WINDOWS = 3
+# Components that are looked at together: what is made of them for a moment stays small.
+BLOCK = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ def reads(graph: g.Graph, window: int = 1) -> Reads:
     """
     columns = _Columns(graph, window)
     readers, inputs = _readers(graph)
-    sets, needed = reach(columns.total, len(readers), *columns.depends(graph, inputs))
+    sets, needed = reach(needs(columns.total, len(readers), *columns.depends(graph, inputs)))
     computed, later, now = np.split(needed, [columns.size, columns.size + columns.sums_size])
     atoms = len(readers) - len(value_probes(graph))
     return Reads(tuple(readers), atoms, tuple(columns.sums), columns.firsts, sets, later, now, computed)
@@ -342,17 +344,25 @@ def _replicated(
     """By all vertices that need the same signals: ns of computing these, which each of their partitions
     does.
     """
-    count = who.sets.sizes[who.computed] * (cost > 0)
-    # What one reader needs alone is nearly everything, as a rule.
-    alone, several = (who.computed[chosen] for chosen in (count == 1, count > 1))
-    own = np.bincount(alone, cost[count == 1], len(who.sets.sizes))
-    readers = np.concatenate([np.flatnonzero(own), several])
-    parts = np.concatenate([own[own > 0], cost[count > 1]])
+    sizes = who.sets.sizes
     number: dict[tuple[int, ...], int] = {}
-    numbers = np.zeros(len(who.sets.sizes), np.int64)
-    for k in dict.fromkeys(readers.tolist()):
-        numbers[k] = number.setdefault(read_by(k), len(number))
-    return dict(zip(number, np.bincount(numbers[readers], parts, len(number)).tolist(), strict=True))
+    own, work, numbers = np.zeros(len(sizes)), np.zeros(len(sizes)), np.zeros(len(sizes), np.int64)
+
+    def add(sets: NDArray[Any], parts: Floats) -> None:
+        for k in dict.fromkeys(sets.tolist()):
+            numbers[k] = number.setdefault(read_by(k), len(number))
+        np.add.at(work, numbers[sets], parts)
+
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(cost), BLOCK)]
+    # What one reader needs alone is nearly everything, as a rule.
+    for sets, parts in ((who.computed[block], cost[block]) for block in blocks):
+        alone = sizes[sets] == 1
+        np.add.at(own, sets[alone], parts[alone])
+    add(np.flatnonzero(own), own[own > 0])
+    for sets, parts in ((who.computed[block], cost[block]) for block in blocks):
+        several = (sizes[sets] > 1) & (parts > 0)
+        add(sets[several], parts[several])
+    return dict(zip(number, work.tolist(), strict=False))
 
 
 def _add_spikes(graph: g.Graph, vertex: dict[str, int], edges: dict[tuple[int, ...], int]) -> None:

@@ -33,8 +33,8 @@ def blocks(mtkahypar: Any, engine: Any, header: list[int], rest: BinaryIO) -> ar
     """Which block each vertex is in: the same for any number of threads.
 
     header: the number of blocks, of vertices, of hyperedges, of pins, and the most that each block may weigh,
-    where they are not to be alike.  rest: int64 weights of vertices, prices of hyperedges, how many pins each
-    of these has, and the pins.
+    where they are not to be alike.  rest: weights of vertices and prices of hyperedges as int64, how many
+    pins each of these has and the pins as int32.
     """
     count, vertices, edges, ends, *largest = header
     mtkahypar.set_seed(SEED)
@@ -43,15 +43,17 @@ def blocks(mtkahypar: Any, engine: Any, header: list[int], rest: BinaryIO) -> ar
     context.logging = False
     if largest:
         context.set_individual_target_block_weights(largest)
-    weights, prices, sizes, pins = (_read(rest, size) for size in (vertices, edges, edges, ends))
-    each = iter(pins)
-    nets = [tuple(islice(each, size)) for size in sizes]
+    weights, prices = _read(rest, "q", vertices), _read(rest, "q", edges)
+    sizes, pins = _read(rest, "i", edges), iter(_read(rest, "i", ends))
+    nets = [tuple(islice(pins, size)) for size in sizes]
     made = engine.create_hypergraph(context, vertices, edges, nets, weights.tolist(), prices.tolist())
     return array("q", made.partition(context).get_partition())
 
 
-def _read(source: BinaryIO, size: int) -> array[int]:
-    return array("q", source.read(8 * size))
+def _read(source: BinaryIO, kind: str, size: int) -> array[int]:
+    made: array[int] = array(kind)
+    made.frombytes(source.read(made.itemsize * size))
+    return made
 
 
 if __name__ == "__main__":

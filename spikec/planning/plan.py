@@ -21,7 +21,7 @@ from spikec.planning.predict import Prediction, candidates, estimate
 from spikec.planning.profile import HostProfile
 from spikec.planning.recording import beside, recording_cost
 from spikec.planning.refine import refine
-from spikec.planning.replicas import Floats, component_costs
+from spikec.planning.replicas import component_costs
 from spikec.planning.sites import BETWEEN_HOSTS, Site, Spread, spread
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, Recorded, schedule
@@ -145,15 +145,12 @@ class _Planner:
     def weights(self) -> list[dict[str, float]]:
         return [pt.vertex_costs(self.graph, site.profile, self.dtype) for site in self.sites]
 
-    @cached_property
-    def replicas(self) -> Floats:
-        return component_costs(self.graph, self.sites[0].profile.kernels[self.dtype].stages)
-
     def cuts_of(self, window: int) -> _Cuts:
         """Cuts across which nothing is read less than `window` steps later."""
         if window not in self.cuts:
             reads = hg.reads(self.graph, window)
-            self.cuts[window] = _Cuts(reads, hg.hypergraph(self.graph, reads, self.weights[0], self.replicas))
+            replicas = component_costs(self.graph, self.sites[0].profile.kernels[self.dtype].stages)
+            self.cuts[window] = _Cuts(reads, hg.hypergraph(self.graph, reads, self.weights[0], replicas))
         return self.cuts[window]
 
     @cached_property

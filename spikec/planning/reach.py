@@ -39,41 +39,63 @@ class Sets:
         return members
 
 
-def reach(count: int, readers: int, reading: Numbers, read: Numbers) -> tuple[Sets, Numbers]:
-    """All sets of readers, and for each of `count` nodes the number of the set of those that need it.
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """Nodes below `count`, and the readers behind them, that need each other.
 
-    Node reading[k] needs node read[k], and so does who needs node reading[k]; nodes from `count` on are the
-    readers themselves.
+    `nodes` are those that several need, nodes[k] just needing[firsts[k] : firsts[k + 1]]: readers, others of
+    `nodes`, or nobody (-1).  Any node is needed by those that `root` of it is needed by, or is: a reader, one
+    of `nodes`, or nobody.
+    """
+
+    count: int
+    readers: int
+    root: Numbers
+    nodes: Numbers
+    firsts: NDArray[np.int64]
+    needing: Numbers
+
+
+def needs(count: int, readers: int, reading: Numbers, read: Numbers) -> Needs:
+    """Node reading[k] needs node read[k], and so does who needs node reading[k]; nodes from `count` on are
+    the readers themselves.
     """
     joints, root = _roots(count, readers, reading, read)
     into = np.flatnonzero(joints[read])
     into = into[np.argsort(read[into], kind="stable")]
     nodes, firsts = np.unique(read[into], return_index=True)
-    # What each of `nodes` is needed by: a reader, another one of these, or nobody (-1).
-    needed_by = np.split(root[reading[into]], firsts[1:]) if len(nodes) else []
+    return Needs(count, readers, root, nodes, firsts, root[reading[into]])
+
+
+def reach(given: Needs) -> tuple[Sets, Numbers]:
+    """All sets of readers, and for each node the number of the set of those that need it."""
+    count, readers, nodes, needing = given.count, given.readers, given.nodes, given.needing
+    place = np.searchsorted(nodes, needing).astype(np.int32)
+    place[~np.isin(needing, nodes)] = -1
+    needed_by, places = (np.split(each, given.firsts[1:]) for each in (needing, place))
+    above = [sorted({*own.tolist()} - {-1}) for own in places[: len(nodes)]]
     sets = _Sets(readers)
     found = np.zeros(count + readers + 1, np.int32)
     found[count : count + readers] = np.arange(1, readers + 1)
-    number = np.full(count + readers + 1, -1, np.int32)
-    number[nodes] = np.arange(len(nodes))
-    above = [sorted({*number[by].tolist()} - {-1}) for by in needed_by]
     for loop in strongly_connected(above):
         inside = nodes[loop]
         found[inside] = sets.union(k for member in loop for k in found[needed_by[member]].tolist())
-    return sets.made(), found[root[:count]]
+    return sets.made(), found[given.root[:count]]
 
 
 def _roots(count: int, readers: int, reading: Numbers, read: Numbers) -> tuple[NDArray[np.bool_], Numbers]:
     """Whether a node has several above it, and for each node the first above it that has, or is a reader, or
     itself; -1 where there is none: nobody needs it.
     """
-    above = np.bincount(read, minlength=count + readers)
+    ordered = np.sort(read)  # to count would take several times its memory
+    joints = np.zeros(count + readers, np.bool_)
+    joints[ordered[1:][ordered[1:] == ordered[:-1]]] = True
+    del ordered
     root = np.arange(count + readers, dtype=np.int32)
-    single = above[read] == 1
+    single = ~joints[read]
     root[read[single]] = reading[single]
     for _ in range(int(count).bit_length()):  # from each to the one twice as far
         root = root[root]
-    joints = above > 1
     ends = joints.copy()
     ends[count:] = True
     return joints, np.where(ends[root], root, np.int32(-1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -145,14 +146,15 @@ class Edges:
     ) -> None:
         self._pins = hyper.pins
         self._prices = [round(price * _FRACTIONS) for price in prices]
-        self._of: dict[int, list[int]] = {}
+        # Of every group; arrays, for together these are as long as all pins.
+        self._of = [array("i") for _ in hyper.weights]
         self._slow, self._fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
         self._added = [0] * len(hyper.weights)
         for edge, pins in enumerate(hyper.pins):
             for pin in pins:
                 self._slow[edge] += blocks[pin] == slow
                 self._fast[edge] += blocks[pin] == fast
-                self._of.setdefault(pin, []).append(edge)
+                self._of[pin].append(edge)
             self._count(edge, 0)
 
     def added(self, group: int) -> float:
@@ -162,7 +164,7 @@ class Edges:
     def move(self, group: int) -> set[int]:
         """Count a group as moved; returns the groups for which `added` has changed."""
         near: set[int] = set()
-        for edge in self._of.get(group, ()):
+        for edge in self._of[group]:
             before = self._part(edge)
             self._slow[edge] -= 1
             self._fast[edge] += 1
