@@ -44,12 +44,21 @@ def loop(
 
     `calls`: the Python functions that it calls.
     """
-    step = step_of(program, {"host": calls.eager} if calls else {})
+    told: dict[str, Any] = {}  # what NumPy does where a number is none, as whoever runs steps has it
+
+    called: Any = calls.eager if calls else None
+
+    def host(*given: Any) -> Any:
+        with np.errstate(**told):
+            return called(*given)
+
+    step = step_of(program, {"host": host} if calls else {})
     a = SimpleNamespace(**{name: as_if_writable(array) for name, array in constants.items()})
     s = SimpleNamespace(**state, segment=segment)
     number, status = np.zeros((), np.int64), state["status"]
 
     def run(first: int, count: int, progress: int, _table: int) -> int:
+        told.update(np.geterr())
         with np.errstate(all="ignore"):
             for i in range(count):
                 if segment[STOP] != 0:

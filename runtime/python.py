@@ -126,4 +126,15 @@ def explained(error: BaseException | None, step: int, dt: float) -> str:
     shown = traceback.TracebackException.from_exception(error)
     shown.stack = traceback.StackSummary.from_list(shown.stack[OWN_FRAMES:])
     what = f"Python of the model raised {type(error).__name__} at {step * dt:g} s, step {step}"
-    return f"{what}\n{''.join(shown.format()).rstrip()}"
+    return f"{what}\n{''.join(shown.format()).rstrip()}{_looked_for(error)}"
+
+
+def _looked_for(error: BaseException) -> str:
+    """Where a file was looked for that is not there."""
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if not isinstance(name, str | Path) or Path(name).is_absolute():
+        return ""
+    return (
+        f"\n{str(name)!r} was looked for in {Path.cwd()}; start the run in the folder of the file, "
+        "or write Path(__file__).parent before its name in the model"
+    )

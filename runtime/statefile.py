@@ -240,8 +240,8 @@ def save(path: Path, saved: Saved) -> None:
         raise
 
 
-def load(path: Path) -> Saved:
-    """Read a file; raises `RunError` where there is none, or it is damaged."""
+def load(path: Path, made_with: str = "spike-run --save-state") -> Saved:
+    """Read a file; raises `RunError` where there is none, or it is damaged: `made_with` is what makes one."""
     try:
         arrays = dict(npz.read(path))
         if ABOUT not in arrays:
@@ -258,12 +258,10 @@ def load(path: Path) -> Saved:
     except MemoryError:
         raise RunError(f"{path} does not fit the memory that is free") from None
     except OSError as error:
-        raise RunError(
-            f"cannot read {path}: {error.strerror or error}; make it with spike-run --save-state"
-        ) from None
+        raise RunError(f"cannot read {path}: {error.strerror or error}; make it with {made_with}") from None
     except (zipfile.BadZipFile, zlib.error, *_DAMAGED) as error:
         raise RunError(
-            f"{path} is not a state of a model, or is damaged: {error}; make it with spike-run --save-state"
+            f"{path} is not a state of a model, or is damaged: {error}; make it with {made_with}"
         ) from None
     return saved
 

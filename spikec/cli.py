@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spikec.console import Commands, errors, log_passes, note, progress_bar, say, warn
+from spikec.console import Commands, errors, log_passes, note, progress_bar, say, time_step, warn
 
 T = TypeVar("T")
 
@@ -181,8 +181,6 @@ def _partitions(text: str) -> int | str:
 
 def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Settings of a model from the command line: texts are read where those from Python are."""
-    from spike_runtime.units import seconds
-
     from spikec.errors import model_error
     from spikec.language.settings import quantity
     from spikec.language.values import Mistake
@@ -202,7 +200,7 @@ def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "parameters": parameters,
         "seed": given["seed"],
-        "dt": seconds(given["dt"]) if given["dt"] else None,
+        "dt": time_step(given["dt"]),
         "allow_outside": given["allow_outside"],
         "memory_limit": given["memory_limit"],
     }
@@ -315,7 +313,7 @@ def inspect(manifest: Path, run: Path | None, as_json: bool, svg: Path | None) -
             from spikec.views.report import run_from
 
             manifest, run = run_from(manifest), manifest
-        if run is svg is None and is_saved_state(manifest):
+        if run is svg is None and (is_saved_state(manifest) or manifest.suffix == ".npz"):
             from spikec.views import saved
 
             click.echo(saved.as_json(manifest) if as_json else saved.as_text(manifest))
@@ -383,12 +381,10 @@ def translate(network: str, as_json: bool, **options: Any) -> None:
     # As for compiling, so that what Nengo solves is the same.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with errors(as_json):
-        from spike_runtime.units import seconds
-
         from spikec.models import translated
 
         dt = options.pop("dt")
-        made = translated(network, dt=seconds(dt) if dt else None, **options)
+        made = translated(network, dt=time_step(dt), **options)
         click.echo(made.to_json() if as_json else made.to_text())
 
 

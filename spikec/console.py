@@ -164,3 +164,13 @@ def say(one: dict[str, Any], graph: Any) -> None:
         hint = f"add one to compile it, for example: {probe}"
         click.echo(f"{one['model']}: warning: it records nothing: it has no probe\n  help: {hint}", err=True)
     warn(graph)
+
+
+def time_step(text: str | None) -> float | None:
+    """The time step that is asked for, in seconds."""
+    from spike_runtime.units import UnitError, seconds
+
+    try:
+        return seconds(text) if text else None
+    except UnitError as error:
+        raise UnitError(f"--dt: {error}") from None

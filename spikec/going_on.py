@@ -66,7 +66,7 @@ def go_on(old: Running, before: g.Graph, new: Running, after: g.Graph) -> None:
 
 def opened(path: Path) -> Saved:
     """The state in a file.  Raises `RunError` where there is none."""
-    return statefile.load(path)
+    return statefile.load(path, "save_state")
 
 
 def load(

@@ -145,7 +145,7 @@ MISTAKES = [
     (("--param", "n"), "--param n is not NAME=VALUE with a number", "for example --param n=200"),
     (("--param", "n=many"), "--param n=many is not NAME=VALUE with a number", "for example"),
     (("--param", "m=3"), "'m'", "help: "),
-    (("--dt", "1"), "the time 1 has no unit", "write 1s or 1ms"),
+    (("--dt", "1"), "--dt: the time 1 has no unit", "write 1s or 1ms"),
     (("--host-profile", "none.json"), "cannot read the host profile none.json", "help: make one with"),
 ]
 
@@ -244,6 +244,7 @@ def test_inspect_draws(tiny, spikec: Command, tmp_path: Path) -> None:
 def test_inspect_of_something_else(tiny, spikec: Command, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[1]")
     refused(spikec("inspect", "none.json"), "cannot read none.json", "compile a model first")
+    refused(spikec("inspect", "none.npz"), "cannot read none.npz", "make it with spike-run --save-state")
     refused(spikec("inspect", "x.json"), "x.json is not a manifest")
     (tmp_path / "bad.py").write_text("import nengo")
     refused(spikec("inspect", "bad.py"), "bad.py is Python", "spikec compile bad.py:NAME")

@@ -173,6 +173,16 @@ def test_each_mistake_is_told_with_a_remedy(folder: Path, mistake: str) -> None:
     assert refusal(*arguments).startswith(told)
 
 
+def test_where_a_file_that_is_not_there_was_looked_for_is_told(folder: Path) -> None:
+    text = "import nengo, numpy as np\ndef f(t):\n    return np.load('none.npy')[0]\n"
+    text += "with nengo.Network(seed=1) as net:\n    nengo.Probe(nengo.Node(f, size_out=1))\n"
+    (folder / "data.py").write_text(text, encoding="utf-8")
+    model = spikec.compile("data.py:net", 1, folder / "data")
+    with pytest.raises(RunFailedError) as caught:
+        model.run("5ms")
+    assert f"\n'none.npy' was looked for in {folder}; start the run in the folder of" in str(caught.value)
+
+
 def test_a_value_that_is_not_finite_is_told_with_the_place_of_the_function(folder: Path) -> None:
     """Two functions of one name: the message of Nengo does not tell which it was."""
     lines = [

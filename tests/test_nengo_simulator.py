@@ -328,6 +328,32 @@ def test_a_simulator_that_cannot_be_made_leaves_no_warning() -> None:
         assert caught.value.__traceback__.tb_next.tb_frame.f_locals["self"].closed
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_numpy_warns_of_in_neurons_is_as_the_caller_has_it(partitions: int) -> None:
+    class Soft(nengo.neurons.NeuronType):
+        def gain_bias(self, max_rates: Any, intercepts: Any) -> Any:
+            return np.asarray(max_rates), np.zeros(len(intercepts))
+
+        def max_rates_intercepts(self, gain: Any, bias: Any) -> Any:
+            return gain, bias
+
+        def step(self, dt: float, J: Any, output: Any) -> None:
+            output[...] = np.log1p(np.exp(J) * (dt > 0))
+
+    with nengo.Network(seed=1) as net:
+        large = nengo.Node(lambda t: 5.0 * (t > 0.0025))
+        soft = nengo.Ensemble(300, 1, neuron_type=Soft(), encoders=np.ones((300, 1)))
+        nengo.Connection(large, soft, synapse=None)
+        nengo.Connection(large, nengo.Ensemble(300, 1), synapse=None)
+        nengo.Probe(soft.neurons)
+    with Simulator(net, partitions=partitions, progress_bar=False) as sim:
+        sim.run_steps(2)
+        with pytest.warns(RuntimeWarning, match="overflow encountered in exp"):
+            sim.run_steps(1)
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+            sim.run_steps(1)
+
+
 def test_an_empty_network_and_no_steps() -> None:
     with Simulator(nengo.Network(), progress_bar=False) as sim:
         with pytest.warns(UserWarning, match="0 timesteps"):

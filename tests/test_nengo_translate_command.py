@@ -41,6 +41,19 @@ def test_the_page_shows_what_is_written(folder: Path) -> None:
     assert "spikec compile squares.spk --precision float64" in done.output
 
 
+def test_the_next_command_can_be_copied_and_a_cause_is_told_once(folder: Path) -> None:
+    done = command("translate", "model.py:net", "-o", "my squares.spk")
+    assert done.exit_code == 0, done.output
+    assert "Next:    spikec compile 'my squares.spk' --precision float64" in done.output
+    own = "class Own(nengo.LIF):\n    def step(self, *given):\n        super().step(*given)\n"
+    more = "with net:\n    c = nengo.Ensemble(9, 1, neuron_type=Own())\n" + 3 * "    nengo.Probe(c)\n"
+    (folder / "own.py").write_text(SOURCE + own + more, encoding="utf-8")
+    done = command("translate", "own.py:net")
+    assert done.exit_code == 2
+    lines = done.output.splitlines()
+    assert len(lines) == len(set(lines))
+
+
 def test_what_is_written_gives_what_the_python_file_gives(folder: Path, reference_host: Path) -> None:
     """Both compiled by commands, for other numbers of partitions, and run by workers."""
     assert reference_host.is_dir()

@@ -383,6 +383,8 @@ def test_a_nef_network_takes_its_own_state_only(tmp_path: Path) -> None:
     first.save_state(state)
     with pytest.raises(RunError, match=r"is of seed 4, the model has seed 5; make the network with seed=4$"):
         network(1, seed=5).load_state(state)
+    with pytest.raises(RunError, match=r"cannot read .*none.npz: No such .*; make it with save_state$"):
+        first.load_state(tmp_path / "none.npz")
     other = nef.Network("clock", seed=4)
     other.make_input("x", 1)
     other.make_probe("x")

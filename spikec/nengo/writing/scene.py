@@ -82,8 +82,9 @@ class Scene:
         return self.labels.new("i")
 
     def refuse(self, message: str, hint: str) -> None:
-        """Note something that cannot be said."""
-        self.mistakes.append(Diagnostic(message, None, hint))
+        """Note something that cannot be said, once for all who need it."""
+        if (mistake := Diagnostic(message, None, hint)) not in self.mistakes:
+            self.mistakes.append(mistake)
 
     def refuse_function(self, what: str, function: Any, time: bool, arguments: int | None, size: int) -> None:
         """Note a function in Python that is no expression: `what` has it; why, and where."""

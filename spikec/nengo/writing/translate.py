@@ -7,6 +7,7 @@ the arrays.  Before anything is written, the text is read back, and what both co
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ class Translated:
             f"{self.path}: {self.neurons:,} neurons in {_counted(self.ensembles, 'ensemble')}, "
             f"{_counted(self.connections, 'connection')}, {_counted(len(self.probes), 'probe')}{where}",
             "Checked: it compiles to the operators and constants of the network.",
-            f"Next:    spikec compile {self.path}" + " --precision float64" * (self.precision == "float64"),
+            f"Next:    spikec compile {shlex.quote(str(self.path))}"
+            + " --precision float64" * (self.precision == "float64"),
         ]
         return "\n".join(lines)
 
