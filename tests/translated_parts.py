@@ -370,3 +370,12 @@ def filtered_once() -> None:
     )
     nengo.Probe(b.neurons, "input")
     nengo.Probe(b.neurons)
+
+
+@network
+def some_currents() -> None:
+    """Currents of some neurons that follow each other, recorded of populations of two dimensions."""
+    stim, a = stimulus(2), nengo.Ensemble(30, 2, label="a")
+    nengo.Connection(stim, a)
+    nengo.Probe(a.neurons[28:30], "input", synapse=None)
+    nengo.Probe(a, synapse=0.01)

@@ -253,7 +253,13 @@ class _Conversion:
         elif (op := self._filter_of(signal.base)) is not None:
             self._add_probe(number, probe, "value", self.values.read_after(signal, op), "x")
         else:
-            self._add_probe(number, probe, "value", self.values.read(signal), "x")
+            node = self.values.read(signal)
+            if probe.attr == "input" and not whole(signal):
+                # Elements chosen of a sum are chosen of its terms, where that is less.
+                picked = self.graph.add(f"probe.{number}.picked", g.Sum(size=signal.size))
+                self.graph.connect(node, picked)
+                node = picked
+            self._add_probe(number, probe, "value", node, "x")
 
     def _filter_of(self, base: Signal) -> Operator | None:
         """The synapse of the graph that alone updates a signal."""
