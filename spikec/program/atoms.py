@@ -104,7 +104,7 @@ def in_vectors(encoders: NDArray[np.floating], dtype: str) -> NDArray[np.floatin
     dims, count = encoders.shape
     lanes = VECTOR // np.dtype(dtype).itemsize
     whole = count - count % lanes
-    blocks = encoders[:, :whole].reshape(dims, -1, lanes).swapaxes(0, 1)
+    blocks = encoders[:, :whole].reshape(dims, whole // lanes, lanes).swapaxes(0, 1)
     return np.concatenate([blocks.ravel(), encoders[:, whole:].ravel()])
 
 
