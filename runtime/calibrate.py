@@ -19,10 +19,12 @@ from typing import Any
 
 from spike_runtime import cores, housing  # noqa: F401 (before PyTensor)
 
-SCHEMA = 9
+SCHEMA = 10
 PRECISIONS = ("float32", "float64")
 RING = "ring"
 TRANSPORTS = (RING, "ipc", "tcp")
+# Pace, in times that of what is known, of what takes its place.
+LESS = 0.95
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
 
 
@@ -31,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m spike_runtime.calibrate", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="file to write, replaced where it exists")
     parser.add_argument("--known", type=Path, help="a profile of this host: only what it lacks is measured")
+    parser.add_argument(
+        "--again", action="store_true", help="the processor was slower then: measure all anew"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, help="measure the kernels of one precision only")
     parser.add_argument("--kinds", help="measure only these kinds of neurons: names with commas between")
     parser.add_argument("--wires", help="measure only these transports: names with commas between")
@@ -41,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         known = json.loads(options.known.read_text(encoding="utf-8")) if options.known else {}
     except (OSError, ValueError) as error:
         parser.error(f"cannot use {options.known}: {error}")
+    if options.again and "pace" not in known:
+        parser.error("--again: give the profile that was measured while the processor was slower as --known")
     # Before NumPy is loaded: threads would not be in the processes forked.
     os.environ.update({f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD})
     from spike_runtime.calibrate_neurons import KINDS
@@ -49,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         precisions = (options.precision,) if options.precision else PRECISIONS
         kinds = _named("--kinds", options.kinds, KINDS, parser)
         wires = _named("--wires", options.wires, TRANSPORTS, parser)
-        _write(options.output, profile(precisions, kinds, known, wires))
+        if options.again:
+            say("the processor is faster now than when it was measured")
+        made = profile(precisions, kinds, {} if options.again else known, wires)
+        _write(options.output, better(known, made) if options.again else made)
     except OSError as error:
         print(f"calibrate: cannot use {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
@@ -64,6 +74,16 @@ def _named(
     if unknown := [name for name in names or () if name not in known]:
         parser.error(f"{option}: there is no {unknown[0]!r}; choose from {', '.join(known)}")
     return names
+
+
+def better(known: Mapping[str, Any], made: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of what is known of this host and was measured again, that of the time when it was faster."""
+    ratio = made["pace"] / known["pace"]
+    if ratio < LESS:
+        say(f"standard work takes {ratio:.2f} times what it did then: predictions change")
+        return made
+    say("the processor is as slow as it was then: nothing changes")
+    return {**known, "again": known.get("again", 0) + 1}
 
 
 def say(text: str) -> None:
@@ -106,7 +126,8 @@ def profile(
                 with alone(lock):
                     made["recording"] = calibrate_recording.measure()
 
-        made["kernels"] = _kernels(precisions, kinds, known, meanwhile)
+        made["kernels"], paces = _kernels(precisions, kinds, known, meanwhile)
+        made["pace"] = max(known.get("pace", 0.0), *paces)
         for name in lacking:
             say(f"wires, {name}")
             made["wires"][name] = (
@@ -122,8 +143,10 @@ def _kernels(
     kinds: Sequence[str] | None,
     known: Mapping[str, Any],
     meanwhile: Callable[[Path], None],
-) -> dict[str, Any]:
-    """Kernels by precision, `known` ones and those that were not: each part in a process of its own."""
+) -> tuple[dict[str, Any], list[float]]:
+    """Kernels by precision, `known` ones and those that were not: each part in a process of its own.  And
+    what standard work took while these were measured.
+    """
     from spike_runtime.calibrate_neurons import KINDS
 
     made: dict[str, Any] = {p: dict(entry) for p, entry in known.get("kernels", {}).items()}
@@ -134,11 +157,13 @@ def _kernels(
             missing.append(("stages", precision, []))
         if lacking := [kind for kind in kinds or KINDS if kind not in neurons]:
             missing.append(("neurons", precision, lacking))
+    paces = [0.0]
     for (_, precision, _), part in zip(missing, _in_processes(missing, known, meanwhile), strict=True):
         entry = made[precision]
+        paces.append(part.pop("pace"))
         entry["neurons"] = entry.get("neurons", {}) | part.pop("neurons", {})
         entry.update(part)
-    return made
+    return made, paces
 
 
 def _in_processes(
@@ -164,20 +189,22 @@ def _in_processes(
 def _measured(
     part: str, real: str, kinds: Sequence[str], known: Mapping[str, Any], lock: Path
 ) -> dict[str, Any]:
-    """Costs of a part of the kernels in one precision."""
+    """Costs of a part of the kernels in one precision; and what standard work took meanwhile ("pace")."""
     from spike_runtime import calibrate_neurons, calibrate_stages
+    from spike_runtime.calibrate_timing import Stopwatch
 
+    watch = Stopwatch(lock)
     if part == "stages":
-        made: dict[str, Any] = {"stages": calibrate_stages.measure(real, lock)}
+        made: dict[str, Any] = {"stages": calibrate_stages.measure(real, watch)}
         say(f"synapses, functions, products, probes, {real}")
-        return made
+        return made | {"pace": watch.pace}
     lif = known.get("kernels", {}).get(real, {}).get("neurons", {}).get("lif")
-    neurons = dict(calibrate_neurons.measure(real, lock, kinds, lif))
+    neurons = dict(calibrate_neurons.measure(real, watch, cache_size(), kinds, lif))
     far = neurons.pop("far", {})
     say(f"neurons, {real}")
     if not lif:
         calibrate_stages.help_compile(real)
-    return {"neurons": neurons, **far}
+    return {"neurons": neurons, "pace": watch.pace, **far}
 
 
 def cache_size() -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from spike_runtime import memory
-from spike_runtime.calibrate_timing import alone, fastest, fit
+from spike_runtime.calibrate_timing import Stopwatch, fit
 from spike_runtime.ops import simd
 from spike_runtime.ops.calling import prepare
 from spike_runtime.ops.converted import is_random
@@ -32,8 +31,13 @@ KINDS = (
 )
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
 CACHED_BYTES = 300_000
-# Beyond a core's own cache: in one that cores share, as a rule, and in memory.
-FAR_BYTES = (6_000_000, 24_000_000)
+# Beyond a core's own cache, where that is half as large or less: in one that cores share, and in memory.
+FAR_BYTES = (1_500_000, 3_000_000, 6_000_000, 12_000_000, 24_000_000)
+# As the compiler's cost model has it: part of a cache that holds arrays, and bytes that come at a time.
+HELD, LINE = 0.9, 64
+# Steps after which a cache that cores share has all that fits it again: of 9 to 12 MB, on an AMD EPYC (Zen
+# 3), the second step takes twice as long as the tenth.
+SETTLED = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Shape:
         gathered = atoms * self.count * self.rows * self.rate * DT if self.gather else 0.0
         return {
             "atom": atoms,
+            "rest": atoms if neurons > atoms * self.count else 0,
             "neuron": neurons,
             "dimension": neurons * self.dims,
             "input": atoms * self.dims,
@@ -66,9 +71,16 @@ class Shape:
         }
 
     def bytes(self, itemsize: int) -> float:
-        """Bytes per atom that a step walks through; a number of state, and the bias."""
-        rows = self.rows * (self.rate * DT if self.gather else 1.0)
-        return self.count * itemsize * (self.dims + rows + 2)
+        """Bytes of an atom: encoders, decoders, a number of state, and the bias."""
+        return self.count * itemsize * (self.dims + self.rows + 2)
+
+    def walk(self, itemsize: int) -> dict[str, float]:
+        """Bytes of an atom that a step walks through, and of rows side by side among them."""
+        row = self.count * itemsize
+        gathered = self.count * self.rate * DT * (-(-self.rows * itemsize // LINE) * LINE)
+        decoders = gathered if self.gather else self.rows * row
+        beside = (self.dims - 1) * row + (gathered if self.gather else (self.rows - 1) * row)
+        return {"byte": (self.dims + 2) * row + decoders, "row": beside}
 
 
 SHAPES = (
@@ -81,6 +93,9 @@ SHAPES = (
     Shape(256, 4),
     Shape(256, 16),
     Shape(100, 2, 2),
+    Shape(200, 1, 2),
+    Shape(256, 3, 3),
+    Shape(200, 4, 4),
     Shape(64, 8, 8),
     Shape(256, 1, 8),
     Shape(100, 4, 4),
@@ -89,6 +104,7 @@ SHAPES = (
     Shape(100, 1, 12),
     Shape(256, 16, 16, gather=True),
     Shape(256, 1, 16, 20.0, gather=True),
+    Shape(256, 8, 8, 160.0, gather=True),
     Shape(256, 1, 64, gather=True),
     Shape(100, 1, 32, 200.0, gather=True),
     Shape(256, 1, 32, 200.0, gather=True),
@@ -96,59 +112,73 @@ SHAPES = (
     Shape(50, activity=True),
 )
 OTHER_SHAPES = (Shape(32), Shape(100), Shape(256))
-FAR_SHAPES = (Shape(256, 1, 1), Shape(256, 8, 8))
+FAR_SHAPES = (Shape(256), Shape(256, 3, 3), Shape(256, 8, 8), Shape(256, 8, 8, 160.0, gather=True))
 
 
 def measure(
     real: str,
-    lock: Path | None = None,
+    watch: Stopwatch,
+    cache: int,
     kinds: Sequence[str] = KINDS,
     lif: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind, costs) of some kinds of neurons in precision `real`.
 
-    Where the costs of `lif` are not known, also those; last ("far", {"far": ...}),
-    (bytes, ns per byte) of arrays of some sizes.
+    Where the costs of `lif` are not known, also those; last ("far", {"far": ...}): for arrays of some
+    sizes, what bytes cost that a core with a `cache` of so many does not hold, as (bytes of the arrays, ns
+    per byte, ns more per byte of rows side by side).
     """
-    costs = dict(lif or _fitted("lif", real, SHAPES, {}, lock))
+    costs = dict(lif or _fitted("lif", real, SHAPES, {}, watch))
     yield "lif", costs
     shared = {name: cost for name, cost in costs.items() if name not in ("atom", "neuron")}
     for kind in kinds:
         if kind != "lif":
-            yield kind, shared | _fitted(kind, real, OTHER_SHAPES, shared, lock)
+            yield kind, shared | _fitted(kind, real, OTHER_SHAPES, shared, watch)
     if not lif:
-        yield "far", {"far": [[size, _far(real, size, costs, lock)] for size in FAR_BYTES]}
+        sizes = [size for size in FAR_BYTES if size >= 2 * cache] or [*FAR_BYTES[-1:]]
+        yield "far", {"far": [[size, *_far(real, size, cache, watch)] for size in sizes]}
 
 
-def _far(real: str, size: int, costs: Mapping[str, float], lock: Path | None) -> float:
-    """ns per byte of arrays of so many bytes, which are not in the cache."""
-    counts = [round(size / shape.bytes(np.dtype(real).itemsize)) for shape in FAR_SHAPES]
-    excess = []
-    for shape, n, time in zip(FAR_SHAPES, counts, _times("lif", real, FAR_SHAPES, counts, lock), strict=True):
-        near = sum(costs[name] * count for name, count in shape.features(n, real).items())
-        excess.append((time - near) / size)
-    return max(0.0, float(np.mean(excess)))
+def _far(real: str, size: int, cache: int, watch: Stopwatch) -> tuple[float, float]:
+    """What a byte of arrays of so many costs more than in the cache, and one of rows side by side besides."""
+    itemsize, kinds = np.dtype(real).itemsize, len(FAR_SHAPES)
+    shapes = FAR_SHAPES + FAR_SHAPES
+    sizes = [CACHED_BYTES] * kinds + [size] * kinds
+    counts = [round(held / shape.bytes(itemsize)) for shape, held in zip(shapes, sizes, strict=True)]
+    times = _times("lif", real, shapes, counts, watch, SETTLED)
+    atom = [time / n for time, n in zip(times, counts, strict=True)]
+    missing = 1.0 - HELD * cache / size
+    rows = [
+        {"near": near} | {name: missing * count for name, count in shape.walk(itemsize).items()}
+        for shape, near in zip(FAR_SHAPES, atom, strict=False)
+    ]
+    more = fit(rows, atom[kinds:], {"near": 1.0})
+    return more["byte"], more["row"]
 
 
 def _fitted(
-    kind: str, real: str, shapes: tuple[Shape, ...], known: dict[str, float], lock: Path | None
+    kind: str, real: str, shapes: tuple[Shape, ...], known: dict[str, float], watch: Stopwatch
 ) -> dict[str, float]:
     itemsize = np.dtype(real).itemsize
     counts = [max(4, round(CACHED_BYTES / shape.bytes(itemsize))) for shape in shapes]
     _compile(kind, real)
-    times = _times(kind, real, shapes, counts, lock)
+    times = _times(kind, real, shapes, counts, watch)
     return fit([shape.features(n, real) for shape, n in zip(shapes, counts, strict=True)], times, known)
 
 
 def _times(
-    kind: str, real: str, shapes: Sequence[Shape], counts: Sequence[int], lock: Path | None
+    kind: str,
+    real: str,
+    shapes: Sequence[Shape],
+    counts: Sequence[int],
+    watch: Stopwatch,
+    warm: int = 1,
 ) -> list[float]:
     """ns of one step of so many atoms of each shape, less those of a call for none: programs make no calls
     from Python.
     """
     calls = [_steps(kind, real, shape, n) for shape, n in zip(shapes, counts, strict=True)]
-    with alone(lock):
-        call, *times = fastest([_steps(kind, real, shapes[0], 0), *calls])
+    call, *times = watch.fastest([_steps(kind, real, shapes[0], 0), *calls], warm=warm)
     return [time - call for time in times]
 
 

@@ -18,7 +18,7 @@ from spike_runtime.record import Recorder
 BLOCK, LONG = 1000, 8192  # steps between messages, of spikes and of samples, which fast models hand over
 BLOCKS, FEW = 33, 4  # messages: of samples two chunks
 NEURONS, RATE, WIDTH = 1000, 0.1, 64
-REPEATS = 3
+REPEATS = 5
 
 
 def measure() -> dict[str, float]:

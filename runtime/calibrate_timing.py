@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import nnls
+from spike_runtime import speed
 
-TRIES = 9
 TRY = 2_200_000  # ns that a try takes
+# Tries of each call: so many, and more until so many are quiet, that is near the least for most calls.
+TRIES, MOST_TRIES = 9, 40
+QUIET, NEAR = 4, 1.05
+# Where the machine is crowded: no more after so many s, and so few tries.
+LONGEST, FEWEST = 3.0, 3
 
 
 @contextmanager
@@ -30,22 +35,71 @@ def alone(lock: Path | None) -> Iterator[None]:
         yield
 
 
-def fastest(calls: Sequence[Callable[[int], Any]], tries: int = TRIES) -> list[float]:
-    """Least ns per repetition of each `call(repetitions)`, over several tries.
+class Stopwatch:
+    """Times kernels while no other process does that has the same lock file.
 
-    Time of the processor, not of the clock, so that other processes disturb little; and what disturbs only
-    ever adds: the least is the best estimate.  The tries are in turns: a busy neighbour makes a processor
-    slower by half for seconds, and then all calls have their quiet moments, or none.
+    `pace`: the ns that standard work took meanwhile (see `speed`), the most of all that it timed.
     """
-    counts, least = [], [math.inf] * len(calls)
-    for call in calls:
-        call(1)
-        counts.append(max(1, int(TRY / max(_timed(call, 1), 1.0))))
-    for _ in range(tries):
-        for k, (call, count) in enumerate(zip(calls, counts, strict=True)):
-            call(1)  # its arrays are in the cache again
-            least[k] = min(least[k], _timed(call, count))
-    return least
+
+    def __init__(self, lock: Path | None = None) -> None:
+        self._lock = lock
+        self.pace = 0.0
+
+    def fastest(
+        self, calls: Sequence[Callable[[int], Any]], tries: int = TRIES, warm: int = 1
+    ) -> list[float]:
+        """Least ns per repetition of each `call(repetitions)`, over several tries, each of them after so many
+        repetitions that its arrays are in the caches again (`warm`).
+
+        Time of the processor, not of the clock, so that other processes disturb little; and what disturbs
+        only ever adds: the least is the best estimate.  The tries are in turns: a busy neighbour makes a
+        processor slower by half for seconds, and then all calls have their quiet moments, or none.
+        """
+        with alone(self._lock):
+            counts = [max(1, int(TRY / max(_warm(call), 1.0))) for call in calls]
+
+            def times() -> list[float]:
+                timed = (_again(call, count, warm) for call, count in zip(calls, counts, strict=True))
+                return [speed.standard_work(), *timed]
+
+            table = in_rounds(times, tries)
+        quiet = _quiet(table)
+        paces = table[quiet if quiet.sum() >= QUIET else slice(None), 0]
+        self.pace = max(self.pace, float(np.median(paces)))
+        least: list[float] = table[:, 1:].min(axis=0).tolist()
+        return least
+
+
+def in_rounds(times: Callable[[], list[float]], tries: int = TRIES) -> NDArray[np.float64]:
+    """Rounds of `times`: so many, and more until some are quiet."""
+    rounds: list[list[float]] = []
+    end = time.monotonic() + LONGEST
+    while len(rounds) < FEWEST or (time.monotonic() < end and _is_more_needed(rounds, tries)):
+        rounds.append(times())
+    return np.array(rounds)
+
+
+def _is_more_needed(rounds: Sequence[Sequence[float]], tries: int) -> bool:
+    if len(rounds) < tries:
+        return True
+    return len(rounds) < MOST_TRIES and _quiet(np.array(rounds)).sum() < QUIET
+
+
+def _quiet(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rounds nobody disturbed, as far as all of them together can tell."""
+    return np.asarray(np.median(times / times.min(axis=0), axis=1) < NEAR)
+
+
+def _warm(call: Callable[[int], Any]) -> float:
+    """ns of a second call."""
+    call(1)
+    return _timed(call, 1)
+
+
+def _again(call: Callable[[int], Any], repetitions: int, warm: int) -> float:
+    """ns per repetition, after some others."""
+    call(warm)
+    return _timed(call, repetitions)
 
 
 def _timed(call: Callable[[int], Any], repetitions: int) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spike_runtime import calibrate
+from spike_runtime import calibrate, speed
 
 from spikec.errors import WriteError
 from spikec.frontend import loads
@@ -22,7 +22,7 @@ FLOAT32 = measuring.Needs("float32", frozenset({"lif"}))
 def _measured(calls: list[measuring.Needs], seconds: float = 0.0) -> Any:
     """In place of `calibrate`: the costs of the reference, of what is asked for."""
 
-    def calibrate(path: Path, needed: measuring.Needs, quiet: bool = False) -> profile.HostProfile:  # noqa: ARG001
+    def calibrate(path: Path, needed: measuring.Needs, *_: bool) -> profile.HostProfile:
         calls.append(needed)
         time.sleep(seconds)  # another compiler asks meanwhile
         body = json.loads(SHIPPED.read_text(encoding="utf-8"))
@@ -157,7 +157,8 @@ def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) 
         meanwhile(Path())
         asked.extend(parts)
         return [
-            {"neurons": {kind: {} for kind in kinds}} if kinds else {"stages": {}} for _, _, kinds in parts
+            {"pace": 7.0 - k} | ({"neurons": {kind: {} for kind in kinds}} if kinds else {"stages": {}})
+            for k, (_, _, kinds) in enumerate(parts)
         ]
 
     monkeypatch.setattr(calibrate, "_in_processes", in_processes)
@@ -170,4 +171,99 @@ def test_only_what_a_profile_lacks_is_measured(monkeypatch: pytest.MonkeyPatch) 
     assert (made["wires"], made["recording"]) == (body["wires"], body["recording"])
     assert calibrate.profile(["float32"], ["lif"], body, ["ring"])["wires"] == body["wires"]
     old = body["kernels"]["float32"]
+    assert made["pace"] == 7.0
     assert made["kernels"]["float32"] == old | {"neurons": old["neurons"] | {"tanh": {}}}
+
+
+def _host(path: Path, pace: float, **more: Any) -> str:
+    """A profile that was measured while standard work took so many ns."""
+    path.write_text(json.dumps(json.loads(SHIPPED.read_text()) | {"pace": pace} | more), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("pace", "now", "more", "told", "again"),
+    [
+        (100.0, 80.0, {}, True, True),
+        (100.0, 90.0, {}, True, False),
+        (100.0, 80.0, {}, False, False),  # nobody would hear of it
+        (100.0, 80.0, {"again": 3}, True, False),
+        (100.0, 80.0, {"again": 2}, True, True),
+    ],
+)
+def test_what_was_measured_on_a_slower_processor_is_measured_again(
+    pace: float,
+    now: float,
+    more: Any,
+    told: bool,
+    again: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    _host(tmp_path / measuring.FILE, pace, **more)
+    monkeypatch.setattr(measuring.speed, "now", lambda: now)
+    calls: list[tuple[bool, bool]] = []
+
+    def calibrate(path: Path, _: measuring.Needs, quiet: bool, again: bool) -> profile.HostProfile:
+        calls.append((quiet, again))
+        return profile.read(path)
+
+    monkeypatch.setattr(measuring, "calibrate", calibrate)
+    measuring.of_this_host(FLOAT32, (lambda *_: None) if told else None)
+    assert calls == ([(False, True)] if again else [])
+
+
+def test_a_profile_without_a_pace_is_never_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "host.json").write_bytes(SHIPPED.read_bytes())
+    monkeypatch.setattr(measuring.speed, "now", lambda: 0.0)
+    assert not measuring.was_slow(tmp_path / "host.json")
+
+
+@pytest.mark.parametrize(
+    ("pace", "kept", "said"),
+    [(80.0, False, "0.80 times what it did then: predictions change"), (99.0, True, "nothing changes")],
+)
+def test_of_two_measurements_that_of_the_faster_processor_counts(
+    pace: float, kept: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    _host(tmp_path / "old.json", 100.0, name="old")
+    asked = []
+
+    def measured(precisions: Any, kinds: Any, known: Any, wires: Any) -> Any:
+        asked.append((precisions, kinds, known, wires))
+        return {"pace": pace, "name": "new"}
+
+    monkeypatch.setattr(calibrate, "profile", measured)
+    arguments = ["--output", tmp_path / "new.json", "--known", tmp_path / "old.json", "--again"]
+    assert calibrate.main([*map(str, arguments), "--precision", "float32"]) == 0
+    # All that is needed, not what is lacking.
+    assert asked == [(("float32",), None, {}, None)]
+    made = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
+    assert (made["name"], made["pace"], made.get("again")) == (
+        ("old", 100.0, 1) if kept else ("new", pace, None)
+    )
+    assert "the processor is faster now than when it was measured" in (err := capsys.readouterr().err)
+    assert said in err
+
+
+def test_a_host_is_measured_again_by_a_process_that_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = _host(tmp_path / "host.json", 100.0)
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked; cp {tmp_path}/host.json "$4"\n', encoding="ascii"
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(measuring.sys, "executable", str(python))
+    measuring.calibrate(tmp_path / "host.json", FLOAT32, quiet=False, again=True)
+    asked = (tmp_path / "asked").read_text(encoding="ascii").split()
+    assert asked[-3:] == ["--known", str(tmp_path / "host.json"), "--again"]
+    assert (tmp_path / "host.json").read_text(encoding="utf-8") == old
+
+
+def test_standard_work_takes_some_time() -> None:
+    assert 100.0 < speed.now() < 1e6

@@ -28,7 +28,7 @@ def slower(times: float) -> profile.HostProfile:
         name: profile.Kernels(
             {kind: {k: v * times for k, v in costs.items()} for kind, costs in kernel.neurons.items()},
             {k: v * times for k, v in kernel.stages.items()},
-            tuple((size, byte * times) for size, byte in kernel.far),
+            tuple((size, byte * times, row * times) for size, byte, row in kernel.far),
         )
         for name, kernel in REFERENCE.kernels.items()
     }

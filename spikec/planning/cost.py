@@ -1,8 +1,8 @@
 """The cost model: ns per step of atoms and of whole partitions, from a host profile.  Pure functions.
 
 neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per row of a neuron that spikes,
-            where rows are gathered), rounded sum; an atom's last vector of neurons counts as a whole one;
-            plus the bytes that have to come from outside the cache
+            where rows are gathered), rounded sum; an atom's last vector of neurons counts as a whole one,
+            and costs more where it is none; plus what has to come from outside the cache (see `memory`)
 others      per element, entry or function, by kind of stage; plus every call of an Op
 exchange    per message and word sent or received, plus the latency of the wires
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +20,13 @@ from spike_runtime.parsing import parsed
 
 from spikec import graph as g
 from spikec.planning import products
+from spikec.planning.activity import COUNT, atom_spikes, atom_table, expected_spikes
+from spikec.planning.memory import walk
 from spikec.planning.profile import HostProfile, Kernels, costs_of
 from spikec.program import layout as la
-from spikec.program import membranes
-from spikec.program.atoms import GATHER_ROWS, parameters
+from spikec.program.atoms import GATHER_ROWS
 from spikec.program.stages import VECTOR
 
-# Columns of the table of atoms (see `atoms.neuron_group`).
-COUNT, DIMS, ROWS, GATHER, ACTIVITY = 1, 2, 5, 8, 10
 # Of that of populations (see `spike_runtime.ops.cells`).
 DRIVE = 8
 # Stages with one cost per element of an array; and the array that has one element for every output.
@@ -67,40 +65,11 @@ def atom_cost(atom: g.Atom, graph: g.Graph, profile: HostProfile, dtype: str) ->
     return _neurons(table, spikes, _kind(profile.kernels[dtype], neuron.kind), np.dtype(dtype).itemsize)
 
 
-def expected_spikes(atom: g.Atom, dt: float) -> float:
-    """Spikes per step of the neurons of an atom, while their ensemble represents 0."""
-    neuron, bias = atom.neurons.neuron, atom.bias.astype(np.float64)
-    return float(_spikes(neuron.kind, bias, np.array(parameters(neuron, dt))[None]).sum())
-
-
 def _kind(kernels: Kernels, kind: str) -> Mapping[str, float]:
     """Costs of a kind of neuron; of the dearest that is known, where the profile is older than the kind."""
     best, next_best = costs_of(kind)
     known = kernels.neurons.get(best) or kernels.neurons.get(next_best)
     return known or max(kernels.neurons.values(), key=lambda costs: costs["neuron"])
-
-
-_IZHIKEVICH_RATE = 100.0  # Hz, a guess for gathered decoders: there is no formula
-
-
-def _spikes(kind: str, J: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
-    """Spikes per step of neurons with input current J, the bias, that is while the ensemble represents 0.
-
-    p: rows of parameters from dt on, one for each neuron or one for all.
-    """
-    if kind == "izhikevich":
-        return np.full(np.shape(J), _IZHIKEVICH_RATE * float(p[0, 0]))
-    if kind.endswith("rectified_linear"):
-        amplitude = 1.0 if kind.startswith("spiking") else p[:, 1]
-        return np.asarray(np.maximum(J, 0.0) * amplitude * p[:, 0], np.float64)
-    if kind.endswith("sigmoid"):
-        return np.asarray(p[:, 0] / (p[:, 1] * (1.0 + np.exp(-J))), np.float64)
-    if kind.endswith("tanh"):
-        return np.asarray(p[:, 0] / p[:, 1] * np.abs(np.tanh(J)), np.float64)
-    tau_rc, tau_ref = (p[:, 1], p[:, 2]) if kind.endswith("rate") else membranes.times(p)
-    excess = np.maximum(J - 1.0, 1e-12)
-    rate = 1.0 / (tau_ref + tau_rc * np.log1p(1.0 / excess))
-    return np.asarray(np.where(J > 1.0, p[:, 0] * rate, 0.0), np.float64)
 
 
 def _neurons(
@@ -110,10 +79,12 @@ def _neurons(
     step.
     """
     count, dims, rows, gather, activity = table.T.astype(np.float64)
-    count += -count % (VECTOR // itemsize)
+    rest = -count % (VECTOR // itemsize)
+    count += rest
     dense = (1 - gather) * rows
     ns = (
         cost["atom"] * len(table)
+        + cost["rest"] * np.count_nonzero(rest)
         + cost["neuron"] * count.sum()
         + cost["dimension"] * (count * dims).sum()
         + cost["input"] * dims.sum()
@@ -141,7 +112,7 @@ def layout_cost(
     for stage in layout.stages:
         kind = type(stage).__name__
         compute[kind] = compute.get(kind, 0.0) + stage_cost(stage, kernels)
-    compute["NeuronGroup"] = compute.get("NeuronGroup", 0.0) + _far(layout, profile)
+    compute["NeuronGroup"] = compute.get("NeuronGroup", 0.0) + walk([layout]).far(kernels, profile.cache)
     compute["Join"] = _joins(layout, kernels)
     return mf.Cost(
         {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
@@ -193,8 +164,8 @@ def stage_cost(stage: la.Stage, kernels: Kernels) -> float:
         return 0.0
     if isinstance(stage, la.NeuronGroup):
         work = _neurons(
-            _atom_table(stage),
-            _atom_spikes(stage),
+            atom_table(stage),
+            atom_spikes(stage),
             _kind(kernels, stage.kind),
             stage.joined["bias"].dtype.itemsize,
         )
@@ -291,62 +262,6 @@ def operations(source: str) -> tuple[int, int]:
 
 def _small_power(exponent: ast.expr) -> bool:
     return isinstance(exponent, ast.Constant) and exponent.value in (0, 1, 2, 3, 4)
-
-
-def _atom_table(stage: la.NeuronGroup) -> NDArray[np.int64]:
-    table = stage.arrays["atoms"][:, [COUNT, DIMS, ROWS, GATHER, ACTIVITY]]
-    table[:, 4] = table[:, 4] >= 0
-    return table
-
-
-def _atom_spikes(stage: la.NeuronGroup) -> NDArray[np.float64]:
-    """Spikes per step of every atom whose decoders are gathered, 0 for the others."""
-    atoms = stage.arrays["atoms"]
-    if not atoms[:, GATHER].any():
-        return np.zeros(len(atoms))
-    p = np.repeat(stage.arrays["parameters"][:, 1:5].astype(np.float64), atoms[:, COUNT], axis=0)
-    spikes = _spikes(stage.kind, np.asarray(stage.joined["bias"], np.float64), p)
-    return np.asarray(np.add.reduceat(spikes, atoms[:, 0]) * atoms[:, GATHER], np.float64)
-
-
-def _far(layout: la.Layout, profile: HostProfile) -> float:
-    """ns of bringing the neurons' arrays from outside the cache, where they do not fit it."""
-    size = footprint(layout)
-    byte = profile.kernels[layout.dtype].outside(size)
-    return byte * streamed_bytes(layout) * missing(size, profile.cache)
-
-
-def missing(size: float, cache: float) -> float:
-    """Part of `size` bytes, walked through once per step, that is not in the cache when it is needed
-    again.  Steps take turns in their direction, so that what was used last is needed first; pages share
-    the sets of the cache unevenly, so not all of it is used.
-    """
-    return 1.0 - min(1.0, 0.9 * cache / max(size, 1.0))
-
-
-def footprint(layout: la.Layout) -> float:
-    """Bytes of all neurons' arrays and learned weights; of decoders that are gathered any row may be next."""
-    learned = [s for s in layout.stages if isinstance(s, (la.Learning, la.Traces))]
-    learning = sum(v.nbytes for s in learned for v in (*s.arrays.values(), *s.state.values()))
-    return float(learning + sum(s.nbytes for s in layout.stages if isinstance(s, la.NeuronGroup)))
-
-
-def streamed_bytes(layout: la.Layout) -> float:
-    """Bytes of neurons' arrays and learned weights that a step walks through."""
-    total = 0.0
-    for stage in layout.stages:
-        if isinstance(stage, la.NeuronGroup):
-            total += stage.nbytes - stage.joined["decoders"].nbytes + _decoder_bytes(stage)
-        elif isinstance(stage, (la.Learning, la.Traces)):
-            total += sum(v.nbytes for v in stage.state.values())
-    return total
-
-
-def _decoder_bytes(stage: la.NeuronGroup) -> float:
-    """Bytes of decoders that are read: all, or the rows of neurons that spike."""
-    table = _atom_table(stage)
-    neurons = np.where(table[:, 3] > 0, _atom_spikes(stage), table[:, 0])
-    return float((neurons * table[:, 2]).sum() * stage.joined["decoders"].dtype.itemsize)
 
 
 def _joins(layout: la.Layout, kernels: Kernels) -> float:

@@ -1,12 +1,14 @@
 """This host's profile, measured by `spike_runtime.calibrate`: each part once, when a model first needs it.
 
 A plan is made with what its model needs and nothing else, so it does not depend on what was measured for
-other models.
+other models.  What was measured while others slowed the processor is measured again by a later compilation
+that finds it faster, and can tell its user that predictions change.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+
+from spike_runtime import speed
 
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, writing
@@ -26,6 +30,9 @@ FILE = "host_profile.json"
 REMEDY = "set XDG_CACHE_HOME to a folder that can be written, or give --host-profile reference"
 # Of which every other kind takes a part, and populations at the level of synapses all.
 LIF = "lif"
+# Standard work takes less than this part of what it took when the host was measured: it is measured again, so
+# often at most in vain.
+FASTER, IN_VAIN = 0.85, 3
 
 Progress = Callable[[str, int, int], None]
 
@@ -77,21 +84,28 @@ def _kinds() -> frozenset[str]:
 
 
 def of_this_host(needed: Needs, progress: Progress | None = None) -> HostProfile:
-    """The part of this host's profile that is needed, measured where it is not yet.
+    """The part of this host's profile that is needed, measured where it is not yet, or was while the
+    processor was slower than it is now.  The latter only where there is `progress`: what is known never
+    changes without a word.
 
     `progress` is told ("calibrate", 0, 1) before measuring and ("calibrate", 1, 1) after.
     Raises `CalibrationError` where measuring failed, `WriteError` where its result cannot be kept.
     """
     path = default_folder() / FILE
+
+    def is_enough(known: HostProfile | None) -> bool:
+        return known is not None and needed.met(known) and not (progress and was_slow(path))
+
     known = _known(path)
-    if known and needed.met(known):
+    if known and is_enough(known):
         return needed.part(known)
     with _alone(path):
         known = _known(path)  # another compiler may have measured meanwhile
-        if not (known and needed.met(known)):
+        if not (known and is_enough(known)):
             if progress:
                 progress("calibrate", 0, 1)
-            known = calibrate(path, needed, quiet=progress is None)
+            again = known is not None and needed.met(known)
+            known = calibrate(path, needed, progress is None, again)
             if progress:
                 progress("calibrate", 1, 1)
     return needed.part(known)
@@ -105,6 +119,13 @@ def _known(path: Path) -> HostProfile | None:
         return None
 
 
+def was_slow(path: Path) -> bool:
+    """Whether the processor is faster now than when it was measured, and that was not in vain before."""
+    body = json.loads(path.read_text(encoding="utf-8"))
+    pace: float = body.get("pace", 0.0)
+    return body.get("again", 0) < IN_VAIN and speed.now() < FASTER * pace
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Let one compiler measure; the others wait for it.  Raises `WriteError` where none may write."""
@@ -116,8 +137,9 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
-    """Measure what is needed and not at `path` yet, in a process of its own, and keep the profile there.
+def calibrate(path: Path, needed: Needs, quiet: bool = False, again: bool = False) -> HostProfile:
+    """Measure what is needed and not at `path` yet, or all that is needed `again`, in a process of its own,
+    and keep the profile there.
 
     Raises `CalibrationError`, or `WriteError`.
     """
@@ -130,6 +152,7 @@ def calibrate(path: Path, needed: Needs, quiet: bool = False) -> HostProfile:
         command += ["--precision", needed.precision, "--kinds", ",".join(sorted(needed.kinds))]
         command += ["--wires", ",".join(sorted(needed.wires))]
         command += ["--known", str(path)] if _known(path) else []
+        command += ["--again"] * again
         done = subprocess.run(command, check=False, stderr=subprocess.PIPE if quiet else None, text=True)
         if done.returncode:
             why = f": {done.stderr.strip()}" if done.stderr else " (see above)"

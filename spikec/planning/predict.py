@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from spike_runtime import manifest as mf
 
-from spikec.planning.cost import footprint, missing, step_time, streamed_bytes
+from spikec.planning.cost import step_time
+from spikec.planning.memory import walk
 from spikec.planning.profile import HostProfile
 from spikec.program import layout as la
 from spikec.records import dataclass
@@ -59,12 +60,9 @@ def estimate(placed: Placed, k: int, profile: HostProfile, transport: str) -> fl
     neurons = sum(c.compute.get("NeuronGroup", 0.0) for c in placed.costs)
     calls = sum(c.compute.get("HostCalls", 0.0) for c in placed.costs)
     rest = (sum(sum(c.compute.values()) for c in placed.costs) - neurons - calls) / n
-    kernels, streamed = profile.kernels[placed.layouts[0].dtype], sum(map(streamed_bytes, placed.layouts))
-    size = sum(footprint(x) for x in placed.layouts)
-    neurons += streamed * (
-        kernels.outside(size / k) * missing(size / k, profile.cache_of(k))
-        - kernels.outside(size / n) * missing(size / n, profile.cache_of(n))
-    )
+    kernels, walked = profile.kernels[placed.layouts[0].dtype], walk(placed.layouts)
+    neurons += k * walked.part(k).far(kernels, profile.cache_of(k))
+    neurons -= n * walked.part(n).far(kernels, profile.cache_of(n))
     compute = {"placed": max(calls, (max(neurons, 0.0) + calls) / k), "other": rest * (0.5 + 0.5 * n / k)}
     cost = mf.Cost(compute, _exchange(placed.layouts, k, profile, transport))
     return step_time([cost] * k, profile, transport)

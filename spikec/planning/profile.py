@@ -19,12 +19,12 @@ import numpy as np
 from spikec.errors import model_error
 from spikec.records import dataclass
 
-SCHEMA = 9
+SCHEMA = 10
 REFERENCE = "reference"
 PRECISIONS = ("float32", "float64")
 _SHIPPED = Path(__file__).with_name("reference_profile.json")
 
-NEURON_COSTS = ("atom", "neuron", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
+NEURON_COSTS = ("atom", "rest", "neuron", "dimension", "input", "row", "sum", "scan", "gathered", "activity")
 STAGE_COSTS = (
     "step",
     "op",
@@ -60,22 +60,22 @@ class Kernels:
     """Costs in one precision: `neurons` by kind of neuron (kernel) and cost, `stages` by name of
     `STAGE_COSTS`.
 
-    `far`: ns per byte of neurons' arrays that do not stay in the cache from one step to the next, for arrays
-    of some sizes: (bytes, ns per byte), sizes ascending.
+    `far`: what bytes of neurons' arrays cost that do not stay in the cache from one step to the next, for
+    arrays of some sizes: (bytes, ns per byte, ns more per byte of rows side by side), sizes ascending.
     """
 
     neurons: Mapping[str, Mapping[str, float]]
     stages: Mapping[str, float]
-    far: tuple[tuple[float, float], ...]
+    far: tuple[tuple[float, float, float], ...]
 
-    def outside(self, size: float) -> float:
-        """ns per byte of arrays of so many bytes, of what is not in the cache.
+    def outside(self, size: float) -> tuple[float, float]:
+        """ns per byte of arrays of so many bytes, of what is not in the cache, and more of rows side by side.
 
         Of 4 MB a step on an AMD EPYC (Zen 3) takes 0.004 ns per byte from the cache that its cores share, and
-        0.04 where 24 MB do not stay there.
+        0.06 for rows side by side where 24 MB do not stay there.
         """
-        sizes, costs = np.transpose(self.far)
-        return float(np.interp(size, sizes, costs))
+        sizes, byte, row = np.transpose(self.far)
+        return float(np.interp(size, sizes, byte)), float(np.interp(size, sizes, row))
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,16 @@ def _kernels(place: str, entry: Any) -> Kernels:
     return Kernels(neurons, stages, _far(f"{place}.far", entry.get("far")))
 
 
-def _far(place: str, entry: Any) -> tuple[tuple[float, float], ...]:
-    if not isinstance(entry, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in entry):
-        raise ValueError(f"{place} is not a list of [bytes, ns per byte]")
-    pairs = tuple(
-        (_number(f"{place}[{k}]", a), _number(f"{place}[{k}]", b)) for k, (a, b) in enumerate(entry)
-    )
-    if not pairs or list(pairs) != sorted(pairs):
+def _far(place: str, entry: Any) -> tuple[tuple[float, float, float], ...]:
+    if not isinstance(entry, list) or not all(isinstance(one, list) and len(one) == 3 for one in entry):
+        raise ValueError(f"{place} is not a list of [bytes, ns per byte, ns per byte of rows]")
+    found = []
+    for k, one in enumerate(entry):
+        size, byte, row = (_number(f"{place}[{k}]", value) for value in one)
+        found.append((size, byte, row))
+    if not found or found != sorted(found):
         raise ValueError(f"{place} has no sizes that ascend")
-    return pairs
+    return tuple(found)
 
 
 def _table(body: Any, name: str, place: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from spikec import graph as g
-from spikec.planning.cost import expected_spikes
+from spikec.planning.activity import expected_spikes
 from spikec.planning.profile import HostProfile
 from spikec.program import layout as la
 
