@@ -62,6 +62,24 @@ def _ramp(rows: int, count: int, each: int) -> Pointers:
     return made
 
 
+def single(rows: int, columns: int, place: int, value: float) -> Array:
+    """A matrix of one row or one column whose only entry is at `place`: a view of what all such share.
+
+    Many are alike but for the place: those of circular_convolution take 0.1 MiB so, and 0.5 each by itself.
+    """
+    size = max(rows, columns)
+    return _spike(size, value)[size - place : 2 * size - place].reshape(rows, columns)
+
+
+@lru_cache(maxsize=16)
+def _spike(size: int, value: float) -> Array:
+    """0 but for one place, with `size` numbers before it and as many after it."""
+    made = np.zeros(2 * size + 1)
+    made[size] += value
+    made.flags.writeable = False
+    return made
+
+
 def shared(matrix: sp.csr_array) -> sp.csr_array:
     """The same matrix, with shared pointers where it is such a one."""
     ends = matrix.indptr

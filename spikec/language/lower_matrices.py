@@ -16,7 +16,7 @@ from spikec import graph as g
 from spikec.errors import Span
 from spikec.language.lower_nodes import Nodes
 from spikec.records import dataclass
-from spikec.sparse import SMALL, compact, pointers, shared
+from spikec.sparse import SMALL, compact, pointers, shared, single
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -44,6 +44,8 @@ class Part:
 def matrix(rows: int, columns: int, i: NDArray[np.int64], j: NDArray[np.int64], values: g.Array) -> g.Matrix:
     """A matrix from its entries (equal places add): dense, or CSR where mostly zero."""
     if rows * columns < SMALL:
+        if len(i) == 1 == min(rows, columns):
+            return single(rows, columns, int(i[0] + j[0]), float(values[0]))
         small = np.zeros((rows, columns))
         np.add.at(small, (i, j), values)
         return small
