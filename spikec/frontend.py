@@ -67,7 +67,8 @@ def _graph(text: str, name: str, folder: Path | None, given: Settings) -> Graph:
             raise ModelError(in_order(found), context.sources)
         lowering.graph.sources.update(context.sources)
         lowering.graph.memory = context.bytes_needed
-        lowering.graph.warnings = tuple(in_order([*context.warnings, *unused(parsed.model, flow)]))
+        warnings = [*context.warnings, *context.idle_defaults(), *unused(parsed.model, flow)]
+        lowering.graph.warnings = tuple(in_order(warnings))
         return lowering.graph
 
 

@@ -116,6 +116,8 @@ MISTAKES = {
         87,
         "neurons of type izhikevich have no adaptation",
     ),
+    "ensemble a(9, initial_adaptation=1)": (34, "neurons of type lif have no adaptation to begin with"),
+    "array a(9, count=2, initial_recovery=1)": (38, "neurons of type lif have no recovery to begin with"),
     "ensemble a(9, initial_refractory_time=2)": (39, "must be a time, not the plain number 2"),
     "ensemble a(9, initial_voltage=5ms)": (31, "initial_voltage of an ensemble must be a plain number"),
 }

@@ -193,3 +193,13 @@ def test_python_warns_at_the_line_that_compiles() -> None:
     with pytest.warns(spikec.ModelWarning, match="nothing uses the constant 'k'") as caught:
         spikec.compile_text(GOOD + "let k = 2")
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("others", ["", "ensemble b(9)\nconnect u[0] -> b\nprobe b\n"])
+def test_a_default_that_no_neurons_have_the_state_for(others: str) -> None:
+    text = "defaults ensemble { initial_adaptation = 0.1 }\n" + GOOD + others
+    (found,) = warnings(text)
+    assert found[:3] == (1, 42, "neurons of type lif have no adaptation to begin with")
+    for neuron in ("adaptive_lif", "adaptive_lif_rate"):
+        tired = f"ensemble c(9, neuron={neuron})\nconnect u[0] -> c\nprobe c\n"
+        assert warnings(tired + text) == warnings(text + tired) == []

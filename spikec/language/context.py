@@ -42,6 +42,8 @@ class Context:
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    # Defaults by their place: why it does not hold for the first that was given it, None where it held for one.
+    idle: dict[Span, Diagnostic | None] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     defaults_lost: bool = False
     bytes_planned: float = 0.0
@@ -90,6 +92,14 @@ class Context:
         """Raise `AlreadyReported` for a name whose declaration could not be read."""
         if name in self.unread or "*" in self.unread:
             raise AlreadyReported
+
+    def default(self, span: Span, warning: Diagnostic | None) -> None:
+        """Note that a default holds for an object, or with a warning why not: told where it holds for none."""
+        self.idle[span] = warning and self.idle.get(span, warning)
+
+    def idle_defaults(self) -> list[Diagnostic]:
+        """Warnings of defaults that hold for nothing that was given them."""
+        return [one for one in self.idle.values() if one]
 
     def reserve(self, count: float, what: str, span: Span) -> None:
         """Count the numbers of a matrix before it is made.  Raises `Mistake` above the bound."""

@@ -71,7 +71,7 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
             )
     sizes = _sizes(entries, found)
     options = _options(entries, found)
-    _initial_state(options, written, found)
+    _initial_state(options, entries, written, frame, found)
     seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
     noisy = found.attempt(_noise, entries, seed or 0, sizes, frame, dt)
     if not found.any:
@@ -85,21 +85,25 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     return made[0] if kind == "ensemble" else Array(path, tuple(made), span)
 
 
-def _states(options: dict[str, Any]) -> tuple[str, ...]:
-    """State variables of the neurons that `options` describe; none in direct mode."""
-    neuron = options.get("neuron", _LIF)
-    return () if neuron is None else neuron.state
-
-
-def _initial_state(options: dict[str, Any], written: Entries, found: Mistakes) -> None:
-    """Put `initial_voltage` and the like together; as defaults they hold for neurons that have the state."""
-    states, given = _states(options), []
+def _initial_state(
+    options: dict[str, Any], entries: Entries, written: Entries, frame: Frame, found: Mistakes
+) -> None:
+    """Put `initial_voltage` and the like together; as defaults they hold for neurons that have the state,
+    and are warned of where no neurons do.
+    """
+    neuron, given = options.get("neuron", _LIF), []
+    states = () if neuron is None else neuron.state  # none in direct mode
     for name in [name for name in options if name.startswith(_INITIAL)]:
         variable, distribution = name.removeprefix(_INITIAL), options.pop(name)
-        if variable in states:
+        entry = entries[name]
+        assert entry is not None  # it is what the option was made of
+        mistake = None if variable in states else _stateless(variable, entry.span, neuron)
+        if mistake is None:
             given.append((variable, distribution))
-        elif entry := written.get(name):
-            found.add(_stateless(variable, entry.span, options["neuron"]))
+        if name not in written:
+            frame.context.default(entry.span, mistake and mistake.diagnostic)
+        elif mistake:
+            found.add(mistake)
     options["initial_state"] = tuple(given)
 
 
