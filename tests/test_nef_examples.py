@@ -65,6 +65,15 @@ def test_an_example_equals_the_same_model_in_the_language(name: str) -> None:
         np.testing.assert_array_equal(ours(name)[probe], data)
 
 
+def test_the_model_of_the_guide_is_an_example() -> None:
+    (text,) = re.findall(
+        r"^```spk\n(.*?)^```$", (ROOT / "docs" / "nef.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    running = session(frontend.loads(text), {}, 1, "float32")
+    running.advance(1000)
+    np.testing.assert_array_equal(running.drain()["A"], ours("controlled_integrator")["A"])
+
+
 @pytest.mark.parametrize("name", TIMES)
 def test_the_cut_does_not_change_an_example(name: str) -> None:
     for probe, data in ours(name).items():

@@ -42,7 +42,7 @@ class Context:
     sources: dict[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
-    # Defaults by their place: why it does not hold for the first that was given it, None where it held for one.
+    # Defaults by their place: why it holds for nothing that was given it, None where it does for one.
     idle: dict[Span, Diagnostic | None] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     defaults_lost: bool = False
@@ -94,7 +94,7 @@ class Context:
             raise AlreadyReported
 
     def default(self, span: Span, warning: Diagnostic | None) -> None:
-        """Note that a default holds for an object, or with a warning why not: told where it holds for none."""
+        """Note that a default holds for an object, or why not, which is told where it holds for none."""
         self.idle[span] = warning and self.idle.get(span, warning)
 
     def idle_defaults(self) -> list[Diagnostic]:

@@ -101,7 +101,7 @@ def _initial_state(
         if mistake is None:
             given.append((variable, distribution))
         if name not in written:
-            frame.context.default(entry.span, mistake and mistake.diagnostic)
+            frame.context.default(entry.span, mistake.diagnostic if mistake else None)
         elif mistake:
             found.add(mistake)
     options["initial_state"] = tuple(given)

@@ -49,9 +49,16 @@ class Description:
                 f"{name!r} has a step of {self.dt} s, its network one of {dt} s",
                 "leave dt out here, or give it to Network",
             )
-        positive("radius", self.radius, name)
-        positive("decoder_noise", self.decoder_noise, name)
-        whole_number("num_subs", self.num_subs, name)
+        positive("radius", self.radius, name, "1.0")
+        positive("tau_rc", self.tau_rc, name, "0.02")
+        if not _real(self.tau_ref) or self.tau_ref < 0:
+            mistake(
+                f"tau_ref of {name!r} must be a time of 0 s or more, not {self.tau_ref!r}",
+                "give tau_ref=0.002",
+            )
+        seed_of(self.seed, name)
+        positive("decoder_noise", self.decoder_noise, name, "0.1")
+        whole_number("num_subs", self.num_subs, name, 1)
         if self.noise is not None and not (isinstance(self.noise, Real) and self.noise >= 0):
             mistake(f"noise of {name!r} is a number of 0 or more, not {self.noise!r}", "give noise=0.1")
         if self.noise_type not in ("uniform", "gaussian"):
@@ -68,9 +75,35 @@ class Description:
         return Population(
             size=neurons, span=here(), path=key, dims=dims, neuron=self._neuron(path), seed=seed,
             radius=float(self.radius), encoders=encoders,
-            max_rates=_range("max_rate", self.max_rate, None, path),
-            intercepts=_range("intercept", self.intercept, 1.0, path), eval_points=points,
+            max_rates=Distribution("uniform", self._rates(path)),
+            intercepts=Distribution("uniform", self._intercepts(path)), eval_points=points,
         )  # fmt: skip
+
+    def _rates(self, name: str) -> tuple[float, float]:
+        """The lowest and highest rate, which neurons with this refractory period can reach."""
+        pair = _range("max_rate", self.max_rate, None, name)
+        tau_ref = getattr(self._neuron(name), "tau_ref", 0.0)
+        ceiling = 1 / tau_ref if tau_ref else np.inf
+        if min(pair) <= 0:
+            mistake(f"max_rate of {name!r} is not above 0 Hz: {self.max_rate!r}", "give max_rate=(200, 300)")
+        if max(pair) > ceiling or min(pair) == ceiling:
+            mistake(
+                f"max_rate of {name!r} is not below {ceiling:g} Hz, the inverse of tau_ref: "
+                f"{self.max_rate!r}",
+                f"give rates below {ceiling:g}, such as max_rate={_example(ceiling)}, or a shorter tau_ref",
+            )
+        return pair
+
+    def _intercepts(self, name: str) -> tuple[float, float]:
+        """The lowest and highest intercept; neurons reach their maximum rate at 1."""
+        pair = _range("intercept", self.intercept, 1.0, name)
+        if max(pair) > 1 or min(pair) == 1:
+            mistake(
+                f"intercept of {name!r} is not below 1, where neurons have their maximum rate: "
+                f"{self.intercept!r}",
+                "give intercept=(-1, 1), or a narrower range",
+            )
+        return pair
 
     def noise_source(self, key: str, neurons: int, seed: int) -> Noise | None:
         """Noise in the current of every neuron: uniform within noise / sqrt(dt), or Gaussian of the variance
@@ -110,6 +143,8 @@ class Description:
                 f"encoders of {name!r} have shape {rows.shape}, which are no vectors of {dims} numbers",
                 "give a list of directions, each of as many numbers as there are dimensions",
             )
+        if not rows.any(axis=1).all():
+            mistake(f"encoders of {name!r} hold one of length 0", "give directions of any length above 0")
         return rows if len(rows) == 1 else np.resize(rows, (neurons, dims))
 
     def _points(self, dims: int, name: str) -> Array:
@@ -123,27 +158,49 @@ class Description:
         return points
 
 
-def _range(what: str, given: Any, high: float | None, name: str) -> Distribution:
-    """Uniform between two numbers; a single one is the lower of them where `high` is the upper by default."""
-    values = [given] if isinstance(given, Real) else list(given)
+def _range(what: str, given: Any, high: float | None, name: str) -> tuple[float, float]:
+    """Two numbers; a single one is the lower of them where `high` is the upper by default."""
+    values = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
     if len(values) == 1:
         values.append(values[0] if high is None else high)
-    if len(values) != 2 or not all(isinstance(v, Real) for v in values):
+    if len(values) != 2 or not all(map(_real, values)):
         mistake(f"{what} of {name!r} cannot be {given!r}", f"give the lowest and the highest: {what}=(a, b)")
-    return Distribution("uniform", (float(values[0]), float(values[1])))
+    return float(values[0]), float(values[1])
 
 
-def whole_number(what: str, given: Any, name: str) -> int:
+def _example(ceiling: float) -> tuple[int, int] | tuple[float, float]:
+    """Rates below a ceiling: half of it, and four fifths."""
+    low, high = ceiling / 2, 0.8 * ceiling
+    return (int(low), int(high)) if low >= 1 else (low, high)
+
+
+def _real(given: Any) -> bool:
+    return isinstance(given, Real) and abs(float(given)) < float("inf")
+
+
+def seed_of(given: Any, name: str, what: str = "seed") -> int | None:
+    """A whole number of 0 or more, or None."""
+    if given is not None and (not isinstance(given, Integral) or not 0 <= int(given) < 2**63):
+        mistake(
+            f"{what} of {name!r} must be a whole number from 0 to 2^63 - 1, not {given!r}", f"give {what}=1"
+        )
+    return None if given is None else int(given)
+
+
+def whole_number(what: str, given: Any, name: str, example: int) -> int:
     """A whole number of 1 or more."""
     if not isinstance(given, Integral) or isinstance(given, bool) or given < 1:
-        mistake(f"{what} of {name!r} must be a whole number of at least 1, not {given!r}", f"give {what}=1")
+        mistake(
+            f"{what} of {name!r} must be a whole number of at least 1, not {given!r}",
+            f"give {what}={example}",
+        )
     return int(given)
 
 
-def positive(what: str, given: Any, name: str) -> float:
+def positive(what: str, given: Any, name: str, example: str) -> float:
     """A number above 0."""
-    if not isinstance(given, Real) or not 0 < float(given) < float("inf"):
-        mistake(f"{what} of {name!r} must be a number above 0, not {given!r}", f"give {what}=1.0")
+    if not _real(given) or given <= 0:
+        mistake(f"{what} of {name!r} must be a number above 0, not {given!r}", f"give {what}={example}")
     return float(given)
 
 

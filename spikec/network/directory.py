@@ -6,7 +6,7 @@ from spikec.language.lower_matrices import Part
 from spikec.network import functions
 from spikec.network.builder import Builder
 from spikec.network.mistakes import mistake, nearest
-from spikec.network.nodes import Ensemble, Function, Node, Origin
+from spikec.network.nodes import Ensemble, Function, Input, Node, Origin
 
 
 class Directory:
@@ -64,11 +64,13 @@ class Directory:
         """The sums that connections to a node, or to "node:input", end in."""
         node, text = self.node(name), name_of(name).partition(":")[2]
         if text not in node.targets:
-            known = [key for key in node.targets if key]
-            mistake(
-                f"{name_of(name)!r} is nothing to connect to",
-                nearest(f"{node.name}:{text}", [f"{node.name}:{key}" for key in known], "inputs"),
-            )
+            known = [f"{node.name}:{key}" for key in node.targets if key]
+            hint = nearest(f"{node.name}:{text}", known, "inputs")
+            if isinstance(node, Input):
+                hint = "it is an input; connect to an ensemble"
+            elif "" in node.targets:
+                hint = f"connect to {node.name!r}"
+            mistake(f"{name_of(name)!r} is nothing to connect to", hint)
         return node.targets[text]
 
     def neural(self, name: str | Node) -> Ensemble:

@@ -114,6 +114,8 @@ def result(function: Function, name: str, argument: Any, size: int | None = None
         values = np.asarray(given, np.float64).ravel()
     except (TypeError, ValueError):
         mistake(f"the function of {name!r} gives {given!r}, which is no list of numbers", "return numbers")
+    if given is None or (isinstance(given, (list, tuple)) and any(one is None for one in given)):
+        mistake(f"the function of {name!r} gives None", "return a number, or a list of them, in every case")
     if not len(values):
         mistake(f"the function of {name!r} gives no numbers", "return a number, or a list of them")
     if size is not None and len(values) != size:

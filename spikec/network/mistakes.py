@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import wraps
+from inspect import Parameter, signature
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, ParamSpec, TypeVar
+
+from spike_runtime.runfile import RunError
 
 from spikec.errors import Diagnostic, ModelError, Span
 
 _OWN = ("spikec", "spike_runtime")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class NetworkError(ModelError):
@@ -55,3 +61,31 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"{what}: {', '.join(names[:8])}" if names else f"there are no {what} yet"
+
+
+def state_mistake(error: RunError) -> NoReturn:
+    """Raise a `NetworkError` for a state that cannot be saved or loaded."""
+    what, _, more = str(error).partition("; ")
+    remedy, *lines = more.splitlines() or [""]
+    mistake("\n".join([what, *lines]), remedy)
+
+
+def arguments_checked(method: Callable[P, T]) -> Callable[P, T]:
+    """The same; arguments that it does not take, or that are missing, are a `NetworkError` with a remedy."""
+    takes = signature(method)
+    names = [name for name in takes.parameters if name != "self"]
+    title = "Network" if method.__name__ == "__init__" else method.__name__
+    open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in takes.parameters.values())
+
+    @wraps(method)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in names and not open_ended:
+                mistake(f"{title} has no argument {name!r}", nearest(name, names, "arguments"))
+        try:
+            takes.bind(*args, **kwargs)
+        except TypeError as error:
+            mistake(f"{title}: {error}", f"its arguments are {', '.join(names)}")
+        return method(*args, **kwargs)
+
+    return checked

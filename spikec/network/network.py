@@ -11,11 +11,14 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spike_runtime.runfile import RunError
+
+from spikec.errors import ModelError
 from spikec.going_on import load, opened, save
 from spikec.network import describe, functions, inputs, learning
 from spikec.network.builder import Builder
 from spikec.network.directory import Directory, name_of
-from spikec.network.mistakes import mistake, nearest
+from spikec.network.mistakes import NetworkError, arguments_checked, mistake, nearest, state_mistake
 from spikec.network.nodes import Ensemble, Function, Input, Node, entry, members, whole
 from spikec.network.probe import Probe, make_probe
 from spikec.network.python import Functions
@@ -33,9 +36,10 @@ class Network(Directory):
     how many the network is cut, each in a thread of its own; the results are the same, to the bit.
     precision: "float32" or "float64".
 
-    Raises `NetworkError` for mistakes in a call, `ModelError` for what is found when the network is compiled.
+    Raises `NetworkError` for mistakes in a call, or in the line of the call that the compiler blames.
     """
 
+    @arguments_checked
     def __init__(
         self,
         name: str,
@@ -45,9 +49,10 @@ class Network(Directory):
         partitions: int = 1,
         precision: str = "float32",
     ) -> None:
-        self.name, self.seed, self.fixed_seed = name, seed or 0, fixed_seed
-        self.dt = describe.positive("dt", dt, name)
-        self.partitions = describe.whole_number("partitions", partitions, name)
+        self.name, self.seed = name, describe.seed_of(seed, name) or 0
+        self.fixed_seed = describe.seed_of(fixed_seed, name, "fixed_seed")
+        self.dt = describe.positive("dt", dt, name, "0.001 (s)")
+        self.partitions = describe.whole_number("partitions", partitions, name, 2)
         if precision not in ("float32", "float64"):
             mistake(f"precision cannot be {precision!r}", 'give "float32" or "float64"')
         self.precision = precision
@@ -57,26 +62,28 @@ class Network(Directory):
 
     # ------------------------------------------------------------------------------------------- making
 
+    @arguments_checked
     def make(
         self, name: str, neurons: int, dimensions: int, *, array_size: int = 1, **description: Any
     ) -> Ensemble:
         """Add an ensemble of `neurons` that represent a vector of `dimensions`, or `array_size` of these.
 
-        tau_ref, tau_rc: of the neurons (s).  max_rate, intercept: (lowest, highest), drawn between them.
-        radius: of what is represented.  encoders: directions, repeated for all neurons (random ones without).
-        eval_points: dimensions x points at which decoders are fitted, within the unit sphere.  decoder_noise:
-        relative to the largest rate.  noise, noise_type: in the current of each neuron, "uniform" or
-        "gaussian" (its variance).  mode: "spiking", "rate", or "direct" (no neurons).  neuron_type: "lif",
-        "lif-rate", or a type of `spikec.nef.neurons`.  seed: in place of the network's.  num_subs: into how
-        many parts the first Spike cut it; here the partitioner decides.
+        tau_ref=0.002, tau_rc=0.02: of the neurons (s).  max_rate=(200, 300) (Hz), intercept=(-1, 1): lowest
+        and highest, drawn between them.  radius=1: of what is represented.  encoders=None: directions,
+        repeated for all neurons (random ones without).  eval_points=None: dimensions x points at which
+        decoders are fitted, within the unit sphere.  decoder_noise=0.1: relative to the largest rate.
+        noise=None, noise_type="uniform": in the current of each neuron, or "gaussian" (its variance).
+        mode="spiking", or "rate", or "direct" (no neurons).  neuron_type="lif", or "lif-rate", or a type of
+        `spikec.nef.neurons`.  seed=None: in place of the network's.  num_subs=1: into how many parts the
+        first Spike cut it; here the partitioner decides.  dt=None: the step, which is the network's.
         """
         known = describe.Description.__dataclass_fields__
         for argument in description:
             if argument not in known:
                 mistake(f"make has no argument {argument!r}", nearest(argument, known, "arguments"))
-        neurons = describe.whole_number("neurons", neurons, name)
-        dims = describe.whole_number("dimensions", dimensions, name)
-        count = describe.whole_number("array_size", array_size, name)
+        neurons = describe.whole_number("neurons", neurons, name, 100)
+        dims = describe.whole_number("dimensions", dimensions, name, 1)
+        count = describe.whole_number("array_size", array_size, name, 1)
         self._check_new(name, count)
         described = describe.Description(**description)
         described.check(name, self.dt)
@@ -109,12 +116,14 @@ class Network(Directory):
                 self._builder.graph.connect(source, path, "encoded")
         made.populations = tuple(populations)
 
+    @arguments_checked
     def make_array(
         self, name: str, neurons: int, length: int = 1, dimensions: int = 1, **description: Any
     ) -> Ensemble:
         """Add an array of `length` ensembles; see `make`."""
         return self.make(name, neurons, dimensions, **{"array_size": length, **description})
 
+    @arguments_checked
     def make_input(
         self,
         name: str,
@@ -135,6 +144,7 @@ class Network(Directory):
         self.nodes[name] = made
         return made
 
+    @arguments_checked
     def make_probe(
         self,
         target: str | Node,
@@ -155,6 +165,7 @@ class Network(Directory):
         self.probes[name] = made
         return made
 
+    @arguments_checked
     def make_subnetwork(self, name: str) -> SubNetwork:
         """A part of the network whose nodes are called "name.node" outside of it."""
         return SubNetwork(name, self)
@@ -168,6 +179,7 @@ class Network(Directory):
         self.nodes[node.name] = node
         return node
 
+    @arguments_checked
     def set_alias(self, alias: str, node: str | Node) -> None:
         """Another name for a node."""
         self._check_new(alias)
@@ -175,6 +187,7 @@ class Network(Directory):
 
     # --------------------------------------------------------------------------------------- connecting
 
+    @arguments_checked
     def connect(
         self,
         pre: str | Node,
@@ -200,6 +213,7 @@ class Network(Directory):
             f":{name_of(pre)}->{name_of(post)}", origin.parts, targets, self._pstc(pstc), matrix
         )
 
+    @arguments_checked
     def connect_neurons(
         self,
         pre: str | Node,
@@ -232,6 +246,7 @@ class Network(Directory):
             f":{name_of(pre)}->{name_of(post)} neurons", parts, ends, self._pstc(pstc), weights
         )
 
+    @arguments_checked
     def learn(
         self,
         pre: str | Node,
@@ -251,15 +266,16 @@ class Network(Directory):
         """
         self._check_open()
         rule = learning.HPES(
-            describe.positive("rate", rate, "learn"),
+            describe.positive("rate", rate, "learn", "5e-7"),
             learning.share_of(supervision_ratio),
-            describe.positive("learning_pstc", learning_pstc, "learn"),
+            describe.positive("learning_pstc", learning_pstc, "learn", "0.005"),
         )
         sending, target, wrong = self.neural(pre), self.neural(post), self.get_origin(error)
         learning.learn(self._builder, rule, sending, target, wrong, self._pstc(pstc), weight_matrix)
 
     # ------------------------------------------------------------------------------------------- running
 
+    @arguments_checked
     def run(self, time: float) -> None:
         """Run for `time` (s); called again it goes on.  Raises what a function raises, as it was."""
         if not isinstance(time, Real) or not 0 <= float(time) < float("inf"):
@@ -283,27 +299,38 @@ class Network(Directory):
         if self._session is None:
             if not self.probes and not self._builder.calls:
                 mistake("the network records nothing: it has no probe", "add one: make_probe(name)")
-            self._session = session(self._builder.graph, self._builder.calls, self.partitions, self.precision)
+            graph, calls = self._builder.graph, self._builder.calls
+            try:
+                self._session = session(graph, calls, self.partitions, self.precision)
+            except ModelError as error:
+                raise NetworkError(error.diagnostics, error.sources) from None
         return self._session
 
     def save_state(self, path: Path | str) -> None:
         """Save the state to a file, as `spike-run --save-state` does, in place of what is there: neurons,
         synapses, learned weights, and all that Python code of the network holds.
 
-        Raises `RunError` where that cannot be, which leaves the file as it was.
+        Raises `NetworkError` where that cannot be, which leaves the file as it was.
         """
-        save(self._started(), Path(path), self.seed, Functions(self._builder.calls, self.nodes))
+        running = self._started()
+        try:
+            save(running, Path(path), self.seed, Functions(self._builder.calls, self.nodes))
+        except RunError as error:
+            state_mistake(error)
 
     def load_state(self, path: Path | str) -> None:
         """Go on from a saved state of the same network, with empty probes.
 
         Python code goes on with copies of the objects that it had: `get_object` gives the nodes.  The file
-        holds that code: load only what you would run.  Raises `RunError` where it is not of this network,
-        which leaves all as it was.
+        holds that code: load only what you would run.  Raises `NetworkError` where it is not of this
+        network, which leaves all as it was.
         """
         running = self._started()
         functions = Functions(self._builder.calls, self.nodes)
-        load(running, opened(Path(path)), Path(path), self.seed, functions, lambda: None)
+        try:
+            load(running, opened(Path(path)), Path(path), self.seed, functions, lambda: None)
+        except RunError as error:
+            state_mistake(error)
         for probe in self.probes.values():
             probe.clear(running.steps)
 

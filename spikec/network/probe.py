@@ -117,7 +117,7 @@ def _add(builder: Builder, name: str, parts: list[Part], every: int, target: str
 
 
 def _every(dt_sample: float, dt: float, name: str) -> int:
-    steps = positive("dt_sample", dt_sample, name) / dt
+    steps = positive("dt_sample", dt_sample, name, "0.01") / dt
     if abs(steps - round(steps)) > 1e-6 or steps < 0.5:
         mistake(
             f"dt_sample of {dt_sample} s is no whole number of steps of {dt} s", f"give {dt} or a multiple"

@@ -49,7 +49,7 @@ class SimpleNode(Node):
 
     def add_input(self, name: str, dimensions: int) -> None:
         """Add an input, which connections find as "node:name"."""
-        self.input[name] = Termination(whole_number("dimensions", dimensions, name))
+        self.input[name] = Termination(whole_number("dimensions", dimensions, name, 1))
 
     def build(self, builder: Builder) -> None:
         """Add the node to a graph: one host call for all that it gives."""
