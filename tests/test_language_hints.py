@@ -42,6 +42,46 @@ CASES = {
     ),
     "interval in s": ("ensemble a(9)\nprobe a every 0.5", "must be a time", "write 500ms or 0.5s"),
     "interval in ms": ("ensemble a(9)\nprobe a every 5", "must be a time", "write 5ms or 0.005s"),
+    "neurons of others": ("ensemble a(9, neuron=relu)", "unknown name 'relu'", "'rectified_linear'"),
+    "nothing alike": ("input u = python_function(3)", "unknown function 'python_function'", "known names: "),
+    "default of another": (
+        "defaults ensemble { synapse = 5ms }",
+        "defaults ensemble has no 'synapse'",
+        "write it in defaults connection or probe",
+    ),
+    "parameter that is text": ('param s = "abc"', "the parameter 's' is not a number", "write let s = ..."),
+    "seed of an ensemble": ('ensemble a(9, seed="x")', "seed of ensemble must be a number", "a plain number"),
+    "numbers without a unit": (
+        "let r = [100, 200]\nensemble a(2, max_rates=r)",
+        "max_rates of an ensemble must be a frequency, not an array of shape 2",
+        "multiply it by its unit, such as 1Hz * load(...)",
+    ),
+    "empty slice": (
+        "ensemble a(9, dims=3)\nprobe a[1:1]",
+        "the slice takes no entry of 'a'",
+        "the stop is excluded: [0:1] is one of 3",
+    ),
+    "function of more": (
+        "ensemble a(9)\nfunction f(x, y) = x*y\nconnect a -> a via f",
+        "f takes 2 numbers, and the source has 1",
+        "connect a source of 2, or write via with x, such as x[0]",
+    ),
+    "size of a convolution": (
+        "ensemble a(9)\nconnect a -> a transform convolution(2, input_shape=[28, 28])",
+        "the transform has shape 52 x 784; 'a' has 1 dimension and 'a' takes 1",
+        "it leads from 784 dimensions to 52: connect what has so many",
+    ),
+    "solver of neurons": (
+        "ensemble a(9)\nconnect a.neurons -> a.neurons solver lstsq",
+        "'a.neurons' is not decoded, so there is nothing to solve for",
+        "leave solver out, or connect from the ensemble",
+    ),
+    "relay of nothing": ("relay r[0]", "the size of a relay is at least 1, not 0", "write relay r[1]"),
+    "module without a name": (
+        "use integrator(9)  # one\n\nensemble b(9)",
+        "the statement is not complete",
+        "expected a name for it: as NAME",
+    ),
     "argument of an ensemble": ("ensemble a(neurns=9)", "ensemble has no argument 'neurns'", "'neurons'"),
     "argument of a module": (
         "use integrator(n_neurons=9, dims=1) as i",

@@ -144,7 +144,7 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
         ),
         (N + "rls", (4, 64, "rls cannot learn weights to 'b.neurons'", "connect to the ensemble itself")),
         (C + "pes as c\nconnect b -> c", (5, 14, "'c' is a connection",
-                     "name a part of it: c.pes or c.weights")),
+                     "name a part of it: c.pes")),
         (
             N + "oja as c\nconnect c.oja -> b",
             (5, 10, "'c.oja' is told nothing", "record what it learned: probe c.weights"),

@@ -55,7 +55,19 @@ def test_a_misspelt_keyword_hides_nothing_and_moves_no_column() -> None:
 
 def test_a_statement_that_cannot_be_read_hides_nothing_and_is_missed_by_nobody() -> None:
     text = "array m(10 count=3)\nlet k = 3 +\nlet n = k + 1\nprobe m\nprobe q\nconnect m -> q2\nuse m as x"
-    assert places(text) == [(1, 12), (3, 1), (5, 7), (6, 14), (7, 7)]
+    assert places(text) == [(1, 12), (2, 1), (5, 7), (6, 14), (7, 7)]
+
+
+def test_a_statement_that_is_not_complete_is_told_at_its_own_line() -> None:
+    text = "ensemble a(9)\nconnect a -> a function x\nlet y =\nconnect a <- a\na -> a\nfor i in\nprobe q"
+    assert [(line, column, message) for line, column, message, _ in mistakes(text)] == [
+        (2, 16, "the function of a connection follows via"),
+        (3, 1, "the statement is not complete"),
+        (4, 11, "unexpected '<'"),
+        (5, 1, "a connection begins with connect"),
+        (6, 1, "the statement is not complete"),
+        (7, 7, "unknown name 'q'"),
+    ]
 
 
 def test_an_import_that_cannot_be_read_could_have_brought_any_name() -> None:
@@ -240,7 +252,7 @@ HABITS = {
     A + "connect a, a -> a": (10, "one source and one target", "one connect for each"),
     A + "connect a -> a synapse=5ms": (23, "clauses take no =", "synapse ..."),
     A + "connect a -> a, synapse 5ms": (15, "without commas", "comma out"),
-    A + "connect a -> a function x^2": (26, "follows via", "via x^2"),
+    A + "connect a -> a function x^2": (16, "follows via", "via x^2"),
     A + "connect a -> a synapse 10 ms": (24, "without a space", "5ms"),
     A + "connect a -> a synapse 10 mss": (24, "one of s, ms, us", "5ms"),
     "ensemble a 100": (12, "stands in brackets", "ensemble a(100)"),

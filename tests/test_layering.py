@@ -76,7 +76,7 @@ EDGES = {
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
     "spike_runtime.runfile": "spikec.api spikec.spoken spikec.console spikec.sessions spikec.going_on "
-    "spikec.views.*",
+    "spikec.views.* spikec.network.network",
     "spike_runtime.statefile": "spikec.sessions spikec.going_on spikec.views.saved",
 }
 # Commands, and the workers and who starts them, which are processes of their own.

@@ -29,6 +29,8 @@ from spikec.language.values import (
 )
 
 MAX_CALLS = 40
+# Names that others have for what is here.
+_ELSEWHERE = {"relu": "rectified_linear", "spiking_relu": "spiking_rectified_linear"}
 
 
 def evaluate(expr: s.Expr, scope: Scope) -> Any:
@@ -118,6 +120,8 @@ def _name(expr: s.Name, scope: Scope) -> Any:
     scope.context.refuse_unread(expr.name)
     known = [n for n in (*scope.names(), *CONSTANTS) if n != expr.name]
     hint = suggestion(expr.name, known, sorted(RECORDS | ALSO_RECORDS))
+    if expr.name.lower() in _ELSEWHERE:
+        hint = f"did you mean {_ELSEWHERE[expr.name.lower()]!r}?"
     if expr.name == "t":
         hint = "what depends on the time names it: input u(t) = ..., or node f(x, t) = ..."
     raise Mistake(f"unknown name {expr.name!r}", expr.span, hint)
@@ -185,7 +189,12 @@ def indices(part: s.Expr | s.Slice, size: int, scope: Scope, what: str, span: Sp
         if values[2] == 0:
             raise Mistake("the step of a slice is 0", span, "write a step of 1 or more, or a negative one")
         taken = range(size)[slice(*values)]
-        if not taken or (values[1] is not None and abs(values[1]) > size):
+        beyond = values[1] is not None and abs(values[1]) > size
+        if not taken and not beyond:
+            raise Mistake(
+                f"the slice takes no entry of {what}", span, f"the stop is excluded: [0:1] is one of {size}"
+            )
+        if beyond:
             raise Mistake(
                 f"the slice takes entries that {what} does not have", span, f"it has {_entries(size)}"
             )

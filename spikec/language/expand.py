@@ -88,7 +88,9 @@ class Expander:
             if argument.name not in known:
                 self.context.defaults_lost = True
                 what = f"defaults {statement.kind} has no {argument.name!r}"
-                raise Mistake(what, argument.span, suggestion(argument.name, list(known)))
+                others = [kind for kind, names in _DEFAULTS.items() if argument.name in names]
+                hint = f"write it in defaults {' or '.join(others)}" if others else ""
+                raise Mistake(what, argument.span, hint or suggestion(argument.name, list(known)))
             own[argument.name] = Default(argument, frame.scope)
         frame.defaults[statement.kind] = own
 
@@ -98,7 +100,7 @@ class Expander:
         match statement:
             case s.Param() | s.Let() if statement.name in frame.scope.bindings:
                 # Also what nobody uses must be right.
-                frame.scope.bindings[statement.name].get(statement.name)
+                _check_value(statement, frame.scope.bindings[statement.name].get(statement.name))
             case s.Input() | s.InputFile() | s.Population() | s.FunctionNode() | s.Relay():
                 self._declare(statement, frame)
             case s.Use():
@@ -325,6 +327,13 @@ def _as_default(name: str, given: Entry, default: s.Expr | None, definition: s.M
 def define_value(statement: s.Param | s.Let, scope: Scope) -> None:
     """Bind a parameter or constant, to be evaluated when first used."""
     scope.define(statement.name, partial(evaluate, statement.value, scope), statement.span)
+
+
+def _check_value(statement: s.Param | s.Let, value: Any) -> None:
+    """Raise `Mistake` for a parameter that is text, a distribution or the like."""
+    if isinstance(statement, s.Param) and not isinstance(value, Value):
+        what = f"the parameter {statement.name!r} is not a number"
+        raise Mistake(what, statement.value.span, f"write let {statement.name} = ...")
 
 
 def define_module(statement: s.Module, frame: Frame) -> None:

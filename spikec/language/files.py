@@ -42,7 +42,7 @@ def locate(name: str, span: Span | None, context: Context, folder: Path | None) 
 def _nearby(name: str, path: Path) -> str:
     suffix = path.suffix
     try:
-        there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix)[:1000]
+        there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix and p.is_file())[:1000]
     except OSError:
         return "check the name of the folder"
     if near := nearest(path.name, there):
@@ -107,7 +107,9 @@ def read_matrix(name: str, span: Span, context: Context, folder: Path | None) ->
         values, _ = _read_csv(path, name, span)
     else:
         raise Mistake(f"{name!r} is neither .csv nor .npy", span, "save the numbers as .csv or .npy")
-    if values.ndim not in (1, 2) or not values.size:
+    if not values.size:
+        raise Mistake(f"{name!r} holds no numbers", span, "save at least one row of them")
+    if values.ndim not in (1, 2):
         raise Mistake(
             f"{name!r} has shape {values.shape}, not that of a vector or matrix", span, "save one or two axes"
         )

@@ -77,6 +77,7 @@ def connection(
     transform = found.attempt(_transform, given.get("transform"), ends)
     delay = found.attempt(steps, given["delay"], dt, "a delay") if "delay" in given else 0
     solved = found.attempt(solver, given.get("solver"))
+    found.attempt(_check_decoded, statement, source)
     points = found.attempt(_eval_points, given.get("eval_points"), source) if source else None
     found.finish()
     assert source is not None
@@ -101,6 +102,14 @@ def connection(
     link = _learning(link, given.get("learning"), named)
     _plan_memory(link, given, frame)
     return link
+
+
+def _check_decoded(statement: s.Connect, source: e.View | None) -> None:
+    """Raises `Mistake` for a solver that is written where nothing is decoded."""
+    written = [clause for clause in statement.clauses if clause.name == "solver"]
+    if written and source is not None and source.attribute == "neurons":
+        what = f"{source.name!r} is not decoded, so there is nothing to solve for"
+        raise Mistake(what, written[0].span, "leave solver out, or connect from the ensemble")
 
 
 def _learning(link: e.Connection, given: Given | None, named: Link | None) -> e.Connection:
@@ -205,6 +214,12 @@ def _function(given: Given, piece: e.Piece, neural: bool) -> tuple[Expression, .
         scope.bind("t", Value(Time()))
     value = evaluate(given.value, scope)
     if isinstance(value, FunctionValue):
+        takes = value.definition.arguments
+        if len(takes) > 1 and len(takes) != count:
+            what = f"{value.definition.name} takes {len(takes)} numbers, and the source has {count}"
+            note = (f"{value.definition.name} is defined here", value.definition.span)
+            hint = f"connect a source of {len(takes)}, or write via with x, such as x[0]"
+            raise Mistake(what, given.value.span, hint, (note,))
         value = call_function(value, _spread(value, x), given.value.span)
     if not isinstance(value, Value):
         raise Mistake(
@@ -330,15 +345,18 @@ def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) 
         what = f"{link.source.name!r} has {_dimensions(have)}"
     else:
         what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
-    notes = (_origin(link.source), _origin(link.target))
+    notes = tuple(dict.fromkeys((_origin(link.source), _origin(link.target))))
     if (shape := _shape(link)) is not None:
         rows, columns = shape
         if (rows, columns) != (want, have):
             span = given.value.span if given and given.value else statement.span
+            hint = f"give a matrix of shape {want} x {have}"
+            if isinstance(link.transform, Convolution):
+                hint = f"it leads from {_dimensions(columns)} to {rows}: connect what has so many"
             raise Mistake(
                 f"the transform has shape {rows} x {columns}; {what} and {link.target.name!r} takes {want}",
                 span,
-                f"give a matrix of shape {want} x {have}",
+                hint,
                 notes,
             )
         return

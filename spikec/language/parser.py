@@ -23,6 +23,7 @@ from spikec.language.parser_messages import (
     never_closed,
     open_bracket,
     stands_alone,
+    unfinished,
 )
 from spikec.language.parser_tree import BadStatement, Builder, Shifts
 from spikec.records import dataclass
@@ -33,7 +34,8 @@ MAX_BRACKETS = 64
 MAX_ERRORS = 20
 KNOWN_CHARACTERS = frozenset('_"()[]{}+-*/%@^<>=!.,:;#')
 
-_STATEMENT = re.compile(rf"[ \t]*(?:({'|'.join(STATEMENT_WORDS)})\b|}})")
+# Also a connection without its keyword, where it cannot be the rest of a statement.
+_STATEMENT = re.compile(rf"[ \t]*(?:({'|'.join(STATEMENT_WORDS)})\b|}})|[^\W\d]\w*(\[[^\]\n]*\])?[ \t]*->")
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,19 @@ def _unexpected(error: UnexpectedInput, text: str, file: str) -> _SyntaxError:
     expected = _expected(error)
     from spikec.language.parser_habits import from_elsewhere  # many patterns, for mistakes only
 
+    unclosed = never_closed(text, position, expected)
+    end = None if unclosed else unfinished(text, position, expected)
+    if end is not None:
+        position, word = end, ""
     if habit := from_elsewhere(text, position, expected):
         span = _span(text, habit.start, max(1, habit.stop - habit.start), file)
         return _SyntaxError(Diagnostic(habit.message, span, habit.hint))
-    if unclosed := never_closed(text, position, expected):
+    if end is not None:
+        start = text.rfind("\n", 0, end) + 1
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+        message, hint, _ = describe(word, expected, unfinished=True)
+        return _SyntaxError(Diagnostic(message, _span(text, start, end - start, file), hint))
+    if unclosed:
         place, message, hint = unclosed
         return _SyntaxError(Diagnostic(message, _span(text, place, 1, file), hint))
     span = _span(text, position, max(1, len(word)), file)
@@ -222,12 +233,15 @@ def _without_statement(text: str, span: Span | None) -> tuple[str, str] | None:
         return None
     lines = text.split("\n")
     first = last = span.line - 1
+    bracket = open_bracket("\n".join(lines[: first + 1]), len("\n".join(lines[:first])) + span.column)
     if (
         first > 0
-        and _STATEMENT.match(lines[first][: span.column + 20])
+        and bracket is not None
+        and text[bracket] != "{"
+        and _STATEMENT.match(lines[first])
         and not lines[first][: span.column - 1].strip()
     ):
-        # What is wrong is that the statement before it is not complete.
+        # It is in a bracket of the statement before, which goes with it.
         last = first = first - 1
     while first > 0 and not _STATEMENT.match(lines[first]):
         first -= 1

@@ -88,7 +88,7 @@ _HABITS: tuple[tuple[str, str, str, str, str], ...] = (
     (r"", rf",(?=\s*({_CLAUSE}|as)\b)", "", "clauses follow one another without commas",
      "leave the comma out"),
     (rf"\b(?P<word>{_CLAUSE})\s*$", r"=(?!=)", "", "clauses take no =", r"leave it out: \1 ..."),
-    (r"\b(connect)\b[^\n;]*\bfunction\s+\w+\s*$", r"", "", "the function of a connection follows via",
+    (r"\bconnect\b[^\n;]*\b(?P<from>function)\s+\w+\s*$", r"", "", "the function of a connection follows via",
      "write via x^2"),
     (r"^\s*$", r"(?P<word>\w+)\s*[-+*/]?=(?!=)", "", "a value is named by let, once",
      r"write let \1 = 5, or param \1 = 5 for what may be set from outside"),

@@ -46,14 +46,19 @@ _STATEMENT = "a statement such as connect, ensemble or probe"
 _OPERATORS = {"ADD", "MULTIPLY", "POWER", "COMPARE", "SIGN", "DOT", "SEMICOLON"}
 
 
-def describe(word: str, expected: set[str], alone: bool = False) -> tuple[str, str, str]:
+def describe(
+    word: str, expected: set[str], alone: bool = False, unfinished: bool = False
+) -> tuple[str, str, str]:
     """Message and remedy for `word` ("" at the end of the file) where `expected` terminals may stand.
 
-    `alone`: it stands where a statement begins, so that clauses of the one before are not meant.  The third
-    is the keyword that a misspelt one was meant to be, "" where none is near.
+    `alone`: it stands where a statement begins, so that clauses of the one before are not meant;
+    `unfinished`: the one before is not complete.  The third is the keyword that a misspelt one was meant to
+    be, "" where none is near.
     """
     words = _words(expected)
-    wanted = _wanted(expected, words)
+    wanted = "a name for it: as NAME" if words == ["as"] else _wanted(expected, words)
+    if unfinished:
+        return "the statement is not complete", f"expected {wanted}", ""
     if not word:
         message = f"the file ends in the middle of a statement; expected {wanted}"
         return message, "complete the last statement", ""
@@ -64,8 +69,6 @@ def describe(word: str, expected: set[str], alone: bool = False) -> tuple[str, s
             wanted = _STATEMENT
         hint = f"did you mean {near[0]!r}?" if near else f"expected {wanted}"
         return f"unknown keyword {word!r}", hint, "".join(near)
-    if word in STATEMENT_WORDS and "NAME" in expected:
-        return f"the statement before {word!r} is not complete", f"expected {wanted}", ""
     if word == '"':
         return "a text is not closed", 'end it with " on the same line', ""
     return f"unexpected {word!r}", f"expected {wanted}", ""
@@ -100,6 +103,24 @@ def never_closed(text: str, position: int, expected: set[str]) -> tuple[int, str
     if not (ends and "RBRACE" in expected if bracket == "{" else ends or _begins_statement(text, position)):
         return None
     return place, f"the bracket {bracket!r} is never closed", f"close it with {_CLOSING[bracket]!r}"
+
+
+_CODE = re.compile(r'(?:"[^"\n]*"|[^#"\n])*')
+
+
+def unfinished(text: str, position: int, expected: set[str]) -> int | None:
+    """Where a statement ends that is not complete, of which the parser stopped where the next one begins."""
+    if {"_CONNECT", "_PROBE"} & expected or not _begins_statement(text, position):
+        return None
+    if (bracket := open_bracket(text, position)) is not None and text[bracket] != "{":
+        return None
+    while position > 0:
+        first = text.rfind("\n", 0, position) + 1
+        code = _CODE.match(text, first, position)
+        if code and code[0].strip():
+            return first + len(code[0].rstrip())
+        position = first - 1
+    return None
 
 
 def _begins_statement(text: str, position: int) -> bool:

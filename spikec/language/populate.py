@@ -72,7 +72,7 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     sizes = _sizes(entries, found)
     options = _options(entries, found)
     _initial_state(options, entries, written, frame, found)
-    seed = found.attempt(seed_of, entries["seed"]) if entries.get("seed") else frame.seed
+    seed = found.attempt(seed_of, entries["seed"], kind) if entries.get("seed") else frame.seed
     noisy = found.attempt(_noise, entries, seed or 0, sizes, frame, dt)
     if not found.any:
         found.attempt(_check_rows, entries, sizes)
@@ -297,7 +297,7 @@ def relay(statement: s.Relay, frame: Frame, path: str) -> Relay:
         raise Mistake(
             f"the size of a {statement.kind} is at least 1, not {size}",
             statement.span,
-            "write a size above 0; what numbers a name comes before it, as in r[i][1]",
+            f"write {statement.kind} {statement.name.name}[1]",
         )
     frame.context.reserve(size, f"the {statement.kind}", statement.span)
     synapse = None

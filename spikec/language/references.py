@@ -63,7 +63,8 @@ def _part_of_link(link: Link, rest: Trailers, span: Span, as_target: bool) -> tu
     if made is None:
         raise AlreadyReported
     if not rest or not isinstance(rest[0], s.Attribute):
-        parts = " or ".join(f"{link.path}.{p}" for p in (made.learning[0].name, made.weights[0].kind))
+        known = [made.learning[0].name] + [made.weights[0].kind] * (not as_target)
+        parts = " or ".join(f"{link.path}.{p}" for p in known)
         raise Mistake(f"{link.path!r} is a connection", span, f"name a part of it: {parts}")
     if not as_target and (change := change_of(made, link.path, rest, span)):
         return change, rest[2:]

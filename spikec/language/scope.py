@@ -99,7 +99,7 @@ def nearest(name: str, candidates: list[str]) -> str | None:
         if same := [c for c in candidates if alike(c) == alike(name)]:
             return same[0]
     for written in (name, name.lower()) if len(name) > 1 else ():
-        if close := get_close_matches(written, candidates, n=1, cutoff=0.5):
+        if close := get_close_matches(written, candidates, n=1, cutoff=0.6):
             return close[0]
     return None
 

@@ -125,7 +125,7 @@ def _memory(given: Any) -> float:
     except (TypeError, ValueError, KeyError):
         size = 0.0
     if not size > 0:  # also where it is not a number
-        hint = 'give bytes, or text such as "8GB"'
+        hint = f'give bytes, or text such as "8GB"; units are {", ".join(u for u in _SIZES if u)}'
         raise Mistake(f"a memory limit is a size, not {_shown(given)}", None, hint)
     return size
 

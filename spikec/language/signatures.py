@@ -134,15 +134,18 @@ def convert(entry: Entry, parameter: Parameter, what: str) -> Any:
     return float(value.data)
 
 
+_UNITS = {TIME: "1ms", FREQUENCY: "1Hz"}
+
+
 def check_unit(value: Value, power: int | None, label: str, span: Span | None) -> None:
     """Raise `Mistake` unless `value` has the dimension `power`: a bare number is no time."""
     if power is None or value.power == power:
         return
     example = float(value.array.flat[0]) if value.array.size else 5.0
-    wanted = dimension_name(power)
-    raise Mistake(
-        f"{label} must be {wanted}, not {value.describe()}", span, remedy(power, example, value.power)
-    )
+    wanted, hint = dimension_name(power), remedy(power, example, value.power)
+    if value.shape and value.power == PLAIN and power in _UNITS:
+        hint = f"multiply it by its unit, such as {_UNITS[power]} * load(...)"
+    raise Mistake(f"{label} must be {wanted}, not {value.describe()}", span, hint)
 
 
 def remedy(power: int, example: float, given: int = PLAIN) -> str:
@@ -188,9 +191,9 @@ def text_of(value: Any) -> str | None:
     return value.value if isinstance(value, Text) else None
 
 
-def seed_of(entry: Entry) -> int:
+def seed_of(entry: Entry, what: str = "the model") -> int:
     """A seed: a whole number from 0 to 2^63 - 1."""
-    value = convert(entry, Parameter("seed", least=0.0), "the model")
+    value = convert(entry, Parameter("seed", least=0.0), what)
     if value != int(value) or value >= 2**63:
         raise Mistake("a seed is a whole number of at least 0", entry.span, "write a number such as 7")
     return int(value)

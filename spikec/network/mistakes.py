@@ -11,8 +11,6 @@ from inspect import Parameter, signature
 from types import FrameType
 from typing import NoReturn, ParamSpec, TypeVar
 
-from spike_runtime.runfile import RunError
-
 from spikec.errors import Diagnostic, ModelError, Span
 
 _OWN = ("spikec", "spike_runtime")
@@ -63,7 +61,7 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(names[:8])}" if names else f"there are no {what} yet"
 
 
-def state_mistake(error: RunError) -> NoReturn:
+def state_mistake(error: Exception) -> NoReturn:
     """Raise a `NetworkError` for a state that cannot be saved or loaded."""
     what, _, more = str(error).partition("; ")
     remedy, *lines = more.splitlines() or [""]
