@@ -37,8 +37,10 @@ _OF_OBJECTS = {"data", "_defaults"}
 _PYTHONS: Any = pickle._Pickler
 _POP = b"0"  # takes from the reader's stack what was just read
 _SKELETON = cloudpickle.cloudpickle._make_skeleton_class
-# The pickler is one in Python, of which a level of nesting takes several frames.
-_DEPTH = 10_000
+# Nothing of the kind is asked of these, of which tables have millions.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, tuple, list, dict})
+# The pickler is one in Python, of which a level of nesting takes four frames.
+_DEPTH = 14_000
 
 
 def is_of_folder(names: Mapping[str, Any], folder: Path) -> bool:
@@ -117,6 +119,8 @@ class Pickler(pickle._Pickler):
 
     def save(self, value: Any, save_persistent_id: bool = True) -> None:
         kind = type(value)
+        if kind in _PLAIN:
+            return _PYTHONS.save(self, value, save_persistent_id)
         if _sets_itself(kind) and not {id(kind), id(value)} & self.memo.keys() and _by_value(kind):
             # What a class holds may hold the object, which then would be set twice: Nengo's may be only once.
             _PYTHONS.save(self, kind)
@@ -125,6 +129,8 @@ class Pickler(pickle._Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
+        if kind in _PLAIN:
+            return NotImplemented
         if kind in (set, frozenset):
             return kind, (sorted(value, key=lambda item: (type(item).__name__, repr(item))),)
         if kind is _Names:

@@ -109,6 +109,15 @@ def test_what_functions_import_when_they_are_called_is_kept() -> None:
     assert recorded(remove=("lazy.py", "pack/inner.py", "pack/__init__.py")) == {"p": [6.0, 6.0, 6.0]}
 
 
+def test_values_may_be_nested_three_thousand_deep() -> None:
+    write(
+        "import nengo\nchain = None\nfor _ in range(3000):\n    chain = [chain]\n"
+        "def f(t):\n    depth, one = 0, chain\n    while one:\n        depth, one = depth + 1, one[0]\n"
+        "    return float(depth)\n" + PROBED
+    )
+    assert recorded() == {"p": [3000.0] * 3}
+
+
 def test_the_folder_of_the_file_comes_last_where_the_model_runs(folder: Path) -> None:
     write(f"import nengo, sys\ndef f(t):\n    return float(sys.path[-1] == {str(folder)!r})\n" + PROBED)
     assert recorded() == {"p": [1.0, 1.0, 1.0]}

@@ -188,7 +188,7 @@ def test_samples_deleted_by_another_thread_leave_whole_ones() -> None:
 
 
 def test_rates_of_steep_neurons_are_nengos_where_few_of_them_are_active() -> None:
-    """Rates without a bound are rounded by the largest one that there is, not by the gains."""
+    """Rates without a bound are rounded by the largest one that there is, far below the gains."""
     with nengo.Network(seed=3) as net:
         stim = nengo.Node(lambda t: np.sin(20 * t) * 1e-3)
         encoders, intercepts = [[1.0]] * 30, np.linspace(-0.9, 0.9999, 30)
@@ -199,4 +199,23 @@ def test_rates_of_steep_neurons_are_nengos_where_few_of_them_are_active() -> Non
         nengo.Probe(steep.neurons[12:16])
     ours, nengos = run(net, 40), reference(net, 40)
     (probe,) = net.all_probes
-    np.testing.assert_allclose(ours[probe], nengos[probe], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(ours[probe], nengos[probe], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "bias", "x"),
+    [(1.0, -1.0, [1.5, 0.0, 0.0]), (1.0, -5.0, [6000.0]), (1e6, 1 - 1e6, [10.0])],
+    ids=["silent within the radius but for rounding", "silent within the radius", "steep"],
+)
+def test_rates_without_a_bound_may_be_far_beyond_those_within_the_radius(
+    gain: float, bias: float, x: list[float]
+) -> None:
+    with nengo.Network(seed=3) as net:
+        gains, biases = (nengo.dists.Choice([value]) for value in (gain, bias))
+        a = nengo.Ensemble(20, len(x), gain=gains, bias=biases, neuron_type=nengo.RectifiedLinear())
+        nengo.Connection(nengo.Node(x), a, synapse=None)
+        nengo.Probe(a.neurons)
+    ours, nengos = run(net, 3), reference(net, 3)
+    (probe,) = net.all_probes
+    assert nengos[probe].max() > 0.1
+    np.testing.assert_allclose(ours[probe], nengos[probe], rtol=1e-9, atol=0)
