@@ -119,9 +119,8 @@ class Pickler(pickle._Pickler):
 
     def save(self, value: Any, save_persistent_id: bool = True) -> None:
         kind = type(value)
-        if kind in _PLAIN:
-            return _PYTHONS.save(self, value, save_persistent_id)
-        if _sets_itself(kind) and not {id(kind), id(value)} & self.memo.keys() and _by_value(kind):
+        first = kind not in _PLAIN and _sets_itself(kind)
+        if first and not {id(kind), id(value)} & self.memo.keys() and _by_value(kind):
             # What a class holds may hold the object, which then would be set twice: Nengo's may be only once.
             _PYTHONS.save(self, kind)
             self.write(_POP)
@@ -137,10 +136,8 @@ class Pickler(pickle._Pickler):
             return vars, (value.module,)
         if kind is ModuleType:
             return self._module(value)
-        if kind is np.ndarray and (owner := _owner(value)) is not None:
-            return view, _place(value, owner)
-        if isinstance(value, np.ndarray) and value.nbytes <= 1:
-            return value.__reduce__()  # Python's pickler fails at the second such buffer: their bytes are one
+        if isinstance(value, np.ndarray) and (made := _array(value)):
+            return made
         if _is_parameter(value):
             return _reduced(value)
         if kind is FunctionType and self._own(value.__globals__):
@@ -216,6 +213,14 @@ def view(
     made: NDArray[Any] = np.ndarray(shape, dtype, flat, first, strides)
     made.setflags(write=write and owner.flags.writeable)
     return made
+
+
+def _array(array: NDArray[Any]) -> Any:
+    """What an array is made of, where that is not what NumPy says: a view of its owner, or a single byte."""
+    if type(array) is np.ndarray and (owner := _owner(array)) is not None:
+        return view, _place(array, owner)
+    # Python's pickler fails at the second such buffer: their bytes are one.
+    return array.__reduce__() if array.nbytes <= 1 else None
 
 
 def _owner(array: NDArray[Any]) -> NDArray[Any] | None:

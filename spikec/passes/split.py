@@ -24,9 +24,9 @@ ATOM = 256
 # The largest sum takes about this many bits: 2 ** -50 of it is below the rounding of float64, and the rest
 # of the 63 bits is head-room for activities beyond the bound (neurons whose rate has none).
 BITS_BOUNDED, BITS_UNBOUNDED = 50, 40
-# Of what gain and |bias| are together: neurons of a smaller part of it are silent but for rounding, and so far
-# below it the largest activity may be, that 8 times as much fits.
-SILENT, STEEP = 1e-9, 512
+# Parts of gain + |bias|: neurons whose largest current is below the first are silent but for rounding; the
+# largest activity is taken to be above the second, so that 8 times gain + |bias| fits.
+SILENT, STEEP = 1e-9, 1 / 512
 
 
 def split(graph: g.Graph, dtype: str = "float64", keep: bool = True) -> g.Graph:
@@ -214,7 +214,7 @@ def activity_bound(neurons: g.Neurons, dt: float) -> g.Array:
     scale = np.abs(neurons.gain) * np.linalg.norm(neurons.encoders, axis=1)
     within, beyond = scale + neurons.bias, scale + np.abs(neurons.bias)
     silent = within <= SILENT * beyond
-    return neurons.neuron.max_activity(dt, np.where(silent, beyond, np.maximum(within, beyond / STEEP)))
+    return neurons.neuron.max_activity(dt, np.where(silent, beyond, np.maximum(within, beyond * STEEP)))
 
 
 def _exponent(neurons: g.Neurons, matrix: g.Array | None, bound: g.Array) -> int:
