@@ -214,6 +214,28 @@ def test_what_was_measured_on_a_slower_processor_is_measured_again(
     assert calls == ([(False, True)] if again else [])
 
 
+@pytest.mark.parametrize("damage", [{"pace": "fast"}, {"pace": None}, {"again": [1]}])
+def test_what_is_damaged_is_measured_from_the_beginning(
+    damage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    body = json.loads(SHIPPED.read_text(encoding="utf-8")) | {"pace": 100.0} | damage
+    (tmp_path / measuring.FILE).write_text(json.dumps(body), encoding="utf-8")
+    calls: list[bool] = []
+
+    def calibrate(*given: Any) -> profile.HostProfile:
+        calls.append(given[-1])
+        return profile.load(profile.REFERENCE)
+
+    monkeypatch.setattr(measuring, "calibrate", calibrate)
+    measuring.of_this_host(FLOAT32, lambda *_: None)
+    assert calls == [False]
+
+
+def test_a_profile_that_is_cleared_meanwhile_is_as_good_as_it_was(tmp_path: Path) -> None:
+    assert not measuring.was_slow(tmp_path / "host.json")
+
+
 def test_a_profile_without_a_pace_is_never_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,7 +121,10 @@ def _known(path: Path) -> HostProfile | None:
 
 def was_slow(path: Path) -> bool:
     """Whether the processor is faster now than when it was measured, and that was not in vain before."""
-    body = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:  # the cache was cleared meanwhile
+        return False
     pace: float = body.get("pace", 0.0)
     return body.get("again", 0) < IN_VAIN and speed.now() < FASTER * pace
 

@@ -53,6 +53,8 @@ STAGE_COSTS = (
 )
 RECORDING_COSTS = ("sample", "number", "event")
 WIRE_COSTS = ("latency", "message", "word")
+# What says only how it was measured, where it was (see `measuring.was_slow`).
+MEASURED = ("pace", "again")
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ def parse(body: Any, precisions: Iterable[str] = PRECISIONS) -> HostProfile:
         raise ValueError("wires.ring is missing")
     cores, cache = (int(_number(name, body.get(name), 1)) for name in ("cores", "cache"))
     recording = _costs("recording", _table(body, "recording"), RECORDING_COSTS)
+    for name in MEASURED:
+        _number(name, body.get(name, 0.0))
     return HostProfile(str(body.get("name", "")), cores, cache, kernels, wires, recording)
 
 
