@@ -188,10 +188,12 @@ def _rounded(values: NDArray[Any], precision: str) -> NDArray[Any]:
 
 def check_place(path: Path, overwrite: bool) -> None:
     """Raises `RunError` where the state could not be saved to `path` at the end of a run."""
-    if not path.absolute().parent.is_dir():
-        raise RunError(f"there is no folder {path.parent}; make it, or save the state elsewhere")
-    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-        raise RunError(f"the folder {path.absolute().parent} cannot be written; save the state elsewhere")
+    # Folders that are missing are made when there is something to save.
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise RunError(f"{folder} is no folder; save the state elsewhere")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(f"the folder {folder} cannot be written; save the state elsewhere")
     if path.is_dir():
         raise RunError(f"{path} is a folder; name a file to save the state to")
     if path.exists() and not is_saved_state(path):
@@ -225,6 +227,7 @@ def save(path: Path, saved: Saved) -> None:
     about |= {"format": FORMAT, "pickled": hashlib.sha256(saved.pickled).hexdigest()}
     others = {PYTHON: np.frombuffer(saved.pickled, np.uint8)} if saved.python else {}
     path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Not by `tempfile`, whose files are for this user alone.
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
