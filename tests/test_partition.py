@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -309,6 +311,32 @@ def test_the_partitioner_has_a_process_of_its_own_that_ends() -> None:
         assert process.poll() is None
     assert process.poll() is not None
     assert "mtkahypar" not in sys.modules
+
+
+_ASKS = """
+from spikec.planning import divider
+started = divider._started
+def told():
+    process = started()
+    print(process.pid, flush=True)
+    return process
+divider._started = told
+count = 20_000
+pins = [tuple({(k * j * j + j) % count for j in range(1, 13)}) for k in range(3 * count)]
+with divider.Divider() as made:
+    made.blocks(4, [], [1] * count, [1] * len(pins), pins)
+"""
+
+
+def test_the_partitioner_ends_with_who_asks() -> None:
+    """Also in the middle of an answer, for which it takes long."""
+    asking = subprocess.Popen([sys.executable, "-c", _ASKS], stdout=subprocess.PIPE, text=True)
+    with asking:
+        partitioner = psutil.Process(int(asking.stdout.readline()))
+        time.sleep(1)
+        asking.kill()
+    _, alive = psutil.wait_procs([partitioner], timeout=5)
+    assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 
 def test_a_partitioner_that_was_killed_is_an_error() -> None:

@@ -6,18 +6,26 @@ answered.  See `divider`, which asks.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from array import array
 from itertools import islice
 from typing import Any, BinaryIO
 
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 EPSILON = 0.03
 SEED = 1
 
 
 def serve(folder: str, threads: int) -> None:
-    """Answer the questions on standard input, until there are no more: the block of each vertex as int64."""
+    """Answer the questions on standard input, until there are no more: the block of each vertex as int64.
+
+    Where who asks is killed, this process is too: a large question may take a minute.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     questions, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the library prints is no answer
     sys.path.append(folder)
