@@ -249,6 +249,45 @@ def test_the_next_process_finds_kernels_and_loops_on_disk(tmp_path: Path) -> Non
     assert process(tmp_path, PROGRAM) == "2\n"
 
 
+# Two kernels of one Op, each the first in the process that compiles it.  Without PyTensor's linker, which has
+# numbers of its own.
+TIMES = """
+import sys
+import numpy as np
+from llvmlite.binding import address_of_symbol
+from spike_runtime.ops.calling import named
+from spike_runtime.ops.kernel import KernelOp, machine_code
+
+class Times(KernelOp):
+    __props__ = ("factor",)
+    inplace = {0: 0}
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def kernel(self):
+        factor = self.factor
+        def times(x):
+            for i in range(len(x)):
+                x[i] *= factor
+        return times
+
+ops = [Times(int(factor)) for factor in sys.argv[1:]]
+for op in ops:
+    x = np.ones(2, np.int64)
+    assert op(x).tolist() == [op.factor] * 2, (x, op.factor)
+assert "pytensor.link.numba.cache" not in sys.modules
+addresses = {address_of_symbol(named(op, (("int64", 1),)).name) for op in ops}
+print(len(addresses), sum(sum(machine_code(op).stats.cache_misses.values()) for op in ops))
+"""
+
+
+def test_kernels_that_two_processes_compiled_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    for factors, found in (("2", "1 1"), ("3", "1 1"), ("23", "2 0"), ("32", "2 0")):
+        assert process(tmp_path, TIMES, *factors) == f"{found}\n"
+
+
 KNOWN = """
 import sys
 from pathlib import Path

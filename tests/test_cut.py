@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import inprocess
 import numpy as np
+import pytensor.link.numba.linker  # noqa: F401  (it raises the recursion limit, not within a test of Hypothesis)
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 

@@ -6,10 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CacheImpl, _CacheLocator
 from spike_runtime.version import opened_kernel_folder
+
+# Numba numbers functions in every process from 1 on, and their symbols say no more than name, types and
+# number.  Of two kernels of one Op, each from disk and the first that its process had compiled, LLVM took one
+# for the other, which wrote behind its arrays.  PyTensor does the same as here once its linker is imported.
+FunctionIdentity._unique_ids = iter(lambda: uuid4().int, None)
 
 # What tells functions from all others, by which their machine code is found again.
 _keys: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
