@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 6
+SCHEMA = 7
 NAME, STATE = "manifest.json", "state.json"
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -16,6 +17,7 @@ from spike_runtime.status import NOT_FINITE
 
 from spikec.nef.neurons import LIF
 from spikec.program import membranes, panels
+from spikec.program.atoms import in_vectors
 
 SIZES = (1, 7, 8, 15, 16, 17, 100, 255, 256)
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.002
@@ -43,6 +45,8 @@ def arguments(real: str, rows: int, gather: bool, sizes: tuple[int, ...] = SIZES
     ):
         atoms[:, COLUMNS.index(name)] = column
     neurons = first[-1]
+    E = random.uniform(-9, 9, (dims, neurons)).astype(real)
+    blocks = [in_vectors(E[:, a:b], real) for a, b in pairwise(first)]
     return {
         "values": random.uniform(-1, 1, dims).astype(real),
         "sums": np.zeros(rows * len(sizes), np.int64),
@@ -52,11 +56,19 @@ def arguments(real: str, rows: int, gather: bool, sizes: tuple[int, ...] = SIZES
         "status": np.zeros(2, np.int64),
         "atoms": atoms,
         "parameters": np.tile(np.array([0, DT, *membranes.lines(NEURON, DT), 0], real), (len(sizes), 1)),
-        "encoders": random.uniform(-9, 9, dims * neurons).astype(real),
+        "encoders": np.concatenate(blocks),
         "bias": random.uniform(0, 20, neurons).astype(real),
         "decoders": random.uniform(-1e6, 1e6, rows * neurons).astype(real),
         "n": np.array(1),
     }
+
+
+def plain(encoders: np.ndarray, dims: int) -> np.ndarray:
+    """dims x neurons of an atom, in float64, of what kernels walk through."""
+    lanes, count = simd.BYTES // encoders.itemsize, len(encoders) // dims
+    ends = [*range(0, count, lanes), count]
+    blocks = [encoders[dims * a : dims * b].reshape(dims, b - a) for a, b in pairwise(ends)]
+    return np.concatenate(blocks, axis=1).astype(np.float64)
 
 
 def lif(J: Any, v: Any, r: Any) -> tuple[Any, Any, Any]:
@@ -82,7 +94,7 @@ def test_atoms_of_every_size_equal_numpy(real: str, rows: int, gather: bool) -> 
     spikes = 0.0
     for atom in atoms:
         n, m, _, _, e, _, d, y = atom[:8]
-        J = x @ given["encoders"][e : e + 3 * m].reshape(3, m).astype(np.float64) + given["bias"][n : n + m]
+        J = x @ plain(given["encoders"][e : e + 3 * m], 3) + given["bias"][n : n + m]
         v, left = before[:, n : n + m]
         v, r, a = lif(J, v, membranes.refractory_time(left, SCALES))
         np.testing.assert_allclose(state[0, n : n + m], v, rtol=tolerance, atol=tolerance)

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 from spike_runtime.ops.places import accumulate, decoded
-from spike_runtime.ops.simd import every, fill, first, load, pack, store, width
+from spike_runtime.ops.simd import every, first, load, pack, pointer, store, width
 
 LIMIT = 2**51  # what `accumulate` rounds
 WHOLE = [
@@ -44,12 +44,12 @@ REAL = [
 
 @numba.njit
 def packed(a):
-    index, count = np.zeros(a.shape[0] + width(a), np.int32), 0
+    index, count = np.zeros(a.shape[0] + 8, np.uint8), 0
     rest = a.shape[0] % width(a)
     for i in range(0, a.shape[0] - rest, width(a)):
-        count += pack(index, count, i, load(a, i, every(a)) != fill(a, 0.0))
+        count += pack(pointer(index), count, i, load(a, i, every(a)))
     mask = first(a, rest)
-    count += pack(index, count, a.shape[0] - rest, load(a, a.shape[0] - rest, mask) != fill(a, 0.0))
+    count += pack(pointer(index), count, a.shape[0] - rest, load(a, a.shape[0] - rest, mask))
     return index[:count]
 
 

@@ -17,6 +17,7 @@ from spikec.nef.izhikevich import Izhikevich
 from spikec.program import layout as la
 from spikec.program import membranes
 from spikec.program.membranes import Kept, initial
+from spikec.program.stages import VECTOR
 from spikec.program.streams import LENGTH, of_populations, streamed
 
 # From this many rows on it is cheaper to add the decoders of the few neurons that spiked than to multiply
@@ -78,7 +79,7 @@ def neuron_group(
     if isinstance(neuron, (StochasticSpiking, PoissonSpiking)):
         arrays["keys"] = np.array([_key(atom) for atom in own], np.uint64)
     numbers = {
-        "encoders": la.Joined(lambda: (atom.encoders for atom in own), e, dtype),
+        "encoders": la.Joined(lambda: (in_vectors(atom.encoders, dtype) for atom in own), e, dtype),
         "bias": la.Joined(lambda: (atom.bias for atom in own), n, dtype),
         "decoders": la.Joined(lambda: (a.block.T if _gathers(a) else a.block for a in own), d, dtype),
     }
@@ -94,6 +95,17 @@ def neuron_group(
         first = members[path]
         first_state[:, first : first + atom.size] = initial(atom, kept.rows, graph.dt, dtype)
     return la.NeuronGroup(name, arrays, state, len(atoms), kept.kind, kept.rows, members, numbers, streams)
+
+
+def in_vectors(encoders: NDArray[np.floating], dtype: str) -> NDArray[np.floating]:
+    """Encoders (dims x neurons) as kernels walk through them: dims x neurons of one vector after the other;
+    the last has those that are left.
+    """
+    dims, count = encoders.shape
+    lanes = VECTOR // np.dtype(dtype).itemsize
+    whole = count - count % lanes
+    blocks = encoders[:, :whole].reshape(dims, whole // lanes, lanes).swapaxes(0, 1)
+    return np.concatenate([blocks.ravel(), encoders[:, whole:].ravel()])
 
 
 def _gathers(atom: g.Atom) -> bool:
