@@ -14,6 +14,7 @@ from spikec import plasticity as pl
 from spikec.frontend import loads
 from spikec.language.format import format_text
 from spikec.nef.build import build
+from spikec.passes.drop import drop
 from spikec.program import layout as la
 from spikec.program.schedule import Assignment, schedule
 from spikec.program.state_names import resolved
@@ -45,6 +46,28 @@ def test_weights_begin_as_the_function_says() -> None:
     decoders = built.op("a->b#2.decode").matrix
     np.testing.assert_allclose(built.op("c.weights").initial, [[2.0, 3.0]] @ decoders, rtol=1e-12)
     assert built.op("probe c.weights").size == 50
+
+
+def test_rls_is_told_an_error_for_each_row_of_its_weights() -> None:
+    """To neurons, to those of an array, and to those of an ensemble that nothing else reads."""
+    text = (
+        TWO + "array d(20, count=2)\nensemble e(25, dims=2)\nensemble f(30)\n"
+        "connect a -> d.neurons transform ones(40, 2) learning rls as c\n"
+        "connect a -> e[0] via x[0] solver lstsq_l2(weights=true) learning rls as w\n"
+        "connect a -> f via x[0] solver lstsq_l2(weights=true) learning rls as unnamed\n"
+        "connect b -> c.rls transform ones(40, 1)\nconnect b -> w.rls transform ones(25, 1)\n"
+        "probe c.weights\nprobe w.rls.inv_gamma\nprobe w.weights\nprobe unnamed.weights"
+    )
+    graph = build(drop(verify(loads(text, "m.spk"))))
+    verify(graph)
+    for name, rows in (("c", 40), ("w", 25), ("unnamed", 30)):
+        (error,) = graph.inputs(f"{name}.weights", "error.0")
+        assert graph.op(error).size == graph.op(f"{name}.weights").size == rows
+    found = inprocess.run(loads(text, "m.spk"), 1, "float64", 20)
+    assert found["w.rls.inv_gamma"].shape == (20, 50 * 50)
+    for name in ("c", "w"):
+        weights = found[f"{name}.weights"]
+        assert np.abs(weights[-1] - weights[0]).max() > 0
 
 
 def test_voja_takes_the_place_of_the_encoders() -> None:
@@ -124,10 +147,6 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
              "connect a.neurons -> b.neurons with a matrix, or add solver lstsq_l2(weights=true)"),
         ),
         (
-            "connect a -> b via x[0] solver lstsq_l2(weights=true) learning rls",
-            (4, 64, "rls changes decoders, not weights to neurons", "leave weights=true out"),
-        ),
-        (
             "connect a.neurons -> a.neurons learning pes",
             (4, 41, "pes changes a matrix of weights, which a connection from neurons does not have",
              "give it one: transform zeros(50, 50)"),
@@ -142,7 +161,6 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
             (5, 34, "voja changes the encoders of an ensemble; 'r' has none",
              "connect to one ensemble with neurons"),
         ),
-        (N + "rls", (4, 64, "rls cannot learn weights to 'b.neurons'", "connect to the ensemble itself")),
         (C + "pes as c\nconnect b -> c", (5, 14, "'c' is a connection",
                      "name a part of it: c.pes")),
         (

@@ -275,12 +275,20 @@ def test_a_rule_of_ones_own_is_refused_with_what_it_is_told(tmp_path: Path) -> N
     assert [d.message for d in raised.value.diagnostics] == ["connection taught: the rule Own runs in Python"]
 
 
-def test_rls_to_neurons_is_refused_with_its_connection(tmp_path: Path) -> None:
+def test_rls_for_which_nengo_fails_is_refused_with_its_connection(tmp_path: Path) -> None:
     with nengo.Network(seed=1) as net:
-        a, b = (nengo.Ensemble(10, 1, label=label) for label in "ab")
-        nengo.Connection(a, b.neurons[3], learning_rule_type=nengo.RLS())
+        a, b = (nengo.Ensemble(10, 2, label=label) for label in "ab")
+        options = {"transform": np.full((10, 2), 0.1), "learning_rule_type": nengo.RLS()}
+        nengo.Connection(a, b.neurons, **options)
+        nengo.Connection(a.neurons[:2], b.neurons, **options)
         nengo.Probe(b)
+    with pytest.raises(ValueError, match=r"could not broadcast"), nengo.Simulator(net) as simulator:
+        simulator.step()
     with pytest.raises(
-        ModelError, match=r"connection a_to_b: RLS learns decoders .*\n.*connect to the ensemble"
-    ):
+        ModelError, match=r"Nengo's own simulator fails\n.*connect from all neurons"
+    ) as raised:
         translate(net, tmp_path / "model.spk")
+    assert [d.message.partition(",")[0] for d in raised.value.diagnostics] == [
+        "a_to_b.rls: RLS follows 10 neurons and is told 2 numbers for weights of 10 x 10",
+        "a_to_b_2.rls: RLS follows 10 neurons and is told 2 numbers for weights of 10 x 2",
+    ]

@@ -306,6 +306,70 @@ def sparse_of_parts() -> None:
 
 
 @network
+def encoders_that_several_rules_change() -> None:
+    """Voja rules of one ensemble, which Nengo applies in another order than it adds what comes there."""
+    slope = nengo.Node(lambda t: 0.3 if t % 0.02 < 0.01 else -0.3)
+    a, b = nengo.Ensemble(50, 1, label="a"), nengo.Ensemble(20, 1, label="b")
+    line = nengo.Node(lambda t: np.sin(9 * t + 0.4 * np.arange(16)))
+    part = nengo.Node(size_in=16)
+    nengo.Connection(line, part, synapse=None)
+    nengo.Connection(part[:10], b.neurons[:10], transform=0.1, synapse=nengo.Lowpass(0.0))
+    nengo.Connection(slope, a)
+    rules = [nengo.Voja(1e-3, post_synapse=0.02), nengo.Voja(2e-3), nengo.Voja(3e-3, post_synapse=None)]
+    given: list[dict[str, Any]] = [
+        {"function": lambda x: [x[0], x[0] ** 2, -x[0]], "transform": [[0.3, 0.2, 0.1]]},
+        {},
+        {"transform": 0.5},
+    ]
+    for rule, options in zip(rules, given, strict=True):
+        link = nengo.Connection(slope, b, synapse=None, learning_rule_type=rule, **options)
+        nengo.Connection(a, link.learning_rule, transform=-0.3)
+        for attribute in ("post_filtered", "delta", "scaled_encoders"):
+            nengo.Probe(link.learning_rule, attribute)
+        nengo.Probe(link)
+    nengo.Probe(b, "scaled_encoders", synapse=0.01)
+    nengo.Probe(b.neurons, "input")
+
+
+@network
+def rls_to_neurons() -> None:
+    """One error for all neurons, and one for each where there are as many; of parts, and for weights."""
+    stim = stimulus(3)
+    a, line, three = nengo.Ensemble(30, 2), nengo.Ensemble(20, 1, label="line"), nengo.Ensemble(3, 3)
+    nengo.Connection(stim[:2], a)
+    weights = nengo.solvers.LstsqL2(weights=True)
+    targets: list[tuple[Any, Any, dict[str, Any]]] = [
+        (a, line.neurons, {}), (a[0], line.neurons[5:15], {"synapse": None}),
+        (a.neurons, line.neurons[3], {}), (a, three.neurons[[2, 0, 1]], {}),
+        (a.neurons, line.neurons[::-2], {}), (a[1], line, {"solver": weights}),
+        (a, line, {"function": lambda x: x[0] * x[1], "solver": weights}),
+    ]  # fmt: skip
+    for k, (pre, post, given) in enumerate(targets):
+        if "solver" not in given:
+            given["transform"] = np.full((post.size_in, pre.size_out), 1e-3)
+        rules = (
+            nengo.RLS(1e-2) if k else [nengo.RLS(1e-2, pre_synapse=None), nengo.PES(1e-3), nengo.RLS(1e-3)]
+        )
+        taught = nengo.Connection(pre, post, learning_rule_type=rules, **given)
+        for rule in taught.learning_rule if isinstance(rules, list) else [taught.learning_rule]:
+            nengo.Connection(stim[: rule.size_in], rule, transform=0.3)
+            nengo.Connection(a[0], rule[0])
+            for attribute in ("error", "delta", *(["inv_gamma"] if "inv_gamma" in rule.probeable else [])):
+                nengo.Probe(rule, attribute)
+        nengo.Probe(taught, "weights")
+    nengo.Probe(line, synapse=0.01)
+
+
+@network
+def functions_by_their_values_with_drawn_transforms() -> None:
+    a, b = nengo.Ensemble(40, 2, label="a"), nengo.Ensemble(30, 3, label="b")
+    nengo.Connection(stimulus(2), a)
+    drawn = nengo.Dense((3, 2), init=nengo.dists.Uniform(-1, 1))
+    nengo.Connection(a, b, function=lambda x: np.sort(np.outer(x, x).ravel())[:2], transform=drawn)
+    nengo.Probe(b, synapse=0.01)
+
+
+@network
 def rates_of_rls() -> None:
     """What Nengo makes of a learning rate is told as it was given."""
     a = nengo.Ensemble(50, 1, label="a")

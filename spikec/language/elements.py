@@ -155,6 +155,13 @@ def neurons_of(element: Element) -> int:
     return element.neurons
 
 
+def rows(target: View, weights: bool) -> int:
+    """Rows of the weights of a connection: numbers that it gives its target, or with `weights` the neurons
+    that it is solved for.
+    """
+    return neurons_of(target.pieces[0].element) if weights else target.size
+
+
 @dataclass(frozen=True, eq=False)
 class FunctionNode(Element):
     """y = expressions(x, t), x of length `arguments`."""

@@ -95,7 +95,9 @@ def _synapses(kind: str, given: dict[str, Any]) -> dict[str, v.Synapse | None]:
 
 
 def _inputs(kind: str, ends: Ends) -> int:
-    """How many numbers may be connected to a rule."""
+    """How many numbers may be connected to a rule.  RLS has no encoders between: an error for each row."""
+    if kind == "rls":
+        return e.rows(ends.target, ends.weights)
     if kind in _ERROR:
         return ends.target.pieces[0].element.size if ends.target.attribute == "neurons" else ends.target.size
     return int(kind == "voja")
@@ -134,16 +136,14 @@ def _learns_weights(kind: str, ends: Ends, span: Span) -> None:
 
 def _error(kind: str, ends: Ends, span: Span) -> None:
     _learns_weights(kind, ends, span)
-    if kind == "rls" and ends.weights:
-        raise Mistake("rls changes decoders, not weights to neurons", span, "leave weights=true out")
-    if ends.target.attribute != "neurons":
+    if kind == "rls" or ends.target.attribute != "neurons":
         return
     encoded = isinstance(ends.target.pieces[0].element, e.Population)
-    if kind == "rls" or not encoded or not _of_one_population(ends.target):
+    if not encoded or not _of_one_population(ends.target):
         raise Mistake(
             f"{kind} cannot learn weights to {ends.target.name!r}",
             span,
-            "connect to the ensemble itself" if kind == "rls" else "connect to neurons of one ensemble",
+            "connect to neurons of one ensemble",
         )
 
 
@@ -193,7 +193,7 @@ def change_of(
         return None
     kind = "encoders" if isinstance(rule.rule, pl.Voja) else "weights"
     weights = next(w for w in link.weights if w.kind == kind)
-    size = (weights.size // link.target.size) ** 2 if inverse else weights.size
+    size = (weights.size // e.rows(link.target, link.solver.weights)) ** 2 if inverse else weights.size
     name = f"{path}.{rule.name}.{words[1]}"
     change = e.LearnedChange(name, size, weights.span, weights, rule.rule, inverse)
     return e.View(name, (_all(change),), "weights", span)
@@ -237,8 +237,8 @@ def matrices(link_name: str, ends: Ends, found: Sequence[e.LearningRule]) -> tup
     if any(not isinstance(r.rule, pl.Voja) for r in found):
         neurons = ends.source.attribute == "neurons"
         columns = ends.source.size if neurons else e.neurons_of(ends.source.pieces[0].element)
-        rows = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
-        made.append(e.LearnedWeights(f"{ends.path or link_name}.weights", rows * columns, span, "weights"))
+        path = f"{ends.path or link_name}.weights"
+        made.append(e.LearnedWeights(path, e.rows(ends.target, ends.weights) * columns, span, "weights"))
     if any(isinstance(r.rule, pl.Voja) for r in found):
         element = ends.target.pieces[0].element
         path = f"{element.path}.encoders"
@@ -250,8 +250,7 @@ def output(ends: Ends, found: Sequence[e.LearningRule]) -> e.LearnedOutput | Non
     """What the weights of a connection with a name give; None where rules change encoders only."""
     if not ends.path or all(isinstance(r.rule, pl.Voja) for r in found):
         return None
-    size = e.neurons_of(ends.target.pieces[0].element) if ends.weights else ends.target.size
-    return e.LearnedOutput(f"{ends.path}.output", size, ends.source.span)
+    return e.LearnedOutput(f"{ends.path}.output", e.rows(ends.target, ends.weights), ends.source.span)
 
 
 def is_matrix(transform: Any) -> bool:

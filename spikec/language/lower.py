@@ -26,7 +26,6 @@ from spikec.language.lower_learning import (
     finish_learning,
     learned_encoders,
     learned_product,
-    rows,
 )
 from spikec.language.lower_matrices import Part, dense, gather, pick, route
 from spikec.language.lower_nodes import Nodes
@@ -168,7 +167,7 @@ def _connection(link: e.Connection, lowering: Lowering) -> None:
         return
     # Only what learns needs all entries of a sparse transform.
     if learns and (learned := learned_product(link, graph, dense(transform))):
-        size = rows(link)
+        size = e.rows(link.target, link.solver.weights)
         if link.output is not None:
             graph.connect(learned, link.output.path)
         node = _remember(link.name, learned, size, path, lowering.nodes, link)

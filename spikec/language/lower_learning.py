@@ -30,7 +30,7 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
     assert isinstance(source, e.Population | e.Cells)
     decoded = link.source.attribute != "neurons"
     name = next(weights.path for weights in link.weights if weights.kind == "weights")
-    size, columns = rows(link), source.neurons if decoded else link.source.size
+    size, columns = e.rows(link.target, link.solver.weights), source.neurons if decoded else link.source.size
     op = pl.Weights(
         size=size, columns=columns, span=link.span, rules=tuple(rule.rule for rule in learned),
         transform=transform if decoded and not link.solver.weights else None,
@@ -49,11 +49,6 @@ def learned_product(link: e.Connection, graph: g.Graph, transform: float | e.Flo
     return product
 
 
-def rows(link: e.Connection) -> int:
-    """Rows of the weights of a connection: numbers that it gives, or neurons that they lead to."""
-    return e.neurons_of(link.target.pieces[0].element) if link.solver.weights else link.target.size
-
-
 def _decoding(link: e.Connection, transform: float | e.FloatArray | None) -> g.Decoding:
     """What the weights are solved for at the beginning."""
     functions = () if link.functions is None else link.functions[0]
@@ -63,7 +58,7 @@ def _decoding(link: e.Connection, transform: float | e.FloatArray | None) -> g.D
         functions = tuple(whole[k] for k in piece.components)
     weights = link.solver.weights
     return g.Decoding(
-        size=rows(link) if weights else link.outputs, span=link.span, expressions=functions,
+        size=e.rows(link.target, True) if weights else link.outputs, span=link.span, expressions=functions,
         targets=link.targets, solver=link.solver, eval_points=link.eval_points,
         onto=link.target.pieces[0].element.path if weights else "",
         transform=placed(link, transform) if weights else None,
@@ -80,12 +75,15 @@ def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.Lear
         return
     neural = link.target.attribute == "neurons"
     part = link.target.pieces[0]
-    size = target.size if neural else link.target.size
+    rows = e.rows(link.target, link.solver.weights)
+    # RLS is told an error for each row, PES one to be encoded for each neuron.
+    encoded = isinstance(rule.rule, pl.PES) and (neural or link.solver.weights)
+    size = target.size if neural and encoded else link.target.size if encoded else rows
     # Where the connection has no name, nothing leads to its rules.
     error = (
         rule.input.path if rule.input else graph.add(f"{weights}.{k}.error", g.Sum(size=size, span=link.span))
     )
-    if neural or link.solver.weights:
+    if encoded:
         if not neural and not part.whole:
             # An error of some dimensions is 0 in the others.
             taken = np.eye(target.size)[:, list(part.components)]
@@ -93,11 +91,11 @@ def _read(link: e.Connection, graph: g.Graph, weights: str, k: int, rule: e.Lear
             graph.connect(error, graph.add(f"{weights}.{k}.whole", widened))
             error = f"{weights}.{k}.whole"
         chosen = tuple(part.components) if neural and not part.whole else None
-        encoding = pl.Encoding(size=rows(link), span=link.span, rows=chosen)
-        encoded = graph.add(f"{weights}.{k}.encoded", encoding)
-        graph.connect(target.path, encoded, "encoders")
-        graph.connect(error, encoded)
-        error = encoded
+        encoding = pl.Encoding(size=rows, span=link.span, rows=chosen)
+        by_neuron = graph.add(f"{weights}.{k}.encoded", encoding)
+        graph.connect(target.path, by_neuron, "encoders")
+        graph.connect(error, by_neuron)
+        error = by_neuron
     graph.connect(error, weights, f"error.{k}")
 
 

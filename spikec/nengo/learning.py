@@ -110,13 +110,22 @@ def _ours(rule: Operator, base: Signal, table: Table) -> bool:
 
 
 def _fits(rule: Operator, base: Signal) -> bool:
-    """Whether what a rule reads has the size of the weights: parts of neurons do not, where Nengo fails, nor
-    does one error for all rows, which RLS to neurons reads.
+    """Whether what a rule reads has the size of the weights, or RLS to neurons one error for all rows: parts
+    of neurons do not, where Nengo fails.
     """
     rows, columns = base.shape
     sizes = {pl.ROWS: rows, pl.COLUMNS: columns}
     holds = RULES[type(rule)].reads
-    return all(signal.size == sizes[holds[port]] for port, signal in inputs(rule).items() if port in holds)
+    return all(
+        signal.size == sizes[holds[port]] or one_error(rule, port)
+        for port, signal in inputs(rule).items()
+        if port in holds
+    )
+
+
+def one_error(rule: Operator, port: str) -> bool:
+    """Whether a port is the error of an RLS that has one for all rows of its weights."""
+    return isinstance(rule, SimRLS) and port == "error" and bool(rule.error.size == 1)
 
 
 def _product(reader: Operator, base: Signal) -> bool:

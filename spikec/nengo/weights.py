@@ -17,7 +17,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec.nef.neurons import NeuronType
 from spikec.nengo.forms import Preset
-from spikec.nengo.learning import Learning, block, inputs, rule
+from spikec.nengo.learning import Learning, block, inputs, one_error, rule
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
 from spikec.nengo.signals import Ints, whole
@@ -69,7 +69,8 @@ def weights(values: Values, form: Learning) -> str:
                 process = _synapse_of(values, signal)
                 if process is not None:
                     filtered.append(port)
-                ports[f"{port}.{k}"] = partial(_rule_input, values, signal, process)
+                read = partial(_rule_input, values, signal, process)
+                ports[f"{port}.{k}"] = partial(_for_all, values, read, rows) if one_error(op, port) else read
             made = rule(op, values.model.dt, columns, tuple(filtered))
             ensemble = _encoded_by(values, form.weights)
             if isinstance(made, pl.Voja) and ensemble is not None:
@@ -125,6 +126,14 @@ def _rule_input(values: Values, signal: Signal, process: Any) -> str:
     )
     values.graph.connect(values.read(process.input), made)
     return made
+
+
+def _for_all(values: Values, read: Callable[[], str], rows: int) -> str:
+    """What is read, one number, for every row."""
+    name = read()
+    if rows == 1:
+        return name
+    return values.product(f"{name}.everywhere", name, sp.csr_array(np.ones((rows, 1))))
 
 
 def _encoded(values: Values, signal: Signal) -> str:

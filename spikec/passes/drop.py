@@ -28,11 +28,16 @@ def unobserved(graph: g.Graph) -> list[str]:
 
 
 def _needed(graph: g.Graph) -> set[str]:
-    """Names of the operators from which a probe or a host call can be reached."""
+    """Names of the operators from which a probe or a host call can be reached, and of the ensembles onto
+    which weights are solved that are.
+    """
     needed = {name for name, _ in graph.nodes((g.Probe, g.HostCall))}
     work = list(needed)
     while work:
-        for source in graph.inputs(work.pop()):
+        name = work.pop()
+        op = graph.op(name)
+        onto = [op.onto] if isinstance(op, g.Decoding) and op.onto else []
+        for source in (*graph.inputs(name), *onto):
             if source not in needed:
                 needed.add(source)
                 work.append(source)

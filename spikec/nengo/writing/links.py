@@ -36,10 +36,7 @@ def term(scene: Scene, conn: nengo.Connection) -> tuple[Signal, int]:
 
 def connection(scene: Scene, conn: nengo.Connection) -> str:
     """`connect SOURCE -> TARGET ...`, with a relay before it where a list of components meets a function."""
-    if conn.learning_rule is not None:
-        rules, name = learning(scene, conn), f" as {scene.labels[conn]}"
-    else:
-        rules, name = "", ""
+    rules, after = learning(scene, conn)
     weights = scene.model.sig[conn]["weights"]
     learns = weights is not None and scene.converted.sides.learning(weights.base) is not None
     source, clauses, before = _computed(scene, conn, learns)
@@ -50,8 +47,10 @@ def connection(scene: Scene, conn: nengo.Connection) -> str:
         # and what a probe reads too is rounded before it is added.
         relay = scene.labels.new(f"{_file(scene, conn)}_given")
         before += f"relay {relay}[{conn.size_out}]\n"
-        return f"{before}connect {source} -> {relay}{clauses}{name}\nconnect {relay} -> {target} synapse none"
-    return f"{before}connect {source} -> {target}{clauses}{name}"
+        return (
+            f"{before}connect {source} -> {relay}{clauses}\nconnect {relay} -> {target} synapse none{after}"
+        )
+    return f"{before}connect {source} -> {target}{clauses}{after}"
 
 
 def equal_decoders(scene: Scene, conn: nengo.Connection, other: nengo.Connection) -> bool:
@@ -85,7 +84,7 @@ def _target(scene: Scene, conn: nengo.Connection) -> str:
     post = conn.post_obj
     brackets = words.part(conn.post_slice, post.size_in)
     if not isinstance(post, Neurons):
-        return scene.labels[post] + brackets
+        return scene.told(post) + brackets
     return f"{scene.labels[post.ensemble]}.neurons{brackets}"
 
 
@@ -159,6 +158,8 @@ def decoded(scene: Scene, conn: nengo.Connection, file: str) -> str:
 def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
     """What is decoded, as a function of x; as a table where it cannot be written."""
     scale = factor(conn)
+    if isinstance(scale, nengo.dists.Distribution):
+        return f" via zeros({conn.size_out})" if conn.size_out > 1 else " via 0"
     if conn.function is None:
         inner = "x"
         if scale is None and not words.part(conn.pre_slice, conn.pre_obj.size_out):
@@ -170,8 +171,6 @@ def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
         inner = words.listed(found.expressions)
     else:
         return _tabled(scene, conn, scale, file)
-    if isinstance(scale, nengo.dists.Distribution):
-        return f" via zeros({conn.size_out})" if conn.size_out > 1 else " via 0"
     return f" via {_times(scene, scale, inner, conn, file)}"
 
 

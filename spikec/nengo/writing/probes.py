@@ -104,19 +104,13 @@ def _neurons(scene: Scene, obj: nengo.Probe, name: str, synapse: str) -> tuple[s
 
 def _learned(scene: Scene, obj: nengo.Probe) -> str:
     """What is learned, where a probe is of that: `name.weights`, `name.encoders`."""
-    links = [c for c in scene.network.all_connections if c.learning_rule is not None]
     if isinstance(obj.obj, nengo.Connection) and obj.attr == "weights":
         changes = scene.converted.sides.learning(scene.model.sig[obj.obj]["weights"].base)
         return f"{scene.labels[obj.obj]}.weights" if changes else ""
-    if isinstance(obj.obj, LearningRule) and obj.attr == "scaled_encoders":
-        return f"{scene.labels[obj.obj.connection]}.encoders"
-    if isinstance(obj.obj, nengo.Ensemble) and obj.attr == "scaled_encoders":
-        for conn in links:
-            found = conn.learning_rule_type
-            types = (
-                found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]
-            )
-            if conn.post_obj is obj.obj and any(isinstance(r, nengo.Voja) for r in types):
+    if obj.attr == "scaled_encoders":
+        target = obj.obj.connection.post_obj if isinstance(obj.obj, LearningRule) else obj.obj
+        for conn, rules in scene.rules.items():
+            if conn.post_obj is target and any(rule.modifies == "encoders" for rule in rules):
                 return f"{scene.labels[conn]}.encoders"
     return ""
 

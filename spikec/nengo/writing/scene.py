@@ -12,6 +12,7 @@ from typing import Any
 import nengo
 import numpy as np
 from nengo.builder import Model, Operator, Signal
+from nengo.connection import LearningRule
 
 from spikec import graph as g
 from spikec.errors import Diagnostic, Span
@@ -65,7 +66,9 @@ class Files:
 
 @dataclass(eq=False)
 class Scene:
-    """A network on its way to text.  `mistakes`: what cannot be said, collected; `arrays`: those written."""
+    """A network on its way to text.  `mistakes`: what cannot be said, collected; `arrays`: those written.
+    `rules`: of connections; `relays`: of what some of them are told.
+    """
 
     network: nengo.Network
     model: Model
@@ -73,6 +76,8 @@ class Scene:
     labels: Labels
     files: Files
     arrays: dict[str, tuple[nengo.Ensemble, ...]] = field(default_factory=dict)
+    rules: dict[nengo.Connection, list[LearningRule]] = field(default_factory=dict)
+    relays: dict[LearningRule, str] = field(default_factory=dict)
     mistakes: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -80,6 +85,10 @@ class Scene:
     def variable(self) -> str:
         """What the rounds of loops are numbered by."""
         return self.labels.new("i")
+
+    def told(self, obj: Any) -> str:
+        """What an object is connected to by: its name, or the relay of what a rule is told."""
+        return self.relays.get(obj) or self.labels[obj]
 
     def refuse(self, message: str, hint: str) -> None:
         """Note something that cannot be said, once for all who need it."""

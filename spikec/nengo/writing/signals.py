@@ -40,9 +40,9 @@ def rule_signal(scene: Scene, obj: nengo.Probe, name: str) -> Found | None:
     """What a learning rule is told, or an activity through the synapse that it has there."""
     rule: LearningRule = obj.obj
     if obj.attr == "error":
-        return "", scene.labels.get(rule, name) + words.part(chosen(obj), rule.size_in)
+        return "", scene.told(rule) + words.part(chosen(obj), rule.size_in)
     if obj.attr in ("delta", "inv_gamma"):  # of matrices Nengo records no parts
-        return "", f"{scene.labels.get(rule, name)}.{obj.attr}"
+        return "", f"{scene.labels[rule]}.{obj.attr}"
     kind = rule.learning_rule_type
     ends = {
         "activities": "pre", "pre_filtered": "pre", "post_filtered": "post", "theta": "theta",

@@ -157,9 +157,7 @@ def _scene(network: nengo.Network, stem: str, names: Mapping[str, Any], dt: floa
     # As for a graph that is compiled, which records all probes itself.
     converted = convert(model, seed + 1, stem, {probe: f"probe.{k}" for k, probe in enumerate(model.probes)})
     scene = Scene(network, model, converted, Labels(network, names), Files(stem))
-    for conn in dict.fromkeys(network.all_connections):
-        if conn.learning_rule is not None:
-            rules.name_rules(scene, conn)
+    rules.name_rules(scene)
     return scene
 
 
