@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from spike_runtime.version import kernel_folder
+from spike_runtime.version import kernel_folder, profile_name
 
 from spikec.cache import Cache, default_folder
 from spikec.errors import writing
 from spikec.language.context import readable_bytes
-from spikec.planning.measuring import FILE
 from spikec.records import dataclass
 
 
@@ -30,18 +29,24 @@ class Kept:
 
 def found() -> list[Kept]:
     """What there is on this machine."""
-    machine, decoders, profile = kernel_folder().parent, Cache(), default_folder() / FILE
+    machine, decoders = kernel_folder().parent, Cache()
     limit = f"at most {readable_bytes(decoders.limit)}: the least used go first"
     kinds = [
         ("decoders", limit, [decoders.folder]),
         ("machine code", "of other versions of Spike goes 30 days after its last use", _code(machine)),
-        ("host profile", "the costs that this machine was measured to have", [profile]),
+        ("host profile", "the costs that this machine was measured to have", sorted(_profiles())),
     ]
     made = []
     for what, stays, paths in kinds:
         there = tuple(path for path in paths if path.exists())
         made.append(Kept(what, stays, there, sum(map(_size, there))))
     return made
+
+
+def _profiles() -> Iterator[Path]:
+    """Of all versions, each of which has its own; the first ones had one name."""
+    stem = profile_name().partition("-")[0]
+    return default_folder().glob(f"{stem}*.json")
 
 
 def _code(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from spike_runtime.manifest import ManifestError
 from spike_runtime.runfile import RunError
 
 import spikec
+from spikec.planning.measuring import FILE
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_compiling_twice_writes_the_same_bytes(
     """In another process, with another order of hashes, and nothing solved before."""
     cache = tmp_path / "cache"
     cache.mkdir()
-    (cache / "host_profile.json").write_bytes((measured_host / "host_profile.json").read_bytes())
+    (cache / FILE).write_bytes((measured_host / FILE).read_bytes())
     environment = commands | {"PYTHONHASHSEED": hash_seed, "SPIKE_CACHE_DIR": str(cache)}
     command = ["spikec", "compile", str(tiny.source), "-n", "2", "-o", str(tmp_path / "again"), "--quiet"]
     subprocess.run(command, env=environment, check=True, timeout=120)

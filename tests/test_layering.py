@@ -72,7 +72,7 @@ EDGES = {
     "spike_runtime.usage": "spikec.console",
     "spike_runtime.parsing": "spikec.planning.cost",
     "spike_runtime.speed": "spikec.planning.measuring",
-    "spike_runtime.version": "spikec.housekeeping",
+    "spike_runtime.version": "spikec.housekeeping spikec.planning.measuring",
     "spike_runtime.units": "spikec.api spikec.cli spikec.console",
     "spike_runtime.results": "spikec.api spikec.cli spikec.views.*",
     "spike_runtime.runfile": "spikec.api spikec.spoken spikec.console spikec.sessions spikec.going_on "

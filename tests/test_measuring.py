@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spike_runtime import calibrate, speed
+from spike_runtime import calibrate, speed, version
 
 from spikec.errors import WriteError
 from spikec.frontend import loads
@@ -48,6 +49,31 @@ def test_the_host_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert measuring.of_this_host(FLOAT32) == first
     assert calls == [FLOAT32]
     assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)]
+
+
+def test_a_profile_belongs_to_the_version_of_the_kernels_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "sources"
+    shutil.copytree(Path(calibrate.__file__).parent, sources, ignore=shutil.ignore_patterns("__pycache__"))
+    assert version.profile_name(sources) == measuring.FILE
+    names = [measuring.FILE]
+    for k, changed in enumerate(("ops/lif.py", "wires/ring.py", "loop.py", "calibrate_neurons.py", "cli.py")):
+        other = tmp_path / str(k)
+        shutil.copytree(sources, other)
+        (other / changed).write_text((other / changed).read_text() + "# changed\n")
+        names.append(version.profile_name(other))
+    assert names.pop() == measuring.FILE  # the command measures nothing
+    assert len(set(names)) == len(names)
+
+    monkeypatch.setenv("SPIKE_CACHE_DIR", str(tmp_path))
+    calls: list[measuring.Needs] = []
+    monkeypatch.setattr(measuring, "calibrate", _measured(calls))
+    _host(tmp_path / names[1], 100.0)
+    old = (tmp_path / names[1]).read_text(encoding="utf-8")
+    measuring.of_this_host(FLOAT32)
+    assert calls == [FLOAT32]
+    assert (tmp_path / names[1]).read_text(encoding="utf-8") == old
 
 
 def test_what_was_measured_for_other_models_changes_nothing(

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from spike_runtime import speed
+from spike_runtime.version import profile_name
 
 from spikec.cache import default_folder
 from spikec.errors import ModelError, SpikeError, writing
@@ -26,7 +27,7 @@ from spikec.graph import Graph
 from spikec.planning.profile import PRECISIONS, REFERENCE, HostProfile, costs_of, load, read
 from spikec.records import dataclass
 
-FILE = "host_profile.json"
+FILE = profile_name()
 REMEDY = "set XDG_CACHE_HOME to a folder that can be written, or give --host-profile reference"
 # Of which every other kind takes a part, and populations at the level of synapses all.
 LIF = "lif"
