@@ -126,7 +126,7 @@ RUN = 50
 # Sizes of the stages; `features` gives what the cost model counts for them.
 SMALL = {
     "sum": 4,
-    "decoded": 4,
+    "decoded": 64,
     "lowpass": 80,
     "filter": 1,
     "filter_element": 2,
@@ -183,8 +183,8 @@ def features(size: dict[str, int], real: str, kind: int = ALL) -> dict[str, floa
 
 
 def _sums(size: dict[str, int]) -> int:
-    """Partial sums: each neuron whose spikes are recorded has its own."""
-    return max(size["sum"], size["events"])
+    """Partial sums: each number that is decoded, and each neuron whose spikes are recorded, has its own."""
+    return max(size["sum"], size["decoded"], size["events"])
 
 
 def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
@@ -201,11 +201,13 @@ def arrays(size: dict[str, int], real: str) -> tuple[Arrays, Arrays]:
     coefficients = order * order + 2 * order + 1
     number = np.arange(filters)
     constant: Arrays = {
-        "rows": places(size["decoded"], size["sum"]),
+        # Places that models read follow each other, as a rule: vectors of them are loaded at once, in half
+        # the time that it takes to gather them (decoding 0.5 ns instead of 0.95, filters 0.25, not 0.5).
+        "rows": np.arange(size["decoded"]),
         "scale": np.full(size["decoded"], 2.0**-40),
         "decay": np.full(size["lowpass"], 0.8, real),
         "gain": np.full(size["lowpass"], 0.2, real),
-        "source": places(size["lowpass"], before),
+        "source": np.arange(size["lowpass"]) % size["decoded"],
         "sources": places(int(each.sum()), before),
         "filters": np.stack(
             [number * 0 + order, each, number * order * each[0], number * coefficients, number * 0], 1

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from partition_models import assigned, populations
 
+from spikec import frontend, pipeline
 from spikec import graph as g
 from spikec.cache import Cache
 from spikec.errors import ModelError
@@ -29,6 +30,7 @@ from spikec.program import layout as la
 from spikec.program.schedule import schedule
 
 REFERENCE = profile.load("reference")
+MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
 def _hypergraph(graph: g.Graph) -> hg.Hypergraph:
@@ -218,6 +220,16 @@ def test_auto_takes_the_fastest_number_up_to_the_cores() -> None:
     large = plan.make_plan(populations(count=64, neurons=500), "auto", REFERENCE, "float32")
     assert small.assignment.partitions == 1
     assert large.assignment.partitions == REFERENCE.cores == 2
+
+
+def test_auto_compares_plans_as_they_would_be() -> None:
+    """The first cut of this model for two partitions is slower than one, and the refined one is faster."""
+    graph = frontend.load(MODELS / "bench" / "learned_channel.spk")
+    for _, apply in pipeline.passes(pipeline.Options(), dtype="float32"):
+        graph = apply(graph)
+    made = {n: plan.make_plan(graph, n, REFERENCE, "float32") for n in (1, 2, "auto")}
+    assert 0.9 * made[1].step < made[2].step < 0.98 * made[1].step
+    assert made["auto"].summary() == made[2].summary()
 
 
 def test_predictions_cover_the_number_asked_for() -> None:

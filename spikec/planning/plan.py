@@ -139,6 +139,7 @@ class _Planner:
         self.divider = divider
         self.atoms = sum(1 for _ in graph.nodes(g.PLACED))
         self.placed: dict[tuple[int, int], _Placed] = {}
+        self.final: dict[tuple[int, int], _Placed] = {}
         self.cuts: dict[int, _Cuts] = {}
 
     @cached_property
@@ -160,19 +161,24 @@ class _Planner:
 
     def refined(self, n: int, hosts: int = 1) -> _Placed:
         """The best placement that is found, whatever other numbers of partitions would give."""
+        if (n, hosts) not in self.final:
+            self.final[n, hosts] = self._refined(n, hosts)
+        return self.final[n, hosts]
+
+    def _refined(self, n: int, hosts: int) -> _Placed:
         made = spread(n, self.sites[:hosts], self.transport)
         placed = self._place(n, hosts)
-        if cuts := placed.cuts:
-            placed = refine(
-                placed,
-                lambda assignment: self._schedule(assignment, made, cuts),
-                self.graph,
-                cuts.hypergraph,
-                cuts.reads,
-                self._word(hosts),
-                made.site_of if hosts > 1 else None,
-            )
-        return placed
+        if not (cuts := placed.cuts):
+            return placed
+        return refine(
+            placed,
+            lambda assignment: self._schedule(assignment, made, cuts),
+            self.graph,
+            cuts.hypergraph,
+            cuts.reads,
+            self._word(hosts),
+            made.site_of if hosts > 1 else None,
+        )
 
     def plan(self, n: int, hosts: int) -> Plan:
         hosts = min(hosts, max(1, n))
@@ -197,7 +203,11 @@ class _Planner:
         limit = min(self.sites[0].profile.cores, max(1, self.groups))
         numbers = [(k, m) for k, m in self._wanted(limit, 1) if m > 1 or k <= limit]
         if self.atoms <= EXACT_ATOMS:
-            best = _fastest([self._planned(k, m) for k, m in numbers])
+            tried = [self._planned(k, m) for k, m in numbers]
+            bound = min(p.step for p in tried) * CLEARLY_SLOWER
+            # As it would be: what refining gains may decide.
+            refined = [(self.refined(*_size(p)).step, p) for p in tried if p.step < bound]
+            best = _fastest([replace(p, step=step) for step, p in refined])
         else:
             best = _fastest([self._prediction(k, m, limit, 1) for k, m in numbers])
         return self.plan(best.partitions, best.hosts)
