@@ -36,7 +36,7 @@ from spike_runtime.ops import disk
 from spike_runtime.ops.alone import alone
 from spike_runtime.ops.calling import by_name, called, kinds_of, name_of, prepare
 from spike_runtime.ops.kernel import KernelOp
-from spike_runtime.progress import told
+from spike_runtime.progress import tell, told
 from spike_runtime.status import FULL
 from spike_runtime.table import arrays_of
 from spike_runtime.version import source_version
@@ -163,7 +163,9 @@ class _Step:
         self._inputs = {v: k for k, v in enumerate(fgraph.inputs)}
         self._names: dict[Any, str] = {}
         nodes = fgraph.toposort()
-        prepare(told([(node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp)]))
+        kernels = [(node.op, kinds_of(node)) for node in nodes if isinstance(node.op, KernelOp)]
+        prepare(told(kernels))
+        tell(len(kernels), len(kernels))
         for k, node in enumerate(nodes):
             self._add(f"op{k}", node)
 

@@ -17,7 +17,9 @@ import importlib.util
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
@@ -70,7 +72,16 @@ def keep(key: str, codes: Sequence[Code]) -> None:
     body = b"".join([head, *(code.code for code in codes)])
     version.opened_kernel_folder()
     place(key).parent.mkdir(exist_ok=True)
+    _remove_unused(place(key).parent)
     Files().replace(place(key), _MAGIC + hashlib.sha256(body).digest() + body)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove files that were last used longer ago than `version.KEPT`."""
+    for file in folder.iterdir():
+        with suppress(OSError):  # somebody else removes it
+            if time.time() - file.stat().st_mtime > version.KEPT:
+                file.unlink()
 
 
 def load(key: str) -> int | None:
@@ -92,6 +103,8 @@ def _read(path: Path) -> list[Code]:
         content = path.read_bytes()
     except OSError:
         return []
+    with suppress(OSError):  # of another user
+        os.utime(path)  # it is used now
     start = len(_MAGIC) + _CHECKSUM
     if content[:start] != _MAGIC + hashlib.sha256(content[start:]).digest():
         return []

@@ -1,6 +1,7 @@
 """Draws a run: one panel for each probe over time, for `spike-run --plot FILE`.
 
     values      a line for each dimension, its ideal dashed in the same colour; an image where they are many
+    weights     the same, and encoders
     spikes      a raster, a row for each neuron, or an image where they are many, and the mean rate
     states      (voltage, ...) a trace for each of some neurons, one above the other
 
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from spike_runtime.ideal import IdealError, evaluate_all
 from spike_runtime.results import Run
@@ -28,11 +30,14 @@ MOST_LINES = 10
 MOST_TRACES = 8
 MOST_ROWS = 60
 MOST_COLUMNS = 1500  # samples of an image
+MOST_IMAGE_ROWS = 1000
 MOST_POINTS = 4000  # of a line
 MOST_SPIKES = 20000  # of a raster
 SPIKE_BINS = 600  # times of an image of spikes
-# Attributes whose columns are dimensions, not neurons.
-VECTORS = ("value", "input")
+# Attributes whose columns are dimensions or weights, not neurons.
+VECTORS = ("value", "input", "weights")
+# What else than weights is recorded as such, by the end of its name.
+_PARTS = {"encoders": "encoders", "delta": "change", "inverse": "inverse"}
 SETTLED = 0.2  # s: the error is taken after it, when synapses have settled
 # Okabe and Ito: told apart by everybody, also in print.
 # fmt: off
@@ -146,7 +151,9 @@ def _ideal(array: Any, recorded: Any) -> Floats | None:
 def _draw(axes: Axes, panel: Panel, run: Run) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, color=GREY)
-    if panel.attribute == "spikes" or _dense(panel, run):
+    if panel.attribute != "spikes" and not panel.data.size:
+        detail = _nothing(axes, panel, run)
+    elif panel.attribute == "spikes" or _dense(panel, run):
         detail = _spikes(axes, panel, run)
     elif panel.attribute not in VECTORS:
         detail = _traces(axes, panel)
@@ -156,6 +163,15 @@ def _draw(axes: Axes, panel: Panel, run: Run) -> None:
         detail = _lines(axes, panel)
     axes.set_title(panel.name, loc="left", fontsize=10, fontweight="bold")
     axes.set_title(detail, loc="right", fontsize=9, color=GREY)
+
+
+def _nothing(axes: Axes, panel: Panel, run: Run) -> str:
+    """Says so in the middle of the panel."""
+    text = f"no samples (one every {panel.data.attrs['every'] * run.about.dt:g} s)"
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=GREY)
+    axes.set_yticks([])
+    axes.set_ylabel(_quantity(panel), fontsize=9)
+    return ""
 
 
 def _lines(axes: Axes, panel: Panel) -> str:
@@ -189,34 +205,44 @@ def _line(axes: Axes, t: Floats, y: Floats, **style: Any) -> None:
 
 
 def _image(axes: Axes, panel: Panel, run: Run) -> str:
-    """Dimensions from top to bottom, values as colour: white is 0, of rates darker is more."""
-    stride = max(1, -(-len(panel.data) // MOST_COLUMNS))
-    values = panel.data.values[::stride].T
+    """Dimensions from top to bottom, evenly chosen ones where they are many, values as colour: white is 0, of
+    rates darker is more.
+    """
+    stride, count = max(1, -(-len(panel.data) // MOST_COLUMNS)), panel.data.shape[1]
+    values = panel.data.values[::stride, _spread(count, MOST_IMAGE_ROWS)].T
     t = panel.data["time"].values
-    limit = float(np.quantile(np.abs(values), 0.998)) if values.size else 0.0
+    limit = float(np.quantile(np.abs(values), 0.998))
     begin = float(2 * t[0] - t[1]) if len(t) > 1 else run.about.span[0]
-    span = (begin, float(t[-1]) if len(t) else begin + 1.0)
+    span = (begin, float(t[-1]))
     rates = panel.data.attrs["units"] == "Hz"
     image = axes.imshow(
         values, aspect="auto", cmap="Greys" if rates else "RdBu_r",
         vmin=0.0 if rates else -limit or -1.0, vmax=limit or 1.0,
-        extent=(*span, len(values) - 0.5, -0.5), interpolation="nearest",
+        extent=(*span, count - 0.5, -0.5), interpolation="nearest",
     )  # fmt: skip
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=15)
     bar.ax.tick_params(labelsize=8)
     bar.set_label(_quantity(panel), fontsize=9)
     kind = _columns(panel)
     axes.set_ylabel(kind, fontsize=9)
-    return ", ".join(filter(None, (f"{len(values)} {kind}s", _error(panel))))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return ", ".join(filter(None, (f"{count:,} {kind}s", _error(panel))))
 
 
 def _columns(panel: Panel) -> str:
     """What a column is, by what was probed: of a Nengo model "a.neurons" or "learned.weights"."""
-    last = str(panel.data.attrs.get("target", "")).rpartition(".")[2]
-    kinds = {"weights": "weight", "scaled_encoders": "entry", "neurons": "neuron"}
     if panel.attribute not in VECTORS:
-        return kinds.get(panel.attribute, "neuron")
-    return kinds.get(last, "neuron" if panel.data.attrs["units"] == "Hz" else "dimension")
+        return "neuron"
+    if panel.attribute == "weights":
+        return "component" if _part(panel) in _PARTS else "weight"
+    kinds = {"weights": "weight", "scaled_encoders": "component", "neurons": "neuron"}
+    return kinds.get(_part(panel), "neuron" if panel.data.attrs["units"] == "Hz" else "dimension")
+
+
+def _part(panel: Panel) -> str:
+    """The end of the name of what was probed: "weights" of "learned.weights"."""
+    owner, _, part = str(panel.data.attrs.get("target", "")).rpartition(".")
+    return part if owner else ""
 
 
 def _dense(panel: Panel, run: Run) -> bool:
@@ -243,18 +269,12 @@ def _traces(axes: Axes, panel: Panel) -> str:
     """A few neurons, one above the other, each on a scale of its own range."""
     t, values = panel.data["time"].values, panel.data.values
     chosen = _spread(values.shape[1], MOST_TRACES)
-    spacing = float(np.ptp(values[:, chosen])) * 1.15 if values.size else 0.0
-    spacing = spacing or 1.0
+    spacing = float(np.ptp(values[:, chosen])) * 1.15 or 1.0
     for row, neuron in enumerate(chosen):
         _line(axes, t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
     axes.set_yticks([row * spacing for row in range(len(chosen))], [str(neuron) for neuron in chosen])
-    kind = _columns(panel)
-    axes.set_ylabel(kind, fontsize=9)
-    unit = f" ({panel.data.attrs['units']})" if panel.data.attrs["units"] else ""
-    what = f"{panel.attribute.replace('_', ' ')}{unit}"
-    if kind != "neuron":
-        return f"{what}, {len(chosen)} of {values.shape[1]:,}"
-    return f"{what} of {_some(len(chosen), values.shape[1])}"
+    axes.set_ylabel("neuron", fontsize=9)
+    return f"{_quantity(panel).replace('_', ' ')} of {_some(len(chosen), values.shape[1])}"
 
 
 def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
@@ -301,8 +321,9 @@ def _some(shown: int, count: int) -> str:
 
 
 def _quantity(panel: Panel) -> str:
-    unit = panel.data.attrs["units"]
-    return f"{panel.attribute} ({unit})" if unit else panel.attribute
+    unit, name = panel.data.attrs["units"], panel.attribute
+    name = _PARTS.get(_part(panel), name) if name == "weights" else name
+    return f"{name} ({unit})" if unit else name
 
 
 def _error(panel: Panel) -> str:

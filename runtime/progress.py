@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Progress:
     """How far a run is: steps that all partitions have begun, of how many; wall clock so far in s.
 
-    `compiling`: before the first step which program, and which of its kernels, is compiled, in words.
+    `compiling`: before the first step which program, and what of it, is compiled, in words.
     """
 
     step: int
@@ -51,6 +51,11 @@ def heard_by(listener: Callable[[int, int], None]) -> Iterator[None]:
 def told(kernels: Sequence[T]) -> Iterator[T]:
     """Kernels one after another, each told when it is asked for."""
     for number, kernel in enumerate(kernels):
-        for listener in _listeners:
-            listener(number, len(kernels))
+        tell(number, len(kernels))
         yield kernel
+
+
+def tell(kernel: int, kernels: int) -> None:
+    """This kernel is compiled now; after the last of them what calls them."""
+    for listener in _listeners:
+        listener(kernel, kernels)

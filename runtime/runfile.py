@@ -41,13 +41,21 @@ class RunFailedError(Exception):
 
 @dataclass(frozen=True)
 class Times:
-    """Measured wall-clock time of one partition in ns: own work, exchange, waiting for others, recording."""
+    """Measured wall-clock time of one partition in ns: own work, exchange, waiting for others, recording.
+
+    displaced: how much of it something else ran on the core of its worker, where the system says so.
+    """
 
     steps: int
     compute: float
     exchange: float
     waiting: float
     recording: float
+    displaced: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.compute + self.exchange + self.waiting + self.recording
 
     def per_step(self) -> dict[str, float]:
         """us per step by kind."""

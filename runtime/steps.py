@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from spike_runtime.blocks import Block
+from spike_runtime.cores import displaced
 from spike_runtime.outbox import Outbox
 from spike_runtime.pace import Pace
 from spike_runtime.python import UnsavedError
@@ -122,6 +123,7 @@ class Steps:
         for member in self._members:
             segment[member.own + TAKEN] = start
         self._began, self._start, self._last = start, 0, start
+        self._displaced = 0
         self._keeping: Keeping | None = None
 
     @property
@@ -140,6 +142,7 @@ class Steps:
         keeping: where the state is kept; then it also goes as far as it is told, and may end before.
         """
         self._start, self._last, self._keeping = time.perf_counter_ns(), steps, keeping
+        self._displaced = displaced()
         try:
             self._give(chunk, outbox)
             while (place := self._run()) != STOPPED or self._may_go_on():
@@ -161,14 +164,14 @@ class Steps:
 
     def times(self) -> dict[int, Times]:
         """Where the time went, by partition.  What is not its own work is waiting, for others or its turn."""
-        found = {}
+        found, lost = {}, displaced() - self._displaced
         for place, member in enumerate(self._members):
             inside, exchange = (int(self._segment[member.own + k]) for k in (WAITING_NS, EXCHANGE_NS))
             compute = max(0, self._turns.busy(place) - inside - exchange)
             spent = compute + exchange + member.recording
             waiting = max(0, member.ended - self._start - spent)
             steps = member.done - self._began
-            found[member.partition] = Times(steps, compute, exchange, waiting, member.recording)
+            found[member.partition] = Times(steps, compute, exchange, waiting, member.recording, lost)
         return found
 
     def _let_others_read(self) -> None:

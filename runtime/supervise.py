@@ -143,12 +143,14 @@ class Supervisor:
         return not self.signals.count
 
     def _compiling(self) -> str:
-        """Which program is compiled, and which of its kernels; several may be at the same time."""
+        """Which program is compiled, and what of it; several may be at the same time."""
         busy = [worker for worker in self.workers if worker.state == "starting"]
         done = len(self.manifest.partitions) - sum(len(w.partitions) - w.compiling[0] for w in busy)
         _, kernel, kernels = busy[0].compiling if busy else (0, 0, 0)
         program = f"program {done + 1} of {len(self.manifest.partitions)}" if busy else ""
-        return program + (f", kernel {kernel + 1} of {kernels}" if kernels else "")
+        if kernel < kernels:
+            return f"{program}, kernel {kernel + 1} of {kernels}"
+        return program + (f", the step that calls its {kernels} kernels" if kernels else "")
 
     def adopt(self, state: Sequence[dict[str, NDArray[Any]]], step: int) -> bool:
         """Let all take the state of their partitions after `step`; False where a signal came before.

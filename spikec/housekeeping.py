@@ -33,7 +33,7 @@ def found() -> list[Kept]:
     limit = f"at most {readable_bytes(decoders.limit)}: the least used go first"
     kinds = [
         ("decoders", limit, [decoders.folder]),
-        ("machine code", "of other versions of Spike goes 30 days after its last use", _code(machine)),
+        ("machine code", "of other versions and of programs goes 30 days after its last use", _code(machine)),
         ("host profile", "the costs that this machine was measured to have", sorted(_profiles())),
     ]
     made = []

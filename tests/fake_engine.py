@@ -207,9 +207,11 @@ class Engine:
 
 
 def compiles(*given: Any) -> Engine:
-    """An engine whose program has four kernels that take their time."""
+    """An engine whose program has four kernels that take their time, as does what calls them."""
     for _ in progress.told("abcd"):
         time.sleep(0.15)
+    progress.tell(4, 4)
+    time.sleep(0.3)
     return Engine(*given)
 
 

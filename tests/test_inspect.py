@@ -164,6 +164,15 @@ def test_a_prediction_that_a_run_has_shown_to_be_wrong_is_said_and_advises_nothi
     assert "Advice: use -n 1" in report(advised).to_text()
 
 
+@pytest.mark.parametrize(("displaced", "said"), [(9e9, True), (1e8, False)])
+def test_a_run_beside_other_work_is_said_to_be_one(
+    manifest: mf.Manifest, displaced: float, said: bool
+) -> None:
+    times = (Times(1000, 1e10, 0.0, 2e9, 0.0, displaced), Times(1000, 1e10, 0.0, 2e9, 0.0))
+    text = " ".join(report(manifest, _run(manifest, times)).to_text().split())
+    assert ("something else had the cores for 75% of the time: run again without it" in text) == said
+
+
 def test_times_of_a_run_with_python_hold_its_first_calls(manifest: mf.Manifest) -> None:
     python = mf.Python("calls.pickle", "", (("the function f (m.py:3)",),), "")
     called = replace(

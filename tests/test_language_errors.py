@@ -242,7 +242,7 @@ CASES = {
         "module m() { use m() as y }\nuse m() as x",
         1,
         14,
-        "nested more than 24 deep",
+        "nested more than 24 deep; 'm' uses itself",
         "break the circle",
     ),
     "module as a vector": ("use integrator(9) as x\nprobe x", 2, 7, "'x' is a module", "such as x.in"),

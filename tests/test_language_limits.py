@@ -36,6 +36,17 @@ def test_missing_file(tmp_path: Path) -> None:
     assert found == (1, 14, "there is no file 'tune.csv' beside the model", "did you mean 'tone.csv'?")
 
 
+def test_missing_file_that_no_other_is_like(tmp_path: Path) -> None:
+    """A suffix that all files share makes no two names alike."""
+    (found,) = load_mistakes(write(tmp_path, "m.spk", 'import "nofile.spk"'))
+    assert found[2] == "there is no file 'nofile.spk' beside the model"
+    assert found[3] == "the folder holds no other .spk file"
+    for name in ("i.spk", "b.spk", "tone.csv"):
+        write(tmp_path, name, "")
+    (found,) = load_mistakes(tmp_path / "m.spk")
+    assert found[3] == "the folder holds b.spk, i.spk"
+
+
 def test_file_outside_of_the_folder(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -137,6 +137,46 @@ def test_neurons_say_how_many_there_are() -> None:
     assert "m.spk:3:1: note: 'r' of 1 dimension is declared here" in rendered
 
 
+def test_a_place_is_shown_once_with_all_its_sizes() -> None:
+    with pytest.raises(ModelError) as caught:
+        loads("ensemble a(50)\nconnect a -> a.neurons\nprobe a", "m.spk")
+    (found,) = caught.value.diagnostics
+    assert [text for text, _ in found.notes] == ["'a' of 1 dimension and 50 neurons is declared here"]
+
+
+def test_modules_too_deep_are_no_circle() -> None:
+    chain = "".join(f"module m{n}() {{ use m{n + 1}() as y }}\n" for n in range(30))
+    assert mistakes(f"{chain}module m30() {{ relay r }}\nuse m0() as x") == [
+        (24, 16, "modules are nested more than 24 deep", "use fewer within each other")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "remedy"),
+    [
+        ("intercepts=choice([[0, 0.1], [0.1, 0.2]])", "an option of choice for intercepts is 1 number, not 2",
+         "write numbers without inner brackets, such as choice([0, 0.1])"),
+        ("initial_voltage=choice([[0, 0.1]])", "an option of choice for initial_voltage is 1 number, not 2",
+         "write numbers without inner brackets, such as choice([0, 0.1])"),
+        ("encoders=choice([[1, 0], [0, 1]])", "an option of choice for encoders is 1 number, not 2",
+         "give every option one number per dimension, such as choice([[1, 0], [0, 1]]) for two"),
+        ("noise=white_noise(dist=choice([[0], [0.1]]))", "the options have 1 number, the noise 9 dimensions",
+         "for an input write dims=1; for neurons write numbers without inner brackets, such as "
+         "choice([0, 0.1]), of which each neuron draws its own"),
+    ],
+)  # fmt: skip
+def test_options_of_choice_that_do_not_fit(given: str, message: str, remedy: str) -> None:
+    assert [found[2:] for found in mistakes(f"ensemble a(9, {given})")] == [(message, remedy)]
+
+
+def test_options_of_choice_that_fit() -> None:
+    loads(
+        "ensemble a(9, dims=2, gain=choice([[1], [2]]), bias=choice([0, 1]), "
+        "encoders=choice([[1, 0], [0, 1]]), eval_points=choice([1, 0]), "
+        "initial_voltage=choice([0, 0.5]))\nprobe a"
+    )
+
+
 LOOP = "relay r\nconnect r -> r synapse none"
 
 

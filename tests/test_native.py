@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import TINY
 from numba import njit, types
-from spike_runtime import elf, launch, native
+from spike_runtime import elf, launch, native, version
 from spike_runtime.addresses import address_of
 from spike_runtime.job import ENGINE
 from spike_runtime.table import Function, words_of
@@ -185,6 +185,19 @@ def test_where_nothing_can_be_kept_every_process_compiles(tmp_path: Path) -> Non
     machine = Machine(tmp_path)
     machine.cache.touch()
     assert [machine.run()[1] for _ in range(2)] == [COMPILED, COMPILED]
+
+
+def test_programs_go_long_after_their_last_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(version, "opened_kernel_folder", version.kernel_folder)
+    version.kernel_folder().mkdir(parents=True)
+    for key in ("used", "unused"):
+        native.keep(key, [])
+    for key in ("used", "unused"):
+        os.utime(native.place(key), times=(0, 0))
+    assert native.load("used") is None  # it was read
+    native.keep("new", [])
+    assert {key for key in ("used", "unused", "new") if native.place(key).exists()} == {"used", "new"}
 
 
 def test_what_calls_what_is_not_there_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

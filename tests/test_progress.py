@@ -14,7 +14,7 @@ import pytest
 from fake_engine import model, write
 from runs import nothing_left  # noqa: F401 (a fixture of every test here)
 from spike_runtime import launch
-from spike_runtime.progress import heard_by, told
+from spike_runtime.progress import heard_by, tell, told
 
 ENGINE = "fake_engine:compiles"
 
@@ -24,8 +24,9 @@ def test_who_listens_hears_of_every_kernel_before_it_is_compiled() -> None:
     with heard_by(lambda *kernel: heard.append(kernel)):
         for kernel in told("ab"):
             heard.append(kernel)
+        tell(2, 2)
     list(told("cd"))
-    assert heard == [(0, 2), "a", (1, 2), "b"]
+    assert heard == [(0, 2), "a", (1, 2), "b", (2, 2)]
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -45,6 +46,9 @@ def test_progress_says_what_is_compiled(tmp_path: Path, cores: int, monkeypatch:
     assert numbers == sorted(numbers) or cores > 1
     assert len(set(numbers)) > 2
     assert {kernel for _, kernel in numbers} <= {1, 2, 3, 4}
+    around = {now.compiling for now in before if "step" in now.compiling}
+    assert around
+    assert all(re.fullmatch(r"program \d of 3, the step that calls its 4 kernels", text) for text in around)
     assert [now.elapsed for now in before] == sorted(now.elapsed for now in before)
     assert not seen[-1].compiling
     assert seen[-1].step == 100
@@ -71,7 +75,8 @@ def test_a_run_says_what_is_compiled_where_there_is_no_terminal(tmp_path: Path) 
     path = write(tmp_path / "build", model(1))
     said = spoken(RUN, path, "-t", "100ms", "-o", tmp_path / "run").stderr.splitlines()
     assert len(said) > 1
-    assert all(re.fullmatch(r"compiling program 1 of 1, kernel [1-4] of 4, \d s", line) for line in said)
+    what = r"compiling program 1 of 1, (kernel [1-4] of 4|the step that calls its 4 kernels), \d s"
+    assert all(re.fullmatch(what, line) for line in said)
     for option in ("--json", "--quiet"):
         assert spoken(RUN, path, "-t", "100ms", "-o", tmp_path / f"run{option}", option).stderr == ""
 

@@ -257,10 +257,12 @@ class Expander:
     def _instantiate(self, statement: s.Use, frame: Frame, path: str) -> Instance:
         module = self._module(statement, frame)
         if frame.path.count(".") >= MAX_MODULE_DEPTH:
+            circle = frame.is_within(module.definition)
             raise Mistake(
-                f"modules are nested more than {MAX_MODULE_DEPTH} deep; {statement.module!r} may use itself",
+                f"modules are nested more than {MAX_MODULE_DEPTH} deep"
+                + (f"; {statement.module!r} uses itself" if circle else ""),
                 statement.span,
-                "break the circle of modules",
+                "break the circle of modules" if circle else "use fewer within each other",
             )
         scope = module.scope.child()
         definition = module.definition

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikec.errors import Span
 from spikec.language.context import Context
-from spikec.language.scope import nearest, suggestion
+from spikec.language.scope import listed, nearest
 from spikec.language.values import Mistake
 
 
@@ -35,19 +35,24 @@ def locate(name: str, span: Span | None, context: Context, folder: Path | None) 
             "move the file beside the model, or pass --allow-outside",
         )
     if not path.is_file():
-        raise Mistake(f"there is no file {name!r} beside the model", span, _nearby(name, path))
+        own = Path(span.file).name if span else ""
+        raise Mistake(f"there is no file {name!r} beside the model", span, _nearby(name, path, own))
     return path
 
 
-def _nearby(name: str, path: Path) -> str:
+def _nearby(name: str, path: Path, own: str) -> str:
+    """The remedy: the file of the same kind whose name is alike, else all that there are beside `own`."""
     suffix = path.suffix
     try:
-        there = sorted(p.name for p in path.parent.iterdir() if p.suffix == suffix and p.is_file())[:1000]
+        found = sorted(p.stem for p in path.parent.iterdir() if p.suffix == suffix and p.is_file())[:1000]
     except OSError:
         return "check the name of the folder"
-    if near := nearest(path.name, there):
-        return f"did you mean {Path(name).with_name(near).as_posix()!r}?"
-    return suggestion(path.name, there) if there else f"the folder holds no {suffix or 'such'} file"
+    there = [stem for stem in found if stem + suffix != own]
+    if near := nearest(path.stem, there):
+        return f"did you mean {Path(name).with_name(near + suffix).as_posix()!r}?"
+    if not there:
+        return f"the folder holds no {'other ' * bool(found)}{suffix or 'such'} file"
+    return "the folder holds " + listed([stem + suffix for stem in there])
 
 
 def read_text(path: Path, name: str, span: Span | None) -> str:

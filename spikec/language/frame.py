@@ -124,6 +124,13 @@ class Frame:
             mistake, origin = origin.blame(mistake), origin.outer.origin
         return mistake
 
+    def is_within(self, module: s.Module) -> bool:
+        """Whether it belongs to a use of a module, directly or by way of others."""
+        origin = self.origin
+        while origin is not None and origin.definition is not module:
+            origin = origin.outer.origin
+        return origin is not None
+
     def within(self, values: dict[str, Any]) -> Frame:
         """The same frame with more names of values: the body of a loop."""
         scope = self.scope.child()

@@ -345,7 +345,7 @@ def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) 
         what = f"{link.source.name!r} has {_dimensions(have)}"
     else:
         what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
-    notes = tuple(dict.fromkeys((_origin(link.source), _origin(link.target))))
+    notes = _origins(link.source, link.target)
     if (shape := _shape(link)) is not None:
         rows, columns = shape
         if (rows, columns) != (want, have):
@@ -384,13 +384,15 @@ def _dimensions(size: int) -> str:
     return f"{size} dimension" + "s" * (size != 1)
 
 
-def _origin(view: e.View) -> tuple[str, Span]:
-    """What a view is of, with all its components or neurons, and where that is declared."""
-    piece = view.pieces[0]
-    if len(view.pieces) > 1:
-        what = f"{view.name!r} of {_dimensions(view.size)} in all"
-    elif view.attribute == "neurons":
-        what = f"{piece.element.path!r} of {piece.total} neuron" + "s" * (piece.total != 1)
-    else:
-        what = f"{piece.element.path!r} of {_dimensions(piece.total)}"
-    return f"{what} is declared here", piece.element.span
+def _origins(*views: e.View) -> tuple[tuple[str, Span], ...]:
+    """What views are of, with all its components or neurons, and where each is declared."""
+    sizes: dict[tuple[str, Span], dict[str, None]] = {}
+    for view in views:
+        piece = view.pieces[0]
+        name, size = piece.element.path, _dimensions(piece.total)
+        if len(view.pieces) > 1:
+            name, size = view.name, f"{_dimensions(view.size)} in all"
+        elif view.attribute == "neurons":
+            size = f"{piece.total} neuron" + "s" * (piece.total != 1)
+        sizes.setdefault((name, piece.element.span), {})[size] = None
+    return tuple((f"{name!r} of {' and '.join(of)} is declared here", at) for (name, at), of in sizes.items())

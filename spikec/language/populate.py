@@ -76,6 +76,7 @@ def population(statement: s.Population, frame: Frame, path: str, dt: float) -> P
     noisy = found.attempt(_noise, entries, seed or 0, sizes, frame, dt)
     if not found.any:
         found.attempt(_check_rows, entries, sizes)
+        found.attempt(_check_choices, entries, options, sizes["dims"])
     found.finish()
     count, span = sizes["count"], statement.span
     _plan_memory(sizes, options.get("n_eval_points", 0), span, frame)
@@ -256,6 +257,27 @@ def _check_rows(entries: Entries, sizes: dict[str, int]) -> None:
                 f"{name} has {shape} values for {neurons} neurons",
                 entry.span,
                 "give one value per neuron, or one for all",
+            )
+
+
+def _check_choices(entries: Entries, options: dict[str, Any], dims: int) -> None:
+    """Options of `choice` are numbers for what each neuron has one of, else rows, a number per dimension."""
+    given = options | {_INITIAL + name: distribution for name, distribution in options["initial_state"]}
+    for name, distribution in given.items():
+        if not isinstance(distribution, Distribution) or distribution.kind != "choice":
+            continue
+        rows = name in ("encoders", "eval_points")
+        wanted, shape = dims if rows else 1, np.shape(distribution.parameters[0])
+        columns = shape[1] if len(shape) == 2 else shape[0] if wanted > 1 else 1
+        if columns != wanted:
+            entry = entries[name]
+            assert entry is not None  # it is what the option was made of
+            raise Mistake(
+                f"an option of choice for {name} is {wanted} number{'s' * (wanted != 1)}, not {columns}",
+                entry.span,
+                "give every option one number per dimension, such as choice([[1, 0], [0, 1]]) for two"
+                if rows
+                else "write numbers without inner brackets, such as choice([0, 0.1])",
             )
 
 

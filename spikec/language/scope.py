@@ -110,5 +110,10 @@ def suggestion(name: str, known: list[str], also: Iterable[str] = ()) -> str:
         return f"did you mean {near!r}?"
     if not known:
         return "declare it first"
-    listed = sorted(set(known))
-    return "known names: " + ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")
+    return "known names: " + listed(known)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first dozen of some names."""
+    ordered = sorted(set(names))
+    return ", ".join(ordered[:12]) + (", ..." if len(ordered) > 12 else "")

@@ -71,8 +71,10 @@ def _choice(p: tuple[Any, ...], size: int) -> Drawn:
         )
     if options.ndim == 2 and options.shape[1] != size:
         raise DistributionError(
-            f"the options have {options.shape[1]} numbers, the noise {size} dimension(s)",
-            f"write dims={options.shape[1]}",
+            f"the options have {options.shape[1]} number{'s' * (options.shape[1] != 1)}, "
+            f"the noise {size} dimension{'s' * (size != 1)}",
+            f"for an input write dims={options.shape[1]}; for neurons write numbers without inner brackets, "
+            "such as choice([0, 0.1]), of which each neuron draws its own",
         )
     edges = np.cumsum(weights / weights.sum())
     return "choice", (len(options), options.size // len(options), *edges, *options.ravel())

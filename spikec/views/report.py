@@ -122,6 +122,7 @@ def report(manifest: Manifest, run: Run | None = None) -> Report:
         hosts=_hosts(manifest, partitions, wires),
         python=tuple(PythonReport(p.index, p.python.calls) for p in manifest.partitions if p.python),
         steps=min(t.steps for t in run.about.times) if times and run else None,
+        displaced=max(t.displaced / (t.total or 1.0) for t in run.about.times) if times and run else 0.0,
         parameters=manifest.parameters,
     )
     return replace(made, advice="") if made.wrong else made

@@ -78,7 +78,10 @@ class PythonReport:
 
 @dataclass(frozen=True)
 class Contents:
-    """The plan of a model, and what a run took where one is given: means of so many `steps`."""
+    """The plan of a model, and what a run took where one is given: means of so many `steps`.
+
+    displaced: the part of the time in which something else had the core of a partition.
+    """
 
     model: str
     precision: str
@@ -103,6 +106,7 @@ class Contents:
     hosts: tuple[HostReport, ...] = ()
     python: tuple[PythonReport, ...] = ()
     steps: int | None = None
+    displaced: float = 0.0
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -16,6 +16,8 @@ WIDTH = 100
 # Longer lists are cut, with the number of what is left out.
 MOST_ROWS = 16
 KINDS_SHOWN = 12
+# Times are worth a word about what else ran from this part of them on.
+NOTABLE = 0.1
 
 
 def blocks(report: Contents) -> Iterator[RenderableType]:
@@ -170,6 +172,8 @@ def _measured(report: Contents) -> str:
     )
     if not report.wrong:
         return f"{said}.\n"
+    if report.displaced >= NOTABLE:
+        said += f"; something else had the cores for {report.displaced:.0%} of the time: run again without it"
     return (
         f"A step took {report.ratio:.3g} times as long as predicted, so what is predicted for other "
         f"numbers of partitions may be as wrong, and there is no advice.  {said}.\n"
