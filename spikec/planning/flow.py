@@ -108,22 +108,23 @@ class _Ready:
         return added / max(self.weight(loop), 1.0), -loop
 
 
-def _successors(graph: g.Graph, who: Reads, hyper: Hypergraph) -> list[list[int]]:
+def _successors(graph: g.Graph, who: Reads, hyper: Hypergraph) -> list[Sequence[int]]:
     """Of every vertex, then of every exact sum and list of spikes: what they go to."""
     vertex = {name: k for k, names in enumerate(hyper.groups) for name in names}
     lists = [name for name, _ in graph.nodes(pj.Spikes)]
     reading = [[vertex[n] for n in names if n in vertex] for names in who.readers]
 
     @cache  # many sums go to the same
-    def read_by(*several: frozenset[int]) -> list[int]:
+    def read_by(*several: frozenset[int]) -> Sequence[int]:
         readers = (sorted({r for k in numbers for r in who.sets.of(k)}) for numbers in several)
-        return list(dict.fromkeys(v for r in chain.from_iterable(readers) for v in reading[r]))
+        return array("i", dict.fromkeys(v for r in chain.from_iterable(readers) for v in reading[r]))
 
     made: list[dict[int, None]] = [{} for _ in hyper.groups]
     for number, name in enumerate((*who.sums, *lists), len(hyper.groups)):
         for atom in graph.inputs(name, "activity"):
             made[vertex[atom]][number] = None
-    found = [list(after) for after in made]
+    found: list[Sequence[int]] = [array("i", after) for after in made]
+    del made
     for columns in map(slice, who.firsts[:-1].tolist(), who.firsts[1:].tolist()):
         found.append(read_by(*(frozenset(numbers[columns].tolist()) for numbers in (who.later, who.now))))
     for name in lists:

@@ -9,7 +9,8 @@ partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from array import array
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, cached_property
 from typing import Any, TypeAlias
 
@@ -21,7 +22,7 @@ from spikec import graph as g
 from spikec import plasticity as pl
 from spikec import projections as pj
 from spikec.nef.converted import Converted
-from spikec.planning.reach import Numbers, Sets, needs, reach
+from spikec.planning.reach import Numbers, Places, Sets, needs, reach
 from spikec.planning.replicas import Floats, signals
 from spikec.program.stages import Vector
 from spikec.program.wires import LONGEST_WINDOW
@@ -54,9 +55,9 @@ class Reads:
     sums: tuple[str, ...]
     firsts: Ints
     sets: Sets
-    later: Numbers
-    now: Numbers
-    computed: Numbers
+    later: Places
+    now: Places
+    computed: Places
 
     @property
     def owner(self) -> Numbers:
@@ -73,7 +74,7 @@ class Reads:
         """What atoms and probes read of `now`, most often nothing."""
         return self._sums_read(self.now, 0)
 
-    def _sums_read(self, columns: Numbers, first: int) -> SumsRead:
+    def _sums_read(self, columns: Places, first: int) -> SumsRead:
         """What readers from `first` on read of some columns."""
         chosen = self.sets.members >= first
         firsts = np.concatenate([[0], np.cumsum(chosen)])[self.sets.firsts]
@@ -107,7 +108,7 @@ class Hypergraph:
 
     groups: tuple[tuple[str, ...], ...]
     weights: tuple[float, ...]
-    pins: tuple[tuple[int, ...], ...]
+    pins: Sequence[Sequence[int]]
     words: tuple[int, ...]
     work: tuple[float, ...]
 
@@ -335,7 +336,12 @@ def hypergraph(
     kept = [pins for pins in {**edges, **work} if len(pins) > 1]
     weights = tuple(sum(costs[a] for a in names) for names in members)
     words, again = tuple(edges.get(p, 0) for p in kept), tuple(work.get(p, 0.0) for p in kept)
-    return Hypergraph(members, weights, tuple(kept), words, again)
+    return Hypergraph(members, weights, [array(kind(len(members)), pins) for pins in kept], words, again)
+
+
+def kind(count: int) -> str:
+    """Of arrays of numbers below `count`: there are many pins, and most models need two bytes for each."""
+    return "H" if count <= 1 << 16 else "i"
 
 
 def _replicated(

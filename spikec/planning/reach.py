@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spikec.records import dataclass
 
 Numbers: TypeAlias = NDArray[np.int32]
+Places: TypeAlias = NDArray[np.unsignedinteger]  # of as few bytes as they need
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +62,14 @@ def needs(count: int, readers: int, reading: Numbers, read: Numbers) -> Needs:
     the readers themselves.
     """
     joints, root = _roots(count, readers, reading, read)
-    into = np.flatnonzero(joints[read])
+    into = np.flatnonzero(joints[read]).astype(np.int32)
     into = into[np.argsort(read[into], kind="stable")]
-    nodes, firsts = np.unique(read[into], return_index=True)
-    return Needs(count, readers, root, nodes, firsts, root[reading[into]])
+    needed = read[into]
+    firsts = np.flatnonzero(np.diff(needed, prepend=-1))
+    return Needs(count, readers, root, needed[firsts], firsts, root[reading[into]])
 
 
-def reach(given: Needs) -> tuple[Sets, Numbers]:
+def reach(given: Needs) -> tuple[Sets, Places]:
     """All sets of readers, and for each node the number of the set of those that need it."""
     count, readers, nodes, needing = given.count, given.readers, given.nodes, given.needing
     place = np.searchsorted(nodes, needing).astype(np.int32)
@@ -80,7 +82,9 @@ def reach(given: Needs) -> tuple[Sets, Numbers]:
     for loop in strongly_connected(above):
         inside = nodes[loop]
         found[inside] = sets.union(k for member in loop for k in found[needed_by[member]].tolist())
-    return sets.made(), found[given.root[:count]]
+    # There are few sets, and a number for each component of the model.
+    least: Places = found.astype(np.min_scalar_type(found.max()))
+    return sets.made(), least[given.root[:count]]
 
 
 def _roots(count: int, readers: int, reading: Numbers, read: Numbers) -> tuple[NDArray[np.bool_], Numbers]:

@@ -147,7 +147,7 @@ class Edges:
         self._pins = hyper.pins
         self._prices = [round(price * _FRACTIONS) for price in prices]
         # Of every group; arrays, for together these are as long as all pins.
-        self._of = [array("i") for _ in hyper.weights]
+        self._of = [array(hg.kind(len(hyper.pins))) for _ in hyper.weights]
         self._slow, self._fast = [0] * len(hyper.pins), [0] * len(hyper.pins)
         self._added = [0] * len(hyper.weights)
         for edge, pins in enumerate(hyper.pins):

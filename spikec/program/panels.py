@@ -7,8 +7,6 @@ matrices do, are in panels with those that begin at the same column: of such a p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,42 +25,44 @@ def panels(counts: Ints, columns: Columns, values: NDArray[np.floating], lanes: 
     """
     starts = np.concatenate([[0], np.cumsum(counts)])
     first = _first_columns(counts, columns, starts, lanes)
-    table, order = [], []
-    value = column = place = 0
-    new_values, new_columns = np.empty_like(values), []
-    for rows in _groups(counts, first, lanes):
-        count, runs = int(counts[rows[0]]), first[rows[0]] >= 0
-        table.append((count, len(rows), value, ~int(first[rows[0]]) if runs else column, place))
-        entries = (starts[rows] + np.arange(count)[:, None]).ravel()
+    order = np.lexsort((first, counts)).astype(np.int32)
+    places = _places(counts.astype(np.int32)[order], first[order], lanes)
+    lengths, begins = counts[order[places]], first[order[places]].astype(np.int64)
+    heights = np.diff(places, append=len(order))
+    sizes = lengths * heights
+    kept = sizes * (begins < 0)  # of the columns
+    new_values, new_columns = np.empty_like(values), np.empty(kept.sum(), np.int32)
+    table = np.stack([lengths, heights, np.cumsum(sizes) - sizes, np.cumsum(kept) - kept, places], axis=1)
+    for length, height, value, column, place, begin in zip(*table.T.tolist(), begins.tolist(), strict=True):
+        entries = (starts[order[place : place + height]] + np.arange(length)[:, None]).ravel()
         new_values[value : value + len(entries)] = values[entries]
-        if not runs:
-            new_columns.append(columns[entries])
-            column += len(entries)
-        order.append(rows)
-        value, place = value + len(entries), place + len(rows)
+        if begin < 0:
+            new_columns[column : column + len(entries)] = columns[entries]
+    table[:, COLUMN] = np.where(begins < 0, table[:, COLUMN], ~begins)
     return {
         "values": new_values,
-        "columns": np.concatenate([np.zeros(0, np.int32), *new_columns]),
-        "panels": np.array(table, np.int64).reshape(-1, 5),
-        "order": np.concatenate([np.zeros(0, np.int32), *order]).astype(np.int32),
+        "columns": new_columns,
+        "panels": table,
+        "order": order,
     }
 
 
-def _first_columns(counts: Ints, columns: Columns, starts: Ints, lanes: int) -> Ints:
+def _first_columns(counts: Ints, columns: Columns, starts: Ints, lanes: int) -> Columns:
     """The first column of rows whose columns follow each other and fill a quarter of a vector, else -1."""
-    first = np.full(len(counts), -1)
+    first = np.full(len(counts), -1, np.int32)
     if len(columns):
-        gaps = np.concatenate([[0], np.cumsum(np.diff(columns) != 1, dtype=np.int32)])
+        gaps = np.zeros(len(columns), np.int32)
+        np.cumsum(np.diff(columns) != 1, out=gaps[1:])
         long = np.flatnonzero(counts >= lanes // 4)
         runs = long[gaps[starts[long + 1] - 1] == gaps[starts[long]]]
         first[runs] = columns[starts[runs]]
     return first
 
 
-def _groups(counts: Ints, first: Ints, lanes: int) -> Iterator[Ints]:
-    """The rows of every panel."""
-    order = np.lexsort((first, counts))
-    changes = (np.diff(counts[order]) != 0) | (np.diff(first[order]) != 0)
-    for rows in np.split(order, np.flatnonzero(changes) + 1):
-        for k in range(0, len(rows), lanes):
-            yield rows[k : k + lanes]
+def _places(counts: Columns, first: Columns, lanes: int) -> Ints:
+    """Where the panels of rows in this order begin: rows that are alike are in panels by themselves."""
+    changes = np.flatnonzero((np.diff(counts) != 0) | (np.diff(first) != 0)) + 1
+    starts = np.concatenate([np.zeros(min(len(counts), 1), np.int64), changes])
+    number = -(-np.diff(starts, append=len(counts)) // lanes)
+    before: Ints = np.repeat(starts - lanes * (np.cumsum(number) - number), number)
+    return before + lanes * np.arange(len(before))

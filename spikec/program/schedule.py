@@ -49,7 +49,9 @@ def schedule(
     shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), absorbed(graph), rates(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
-    return [m.layout(crossing, lists) for m in members], [r for m in members for r in m.recorded]
+    # Each goes, with what it took, before the next is laid out.
+    found = [(members[0].layout(crossing, lists), members.pop(0).recorded) for _ in range(len(members))]
+    return [layout for layout, _ in found], [r for _, recorded in found for r in recorded]
 
 
 @dataclass(frozen=True)
@@ -316,11 +318,8 @@ class _Partition:
             if products := self._products(f"learned_{k}", at_once, self.now):
                 made.append(products)
             if members := [n for n in names if isinstance(self.op(n), ch.Change)]:
-                made.append(
-                    learned.changes(
-                        f"changed_{k}", members, self.graph, self.weights, self.now, self.model.dtype
-                    )
-                )
+                held = (self.graph, self.weights, self.now, self.model.dtype)
+                made.append(learned.changes(f"changed_{k}", members, *held))
             if members := [n for n in names if n in self.calls]:
                 made.append(calls.stage(f"host_{k}", members, self.graph, self.now, self.sum_rows))
             made += self._neurons(f"level_{k}", [n for n in names if n in early and n not in self.calls])

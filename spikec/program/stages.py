@@ -163,7 +163,7 @@ def _key(op: g.Noise, component: int) -> int:
 # Bytes of a vector of the kernels.
 VECTOR = 64
 # Entries of a matrix that are looked at together: what is made of them for a moment stays small.
-BLOCK_ENTRIES = 1 << 18
+BLOCK_ENTRIES = 1 << 13
 
 
 Terms: TypeAlias = "Sequence[tuple[g.Matrix | None, Ints]]"
