@@ -227,9 +227,14 @@ def test_auto_compares_plans_as_they_would_be() -> None:
     graph = frontend.load(MODELS / "bench" / "learned_channel.spk")
     for _, apply in pipeline.passes(pipeline.Options(), dtype="float32"):
         graph = apply(graph)
-    made = {n: plan.make_plan(graph, n, REFERENCE, "float32") for n in (1, 2, "auto")}
-    assert 0.9 * made[1].step < made[2].step < 0.98 * made[1].step
-    assert made["auto"].summary() == made[2].summary()
+    ring = REFERENCE.wires["ring"]
+    for latency, partitions in ((300.0, 2), (600.0, 1)):
+        host = replace(REFERENCE, wires={"ring": {**ring, "latency": latency}})
+        one, two, auto = (plan.make_plan(graph, n, host, "float32") for n in (1, 2, "auto"))
+        # Where both are alike, one partition is taken.
+        assert (two.step < one.step * (1 - plan.INDIFFERENT)) == (partitions == 2)
+        assert two.step < one.step
+        assert auto.assignment == (one, two)[partitions - 1].assignment
 
 
 def test_predictions_cover_the_number_asked_for() -> None:
