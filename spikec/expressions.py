@@ -7,8 +7,9 @@ executing Python: a tree holds numbers, the time `t`, components `x[i]`, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,40 @@ class Component(Expression):
     index: int
 
 
+class Table:
+    """Numbers of which an expression reads those of a row that it computes: rows x columns, equal where all
+    of them are.  `text`: how the language writes it.
+    """
+
+    def __init__(self, samples: NDArray[np.float64], text: str = "table") -> None:
+        self.samples = np.ascontiguousarray(samples, np.float64)
+        self.text = text
+        self._digest = sha256(repr(self.samples.shape).encode() + self.samples.tobytes()).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    @property
+    def number(self) -> int:
+        """A number of 48 bits that tables which differ do not share."""
+        return int.from_bytes(self._digest[:6], "little")
+
+
+@dataclass(frozen=True)
+class Column(Expression):
+    """A column of a table: the first argument of the function `[]`, whose second one says which row."""
+
+    table: Table
+    index: int
+
+    @property
+    def samples(self) -> NDArray[np.float64]:
+        return self.table.samples[:, self.index]
+
+
 @dataclass(frozen=True)
 class Call(Expression):
     """A function of `FUNCTIONS` applied to its arguments (operators are functions too)."""
@@ -65,6 +100,8 @@ def _select(condition: Any, yes: Any, no: Any) -> NDArray[np.float64]:
 def _truth(compare: Callable[..., object]) -> Callable[..., NDArray[np.float64]]:
     return lambda a, b: np.asarray(compare(a, b), dtype=np.float64)
 
+
+ENTRY = "[]"
 
 # Truth is 1 or 0, and whole numbers are not taken for float32: hence the casts.
 FUNCTIONS: dict[str, Function] = {
@@ -103,6 +140,14 @@ FUNCTIONS: dict[str, Function] = {
     "ceil": Function(1, np.ceil, "pt.ceil({})"),
     "round": Function(1, np.round, "pt.round({}, mode='half_to_even')"),
 }
+# An entry of a `Column`, which a program writes as its place in `a.tables`, and a row that it has.
+_CALLED = FUNCTIONS | {
+    ENTRY: Function(
+        2,
+        lambda column, row: column[np.asarray(row).astype(np.int64)],
+        "a.tables[pt.cast({} + {}, 'int64')]",
+    )
+}
 
 
 def evaluate(
@@ -117,9 +162,11 @@ def evaluate(
         case Component(index):
             assert x is not None
             return x[..., index]
+        case Column():
+            return expression.samples
         case Call(function, arguments):
             with np.errstate(all="ignore"):
-                return FUNCTIONS[function].numpy(*(evaluate(a, x, t) for a in arguments))
+                return _CALLED[function].numpy(*(evaluate(a, x, t) for a in arguments))
     raise TypeError(expression)
 
 
@@ -165,6 +212,9 @@ def _text(expression: Expression) -> tuple[str, int]:
             return "t", _CALL
         case Component(index):
             return f"x[{index}]", _CALL
+        case Call("[]", (Column(table, column), row)):
+            one = table.samples.shape[1] == 1
+            return f"{table.text}[{_text(row)[0]}]" + f"[{column}]" * (not one), _CALL
         case Call("neg", (argument,)):
             return f"-{_bound(argument, _NEGATION)}", _NEGATION
         case Call(function, (left, right)) if function in _INFIX:
@@ -190,7 +240,7 @@ def _number(value: float) -> str:
 
 def pytensor_call(call: Call, arguments: list[str]) -> str:
     """Source of a call whose arguments are written already."""
-    return FUNCTIONS[call.function].pytensor.format(*arguments)
+    return _CALLED[call.function].pytensor.format(*arguments)
 
 
 def uses_time(expression: Expression) -> bool:
@@ -201,6 +251,16 @@ def uses_time(expression: Expression) -> bool:
         case Call(_, arguments):
             return any(uses_time(a) for a in arguments)
     return False
+
+
+def columns(expression: Expression) -> Iterator[Column]:
+    """Every column of a table in `expression`."""
+    match expression:
+        case Column():
+            yield expression
+        case Call(_, arguments):
+            for argument in arguments:
+                yield from columns(argument)
 
 
 def components(expression: Expression) -> set[int]:
@@ -220,6 +280,16 @@ def renumbered(expression: Expression, places: Sequence[int] | NDArray[np.int64]
             return Component(int(places[index]))
         case Call(function, arguments):
             return Call(function, tuple(renumbered(a, places) for a in arguments))
+    return expression
+
+
+def with_tables(expression: Expression, text: Callable[[Table], str]) -> Expression:
+    """`expression` with tables that are written as `text` says."""
+    match expression:
+        case Column(table, index):
+            return Column(Table(table.samples, text(table)), index)
+        case Call(function, arguments):
+            return Call(function, tuple(with_tables(a, text) for a in arguments))
     return expression
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikec.errors import Span
-from spikec.expressions import FUNCTIONS
+from spikec.expressions import ENTRY, FUNCTIONS, Call, Column, Expression, Table
 from spikec.language import syntax as s
 from spikec.language.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.language.context import readable
@@ -27,6 +27,7 @@ from spikec.language.values import (
     literal,
     together,
 )
+from spikec.tracing import bounds
 
 MAX_CALLS = 40
 # Names that others have for what is here.
@@ -223,12 +224,40 @@ def _index(expr: s.Index, scope: Scope) -> Value:
     base = number(expr.base, scope)
     if not base.shape:
         raise Mistake("a number has no entries to index", expr.span, "index a vector or a matrix")
+    if not isinstance(expr.part, s.Slice):
+        at = number(expr.part, scope)
+        if at.symbolic and at.shape in ((), (1,)):
+            return _computed(base, np.ravel(at.data)[0], expr)
     taken = indices(expr.part, base.shape[0], scope, "the value", expr.span)
     single = not isinstance(expr.part, s.Slice) and not (isinstance(expr.part, s.List | s.Comprehension))
     if single and len(taken) == 1:
         item = base.data[taken[0]]
         return Value(float(item) if isinstance(item, np.floating) else item, base.power)
     return Value(base.data[list(taken)], base.power)
+
+
+def _computed(base: Value, at: Expression, expr: s.Index) -> Value:
+    """Entries of a vector, or a row of a matrix, by an index that depends on x or t.  Raises `Mistake`."""
+    if base.symbolic:
+        raise Mistake(
+            "a computed index takes numbers that do not depend on x or t",
+            expr.part.span,
+            "choose by select(condition, yes, no)",
+        )
+    place = bounds.row(at, base.shape[0])
+    if place is None:
+        raise Mistake(
+            f"a computed index must be a whole number, one of {_entries(base.shape[0])}, for every x and t",
+            expr.part.span,
+            f"write floor(...) % {base.shape[0]}, or max(0, min(floor(...), {base.shape[0] - 1}))",
+        )
+    table = Table(base.array.reshape(base.shape[0], -1))
+    read = [Call(ENTRY, (Column(table, k), place)) for k in range(table.samples.shape[1])]
+    if len(base.shape) == 1:
+        return Value(read[0])
+    made = np.empty(len(read), dtype=object)
+    made[:] = read
+    return Value(made)
 
 
 def _call(expr: s.Call, scope: Scope) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from spikec.expressions import Expression, Time
+from spikec.expressions import Expression, Time, columns
 from spikec.graph import Solver, interval
 from spikec.language import elements as e
 from spikec.language import memory
@@ -149,7 +149,11 @@ def _ideal(given: Given | None) -> tuple[Expression, ...] | None:
             given.value.span,
             "write ideal [sin(t), cos(t)]",
         )
-    return expressions(value, given.value.span)
+    found = expressions(value, given.value.span)
+    if any(True for one in found for _ in columns(one)):
+        hint = "record that beside: input NAME(t) = ..., and probe NAME"
+        raise Mistake("ideal reads no entries by a computed index", given.value.span, hint)
+    return found
 
 
 def _check_ideal(recorded: e.Recorded, given: Given | None) -> None:

@@ -40,6 +40,8 @@ def arrays(layout: la.Layout) -> tuple[dict[str, NDArray[Any] | la.Joined], dict
         state.update({f"{stage.name}_{k}": v for k, v in stage.state.items()})
         if isinstance(stage, la.NeuronGroup):
             constant.update({f"{stage.name}_{k}": v for k, v in stage.joined.items()})
+        if isinstance(stage, la.Expressions) and stage.tables is not None:
+            constant["tables"] = stage.tables
         if isinstance(stage, la.Projections):
             constant.update({f"{stage.name}_{k}": v for k, v in adjacency(stage).items()})
     if len(layout.carried):

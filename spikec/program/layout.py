@@ -115,11 +115,12 @@ class Expressions(Stage):
     """Functions of one form: PyTensor source of the outputs, with c[i] for row i of array `constants`.
 
     With `arguments` > 0 they read x[0], x[1], ...: array `arguments` holds the places of every x[0], then
-    of every x[1] ...
+    of every x[1] ...  `tables`: what is read as `a.tables`, one array for the whole model.
     """
 
     outputs: tuple[str, ...] = ()
     arguments: int = 0
+    tables: NDArray[np.float64] | None = None
 
 
 class Tables(Stage):

@@ -127,7 +127,7 @@ def expressions(name: str, operators: Sequence[tuple[Form, Ints]]) -> la.Express
     if form.reads:
         arrays["arguments"] = np.stack([places for _, places in operators], axis=1).ravel()
     arguments = len(operators[0][1])
-    return la.Expressions(name, arrays, {}, len(operators), form.outputs, arguments)
+    return la.Expressions(name, arrays, {}, len(operators), form.outputs, arguments, form.tables)
 
 
 def tables(operators: Sequence[tuple[g.Table, Ints]], dtype: str) -> la.Tables:

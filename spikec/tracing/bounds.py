@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from spikec.expressions import Call, Component, Expression, Number, Time
+from spikec.expressions import ENTRY, Call, Column, Component, Expression, Number, Time
 
 Interval: TypeAlias = tuple[float, float]
 
@@ -36,6 +36,9 @@ def interval(expression: Expression) -> Interval:
             return 0.0, LONGEST
         case Component():
             return -LARGEST, LARGEST
+        case Column():
+            samples = expression.samples
+            return (float(samples.min()), float(samples.max())) if len(samples) else NOWHERE
         case Call("^", (base, exponent)):
             return _power(interval(base), exponent)
         case Call("*", (left, right)) if left == right:
@@ -58,6 +61,37 @@ def whole_bounds(expression: Expression) -> Interval:
         case Call("%", (_, Number(count))) if count > 0:
             high = ceil(high) - 1.0  # below the divisor
     return float(ceil(low)), float(floor(high))
+
+
+# What gives whole numbers, and what gives them of whole numbers.
+_ROUNDING = frozenset(["floor", "ceil", "round", "sign", "<", "<=", ">", ">=", "==", "!="])
+_KEEPING = frozenset(["+", "-", "*", "%", "neg", "abs", "min", "max", "select"])
+
+
+def whole(expression: Expression) -> bool:
+    """Whether an expression gives nothing but whole numbers."""
+    match expression:
+        case Number(value):
+            return value.is_integer()
+        case Column():
+            return bool((expression.samples == np.floor(expression.samples)).all())
+        case Call("select", (_, yes, no)):
+            return whole(yes) and whole(no)
+        case Call("[]", (column, _)):
+            return whole(column)
+        case Call(function, arguments):
+            return function in _ROUNDING or (function in _KEEPING and all(map(whole, arguments)))
+    return False
+
+
+def row(index: Expression, rows: int) -> Expression | None:
+    """The row of a table that a number says, as Python takes it: from the end where it is below 0.  None
+    where it is not known to be a whole number, and one of those that there are.
+    """
+    low, high = whole_bounds(index)
+    if not (whole(index) and -rows <= low and high < rows):
+        return None
+    return index if low >= 0 else Call("%", (index, Number(float(rows))))
 
 
 def _ends(function: Callable[..., float], *pairs: Interval) -> Interval:
@@ -141,6 +175,7 @@ _RULES: dict[str, Callable[..., Interval]] = {
     "floor": lambda a: _ends(_whole(floor), a),
     "ceil": lambda a: _ends(_whole(ceil), a),
     "round": lambda a: _ends(np.round, a),
+    ENTRY: lambda samples, _: samples,
 }
 
 

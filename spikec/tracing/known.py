@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from spikec.tracing.bounds import interval, whole
 from spikec.tracing.composed import composed
 from spikec.tracing.symbols import Symbol
 from spikec.tracing.vectors import Vector
@@ -130,6 +131,10 @@ def _int(value: Any = 0) -> Any:
         value = value.item()
     if not isinstance(value, Symbol):
         return int(value)
+    if whole(value.expression):
+        return value
+    if interval(value.expression)[0] >= 0:
+        return value.call("floor", value)
     negative = value.call("<", value, 0.0)
     return value.call("select", negative, value.call("ceil", value), value.call("floor", value))
 

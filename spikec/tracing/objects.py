@@ -28,6 +28,7 @@ import numpy as np
 from spikec.tracing import known, purity
 from spikec.tracing.purity import Captured, captured
 from spikec.tracing.symbols import Symbol, UntraceableError
+from spikec.tracing.tables import FixedArray, entries_of_list
 
 # What stands for objects of a class that is known only to compute, by its module and name: made of the object
 # and of what notes what is read of it.
@@ -127,7 +128,7 @@ class World:
             not self.held or purity.allowed(value, known.NAMES) or isinstance(value, (range, slice))
         )
         if simple:
-            return value
+            return FixedTuple(value) if type(value) is tuple else value
         if id(value) not in self._values:
             self._values[id(value)] = value, self._fixed(value, depth)
         return self._values[id(value)][1]
@@ -136,7 +137,7 @@ class World:
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
                 raise UntraceableError("reads an array of objects, which it could change")
-            value = value.copy()
+            value = value.copy().view(FixedArray)
             value.setflags(write=False)
             return value
         self.objects = True
@@ -159,7 +160,7 @@ class World:
         if isinstance(value, dict):
             return FixedDict({key: self.value(v, depth) for key, v in value.items()})
         made = [self.value(v, depth) for v in value]
-        return tuple(made) if isinstance(value, tuple) else FixedList(made)
+        return FixedTuple(made) if isinstance(value, tuple) else FixedList(made)
 
     def attribute(self, obj: Any, name: str) -> Any:
         """What stands for an attribute of an object.  Raises `UntraceableError`."""
@@ -349,6 +350,20 @@ def _fixed(self: Any, *_: Any, **__: Any) -> NoReturn:
 
 class FixedList(list[Any]):
     """A list that cannot be changed."""
+
+    def __getitem__(self, key: Any) -> Any:
+        found = entries_of_list(self, key)
+        return super().__getitem__(key) if found is None else found
+
+
+class FixedTuple(tuple[Any, ...]):
+    """A tuple of which a computed entry may be read."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        found = entries_of_list(self, key)
+        return super().__getitem__(key) if found is None else found
 
 
 class FixedDict(dict[Any, Any]):

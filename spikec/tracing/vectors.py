@@ -14,6 +14,8 @@ from spikec.tracing.symbols import Symbol
 class Vector(np.ndarray):
     """An array of symbols and numbers.  As an index, its comparisons are branches after all."""
 
+    __array_priority__ = 1.0  # what is computed of it and of arrays of numbers is one, too
+
     def __getitem__(self, key: Any) -> Any:
         return super().__getitem__(_decided(key))
 

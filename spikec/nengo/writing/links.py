@@ -168,7 +168,7 @@ def _via(scene: Scene, conn: nengo.Connection, file: str) -> str:
         found = trace(conn.function, False, conn.size_in, conn.size_mid, held=True)
         if found is None:
             return _tabled(scene, conn, scale, file)
-        inner = words.listed(found.expressions)
+        inner = scene.listed(file, found.expressions)
     else:
         return _tabled(scene, conn, scale, file)
     return f" via {_times(scene, scale, inner, conn, file)}"
@@ -238,7 +238,7 @@ def _function(scene: Scene, conn: nengo.Connection) -> str:
         if ours and op.x is not None and _reads(scene, op.x.base, read):
             form = scene.form(op)
             if isinstance(form, Traced):
-                return f" via {words.listed([*form.expressions])}"
+                return f" via {scene.listed(_file(scene, conn), form.expressions)}"
             break
     size = len(np.arange(conn.pre_obj.size_out)[conn.pre_slice])
     scene.refuse_function(_what(scene, conn), conn.function, False, size, conn.size_mid)

@@ -169,7 +169,7 @@ def node(scene: Scene, obj: nengo.Node) -> str:
         if form.rows is not None:
             return _choice(scene, name, form)
         arguments = f"x[{obj.size_in}], t" if obj.size_in else ""
-        return _function(name, form, arguments)
+        return _function(scene, name, form, arguments)
     if isinstance(form, g.Table):
         return _table(scene, name, form)
     if isinstance(form, Synapse):
@@ -184,8 +184,8 @@ def node(scene: Scene, obj: nengo.Node) -> str:
     return ""
 
 
-def _function(name: str, form: Traced, arguments: str) -> str:
-    value = words.listed(form.expressions)
+def _function(scene: Scene, name: str, form: Traced, arguments: str) -> str:
+    value = scene.listed(name, form.expressions)
     return f"node {name}({arguments}) = {value}" if arguments else f"input {name}(t) = {value}"
 
 

@@ -61,7 +61,7 @@ class _Side:
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph = graph
-        self.forms: dict[str, Form] = forms(graph)
+        self.forms: dict[str, Form] = forms(graph, lambda column: column.table.number + column.index)
         self.terms = Terms(graph)
 
     def inputs(self, name: str) -> dict[str, list[str]]:

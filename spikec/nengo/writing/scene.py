@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType, MethodType
@@ -16,6 +17,7 @@ from nengo.connection import LearningRule
 
 from spikec import graph as g
 from spikec.errors import Diagnostic, Span
+from spikec.expressions import Expression, Table, with_tables
 from spikec.keeping import is_of_user
 from spikec.nengo.convert import Converted
 from spikec.nengo.naming import Labels
@@ -85,6 +87,14 @@ class Scene:
     def variable(self) -> str:
         """What the rounds of loops are numbered by."""
         return self.labels.new("i")
+
+    def listed(self, name: str, expressions: Sequence[Expression]) -> str:
+        """Expressions of x and t as text; tables that they read are arrays called after `name`."""
+        return words.listed([with_tables(e, lambda table: self._table(name, table)) for e in expressions])
+
+    def _table(self, name: str, table: Table) -> str:
+        samples = table.samples[:, 0] if table.samples.shape[1] == 1 else table.samples
+        return f'load("{self.files.file(f"{name}.table", samples)}")'
 
     def told(self, obj: Any) -> str:
         """What an object is connected to by: its name, or the relay of what a rule is told."""
