@@ -279,7 +279,7 @@ class HostCall(Operator):
     that run before it in a step.  `size` may be 0.  It has effects of its own, so it is never dropped and
     never shared.  `call` is its name among the functions that whoever runs the graph provides.  `functions`:
     how many functions of the model it runs, for predictions.  `family`: calls of one family are in one
-    partition.
+    partition.  `learns`: whether learning rules are among what it runs.
 
     The split puts a `HostValue`, one of `targets`, between it and its readers: as neurons are, it is computed
     in one place, and what it gives crosses wires.
@@ -290,6 +290,7 @@ class HostCall(Operator):
     targets: tuple[str, ...] = ()
     functions: int = 1
     family: int = 0
+    learns: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from nengo.builder import Operator, Signal
+from nengo.builder import Model, Operator, Signal
 from nengo.builder.signal import SignalDict
+from nengo.connection import LearningRule
 from nengo.exceptions import SimulationError
 from numpy.typing import NDArray
 
@@ -52,6 +53,12 @@ class Call:
     def parts(self) -> tuple[list[Any], ...]:
         """What tells one call from another."""
         return self.operators, self.loads, self.gives, self.shared
+
+    def learns(self, model: Model) -> bool:
+        """Whether a learning rule is among the operators."""
+        rules = (signals for obj, signals in model.sig.items() if isinstance(obj, LearningRule))
+        deltas = {signals["delta"].base for signals in rules if "delta" in signals}
+        return any(signal.base in deltas for op in self.operators for signal in (*op.sets, *op.updates))
 
     @property
     def arguments(self) -> int:

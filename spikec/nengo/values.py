@@ -333,8 +333,9 @@ class Values:
     def _host(self, name: str, call: Call) -> None:
         functions = max(1, sum(not plain(op) for op in call.operators))
         op = g.HostCall(
-            size=call.size, call=name, arguments=call.arguments, functions=functions, family=call.family
-        )
+            size=call.size, call=name, arguments=call.arguments, functions=functions, family=call.family,
+            learns=call.learns(self.model),
+        )  # fmt: skip
         self.graph.add(name, op)
         place = self.hosts.index(name)
         if place and self.calls[place - 1].family == call.family:

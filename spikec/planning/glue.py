@@ -53,10 +53,16 @@ def _of_stream(name: str, atom: g.Atom) -> Note:
 
 
 def _of_connection(graph: g.Graph, atom: str, total: str) -> Note:
-    text = f"{_source(graph, total)} is connected to {_named(graph.op(atom))} without a synapse"
+    op = graph.op(atom)
+    text = f"{_source(graph, total)} is connected to {_named(op)} without a synapse"
     # One decoding may serve several connections: then only the ensemble's place is certain.
-    place = graph.op(total) if len(graph.readers(total)) == 1 else graph.op(atom)
-    return f"{text}; add one, for example: synapse 5ms", place.span
+    place = graph.op(total) if len(graph.readers(total)) == 1 else op
+    text += "; add one, for example: synapse 5ms"
+    if isinstance(op, g.HostCall) and op.learns:
+        text += (
+            ", or if its learning rule reads them, take PES, RLS, BCM, Oja or Voja, which are cut anywhere"
+        )
+    return text, place.span
 
 
 def _source(graph: g.Graph, total: str) -> str:
