@@ -44,7 +44,7 @@ class Clock:
     def factor(self) -> float:
         return self.slow[min(max(self.round, 0), len(self.slow) - 1)]
 
-    def work(self) -> float:
+    def work(self, _: int) -> float:
         self.round += 1
         return 7.0 * self.factor()
 
@@ -57,12 +57,14 @@ def test_tries_go_on_until_some_are_quiet(monkeypatch: pytest.MonkeyPatch) -> No
     assert clock.round + 1 == 20 + calibrate_timing.QUIET
 
 
-def test_tries_end_where_nothing_is_quiet_and_the_pace_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock([1 + 0.1 * k for k in range(100)], monkeypatch)
+def test_tries_end_where_nothing_is_quiet_and_the_pace_is_of_the_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock([1.3 + 0.1 * k for k in range(100)], monkeypatch)
     watch = calibrate_timing.Stopwatch()
-    assert watch.fastest([lambda _: None]) == [50.0]
+    assert watch.fastest([lambda _: None]) == pytest.approx([1.3 * 50.0])
     assert clock.round + 1 == calibrate_timing.MOST_TRIES
-    assert watch.pace > 2 * 7.0
+    assert watch.pace == pytest.approx(1.3 * 7.0)
 
 
 def test_the_pace_is_that_of_the_slowest_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
