@@ -84,6 +84,8 @@ class Graph:
         self._token = object()
         # What `input_ports` answered for nodes with many inputs, until these change.
         self._ports: dict[str, tuple[tuple[str, str], ...]] = {}
+        # The types of all operators that there are or were: most kinds that are asked for are none of these.
+        self._kinds: set[type[Operator]] = set()
         self._edges = 0
         # What `order` found, until edges or nodes change.
         self._order: tuple[str, ...] | None = None
@@ -119,6 +121,7 @@ class Graph:
         if name in self._nodes:
             raise InvalidGraph(f"two operators are named {name!r}")
         self._own_nodes()[name] = _Node(op, (), (), self._token)
+        self._kinds.add(type(op))
         self._order = None
         self.changed.add(name)
         return name
@@ -190,6 +193,7 @@ class Graph:
         if op.delay != old.delay:
             self._order = None
         self._own(name).op = op
+        self._kinds.add(type(op))
         self.changed.add(name)
 
     def remove(self, name: str) -> None:
@@ -213,7 +217,9 @@ class Graph:
         """(name, operator) of every node of a kind, in the order in which they were added."""
         if kind is Operator:
             return ((name, node.op) for name, node in self._nodes.items())
-        return ((name, node.op) for name, node in self._nodes.items() if isinstance(node.op, kind))
+        kinds = {there for there in self._kinds if issubclass(there, kind)}
+        nodes = self._nodes.items() if kinds else ()
+        return ((name, node.op) for name, node in nodes if type(node.op) in kinds)
 
     def inputs(self, name: str, port: str | None = None) -> list[str]:
         """Sources of the edges into `name` (on `port`), in the order of their places."""
@@ -259,7 +265,7 @@ class Graph:
         made = Graph(self.name, self.dt, self.seed, self.sources, self.memory, self.parameters)
         made._nodes, made._ports, made.changed = self._nodes, self._ports.copy(), self.changed.copy()
         made._edges, made._order, made.rewired = self._edges, self._order, self.rewired
-        made.merged = self.merged.copy()
+        made.merged, made._kinds = self.merged.copy(), self._kinds.copy()
         self._token = object()  # neither may change what both have now
         self._shared = made._shared = True
         made._users = self._users

@@ -66,6 +66,11 @@ def _whole(size: int) -> Mask:
     return made
 
 
+def is_whole(mask: Mask) -> bool:
+    """Whether all components are needed: most often that is known of the mask."""
+    return not mask.flags.writeable or bool(mask.all())
+
+
 def _readers_first(graph: g.Graph, roots: list[str]) -> list[str]:
     """What leads to `roots`, but exact sums: readers before what they read, except around loops."""
     found: list[str] = []

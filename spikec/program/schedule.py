@@ -19,7 +19,7 @@ from spikec import projections as pj
 from spikec.program import calls, cells, learned, stages, streams, synapses
 from spikec.program import layout as la
 from spikec.program.atoms import neuron_group
-from spikec.program.demand import Demand, absorbed, demand
+from spikec.program.demand import Demand, absorbed, demand, is_whole
 from spikec.program.forms import Form, forms
 from spikec.program.membranes import Kept, kept
 from spikec.program.places import Assignment as Assignment
@@ -100,7 +100,7 @@ class _Partition:
     def rows(self, name: str) -> Ints:
         """Components of a signal that this partition needs."""
         mask = self.demand.masks[name]
-        return whole(len(mask)) if mask.all() else np.flatnonzero(mask)
+        return whole(len(mask)) if is_whole(mask) else np.flatnonzero(mask)
 
     def _is_activity(self, target: str) -> bool:
         """Sums of activity, and state, come last, so that what an atom decodes stands side by side."""

@@ -14,6 +14,7 @@ which are the same graph but for the names of what lies between, have the same a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
 
@@ -39,10 +40,11 @@ def state_names(graph: g.Graph) -> dict[str, str]:
 def resolved(graph: g.Graph, name: str) -> str:
     """What a sum of one term or an identity passes on."""
     while True:
-        op, inputs = graph.op(name), graph.inputs(name)
-        passes = isinstance(op, g.Sum) and len(inputs) == 1
-        passes |= isinstance(op, g.Product) and _is_identity(op.matrix)
-        if not passes:
+        op = graph.op(name)
+        if not isinstance(op, (g.Sum, g.Product)):
+            return name
+        inputs = graph.inputs(name)
+        if len(inputs) != 1 or not (isinstance(op, g.Sum) or _is_identity(op.matrix)):
             return name
         name = inputs[0]
 
@@ -91,17 +93,18 @@ class _Names:
         work = self._inputs(start)
         while work:
             name = work.pop()
-            if name in self.found or isinstance(self.graph.op(name), g.Atom):
+            op = self.graph.op(name)
+            if name in self.found or isinstance(op, g.Atom):
                 continue
             own = self._object(name)
-            self.found[name] = name if isinstance(self.graph.op(name), pl.Weights) else own
+            self.found[name] = name if isinstance(op, pl.Weights) else own
             if not own:
                 self.found[name] = self._between(name, target)
                 work += self._inputs(name)
 
     def _inputs(self, name: str) -> list[str]:
         """What a node reads, port after port, the last first."""
-        ports = sorted(self.graph.input_ports(name), key=lambda end: end[1])
+        ports = sorted(self.graph.input_ports(name), key=itemgetter(1))
         return [resolved(self.graph, source) for source, _ in reversed(ports)]
 
     def _object(self, name: str) -> str:
@@ -113,19 +116,18 @@ class _Names:
             return name.rpartition("#")[0]
         if isinstance(op, pl.Weights):
             return name.removesuffix(".weights")
-        inner = isinstance(op, (g.Sum, g.Constant)) or any(mark in name for mark in INNER)
-        inner |= bool(self.graph.inputs(name)) and not _is_function(op)
-        return "" if inner else name
+        inner = isinstance(op, (g.Sum, g.Constant)) or (self.graph.inputs(name) and not _is_function(op))
+        return "" if inner or any(mark in name for mark in INNER) else name
 
     def _source(self, name: str) -> str:
         """The object that a node comes from: the first one, where there are several."""
         seen = {name}
         while True:
-            ports = (self.graph.inputs(name, port) for port in ("x", "pre.0", None))
-            inputs = next((found for found in ports if found), [])
-            if not inputs:
+            ports = self.graph.input_ports(name)
+            if not ports:
                 return ""
-            name = resolved(self.graph, inputs[0])
+            first = {port: source for source, port in reversed(ports)}
+            name = resolved(self.graph, first.get("x") or first.get("pre.0") or ports[0][0])
             if (own := self._object(name)) or name in seen:
                 return own
             seen.add(name)
