@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -261,6 +262,15 @@ def columns(expression: Expression) -> Iterator[Column]:
         case Call(_, arguments):
             for argument in arguments:
                 yield from columns(argument)
+
+
+def row_of(expressions: Sequence[Expression]) -> tuple[Table, Expression] | None:
+    """The table and the row, where expressions are all entries of one row of several columns."""
+    match expressions[0] if expressions else None:
+        case Call("[]", (Column(table, 0), row)) if len(expressions) == table.samples.shape[1] > 1:
+            whole = (Call(ENTRY, (Column(table, k), row)) for k in range(len(expressions)))
+            return (table, row) if all(map(eq, expressions, whole)) else None
+    return None
 
 
 def components(expression: Expression) -> set[int]:

@@ -23,14 +23,20 @@ input other(t) = 2 * long[floor(t / 3ms) % len(long)]
 input third(t) = 2 * rows[floor(t / 5ms) % len(rows)][1]
 input from_the_end(t) = long[floor(t / 1ms) % 100 - 50]
 input row(t) = rows[floor(t / 2ms) % len(rows)]
+input other_row(t) = load("others.npy")[floor(t / 5ms) % 300]
 input entry(t) = rows[floor(t / 2ms) % len(rows)][2] + [1, 2, 3][round(t / 2ms) % 3]
 node of_value(x[3], t) = long[max(0, min(floor(100 * x[0]), 99))] * x[1]
+node row_of(x) = rows[max(0, min(round(100 * x), 299))]
+node other_row_of(x) = rows[max(0, min(round(50 * x), 299))]
 ensemble a(40)
 ensemble b(40)
 connect row -> of_value synapse none
+connect row[0] -> row_of synapse none
+connect row[0] -> other_row_of synapse none
 connect row[0] -> a
 connect a -> b via long[max(0, min(floor(100 * x), 99))]
 probe again; probe other; probe third; probe from_the_end; probe row; probe entry; probe of_value
+probe other_row; probe row_of; probe other_row_of
 probe b synapse 10ms
 """
 
@@ -39,6 +45,7 @@ probe b synapse 10ms
 def model(tmp_path: Path) -> Path:
     np.save(tmp_path / "long.npy", LONG)
     np.save(tmp_path / "rows.npy", ROWS)
+    np.save(tmp_path / "others.npy", -2 * ROWS[::-1])
     (tmp_path / "model.spk").write_text(MODEL, encoding="utf-8")
     return tmp_path / "model.spk"
 
@@ -52,13 +59,17 @@ def test_entries_are_those_of_the_table(model: Path, dtype: str) -> None:
         return np.floor(t / step).astype(int)
 
     row = ROWS[at(0.002) % 300]
-    place = np.clip(np.floor(100 * row[:, 0].astype(dtype).astype(float)), 0, 99).astype(int)
+    first = row[:, 0].astype(dtype).astype(float)
+    place = np.clip(np.floor(100 * first), 0, 99).astype(int)
     wanted = {
         "again": LONG[at(0.001) % 5000],
         "other": 2 * LONG[at(0.003) % 5000],
         "third": 2 * ROWS[at(0.005) % 300][:, 1],
         "from_the_end": LONG[at(0.001) % 100 - 50],
         "row": row,
+        "other_row": -2 * ROWS[::-1][at(0.005) % 300],
+        "row_of": ROWS[np.clip(np.round(100 * first), 0, 299).astype(int)],
+        "other_row_of": ROWS[np.clip(np.round(50 * first), 0, 299).astype(int)],
         "entry": row[:, 2] + np.array([1, 2, 3])[np.round(t / 0.002).astype(int) % 3],
         "of_value": LONG[place] * row[:, 1].astype(dtype).astype(float),
     }

@@ -16,6 +16,7 @@ from spikec.tracing.functions import trace, why
 
 RNG = np.random.RandomState(1)
 LONG, ROWS, CUBE = RNG.standard_normal(5000), RNG.standard_normal((300, 4)), RNG.standard_normal((40, 2, 3))
+IMAGES = RNG.standard_normal((20, 28, 28))
 NUMBERS = [float(value) for value in LONG[:500]]
 PAIRS = [(float(a), float(b)) for a, b in ROWS[:, :2]]
 COUNTS = tuple(range(100, 0, -1))
@@ -32,6 +33,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "matrices": (lambda t: CUBE[int(t / 0.01) % 40].ravel(), 0, 6),
     "rows of matrices": (lambda t: CUBE[int(t / 0.01) % 40, 1, :], 0, 3),
     "columns of matrices": (lambda t: CUBE[int(t / 0.01) % 40, :, -1], 0, 2),
+    "images": (lambda t: IMAGES[int(t / 0.01) % len(IMAGES)].ravel(), 0, 784),
+    "images backwards": (lambda t: IMAGES[-1 - int(t / 0.01) % len(IMAGES)].ravel(), 0, 784),
     "a list": (lambda t: 2 * NUMBERS[int(t // 0.002) % len(NUMBERS)] + 1, 0, 1),
     "pairs": (lambda t: PAIRS[int(np.floor(t / 0.003)) % 300], 0, 2),
     "an index in an index": (lambda t: LONG[COUNTS[int(t * 1000) % 100]], 0, 1),

@@ -237,7 +237,7 @@ def _counts(stage: la.Stage) -> dict[str, float]:
 def _expressions(stage: la.Expressions, cost: Mapping[str, float]) -> float:
     arithmetic, transcendental = np.sum([operations(e) for e in stage.outputs], axis=0)
     each = cost["arithmetic"] * arithmetic + cost["transcendental"] * transcendental
-    each += cost["argument"] * stage.arguments + cost["output"] * len(stage.outputs)
+    each += cost["argument"] * stage.arguments + cost["output"] * stage.width
     # Gathering the arguments is a call of its own.
     return float(cost["expression"] * (1 + (stage.arguments > 0)) + each * stage.operators)
 
@@ -300,7 +300,7 @@ def outputs(stage: la.Stage) -> int:
         case la.Linear():
             return len(stage.arrays["order"])
         case la.Expressions():
-            return stage.operators * len(stage.outputs)
+            return stage.operators * stage.width
         case la.LearnedProducts():
             return int(stage.arrays["table"][:, 3].sum())
         case la.Changes():

@@ -256,6 +256,11 @@ class _Writer:
             yield f"x = values[{places}].reshape(({stage.arguments}, -1)).astype('float64')"
             like = "x[0]"
         listed = ", ".join(stage.outputs)
+        if "steps" in stage.arrays:
+            yield f"row = {self.op('outputs')}([{listed}], {like}, 'int64')"
+            places = f"({stage.reference('steps')}[:, None] + row[None, :]).ravel()"
+            yield f"{stage.name} = a.tables[{places}].astype(REAL)"
+            return
         yield f"{stage.name} = {self.op('outputs')}([{listed}], {like}, REAL)"
 
     def _neurons(self, stage: la.NeuronGroup) -> Iterator[str]:

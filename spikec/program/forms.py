@@ -8,14 +8,24 @@ partition: a statement means the same arithmetic wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikec import graph as g
-from spikec.expressions import Call, Column, Expression, Number, columns, pytensor_call, to_pytensor
+from spikec.expressions import (
+    Call,
+    Column,
+    Expression,
+    Number,
+    Table,
+    columns,
+    pytensor_call,
+    row_of,
+    to_pytensor,
+)
 from spikec.records import dataclass
 
 
@@ -23,25 +33,39 @@ from spikec.records import dataclass
 class Form:
     """PyTensor source of each output: c[i] is `constants[i]`, x[i] component i of the argument.
 
-    tables: what is read as `a.tables`, the columns of all tables that functions of the model read.
+    steps: where a row of a table is read, its columns, and how far these are from each other; the output is
+    the place of the first.  tables: what is read as `a.tables`, all tables that functions of the model read.
     """
 
     outputs: tuple[str, ...]
     constants: tuple[float, ...]
     reads: bool
+    steps: tuple[int, int] | None = None
     tables: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
-def _tables(graph: g.Graph) -> tuple[NDArray[np.float64], dict[Column, int]]:
-    """The columns of all tables, one after the other, and where each begins."""
-    starts: dict[Column, int] = {}
+def _tables(graph: g.Graph) -> tuple[NDArray[np.float64], dict[Table, int]]:
+    """All tables, column after column, and where each begins."""
+    starts: dict[Table, int] = {}
     size = 0
     for _, op in graph.nodes((g.Function, g.TimeFunction)):
-        for column in dict.fromkeys(c for e in op.expressions for c in columns(e)):
-            if column not in starts:
-                starts[column] = size
-                size += len(column.samples)
-    return np.concatenate([np.zeros(0), *(c.samples for c in starts)]), starts
+        for table in dict.fromkeys(c.table for e in op.expressions for c in columns(e)):
+            if table not in starts:
+                starts[table] = size
+                size += table.samples.size
+    return np.concatenate([np.zeros(0), *(table.samples.T.ravel() for table in starts)]), starts
+
+
+def _steps(expressions: Sequence[Expression]) -> tuple[int, int] | None:
+    """Columns and rows of a table of which all of a row is read."""
+    row = row_of(expressions)
+    return row and row[0].samples.shape[::-1]
+
+
+def _places(expressions: Sequence[Expression]) -> Sequence[Expression]:
+    """What is computed: of a row the place of its first entry."""
+    row = row_of(expressions)
+    return (Call("+", (Column(row[0], 0), row[1])),) if row else expressions
 
 
 def forms(graph: g.Graph, number: Callable[[Column], float] | None = None) -> dict[str, Form]:
@@ -50,16 +74,17 @@ def forms(graph: g.Graph, number: Callable[[Column], float] | None = None) -> di
     `number`: what stands for a column of a table, where that is not where it begins in `a.tables`.
     """
     samples, starts = _tables(graph)
-    start = number or starts.__getitem__
+    start = number or (lambda column: starts[column.table] + column.index * len(column.samples))
     groups: dict[tuple[object, ...], list[str]] = {}
     numbers: dict[str, tuple[float, ...]] = {}
     for name, op in graph.nodes((g.Function, g.TimeFunction)):
         shapes: list[object] = []
         values: list[float] = []
-        for expression in op.expressions:
+        for expression in _places(op.expressions):
             shapes.append(_shape(expression, values, start))
         numbers[name] = tuple(values)
-        groups.setdefault((getattr(op, "arguments", 0), *shapes), []).append(name)
+        key = (getattr(op, "arguments", 0), _steps(op.expressions), *shapes)
+        groups.setdefault(key, []).append(name)
     result = {}
     for names in groups.values():
         columns = zip(*(numbers[n] for n in names), strict=True)
@@ -104,6 +129,7 @@ def _form(
             return pytensor_call(expression, [write(a) for a in expression.arguments])
         return to_pytensor(expression, "x[{}]".format)
 
-    outputs = tuple(write(e) for e in op.expressions)
+    outputs = tuple(write(e) for e in _places(op.expressions))
     tables = samples if any(True for e in op.expressions for _ in columns(e)) else None
-    return Form(outputs, tuple(constants), isinstance(op, g.Function) and op.arguments > 0, tables)
+    reads = isinstance(op, g.Function) and op.arguments > 0
+    return Form(outputs, tuple(constants), reads, _steps(op.expressions), tables)

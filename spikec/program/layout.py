@@ -116,11 +116,17 @@ class Expressions(Stage):
 
     With `arguments` > 0 they read x[0], x[1], ...: array `arguments` holds the places of every x[0], then
     of every x[1] ...  `tables`: what is read as `a.tables`, one array for the whole model.
+    With an array `steps` the output is the place there of the first entry of a row, and these lead to all.
     """
 
     outputs: tuple[str, ...] = ()
     arguments: int = 0
     tables: NDArray[np.float64] | None = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers each function gives."""
+        return len(self.arrays.get("steps", self.outputs))
 
 
 class Tables(Stage):

@@ -262,7 +262,7 @@ class _Partition:
         for name in names:
             form = self.model.forms[name]
             groups.setdefault(
-                (form.outputs, form.reads, len(form.constants), self._arguments(name)), []
+                (form.outputs, form.steps, form.reads, len(form.constants), self._arguments(name)), []
             ).append(name)
         made: list[la.Stage] = []
         for k, members in enumerate(groups.values()):

@@ -122,6 +122,8 @@ def expressions(name: str, operators: Sequence[tuple[Form, Ints]]) -> la.Express
     """
     form = operators[0][0]
     arrays: dict[str, NDArray[Any]] = {}
+    if form.steps:
+        arrays["steps"] = np.arange(form.steps[0]) * form.steps[1]
     if form.constants:
         arrays["constants"] = np.array([f.constants for f, _ in operators], np.float64).T.copy()
     if form.reads:

@@ -43,6 +43,8 @@ def interval(expression: Expression) -> Interval:
             return _power(interval(base), exponent)
         case Call("*", (left, right)) if left == right:
             return _power(interval(left), Number(2.0))
+        case Call("%", (left, Number(count))) if count >= 1 and count.is_integer() and whole(left):
+            return (0.0, count - 1.0) if all(map(isfinite, interval(left))) else NOWHERE
         case Call(function, arguments):
             found = [interval(a) for a in arguments]
             if any(isnan(end) for pair in found for end in pair):
@@ -58,7 +60,7 @@ def whole_bounds(expression: Expression) -> Interval:
     if not (isfinite(low) and isfinite(high)):
         return -inf, inf
     match expression:
-        case Call("%", (_, Number(count))) if count > 0:
+        case Call("%", (_, Number(count))) if count > 0 and not whole(expression):
             high = ceil(high) - 1.0  # below the divisor
     return float(ceil(low)), float(floor(high))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.expressions import Call, Component, Expression, Number, Time, evaluate
+from spikec.expressions import Call, Component, Expression, Number, Time, evaluate, row_of
 from spikec.records import dataclass
 from spikec.tracing import known, reasons
 from spikec.tracing.bounds import finite
@@ -150,7 +150,8 @@ def _traced(
 
 def _check(made: Traced, paths: Paths) -> None:
     """Raises `_NoExpressionError` where expressions are too long, or not finite."""
-    if (count := sum(map(size_of, made.expressions))) > MOST_NODES:
+    row = row_of(made.expressions)
+    if (count := sum(map(size_of, row[1:] if row else made.expressions))) > MOST_NODES:
         raise _NoExpressionError(lambda: Reason(f"has {count} operations; up to {MOST_NODES} are compiled"))
     if not all(map(finite, made.expressions)):
         raise _NoExpressionError(lambda: _undefined(made.expressions, paths))

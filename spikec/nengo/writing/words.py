@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.expressions import ENTRY, Call, Column, Expression, to_text
+from spikec.expressions import Expression, row_of, to_text
 from spikec.graph import Distribution
 from spikec.language.signatures import Parameter
 from spikec.language.values import TIME, UNITS
@@ -47,8 +47,8 @@ def listed(expressions: Sequence[Expression]) -> str:
     """Expressions of x and t: one by itself, several as a list, a row of a table, many that differ in the
     index as a range.
     """
-    if row := _row(expressions):
-        return row
+    if row := row_of(expressions):
+        return f"{row[0].text}[{to_text(row[1])}]"
     texts = [to_text(e) for e in expressions]
     if len(texts) == 1:
         return texts[0]
@@ -57,15 +57,6 @@ def listed(expressions: Sequence[Expression]) -> str:
     if last >= _LISTED and all(pattern.replace("x[i]", f"x[{k}]") == text for k, text in enumerate(texts)):
         return f"[{pattern} for i in 0..{len(texts)}]"
     return "[" + ", ".join(texts) + "]"
-
-
-def _row(expressions: Sequence[Expression]) -> str:
-    """All of a row of a table, "" where expressions are no such."""
-    match expressions[0]:
-        case Call("[]", (Column(table, 0), place)) if len(expressions) == table.samples.shape[1] > 1:
-            whole = [Call(ENTRY, (Column(table, k), place)) for k in range(len(expressions))]
-            return f"{table.text}[{to_text(place)}]" if list(expressions) == whole else ""
-    return ""
 
 
 def part(chosen: Any, size: int) -> str:
