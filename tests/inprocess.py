@@ -51,12 +51,11 @@ def run_assigned(
     assignment: Assignment,
     dtype: str,
     steps: int,
-    overlap: bool = False,
     compiled: bool | None = None,
 ) -> dict[str, np.ndarray]:
     """As `run_split`, with the partition of every atom and probe given."""
     partitions = assignment.partitions
-    layouts, recorded = schedule(graph, assignment, dtype, overlap)
+    layouts, recorded = schedule(graph, assignment, dtype)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "build"
         manifest = emit(graph, layouts, recorded, dict, [mf.Cost({}, 0.0)] * partitions, home, "test")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from spikec import graph as g
 from spikec.planning import flow, plan, profile
 from spikec.planning import hypergraph as hg
 from spikec.planning import partition as pt
+from spikec.planning.cost import rest_cost
 from spikec.planning.divider import Divider
 from spikec.planning.replicas import component_costs
-from spikec.planning.sites import Site
+from spikec.planning.sites import Site, Spread
 
 REFERENCE = profile.load("reference")
 WORD = REFERENCE.wires["ring"]["word"]
@@ -67,6 +69,29 @@ def test_partitions_in_a_row_do_not_wait_for_messages() -> None:
     assert [sorted(x.send) for x in row.layouts] == [[1], []]
     assert row.costs[0].exchange == pytest.approx(wire["message"] + wire["word"], abs=0.1)
     assert min(c.exchange for c in ring.costs) > wire["latency"]
+
+
+def test_neurons_that_no_message_waits_for_give_messages_time() -> None:
+    """Those behind a message are worth half to either side; nobody waits for what goes one way."""
+    wire = REFERENCE.wires["ring"]
+    chain = [(k, k + 1) for k in range(15)]
+    row, ring = (
+        plan.make_plan(populations(count=16, neurons=250, links=links), 2, REFERENCE, "float32")
+        for links in (chain, [*chain, (15, 0)])
+    )
+    assert [x.rest for x in row.layouts] == [(), ()]
+    rest = [rest_cost(x, REFERENCE) for x in ring.layouts]
+    assert min(rest) > wire["latency"]
+    costs = Spread((Site(REFERENCE),), (2,), "ring").costs
+    moved = pytest.approx(2 * (wire["message"] + wire["word"]), abs=0.1)
+    assert [c.exchange for c in costs(ring.layouts)] == [moved, moved]
+    one = (ring.layouts[0], replace(ring.layouts[1], rest=()))
+    short = replace(REFERENCE, wires=REFERENCE.wires | {"ring": wire | {"latency": rest[0]}})
+    waited = [
+        c.exchange - 2 * (wire["message"] + wire["word"])
+        for c in Spread((Site(short),), (2,), "ring").costs(one)
+    ]
+    assert waited == pytest.approx([rest[0] / 2] * 2, abs=0.1)
 
 
 def test_what_two_compute_alike_keeps_them_together() -> None:

@@ -208,7 +208,7 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
     assignment = Assignment(2, {name: int(name == "b#5") for name, _ in graph.nodes(g.Atom)}, {"probe b": 0})
 
     def groups() -> list[list[str]]:
-        layout = schedule(graph, assignment, "float32", overlap=True)[0][0]
+        layout = schedule(graph, assignment, "float32")[0][0]
         return [sorted(atom for s in part for atom in s.members) for part in (layout.neurons, layout.rest)]
 
     a, b = ["a#0", "a#1"], [f"b#{k}" for k in range(5)]
@@ -227,7 +227,7 @@ def test_neurons_that_no_message_waits_for_come_after_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(spike_runtime.programs, "_loops", {})
     monkeypatch.setattr(spike_runtime.native, "load", lambda _: None)
     whole = data(graph, 1, 0, compiled=True)
-    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, overlap=True, compiled=True)
+    recorded = inprocess.run_assigned(graph, assignment, "float32", STEPS, compiled=True)
     assert {name: values.tobytes() for name, values in recorded.items()} == whole
     exchanges = [[op for op in order if op in ("Collect", "Neurons", "Publish")] for order in orders]
     assert exchanges == [

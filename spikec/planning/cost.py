@@ -4,7 +4,7 @@ neurons     per atom, neuron, neuron x dimension, neuron x decoded row (or per r
             where rows are gathered), rounded sum; an atom's last vector of neurons counts as a whole one,
             and costs more where it is none; plus what has to come from outside the cache (see `memory`)
 others      per element, entry or function, by kind of stage; plus every call of an Op
-exchange    per message and word sent or received, plus the latency of the wires
+exchange    per message and word sent or received, plus what of the latency of the wires is waited for
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ Transport = str | Callable[[int], str]
 
 
 def layout_cost(
-    layout: la.Layout, profile: HostProfile, transport: Transport = "ring", own_pace: bool = False
+    layout: la.Layout, profile: HostProfile, transport: Transport = "ring", slack: float = 0.0
 ) -> mf.Cost:
-    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with its latency,
-    unless it goes at its `own_pace` (see `flow`).
+    """Predicted ns per step of a partition: own work by kind of stage, and the exchange with what of its
+    latency is more than `slack` (see `exchange_cost`).
     """
     kernels = profile.kernels[layout.dtype]
     compute: dict[str, float] = {"step": kernels.stages["step"] + kernels.stages["sum"] * layout.sums}
@@ -116,7 +116,7 @@ def layout_cost(
     compute["Join"] = _joins(layout, kernels)
     return mf.Cost(
         {kind: round(ns, 1) for kind, ns in sorted(compute.items()) if ns},
-        round(exchange_cost(layout, profile, transport, own_pace), 1),
+        round(exchange_cost(layout, profile, transport, slack), 1),
     )
 
 
@@ -138,10 +138,11 @@ def step_time(costs: Sequence[mf.Cost], profile: HostProfile, transport: str) ->
     return max(slowest, max(shares) + min(latency, max(c.exchange for c in costs)))
 
 
-def exchange_cost(
-    layout: la.Layout, profile: HostProfile, transport: Transport, own_pace: bool = False
-) -> float:
-    """ns per step of a partition's messages, one for every window, and of waiting for the last to arrive."""
+def exchange_cost(layout: la.Layout, profile: HostProfile, transport: Transport, slack: float = 0.0) -> float:
+    """ns per step of a partition's messages, one for every window, and of waiting for the last to arrive.
+
+    slack: ns for which messages may travel before somebody waits for them.
+    """
     wires: dict[str, list[int]] = {}
     for other, rows in (*layout.send.items(), *layout.receive.items()):
         name = transport if isinstance(transport, str) else transport(other)
@@ -150,12 +151,15 @@ def exchange_cost(
         return 0.0
     copied = layout.sums + len(layout.late) if len(layout.late) else 0
     kernels = profile.kernels[layout.dtype]
-    # While the messages travel, a step goes on with neurons that they do not wait for.
-    latency = 0.0 if own_pace else max(profile.wires[name]["latency"] for name in wires)
-    messages = max(0.0, latency - sum(stage_cost(stage, kernels) for stage in layout.rest))
+    messages = max(0.0, max(profile.wires[name]["latency"] for name in wires) - slack)
     messages += sum(profile.wires[name]["message"] * len(words) for name, words in wires.items())
     moved = sum(profile.wires[name]["word"] * sum(words) for name, words in wires.items())
     return messages / layout.window + moved + kernels.stages["sum"] * copied
+
+
+def rest_cost(layout: la.Layout, profile: HostProfile) -> float:
+    """ns per step of a partition's neurons that no message waits for."""
+    return sum(stage_cost(stage, profile.kernels[layout.dtype]) for stage in layout.rest)
 
 
 def stage_cost(stage: la.Stage, kernels: Kernels) -> float:

@@ -255,7 +255,7 @@ class _Planner:
         return self.sites[0].profile.wires[self.transport if hosts == 1 else BETWEEN_HOSTS]["word"]
 
     def _schedule(self, assignment: Assignment, made: Spread, cuts: _Cuts | None) -> _Placed:
-        layouts, recorded = schedule(self.graph, assignment, self.dtype, made.by_socket)
+        layouts, recorded = schedule(self.graph, assignment, self.dtype)
         costs = made.costs(layouts)
         profile = self.sites[0].profile
         recording = recording_cost(self.graph, layouts, profile)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from spike_runtime import manifest as mf
 
-from spikec.planning.cost import step_time
+from spikec.planning.cost import rest_cost, step_time
 from spikec.planning.memory import walk
 from spikec.planning.profile import HostProfile
 from spikec.program import layout as la
@@ -76,5 +76,8 @@ def _exchange(layouts: Sequence[la.Layout], k: int, profile: HostProfile, transp
     if len(layouts) == 1:
         # Nothing crosses yet: take it that a partition needs half of all sums of the others.
         received = [layouts[0].sums // 2]
-    messages = wire["latency"] + 2 * wire["message"] * (k - 1)
+    # Of neurons that no message waits for, which hide the latency, each has the less the more there are.
+    rest = min(rest_cost(layout, profile) for layout in layouts)
+    latency = max(0.0, wire["latency"] - rest * len(layouts) / k)
+    messages = latency + 2 * wire["message"] * (k - 1)
     return messages / layouts[0].window + 2 * wire["word"] * max(received)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from spike_runtime import hosts
 from spike_runtime import manifest as mf
 
 from spikec.errors import model_error
-from spikec.planning.cost import layout_cost, step_time
+from spikec.planning.cost import layout_cost, rest_cost, step_time
 from spikec.planning.flow import waiting
 from spikec.planning.profile import HostProfile, read
 from spikec.program import layout as la
@@ -41,15 +42,6 @@ class Spread:
         return tuple(site for site, count in enumerate(self.counts) for _ in range(count))
 
     @property
-    def by_socket(self) -> bool:
-        """Whether messages travel for longer than a call of an Op takes.
-
-        On a ring they do not: random_graph.spk on 2 partitions takes 10.6 us per step, and 11.7 us where the
-        neurons that feed wires are computed in a call of their own.
-        """
-        return self.transport != "ring" or len(self.sites) > 1
-
-    @property
     def hosts(self) -> tuple[mf.Host, ...]:
         """The hosts that are used; none where there is only the one that runs the model."""
         return tuple(site.host for site in self.sites if site.host)
@@ -62,7 +54,7 @@ class Spread:
 
     def costs(self, layouts: Sequence[la.Layout]) -> tuple[mf.Cost, ...]:
         """Predicted cost of every partition, on its host and with what joins it to each of the others."""
-        site_of, waits = self.site_of, waiting(layouts)
+        site_of, slacks = self.site_of, self._slacks(layouts)
 
         def cost(layout: la.Layout) -> mf.Cost:
             own = site_of[layout.partition]
@@ -72,10 +64,27 @@ class Spread:
                 layout,
                 profile,
                 lambda other: self.transport if site_of[other] == own else BETWEEN_HOSTS,
-                own_pace=layout.partition not in waits,
+                slack=slacks[layout.partition],
             )
 
         return tuple(cost(layout) for layout in layouts)
+
+    def _slacks(self, layouts: Sequence[la.Layout]) -> list[float]:
+        """ns for which the messages of every partition may travel before somebody waits for them.
+
+        Of two that wait for each other, what each does after its message gives time to the messages of both.
+        One that waits for nobody goes at its own pace (see `flow`).
+        """
+        waits = waiting(layouts)
+        rest = [rest_cost(x, self.sites[site].profile) for x, site in zip(layouts, self.site_of, strict=True)]
+
+        def slack(layout: la.Layout) -> float:
+            if layout.partition not in waits:
+                return math.inf
+            peers = waits & {*layout.send, *layout.receive}
+            return min(((rest[layout.partition] + rest[peer]) / 2 for peer in peers), default=0.0)
+
+        return [slack(layout) for layout in layouts]
 
     def step(self, costs: Sequence[mf.Cost]) -> float:
         """ns per step of all partitions together: that of the slowest host."""

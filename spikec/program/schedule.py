@@ -39,14 +39,9 @@ NO_LEVEL = (*SOURCES, *MEMORY, pl.Weights)
 LEAST_OVERLAP = 1000
 
 
-def schedule(
-    graph: g.Graph, assignment: Assignment, dtype: str, overlap: bool = False
-) -> tuple[list[la.Layout], list[Recorded]]:
-    """Layouts of all partitions, and which of them records what.
-
-    overlap: neurons that no message waits for are computed while the messages travel.
-    """
-    shared = _Model(graph, dtype, overlap, forms(graph), graph.order(), absorbed(graph), rates(graph))
+def schedule(graph: g.Graph, assignment: Assignment, dtype: str) -> tuple[list[la.Layout], list[Recorded]]:
+    """Layouts of all partitions, and which of them records what."""
+    shared = _Model(graph, dtype, forms(graph), graph.order(), absorbed(graph), rates(graph))
     members = [_Partition(shared, assignment, p) for p in range(assignment.partitions)]
     crossing, lists = wires(members), spike_wires(graph, assignment.atoms)
     # Each goes, with what it took, before the next is laid out.
@@ -60,7 +55,6 @@ class _Model:
 
     graph: g.Graph
     dtype: str
-    overlap: bool
     forms: dict[str, Form]
     order: Sequence[str]
     absorbed: Collection[str]
@@ -131,7 +125,9 @@ class _Partition:
             learning = learned.learning(self.graph, self.weights, self.before, self.now, self.model.dtype)
         sources = self._sources()
         levels, early = self._levels()
-        neurons, rest = self._overlapped(early, {name for sums in sent.values() for name, _ in sums})
+        # Who waits for nobody is ahead of others as it is (see `spikec.planning.flow`).
+        awaited = {name for sums in sent.values() for name, _ in sums} if received else set()
+        neurons, rest = self._overlapped(early, awaited)
         populations = cells.stages(
             [(n, self.op(n)) for n in self.cells],
             self.graph,
@@ -330,12 +326,12 @@ class _Partition:
         return tuple(levels), early
 
     def _overlapped(
-        self, early: set[str], sent: set[str]
+        self, early: set[str], awaited: set[str]
     ) -> tuple[tuple[la.Stage, ...], tuple[la.Stage, ...]]:
-        """Atoms that are not early: those that add to sums that are sent, and what no message waits for."""
-        done, overlap = early.union(self.cells), self.model.overlap and sent
+        """Atoms that are not early: those that add to awaited sums, and those that no message waits for."""
+        done = early.union(self.cells)
         last = [n for n in self.model.order if n in self.atoms and n not in done]
-        rest = [n for n in last if overlap and sent.isdisjoint(self.op(n).targets)]
+        rest = [n for n in last if awaited and awaited.isdisjoint(self.op(n).targets)]
         if sum(self.op(n).size for n in rest) < LEAST_OVERLAP:
             return self._neurons("last", last), ()
         return self._neurons("sent", [n for n in last if n not in set(rest)]), self._neurons("last", rest)
