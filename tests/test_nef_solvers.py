@@ -115,7 +115,11 @@ def test_plain_least_squares_equals_nengo() -> None:
 
 
 @pytest.mark.parametrize(("n", "dims", "points"), [(1000, 1, 2000), (1100, 3, 2200), (1200, 2, 1000)])
-def test_iterative_equals_nengo(monkeypatch: pytest.MonkeyPatch, n: int, dims: int, points: int) -> None:
+@pytest.mark.parametrize("small", [True, False])
+def test_iterative_equals_nengo(
+    monkeypatch: pytest.MonkeyPatch, small: bool, n: int, dims: int, points: int
+) -> None:
+    """With blocks for either kind of library."""
     used = []
 
     def spy(*arguments: object) -> object:
@@ -123,6 +127,7 @@ def test_iterative_equals_nengo(monkeypatch: pytest.MonkeyPatch, n: int, dims: i
         return used[-1]
 
     monkeypatch.setattr(solvers, "solve_iterative", spy)
+    monkeypatch.setattr(iterative, "has_small_products", lambda: small)
     _assert_equal_to_oracle(_system(n, dims, points), nengo.solvers.LstsqL2(), Solver(), 1e-6)
     assert len(used) == 1
     assert used[0] is not None

@@ -106,6 +106,12 @@ def _scipy_version() -> str:
     return found[1] if found else text
 
 
+@cache
+def has_small_products() -> bool:
+    """Whether OpenBLAS has kernels that do not copy the factors of a small product first: with AVX-512."""
+    return any(name.lower() in ("skylakex", "cooperlake", "sapphirerapids") for name in _kernels())
+
+
 def _kernels() -> Iterator[str]:
     """The kernels that every OpenBLAS chose for this processor, such as SkylakeX."""
     for library in _libraries():

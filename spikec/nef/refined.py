@@ -18,7 +18,7 @@ from spikec.graph import Array
 from spikec.nef import lapack
 from spikec.nef.system import SilentError, Single, Solution, System, Workspace
 
-_TILE = 16_384  # numbers of A that are taken to float64 at once, inside a core's cache
+_TILE = 40_000  # numbers of A that are taken to float64 at once, inside a core's cache: calls are few
 _NEAR = 1e-5  # what the first correction c may be, relative to the largest decoder: it leaves near c^2 / 10
 _ROUNDS = 4  # after which float32 is not enough for this system
 

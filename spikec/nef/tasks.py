@@ -22,7 +22,7 @@ from spikec.nef.system import SilentError, Solution, System, Workspace
 from spikec.nef.tuning import eval_points, tune
 from spikec.records import dataclass
 
-VERSION = "13"
+VERSION = "14"
 """Part of every key: raised whenever the same description gives other numbers."""
 
 
