@@ -6,6 +6,7 @@ makes one sleep in every chunk.  SPIKE_FAKE_ROOM: chunks of values that are kept
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import signal
@@ -13,15 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numba as nb
 import numpy as np
 from spike_runtime import manifest as schema
-from spike_runtime import progress
-from spike_runtime.addresses import ENTRY, address_of, viewer
+from spike_runtime import native, progress
 from spike_runtime.blocks import Block
 from spike_runtime.table import Entry, pack
-from spike_runtime.wires import ring
-from spike_runtime.wires.layout import PROGRESS, STOP
+from spike_runtime.wires import called
+from spike_runtime.wires.layout import PROGRESS, STOP, in_wire_table, out_wire_table
 
 WORDS = 3
 ENGINE = "fake_engine:Engine"
@@ -79,26 +78,19 @@ def _part(partition: int, slot: int, columns: tuple[int, int]) -> schema.ProbePa
     return schema.ProbePart(partition, slot, (columns,))
 
 
-words, table_of = viewer("int64", 1), viewer("int64", 2)
+def steps() -> int:
+    """The address of the compiled steps: from disk, where they were compiled before, without Numba."""
+    source = Path(__file__).with_name("fake_steps.py").read_text(encoding="utf-8")
+    key = hashlib.sha256(source.encode()).hexdigest()
+    address = native.load(key)
+    if address is None:
+        import fake_steps
+
+        address = fake_steps.compile_and_keep(key)
+    return address
 
 
-@nb.njit(ENTRY, nogil=True, cache=True)
-def steps(first: int, count: int, _progress: int, table: int) -> int:
-    segment, out, into = words(table, 0), table_of(table, 2), table_of(table, 5)
-    rows, sums, totals = words(table, 8), words(table, 10), words(table, 12)
-    about, log = words(table, 14), table_of(table, 16)
-    for k in range(count):
-        n = first + k
-        totals[:] = 0
-        if segment[STOP] != 0 or ring.collect(segment, into, rows, totals, n - 1) < 0:
-            return k
-        for i in range(len(sums)):
-            sums[i] = (n * (i + 3) + 17 * about[0]) % 1001
-        if about[1] == 0 and ring.publish(segment, out, rows, sums, n) < 0:
-            return k
-        log[n % len(log), 0] = totals.sum()
-        log[n % len(log), 1:] = sums
-    return count
+STEPS = steps()
 
 
 class Engine:
@@ -115,8 +107,8 @@ class Engine:
         self.partition, self.segment, self.seed = partition, segment, seed or 0
         self.count = len(manifest.partitions)
         self.chunk = int(os.environ.get("SPIKE_FAKE_CHUNK", 7 + 3 * partition))
-        self.out = ring.out_wire_table(layout, manifest, partition)
-        into = ring.in_wire_table(layout, manifest, partition)
+        self.out = out_wire_table(layout, manifest, partition)
+        into = in_wire_table(layout, manifest, partition)
         # Every wire carries the same rows.
         self.rows = np.tile(np.arange(WORDS), len(manifest.partitions))
         self.blocks: list[Block] = []
@@ -138,7 +130,7 @@ class Engine:
         ]
         self.table = pack(self.arrays)
         word = layout.control(partition) + PROGRESS
-        self.entry = Entry(address_of(steps), word, self.table.ctypes.data, status.ctypes.data)
+        self.entry = Entry(STEPS, word, self.table.ctypes.data, status.ctypes.data)
         what, _, where = os.environ.get("SPIKE_FAKE", "").partition(":")
         self.fault = what if where and int(where.split(":")[0]) == partition else ""
         self.fault_step = int(where.split(":")[1]) if self.fault else 0
@@ -147,7 +139,7 @@ class Engine:
 
     def begin(self, first: int) -> None:
         if first == 1:
-            ring.publish(self.segment, self.out, self.rows, self.sums, 0)
+            called.publish(self.segment, self.out, self.rows, self.sums, 0)
         if self.fault and first <= self.fault_step < first + self.chunk:
             self._misbehave()
         if self.pause:
