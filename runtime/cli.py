@@ -162,7 +162,8 @@ def main(
     except (ManifestError, RunError) as error:
         _exit(2, f"error: {error}", _described(error) if as_json else None)
     except launch.RunFailedError as error:
-        _exit(1, _failure(error), _described(error, error.run) if as_json else None)
+        lines = [_failure(error), *_drawn(error.run, plot)]
+        _exit(1, "\n".join(lines), _described(error, error.run) if as_json else None)
     if plot:
         _draw(run, plot, as_json)
     if as_json:
@@ -219,6 +220,23 @@ def _draw(run: Run, plot: Path, as_json: bool) -> None:
         text = "interrupted before the picture was drawn"
         told = _described(KeyboardInterrupt(text), run) if as_json else None
         _exit(130, f"{text}; the results are in {run.path}", told)
+
+
+def _drawn(run: Run | None, plot: Path | None) -> list[str]:
+    """Draw what a run recorded that failed; what there is to say of that."""
+    from spike_runtime.runfile import RunError
+
+    if run is None or plot is None:
+        return []
+    if not run.about.recorded:
+        return [f"  {plot} was not drawn: nothing was recorded"]
+    try:
+        from spike_runtime.plot import plot_run
+
+        plot_run(run, plot)
+    except RunError as error:
+        return [f"  {plot} was not drawn: {error}"]
+    return [f"  picture of what was recorded: {plot}"]
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -290,6 +308,7 @@ def _failure(error: Any) -> str:
     if error.run is not None and error.run.about.recorded:
         about = error.run.about
         lines.append(f"  the first {about.recorded * about.dt:g} s were recorded in {error.run.path}")
+        lines += [f"  {warning}" for warning in error.run.warnings]
     if error.run is not None and error.run.about.state:
         lines.append(f"  the last state that was saved: {_state(error.run)}")
     lines += [f"  | {line}" for line in error.details.splitlines()[-3:]]

@@ -47,6 +47,8 @@ CHUNK_NS = 200e6
 # Chunks in shared memory: a recorder that is behind for a moment stops nobody.
 WAITING = 2
 UNBOUNDED = 1 << 62
+# What leads to something that is not a number is told where it is no more than these.
+_MOST_ORIGINS = 4
 # In a step, of a neuron whose spikes are recorded: two numbers for each of at most 100 Hz.
 EVENT_BYTES = 1.6
 
@@ -327,10 +329,11 @@ class Engine:
         from spike_runtime import housing  # noqa: F401 (before PyTensor, which `wrong` imports)
         from spike_runtime.wrong import named
 
-        what = named(self.manifest, self._folder, self.partition, self.constants, detail)
+        what, leading = named(self.manifest, self._folder, self.partition, self.constants, detail)
         time = step * self.manifest.dt
+        origin = f"it comes from {' and '.join(leading)}; " if 0 < len(leading) <= _MOST_ORIGINS else ""
         return (
-            f"{what} is not a number or is out of range at {time:g} s, step {step}; "
+            f"{what} is not a number or is out of range at {time:g} s, step {step}; {origin}"
             "look for functions that divide by 0 or feedback that grows without bound"
         )
 

@@ -236,6 +236,7 @@ def _fail(
         cause=str(error),
         partition=partition,
         recorded=recorded,
+        not_finite=recorder.not_finite if recorder else {},
         **_saved(supervisor),
     )
     with contextlib.suppress(OSError):  # a full disk may refuse even this; the message below says it all

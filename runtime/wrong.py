@@ -16,17 +16,27 @@ from spike_runtime.ops.neurons import ATOM, COLUMNS
 
 def named(
     manifest: Manifest, folder: Path, partition: int, constants: Mapping[str, NDArray[Any]], detail: int
-) -> str:
+) -> tuple[str, tuple[str, ...]]:
     """What the detail of the status `NOT_FINITE` means: the row of a partial sum, or -1 - the place in
-    `values` of what goes into neurons.
+    `values` of what goes into neurons; and what leads there, where the plan says it.
     """
     if detail < 0:
         found = _populations(manifest, folder, partition, constants, -1 - detail)
-        return f"what ensemble '{found}' represents" if found else "what an ensemble represents"
+        what = f"what ensemble '{found}' represents" if found else "what an ensemble represents"
+        return what, _leading(manifest, found)
     plan = manifest.plan.get("sums", {}).get(str(partition), [])
     planned = (n for n, start, size in plan if start <= detail < start + size)
     name = next(planned, "") or _entry(manifest, folder, partition, "sums", detail) or f"sum {detail}"
-    return f"the decoded value {name}"
+    return f"the decoded value {name}", ()
+
+
+def _leading(manifest: Manifest, population: str) -> tuple[str, ...]:
+    """The inputs and populations that lead to one; inputs first, for what neurons send is finite."""
+    picture = manifest.plan.get("graph", {"nodes": [], "edges": []})
+    boxes = [(kind, name) for name, kind, *_ in picture["nodes"]]
+    target = ("ensemble", population)
+    found = {boxes[source] for source, to, _ in picture["edges"] if boxes[to] == target}
+    return tuple(name for _, name in sorted(found - {target}, key=lambda box: (box[0] != "input", box)))
 
 
 def _populations(

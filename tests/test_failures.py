@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import inprocess
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from spike_runtime.cli import main
 from spike_runtime.launch import RunFailedError
 
 import spikec
@@ -23,12 +26,27 @@ def test_a_division_by_zero_is_named_and_what_was_recorded_is_kept(tmp_path: Pat
     )
     compiled = spikec.compile_text(text, 2, tmp_path / "model")
     with pytest.raises(
-        RunFailedError, match=r"not a number or is out of range at 0.05 s, step 50; look for"
+        RunFailedError, match=r"not a number or is out of range at 0.05 s, step 50; it comes from k; look for"
     ) as caught:
         compiled.run(0.1, tmp_path / "run")
     assert caught.value.run is not None
     assert caught.value.run.status == "failed"
     assert caught.value.run.probe("b").sizes["time"] == 49
+
+
+@pytest.mark.usefixtures("reference_host")
+def test_what_a_failed_run_recorded_is_told_and_drawn(tmp_path: Path) -> None:
+    text = "input k(t) = 1 / (t - 0.05)\nensemble a(60)\nconnect k -> a\nprobe a synapse 10ms\nprobe k\n"
+    spikec.compile_text(text, 1, tmp_path / "model")
+    run, picture = tmp_path / "run", tmp_path / "new.png"
+    arguments = [tmp_path / "model", "--time", "100ms", "-o", run, "--plot", picture, "--json"]
+    done = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert done.exit_code == 1
+    assert "it comes from k; look for" in done.stderr
+    assert "  k is not a finite number at 0.05 s; look for" in done.stderr
+    assert f"  picture of what was recorded: {picture}" in done.stderr
+    assert picture.stat().st_size > 1000
+    assert json.loads(done.stdout)["not_finite_s"] == {"k": 0.05}
 
 
 @pytest.mark.usefixtures("reference_host")
@@ -38,7 +56,10 @@ def test_a_current_of_one_neuron_that_is_not_a_number_is_noticed(tmp_path: Path)
         "connect bad -> a.neurons[1] synapse none\nprobe a synapse 10ms\n"
     )
     compiled = spikec.compile_text(text, 1, tmp_path / "model")
-    with pytest.raises(RunFailedError, match=r"what ensemble 'a' represents is not a number .*, step 11;"):
+    with pytest.raises(
+        RunFailedError,
+        match=r"what ensemble 'a' represents is not a number .*, step 11; it comes from bad; look",
+    ):
         compiled.run(0.1, tmp_path / "run")
 
 

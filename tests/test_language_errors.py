@@ -90,7 +90,7 @@ CASES = {
         2,
         32,
         "tau of lowpass must be a time, not the plain number 5",
-        "write 5ms or 0.005s",
+        "write 5s or 5ms",
     ),
     "missing unit of a short form": (
         A + "connect a -> a synapse 0.005",
@@ -104,7 +104,7 @@ CASES = {
         1,
         20,
         "must be a time, not the plain number 5",
-        "write 5ms",
+        "write 5s or 5ms",
     ),
     "no bound of an amplitude": (
         "ensemble a(9, neuron=lif(amplitude=none))",
@@ -127,7 +127,7 @@ CASES = {
         "low of uniform must be a frequency, not the plain number 200",
         "write 200Hz",
     ),
-    "missing unit of dt": ("dt 1", 1, 4, "dt of the model must be a time", "write 1ms or 0.001s"),
+    "missing unit of dt": ("dt 1", 1, 4, "dt of the model must be a time", "write 1s or 1ms"),
     "wrong unit": (
         A + "connect a -> a synapse lowpass(5Hz)",
         2,

@@ -33,7 +33,7 @@ CASES = {
     "module's time to compare": (
         "use input_gated_memory(9, 1, difference=1) as d",
         "difference of input_gated_memory must be a time, not the plain number 1",
-        "write 1ms or 0.001s",
+        "write 1s or 1ms",
     ),
     "values by if": (
         "param on = 1\nnode f(x, t) = -4*x^2 if t > on else 0",
@@ -41,8 +41,43 @@ CASES = {
         "write select(x > 0, yes, no)",
     ),
     "interval in s": ("ensemble a(9)\nprobe a every 0.5", "must be a time", "write 500ms or 0.5s"),
-    "interval in ms": ("ensemble a(9)\nprobe a every 5", "must be a time", "write 5ms or 0.005s"),
+    "interval in ms": ("ensemble a(9)\nprobe a every 5", "must be a time", "write 5s or 5ms"),
     "neurons of others": ("ensemble a(9, neuron=relu)", "unknown name 'relu'", "'rectified_linear'"),
+    "no learning rule": (
+        "ensemble a(9)\nensemble b(9)\nconnect a -> b learning hebb(rate=1)",
+        "unknown learning rule 'hebb'",
+        "learning rules are bcm, oja, pes, rls, voja",
+    ),
+    "no solver": (
+        "ensemble a(9)\nensemble b(9)\nconnect a -> b solver qr",
+        "unknown solver 'qr'",
+        "solvers are lstsq, lstsq_drop, ",
+    ),
+    "too many": (
+        "ensemble a(9, dims=3)\nensemble b(9, dims=2)\nconnect a -> b",
+        "'a' has 3 dimensions, but 'b' takes 2",
+        "connect a[0:2] -> b, or give a transform of shape 2 x 3",
+    ),
+    "too few": (
+        "input u = 1\nensemble b(9, dims=2)\nconnect u -> b",
+        "'u' has 1 dimension, but 'b' takes 2",
+        "connect to b[0], or give a transform of shape 2 x 1",
+    ),
+    "neurons to a value": (
+        "ensemble a(9)\nensemble b(9)\nconnect a.neurons -> b",
+        "'a.neurons' has 9 dimensions, but 'b' takes 1",
+        "connect a, what the neurons represent; or give a transform of shape 1 x 9",
+    ),
+    "neurons to fewer": (
+        "ensemble a(9)\nensemble b(8)\nconnect a.neurons -> b.neurons",
+        "'a.neurons' has 9 dimensions, but 'b.neurons' takes 8",
+        "give a transform of shape 8 x 9",
+    ),
+    "function that gives too much": (
+        "ensemble a(9)\nensemble b(9)\nconnect a -> b via [x, x]",
+        "the function of 'a' gives 2 dimensions",
+        "write a function that gives 1 dimension, or give a transform of shape 1 x 2",
+    ),
     "nothing alike": ("input u = python_function(3)", "unknown function 'python_function'", "known names: "),
     "default of another": (
         "defaults ensemble { synapse = 5ms }",

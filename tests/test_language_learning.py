@@ -131,7 +131,7 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        (C + "vojo", (4, 34, "unknown name 'vojo'", "did you mean 'voja'?")),
+        (C + "vojo", (4, 34, "unknown learning rule 'vojo'", "did you mean 'voja'?")),
         (C + "uniform(0, 1)", (4, 34, "uniform is not a learning rule",
                               "known names: bcm, oja, pes, rls, voja")),
         (C + "[]", (4, 34, "there is no rule", "write learning pes(rate=1e-4)")),
@@ -139,7 +139,7 @@ N = "connect a.neurons -> b.neurons transform ones(60, 50) learning "
         (
             C + "pes(pre_synapse=5)",
             (4, 50, "the time constant of a synapse must be a time, not the plain number 5",
-             "write 5ms or 0.005s"),
+             "write 5s or 5ms"),
         ),
         (
             C + "oja",

@@ -29,7 +29,8 @@ LAYERS = {
     "language.transforms",
     "checking": "language.elements language.frame language.references language.learning language.memory "
     "language.populate language.inputs language.processes language.noise language.cells "
-    "language.solving language.links language.imports language.probes language.expand language.check",
+    "language.solving language.sizes language.links language.imports language.probes language.expand "
+    "language.check",
     "lowering": "language.lower* language.loops language.unused frontend",
     "passes": "verify passes.*",
     "layout": "program.layout program.streams program.forms program.demand program.panels program.stages "

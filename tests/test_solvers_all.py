@@ -141,7 +141,7 @@ def test_given_decoders_and_data_points(tmp_path: Path) -> None:
 
 MISTAKES = {
     "connect a -> b via [[1, 2]]": "values at data points need the points",
-    "connect a -> b via [[1, 2]] eval_points [[1, 1]] solver lstsk": "unknown name 'lstsk'",
+    "connect a -> b via [[1, 2]] eval_points [[1, 1]] solver lstsk": "unknown solver 'lstsk'",
     "connect a.neurons -> b solver nnls(weights=true) transform ones(2, 30)": "nothing to solve for",
     "connect a -> r solver nnls(weights=true)": "weights are solved for between two ensembles",
     "connect a -> b solver no_solver([[1, 2]])": "shape 1 x 2; the connection needs 30 x 2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from spikec.expressions import ENTRY, FUNCTIONS, Call, Column, Expression, Table
 from spikec.language import syntax as s
 from spikec.language.builtins import ALSO_RECORDS, CONSTANTS, FUNCTIONS_OF_VALUES, RECORDS
 from spikec.language.context import readable
-from spikec.language.scope import FunctionValue, Scope, suggestion
+from spikec.language.scope import FunctionValue, Scope, nearest, suggestion
 from spikec.language.signatures import assign
 from spikec.language.values import (
     PLAIN,
@@ -278,6 +279,21 @@ def _call(expr: s.Call, scope: Scope) -> Any:
     words = (*sorted(RECORDS), *FUNCTIONS_OF_VALUES, *FUNCTIONS)
     known = [n for n in (*scope.names(), *words) if n.isidentifier()]
     raise Mistake(f"unknown function {expr.function!r}", expr.span, suggestion(expr.function, known))
+
+
+def evaluate_one_of(expr: s.Expr, scope: Scope, what: str, known: Collection[str]) -> Any:
+    """`evaluate` where one of some records belongs: a name unknown anywhere is told with theirs.
+
+    `what`: one of them.  Raises `Mistake`.
+    """
+    name = expr.name if isinstance(expr, s.Name) else expr.function if isinstance(expr, s.Call) else None
+    words: tuple[Collection[str], ...] = (RECORDS, ALSO_RECORDS, FUNCTIONS, FUNCTIONS_OF_VALUES, CONSTANTS)
+    if name is None or scope.find(name) is not None or any(name in some for some in (*words, known, ("dt",))):
+        return evaluate(expr, scope)
+    scope.context.refuse_unread(name)
+    near = nearest(name, list(known))
+    hint = f"did you mean {near!r}?" if near else f"{what}s are {', '.join(sorted(known))}"
+    raise Mistake(f"unknown {what} {name!r}", expr.span, hint)
 
 
 def _is_plain(argument: s.Argument) -> bool:

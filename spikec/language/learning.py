@@ -11,7 +11,7 @@ from spikec.errors import Span
 from spikec.language import elements as e
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
-from spikec.language.evaluate import evaluate, kind_of
+from spikec.language.evaluate import evaluate_one_of, kind_of
 from spikec.language.scope import Scope, suggestion
 from spikec.language.signatures import Parameter, bind
 from spikec.language.values import Entry, Mistake, Record, Value, together
@@ -64,7 +64,7 @@ def rules(clause: s.Expr, scope: Scope, ends: Ends) -> tuple[e.LearningRule, ...
 
 
 def _rule(expr: s.Expr, scope: Scope, ends: Ends) -> tuple[pl.Rule, int, dict[str, v.Synapse | None], Span]:
-    value = evaluate(expr, scope)
+    value = evaluate_one_of(expr, scope, "learning rule", RULES)
     if not isinstance(value, Record) or value.name not in RULES:
         name = value.name if isinstance(value, Record) else kind_of(value)
         raise Mistake(f"{name} is not a learning rule", expr.span, suggestion(name, list(RULES)))

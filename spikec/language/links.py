@@ -1,4 +1,4 @@
-"""Connections with everything resolved: views, functions, transforms; and that their sizes agree."""
+"""Connections with everything resolved: views, functions, transforms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spikec.language import memory, solving
 from spikec.language import syntax as s
 from spikec.language import vocabulary as v
 from spikec.language.cells import RULES, check_filtered, is_projection, projection
-from spikec.language.evaluate import call_function, evaluate, kind_of
+from spikec.language.evaluate import call_function, evaluate, evaluate_one_of, kind_of
 from spikec.language.frame import Default, Frame, Link
 from spikec.language.learning import Ends, is_matrix, matrices, output, rules
 from spikec.language.outputs import expressions
@@ -25,6 +25,7 @@ from spikec.language.populate import components
 from spikec.language.processes import check_time, whole_steps
 from spikec.language.references import resolve
 from spikec.language.scope import FunctionValue, Scope
+from spikec.language.sizes import check_sizes
 from spikec.language.solving import check_solver, data_points, own_components
 from spikec.language.transforms import TRANSFORMS, Convolution, Sparse
 from spikec.language.transforms import transform as sparse_transform
@@ -97,7 +98,8 @@ def connection(
         span=statement.span,
         targets=values,
     )
-    _check_sizes(link, statement, given.get("transform"))
+    shaped = given["transform"].value if "transform" in given else None
+    check_sizes(link, statement.span, shaped.span if shaped else statement.span)
     check_solver(link, link.outputs, given["solver"].span if "solver" in given else statement.span)
     link = _learning(link, given.get("learning"), named)
     _plan_memory(link, given, frame)
@@ -291,7 +293,9 @@ def solver(given: Given | None) -> Solver:
     if given is None:
         return Solver()
     assert given.value is not None
-    return solving.solver(evaluate(given.value, given.scope), given.value.span)
+    return solving.solver(
+        evaluate_one_of(given.value, given.scope, "solver", solving.SOLVERS), given.value.span
+    )
 
 
 def _computed(given: dict[str, Given], source: e.View) -> tuple[Functions | None, e.FloatArray | None]:
@@ -332,67 +336,3 @@ def _eval_points(given: Given | None, source: e.View) -> Distribution | None:
                 "give one column per dimension",
             )
     return points
-
-
-# ------------------------------------------------------------------------------------------------ sizes
-
-
-def _check_sizes(link: e.Connection, statement: s.Connect, given: Given | None) -> None:
-    """What arrives must fit the target.  Raises `Mistake` with both sizes and where each comes from."""
-    have = link.outputs
-    want = link.target.size
-    if link.functions is None and link.targets is None:
-        what = f"{link.source.name!r} has {_dimensions(have)}"
-    else:
-        what = f"the function of {link.source.name!r} gives {_dimensions(have)}"
-    notes = _origins(link.source, link.target)
-    if (shape := _shape(link)) is not None:
-        rows, columns = shape
-        if (rows, columns) != (want, have):
-            span = given.value.span if given and given.value else statement.span
-            hint = f"give a matrix of shape {want} x {have}"
-            if isinstance(link.transform, Convolution):
-                hint = f"it leads from {_dimensions(columns)} to {rows}: connect what has so many"
-            raise Mistake(
-                f"the transform has shape {rows} x {columns}; {what} and {link.target.name!r} takes {want}",
-                span,
-                hint,
-                notes,
-            )
-        return
-    if have != want and not isinstance(link.transform, Distribution):
-        raise Mistake(
-            f"{what}, but {link.target.name!r} takes {want}",
-            statement.span,
-            f"connect a part such as [0:{min(have, want)}], or give a transform of shape {want} x {have}",
-            notes,
-        )
-
-
-def _shape(link: e.Connection) -> tuple[int, int] | None:
-    """Rows and columns of a transform that has a shape of its own."""
-    made = link.transform
-    if isinstance(made, Convolution):
-        return made.size_out, made.size_in
-    if isinstance(made, Sparse):
-        fits = made.rows.max() < link.target.size and made.columns.max() < link.outputs
-        return (link.target.size, link.outputs) if fits else (made.rows.max() + 1, made.columns.max() + 1)
-    return made.shape if isinstance(made, np.ndarray) else None
-
-
-def _dimensions(size: int) -> str:
-    return f"{size} dimension" + "s" * (size != 1)
-
-
-def _origins(*views: e.View) -> tuple[tuple[str, Span], ...]:
-    """What views are of, with all its components or neurons, and where each is declared."""
-    sizes: dict[tuple[str, Span], dict[str, None]] = {}
-    for view in views:
-        piece = view.pieces[0]
-        name, size = piece.element.path, _dimensions(piece.total)
-        if len(view.pieces) > 1:
-            name, size = view.name, f"{_dimensions(view.size)} in all"
-        elif view.attribute == "neurons":
-            size = f"{piece.total} neuron" + "s" * (piece.total != 1)
-        sizes.setdefault((name, piece.element.span), {})[size] = None
-    return tuple((f"{name!r} of {' and '.join(of)} is declared here", at) for (name, at), of in sizes.items())

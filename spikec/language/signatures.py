@@ -151,7 +151,9 @@ def check_unit(value: Value, power: int | None, label: str, span: Span | None) -
 def remedy(power: int, example: float, given: int = PLAIN) -> str:
     """How to write a quantity of a dimension: "write 5ms or 0.005s"."""
     if power == TIME and given == PLAIN and 0 < example < 10:
-        # What is below a tenth was most likely meant in seconds, what is above in milliseconds.
+        if example == int(example):
+            return f"write {example:g}s or {example:g}ms"
+        # What is below a half was most likely meant in seconds, what is above in milliseconds.
         ms = example * 1000 if example < 0.5 else example
         return f"write {ms:g}ms or {ms / 1000:g}s"
     if power == TIME and given == PLAIN and example >= 10:
