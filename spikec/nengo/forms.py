@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MethodType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,10 +81,18 @@ def _changing(order: Sequence[Operator], found: Mapping[Operator, Form]) -> set[
     if not python:
         return set()
     traced = [op for op, form in found.items() if isinstance(form, Traced)]
-    roots = {tuple(map(id, holds(op))): holds(op) for op in traced}
+    read = {op: _read(op, found[op]) for op in traced}
+    roots = {tuple(map(id, items)): items for items in read.values()}
     first, *others = families([python, *roots.values()], [()] * (len(roots) + 1), (Signal, Parameter))
     place = dict(zip(roots, others, strict=True))
-    return {op for op in traced if place[tuple(map(id, holds(op)))] == first}
+    return {op for op, items in read.items() if place[tuple(map(id, items))] == first}
+
+
+def _read(op: Operator, form: Form) -> list[Any]:
+    """What an operator holds; of a method that reads nothing of its object, the function alone."""
+    if isinstance(op, SimPyFunc) and isinstance(op.fn, MethodType) and not getattr(form, "objects", True):
+        return [op.fn.__func__]
+    return holds(op)
 
 
 def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int]) -> Form | None:

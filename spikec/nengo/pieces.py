@@ -9,7 +9,8 @@ import numpy as np
 from nengo.processes import Piecewise
 
 from spikec.expressions import Call, Expression, Number, Time
-from spikec.tracing.functions import MOST_NODES, Traced, size_of, trace
+from spikec.tracing.functions import Traced, trace
+from spikec.tracing.limits import too_large
 from spikec.tracing.purity import Captured
 
 
@@ -35,7 +36,7 @@ def pieces(process: Any, size: int, dt: float) -> Traced | None:
             Call("select", (begun, new, old)) for new, old in zip(piece.expressions, chosen, strict=True)
         )
     objects = any(piece.objects for piece in found if piece)
-    return Traced(chosen, tuple(captured), objects) if sum(map(size_of, chosen)) <= MOST_NODES else None
+    return None if too_large(chosen) else Traced(chosen, tuple(captured), objects)
 
 
 def _piece(value: Any | Callable[[float], Any], size: int) -> Traced | None:

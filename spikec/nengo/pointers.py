@@ -13,9 +13,9 @@ from nengo.builder.operator import SimPyFunc
 
 from spikec.expressions import Expression, evaluate
 from spikec.tracing.functions import cases
+from spikec.tracing.limits import UntraceableError
 from spikec.tracing.objects import STAND_INS
 from spikec.tracing.purity import Captured, kept
-from spikec.tracing.symbols import UntraceableError
 
 # In so many steps a text has to be given for the first time, or to be the only one that is not.
 LOOKED_AHEAD = 1_000_000

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from spikec.tracing.symbols import Symbol, UntraceableError
+from spikec.tracing.limits import UntraceableError
+from spikec.tracing.symbols import Symbol
 from spikec.tracing.vectors import Vector
 
 Function = Callable[..., Any]

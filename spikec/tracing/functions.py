@@ -19,16 +19,13 @@ from spikec.expressions import Call, Component, Expression, Number, Time, evalua
 from spikec.records import dataclass
 from spikec.tracing import known, reasons
 from spikec.tracing.bounds import finite
+from spikec.tracing.limits import MOST_INSTRUCTIONS, UntraceableError, bounded, too_large
 from spikec.tracing.objects import ImpureError, World, parts
 from spikec.tracing.purity import Captured
 from spikec.tracing.reasons import Reason
-from spikec.tracing.symbols import Paths, Symbol, UntraceableError, expression_of
+from spikec.tracing.symbols import Paths, Symbol, expression_of
 from spikec.tracing.vectors import Vector
 
-# A program grows with the functions of a model: longer ones run as they are.  Measured (2 cores, 64 bits): a
-# program with one of 192, 384, 576 or 1984 operations compiles in 3.0, 3.6, 4.3 or 13.7 s, and a step takes
-# 2.0, 2.2, 2.5 or 4.5 us; with a call of Python 12 us, which also keeps partitions together.
-MOST_NODES = 600
 # Shorter vectors are written out wherever they are given.
 FEWEST = 8
 SAMPLES, TOLERANCE = 48, 1e-12
@@ -139,8 +136,7 @@ def _traced(
     ) as error:  # a user's function may raise anything on symbols: it then runs as it is, in Python
         raise _NoExpressionError(partial(reasons.raised, error, found[0], held)) from None
     made = Traced(result, tuple(world.captured), world.objects)
-    long = size >= FEWEST or sum(map(size_of, result)) > MOST_NODES
-    if rows and long and (chosen := _chosen(result, run, paths)) is not None:
+    if rows and (size >= FEWEST or too_large(result)) and (chosen := _chosen(result, run, paths)) is not None:
         made = replace(made, expressions=chosen[0], rows=chosen[1])
     _check(made, paths)
     if not _agree(World({}, held).called(given), made, time, arguments):
@@ -151,8 +147,8 @@ def _traced(
 def _check(made: Traced, paths: Paths) -> None:
     """Raises `_NoExpressionError` where expressions are too long, or not finite."""
     row = row_of(made.expressions)
-    if (count := sum(map(size_of, row[1:] if row else made.expressions))) > MOST_NODES:
-        raise _NoExpressionError(lambda: Reason(f"has {count} operations; up to {MOST_NODES} are compiled"))
+    if reason := too_large(row[1:] if row else made.expressions):
+        raise _NoExpressionError(lambda: Reason(reason))
     if not all(map(finite, made.expressions)):
         raise _NoExpressionError(lambda: _undefined(made.expressions, paths))
 
@@ -215,11 +211,6 @@ def _outputs(result: Any, size: int) -> tuple[Expression, ...]:
     return tuple(expression_of(value) for value in values)
 
 
-def size_of(expression: Expression) -> int:
-    """How many operations and numbers an expression holds."""
-    return 1 + sum(map(size_of, expression.arguments)) if isinstance(expression, Call) else 1
-
-
 def _agree(function: Callable[..., Any], made: Traced, time: bool, arguments: int | None) -> bool:
     """Whether the function gives what the expressions give, on times and vectors of many sizes."""
     rng = np.random.RandomState(0)
@@ -229,7 +220,7 @@ def _agree(function: Callable[..., Any], made: Traced, time: bool, arguments: in
     if arguments:
         vectors[0] = 0.0
     try:
-        with np.errstate(all="raise", under="ignore"):
+        with np.errstate(all="raise", under="ignore"), bounded(SAMPLES * MOST_INSTRUCTIONS):
             for t, x, row in zip(times, vectors, _rows(made, vectors, times), strict=True):
                 given = [float(t)] * time + ([] if arguments is None else [x.copy()])
                 wanted = np.broadcast_to(np.asarray(function(*given), np.float64), row.shape)

@@ -26,8 +26,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from spikec.tracing import known, purity
+from spikec.tracing.limits import FOLLOWED, UntraceableError
 from spikec.tracing.purity import Captured, captured
-from spikec.tracing.symbols import Symbol, UntraceableError
+from spikec.tracing.symbols import Symbol
 from spikec.tracing.tables import FixedArray, entries_of_list
 
 # What stands for objects of a class that is known only to compute, by its module and name: made of the object
@@ -65,7 +66,7 @@ class World:
 
     `replaced`: what stands for modules and functions, by their identity.  `held`: whether objects may be
     read.  `captured`: what was read, as it was.  `objects`: whether some of it was of objects, lists or
-    dictionaries.
+    dictionaries; an object that a method has, and does not read, is none.
 
     Each place is noted once, and each function and value has one that stands for it, however often it
     is read.
@@ -88,6 +89,7 @@ class World:
             raise UntraceableError(f"calls {name}(), which may do more than compute")
         function, first, named = found
         if given is not function:  # a method, arguments of a partial: they may be others later
+            self.objects |= not isinstance(given, MethodType)
             self._note(given, "()", lambda: parts(given), found)
         made = self.function(function)
         if not first and not named:
@@ -102,14 +104,15 @@ class World:
 
     def _function(self, function: FunctionType, depth: int) -> FunctionType:
         if depth > purity.DEEPEST:
-            raise UntraceableError("calls functions in functions")
+            raise UntraceableError(purity.TOO_DEEP)
         found = captured(function, known.NAMES, self.held)
         if found is None:
             raise ImpureError(function)
         self.captured += found
         swap = partial(self.value, depth=depth + 1)
-        names = set(_global_names(function))
+        names = set(purity.global_names(function.__code__))
         scope = {name: swap(value) for name, value in function.__globals__.items() if name in names}
+        scope[FOLLOWED] = True
         scope["__builtins__"] = known.BUILTINS if self.replaced else builtins
         cells = tuple(CellType(swap(cell.cell_contents)) for cell in function.__closure__ or ())
         defaults = tuple(map(swap, function.__defaults__ or ())) or None
@@ -140,7 +143,11 @@ class World:
             value = value.copy().view(FixedArray)
             value.setflags(write=False)
             return value
-        self.objects = True
+        made = self._stand_in(value, depth)
+        self.objects |= not isinstance(made, Held)  # of an object only what is read
+        return made
+
+    def _stand_in(self, value: Any, depth: int) -> Any:
         if type(value) in purity.SETS:
             return Members(value)
         if type(value) in (list, tuple, dict):
@@ -164,6 +171,7 @@ class World:
 
     def attribute(self, obj: Any, name: str) -> Any:
         """What stands for an attribute of an object.  Raises `UntraceableError`."""
+        self.objects = True
         if isinstance(obj, ModuleType) and purity.of_python(obj):
             raise UntraceableError(f"uses {name!r} of {_kind(obj)}, which may do more than compute")
         if (made_up := _made_up(obj, name)) is not None:
@@ -378,13 +386,3 @@ for _name in _CHANGING.split():
     for _fixed_type in (FixedList, FixedDict):
         if hasattr(_fixed_type.__bases__[0], _name):
             setattr(_fixed_type, _name, _fixed)
-
-
-def _global_names(function: FunctionType) -> list[str]:
-    names: list[str] = []
-    codes = [function.__code__]
-    while codes:
-        code = codes.pop()
-        names += code.co_names
-        codes += [c for c in code.co_consts if isinstance(c, type(code))]
-    return names

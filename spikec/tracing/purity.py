@@ -52,6 +52,7 @@ SETS = (set, frozenset)
 ADDING = (FunctionType, property, staticmethod, classmethod)
 # A function that captures another, that captures another ..., and lists in lists.
 DEEPEST = 4
+TOO_DEEP = f"calls itself, or functions in functions more than {DEEPEST} deep"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,14 +184,14 @@ def _readable(attribute: str, known: frozenset[str] | None) -> bool:
     return attribute in ATTRIBUTES.split() or attribute in known
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def global_names(code: CodeType) -> Iterator[str]:
     """Global names that a code loads, and those of functions inside it."""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "LOAD_GLOBAL":
             yield instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from global_names(constant)
 
 
 def _places(function: FunctionType) -> Iterator[tuple[Callable[[], Any], Callable[[Any], None] | None]]:
@@ -198,7 +199,7 @@ def _places(function: FunctionType) -> Iterator[tuple[Callable[[], Any], Callabl
     for cell in function.__closure__ or ():
         yield lambda cell=cell: cell.cell_contents, partial(setattr, cell, "cell_contents")  # type: ignore[misc]
     scope = function.__globals__
-    for name in dict.fromkeys(_names(function.__code__)):
+    for name in dict.fromkeys(global_names(function.__code__)):
         if name in scope:
             yield lambda name=name: scope[name], partial(scope.__setitem__, name)  # type: ignore[misc]
         elif name not in BUILTINS.split() or not hasattr(builtins, name):

@@ -21,8 +21,8 @@ from spikec.expressions import Call, Expression, Number, to_text
 from spikec.records import dataclass
 from spikec.tracing import known, purity
 from spikec.tracing.bounds import finite, interval
+from spikec.tracing.limits import UntraceableError
 from spikec.tracing.objects import parts
-from spikec.tracing.symbols import UntraceableError
 
 CHANGING = """
 append appendleft extend extendleft insert pop popleft popitem remove clear update add discard setdefault sort
@@ -129,7 +129,8 @@ def uncallable(function: Any) -> Reason:
     if isinstance(purity.attribute(function, "__self__"), RANDOM):
         return Reason("draws random numbers")
     if isinstance(function, MethodType):
-        return Reason("is a method of an object, which may change")
+        owner = type(function.__self__).__name__
+        return Reason(f"is a method of an object of the class {owner}, which may change")
     name = purity.attribute(function, "__name__")
     if isinstance(name, str) and not isinstance(function, type):
         return Reason(f"is {name}(){OTHERWISE}")
@@ -255,7 +256,7 @@ def _of_value(name: str, value: Any, around: _Around) -> str | Reason:
     """What is wrong with a value that a function finds outside of itself, "" where nothing is."""
     if isinstance(value, FunctionType):
         deeper = around.depth < purity.DEEPEST
-        found = impure(value, around.held, around.depth + 1) if deeper else "calls functions in functions"
+        found = impure(value, around.held, around.depth + 1) if deeper else purity.TOO_DEEP
         return found or ""
     if purity.allowed(value, known.NAMES) or _known_builtin(name, value):
         return ""

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from spikec.expressions import Call, Expression, Number, evaluate
+from spikec.tracing import limits
 from spikec.tracing.bounds import whole_bounds
+from spikec.tracing.limits import Extent, UntraceableError
 
 # A function that branches more often is not written as an expression.
 MOST_PATHS = 32
@@ -24,10 +26,6 @@ NOT_EVERYWHERE = frozenset(["/", "%", "^", "*", "sqrt", "log", "exp", "asin", "a
 
 # Modules between the user's code and a symbol.
 PASSED = ("spikec.tracing.", "numpy.")
-
-
-class UntraceableError(Exception):
-    """A function does what no expression says; the text is what, as in "gives nothing"."""
 
 
 class Symbol:
@@ -42,6 +40,7 @@ class Symbol:
     def call(self, function: str, *arguments: Any) -> Symbol:
         """`function` of `arguments`, symbols or numbers."""
         made = Call(function, tuple(expression_of(a) for a in arguments))
+        self.paths.measure(made)
         if function in NOT_EVERYWHERE:
             self.paths.note(made)
         return Symbol(made, self.paths)
@@ -173,8 +172,28 @@ class Paths:
         self.taken: list[bool] = []
         self.conditions: list[Expression] = []
         self.places: dict[int, tuple[Expression, str, int]] = {}
+        self.extents: dict[int, tuple[Expression, Extent]] = {}
         # What expressions are on the path that is being run, because it asked whether they are that.
         self.known: list[tuple[Expression, Number]] = []
+
+    def measure(self, made: Call) -> None:
+        """Raises `UntraceableError` where an expression, or all that was made, is too large."""
+        size, depth = self._extent(made)
+        if size > limits.MOST_NODES:
+            raise UntraceableError(limits.TOO_LARGE)
+        if depth > limits.MOST_NESTED:
+            raise UntraceableError(limits.TOO_DEEP)
+        if len(self.extents) > limits.MOST_MADE:
+            raise UntraceableError(limits.TOO_MUCH)
+
+    def _extent(self, expression: Expression) -> Extent:
+        """Of every call once, however often it is used."""
+        if not isinstance(expression, Call):
+            return 1, 0
+        if id(expression) not in self.extents:
+            found = limits.extent(expression.function, map(self._extent, expression.arguments))
+            self.extents[id(expression)] = expression, found
+        return self.extents[id(expression)][1]
 
     def note(self, made: Expression) -> None:
         """Remember the line of the user's code that made an expression."""
@@ -217,7 +236,9 @@ class Paths:
     def results(self, run: Callable[[], tuple[Expression, ...]]) -> tuple[Expression, ...]:
         """What `run` gives, for all paths."""
         self.count = 0
-        return self._explore(run, [])
+        self.extents.clear()
+        with limits.bounded(limits.MOST_INSTRUCTIONS):
+            return self._explore(run, [])
 
     def _explore(
         self, run: Callable[[], tuple[Expression, ...]], prefix: list[bool]
