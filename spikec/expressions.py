@@ -141,12 +141,13 @@ FUNCTIONS: dict[str, Function] = {
     "ceil": Function(1, np.ceil, "pt.ceil({})"),
     "round": Function(1, np.round, "pt.round({}, mode='half_to_even')"),
 }
-# An entry of a `Column`, which a program writes as its place in `a.tables`, and a row that it has.
+# An entry of a `Column`, which a program writes as its place in `a.tables`, and a row that it has.  Where the
+# row is no number, as of what grows without bound, the cast gives one below 0: `a.tables` begins with a NaN.
 _CALLED = FUNCTIONS | {
     ENTRY: Function(
         2,
         lambda column, row: column[np.asarray(row).astype(np.int64)],
-        "a.tables[pt.cast({} + {}, 'int64')]",
+        "a.tables[pt.cast({} + {}, 'int64').clip(0, a.tables.size - 1)]",
     )
 }
 

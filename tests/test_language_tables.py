@@ -79,6 +79,32 @@ def test_entries_are_those_of_the_table(model: Path, dtype: str) -> None:
         assert values.tobytes() == found[name].tobytes(), name
 
 
+UNBOUND = """
+input big(t) = select(t > 3ms, 1e38, 1) * 1000
+relay r[1]
+connect big -> r transform 1000 synapse lowpass(1ms)
+node entry(x) = [5, 6, 7][floor(x) % 3]
+node row(x) = [[1, 2], [3, 4], [5, 6]][floor(x) % 3]
+node within(x) = [5, 6, 7][max(0, min(floor(x), 2))]
+connect r -> entry synapse none; connect r -> row synapse none; connect r -> within synapse none
+ensemble a(300)
+probe r; probe entry; probe row; probe within; probe a
+"""
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_has_no_row_is_no_number(compiled: bool) -> None:
+    """Of a value that has grown without bound; programs do not look beyond the table."""
+    graph = inprocess.prepared(loads(UNBOUND, "m.spk"))
+    for partitions in (1, 2):
+        found = inprocess.run_split(graph, partitions, "float32", 8, compiled=compiled)
+        lost = np.ravel(~np.isfinite(found["r"]))
+        assert 0 < lost.sum() < 8
+        np.testing.assert_array_equal(np.isnan(np.ravel(found["entry"])), lost)
+        np.testing.assert_array_equal(np.isnan(np.squeeze(found["row"])), np.stack([lost, lost], axis=1))
+        assert not np.isnan(found["within"]).any()
+
+
 def test_decoders_are_solved_for_the_entries() -> None:
     """Of a table as of a formula that gives the same."""
     head = "ensemble a(50)\nensemble b(40)\nprobe b synapse 10ms\nconnect a -> b via "

@@ -11,6 +11,7 @@ import pytest
 from converted import Simulator, converted, nengo
 from translated import simulated, translated
 
+from spikec.expressions import evaluate
 from spikec.nengo.writing.translate import translate
 from spikec.tracing.functions import trace, why
 
@@ -111,6 +112,54 @@ def test_what_may_be_outside_of_a_table_stays_python(function: Callable[..., Any
 def test_numbers_of_a_table_that_are_not_finite_stay_python() -> None:
     holes = np.where(np.arange(100) == 50, np.nan, 1.0)
     assert trace(lambda t: holes[int(t / 0.001) % 100], True, None, 1) is None
+
+
+# Nearly everywhere small: what overflows does in a row that no sample of the function meets.
+SMALL = np.where(np.arange(1000) == 523, 250, 10).astype(np.uint8)
+FLAGS = SMALL > 100
+LISTS = [[0.0, 1.0]] * 999 + [[5.0, 6.0]]
+
+
+def place(x: Any) -> int:
+    return int(abs(np.sin(x[0])) * 999)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: SMALL[place(x)] + SMALL[3],
+        lambda x: -SMALL[place(x)] * 1.0,
+        lambda x: SMALL[place(x)] + int(x[0] > 9),
+        lambda x: int(x[0] > 9) * 100 + SMALL[place(x)],
+        lambda x: (FLAGS[place(x)] + FLAGS[523]) * 1.0,
+    ],
+)
+def test_what_may_overflow_in_the_type_of_an_array_stays_python(function: Callable[..., Any]) -> None:
+    found = why(function, False, 1, 1)
+    assert found is not None
+    assert found.text == "computes with small integers of an array, which may overflow"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: SMALL[place(x)],
+        lambda x: SMALL[place(x)] / 255,
+        lambda x: x[0] * SMALL[place(x)] - 0.5 * SMALL[place(x)],
+        lambda x: int(SMALL[place(x)]) + 250,
+        lambda x: float(SMALL[place(x)]) * 100,
+        lambda x: 1.0 if FLAGS[place(x)] else SMALL[place(x)],
+        lambda x: LISTS[SMALL[place(x)]][1],
+        lambda x: (LISTS[place(x)] + LISTS[-1 - place(x)])[2] + (2 * LISTS[place(x)])[3],
+    ],
+)
+def test_what_python_makes_of_entries_is_compiled(function: Callable[..., Any]) -> None:
+    made = trace(function, False, 1, 1, held=True)
+    assert made is not None
+    at = np.append(np.arcsin((np.arange(0, 999, 7) + 0.5) / 999), np.arcsin(523.5 / 999))[:, None]
+    np.testing.assert_allclose(
+        np.broadcast_to(evaluate(made.expressions[0], at), len(at)), [float(function(x)) for x in at]
+    )
 
 
 def test_a_table_that_is_changed_between_runs_is_read_as_it_is_then() -> None:

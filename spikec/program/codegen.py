@@ -259,7 +259,7 @@ class _Writer:
         if "steps" in stage.arrays:
             yield f"row = {self.op('outputs')}([{listed}], {like}, 'int64')"
             places = f"({stage.reference('steps')}[:, None] + row[None, :]).ravel()"
-            yield f"{stage.name} = a.tables[{places}].astype(REAL)"
+            yield f"{stage.name} = a.tables[{places}.clip(0, a.tables.size - 1)].astype(REAL)"
             return
         yield f"{stage.name} = {self.op('outputs')}([{listed}], {like}, REAL)"
 

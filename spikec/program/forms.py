@@ -45,15 +45,15 @@ class Form:
 
 
 def _tables(graph: g.Graph) -> tuple[NDArray[np.float64], dict[Table, int]]:
-    """All tables, column after column, and where each begins."""
+    """All tables, column after column, behind a NaN, and where each begins."""
     starts: dict[Table, int] = {}
-    size = 0
+    size = 1
     for _, op in graph.nodes((g.Function, g.TimeFunction)):
         for table in dict.fromkeys(c.table for e in op.expressions for c in columns(e)):
             if table not in starts:
                 starts[table] = size
                 size += table.samples.size
-    return np.concatenate([np.zeros(0), *(table.samples.T.ravel() for table in starts)]), starts
+    return np.concatenate([[np.nan], *(table.samples.T.ravel() for table in starts)]), starts
 
 
 def _steps(expressions: Sequence[Expression]) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikec.tracing.bounds import interval, whole
 from spikec.tracing.composed import composed
-from spikec.tracing.symbols import Symbol
+from spikec.tracing.symbols import Symbol, plain
 from spikec.tracing.vectors import Vector
 
 # Functions of NumPy that work on arrays of objects as they are, or take no symbols at all.
@@ -82,7 +82,7 @@ class _Float:
         """The number itself."""
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
-        return value if isinstance(value, Symbol) else float(value)
+        return plain(value) if isinstance(value, Symbol) else float(value)
 
 
 def _namespace(module: Any, column: int) -> dict[str, Any]:
@@ -131,6 +131,7 @@ def _int(value: Any = 0) -> Any:
         value = value.item()
     if not isinstance(value, Symbol):
         return int(value)
+    value = plain(value)
     if whole(value.expression):
         return value
     if interval(value.expression)[0] >= 0:

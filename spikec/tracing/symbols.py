@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from spikec.expressions import Call, Expression, Number, evaluate
 from spikec.tracing import limits
-from spikec.tracing.bounds import whole_bounds
+from spikec.tracing.bounds import whole, whole_bounds
 from spikec.tracing.limits import Extent, UntraceableError
 
 # A function that branches more often is not written as an expression.
@@ -39,6 +39,8 @@ class Symbol:
 
     def call(self, function: str, *arguments: Any) -> Symbol:
         """`function` of `arguments`, symbols or numbers."""
+        if any(isinstance(a, SmallNumber) for a in arguments):
+            _check_small(function, arguments)
         made = Call(function, tuple(expression_of(a) for a in arguments))
         self.paths.measure(made)
         if function in NOT_EVERYWHERE:
@@ -102,6 +104,27 @@ class Symbol:
         if function is None:  # NumPy asks for attributes that need not exist
             raise AttributeError(f"no function {name}")
         return lambda *others: self.call(function, self, *others)
+
+
+class SmallNumber(Symbol):
+    """A truth value or small integer of an array: NumPy computes with it in its type, which may overflow."""
+
+    __slots__ = ()
+
+
+def plain(value: Symbol) -> Symbol:
+    """As Python's own number, which does not overflow."""
+    return Symbol(value.expression, value.paths) if isinstance(value, SmallNumber) else value
+
+
+def _check_small(function: str, arguments: Sequence[Any]) -> None:
+    """Raises `UntraceableError` where NumPy may compute in the type of a small number, not in float64."""
+    if function != "/" and function not in _COMPARISONS.values() and not any(map(_is_float, arguments)):
+        raise UntraceableError("computes with small integers of an array, which may overflow")
+
+
+def _is_float(value: Any) -> bool:
+    return not whole(value.expression) if isinstance(value, Symbol) else isinstance(value, float)
 
 
 def expression_of(value: Any) -> Expression:

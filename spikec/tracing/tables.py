@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikec.expressions import ENTRY, Call, Column, Table
 from spikec.tracing.bounds import row
-from spikec.tracing.symbols import Symbol
+from spikec.tracing.symbols import SmallNumber, Symbol
 from spikec.tracing.vectors import Vector
 
 
@@ -40,9 +40,8 @@ def entries(values: NDArray[Any], index: Symbol) -> Any:
     if place is None:
         return None
     table = Table(values.reshape(len(values), -1))
-    read = [
-        Symbol(Call(ENTRY, (Column(table, k), place)), index.paths) for k in range(table.samples.shape[1])
-    ]
+    kind = Symbol if values.dtype.kind == "f" or values.dtype == np.int64 else SmallNumber
+    read = [kind(Call(ENTRY, (Column(table, k), place)), index.paths) for k in range(table.samples.shape[1])]
     if values.ndim == 1:
         return read[0]
     made = np.empty(len(read), dtype=object)
@@ -58,4 +57,7 @@ def entries_of_list(values: Any, index: Any) -> Any:
         array = np.array(values)
     except (ValueError, TypeError):  # rows of other lengths, objects
         return None
-    return entries(array, index)
+    found = entries(array, index)
+    # A list of lists has lists, which add and repeat in another way than arrays.
+    nested = isinstance(found, Vector) and isinstance(values[0], (list, tuple))
+    return type(values[0])(found.tolist()) if nested else found
