@@ -363,12 +363,8 @@ class Engine:
 
 
 def _arrays(part: Partition, folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """The constant arrays of a partition, mapped, and its state before the first step."""
-    constants = {
-        a.name: np.asarray(np.load(folder / a.file, mmap_mode="r", allow_pickle=False))
-        for a in part.arrays
-        if not a.state
-    }
+    """The constant arrays of a partition, the large ones mapped, and its state before the first step."""
+    constants = {a.name: memory.constant(folder / a.file) for a in part.arrays if not a.state}
     state = {
         a.name: memory.aligned(np.load(folder / a.file, allow_pickle=False))
         if a.file

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 7
+SCHEMA = 8
 NAME, STATE = "manifest.json", "state.json"
 
 T = TypeVar("T")
@@ -135,6 +135,9 @@ class Probe:
     kind "value": floats, each column from one part.  "sum": parts hold 64-bit integers; their sum times
     2 ** -exponent is the value, with an exponent for each column, or one for all; columns that no part holds
     are 0.  "events": (step, neuron) pairs, neurons numbered in the whole population.
+
+    `shape`: that of a sample where it is a matrix, of which the columns are the entries, row after row.
+    `neurons`: the numbers of those in the columns, where these are some of a population.
     """
 
     name: str
@@ -147,6 +150,8 @@ class Probe:
     exponents: tuple[int, ...]
     parts: tuple[ProbePart, ...]
     ideal: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    neurons: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -309,6 +314,8 @@ def _manifest(body: dict[str, Any]) -> Manifest:
             Probe,
             p,
             ideal=tuple(p["ideal"]),
+            shape=tuple(p["shape"]),
+            neurons=tuple(p["neurons"]),
             exponents=tuple(p["exponents"]),
             parts=tuple(_make(ProbePart, q, ranges=tuple(map(tuple, q["ranges"]))) for q in p["parts"]),
         )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 LINE = 64
+# Bytes from which on the file of an array is mapped, and not read.
+_MAPPED = 1 << 20
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -29,6 +32,19 @@ def aligned(array: NDArray[Any]) -> NDArray[Any]:
     copy = zeros(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def constant(path: Path) -> NDArray[Any]:
+    """The array of a file, which nobody writes.
+
+    Python's `mmap` holds a descriptor for as long as the memory is there, of which a process may have 1,024:
+    of 60 simulators, with some 20 small arrays each, there would be none left.
+    """
+    if path.stat().st_size >= _MAPPED:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    array = aligned(np.load(path, allow_pickle=False))
+    array.setflags(write=False)
+    return array
 
 
 def as_if_writable(array: NDArray[Any]) -> NDArray[Any]:

@@ -65,6 +65,12 @@ class Panel:
         return str(self.data.attrs["attribute"])
 
     @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Of the neuron, or the dimension, in each column."""
+        neurons = self.data.attrs.get("neurons")
+        return np.asarray(neurons) if neurons else np.arange(self.data.attrs["size"])
+
+    @property
     def height(self) -> float:
         """Height in inches."""
         return 2.2 if self.attribute in VECTORS else 2.6
@@ -123,7 +129,7 @@ def _heading(run: Run, left_out: int) -> str:
 
 
 def _panels(run: Run) -> list[Panel]:
-    data = {name: run.probe(name) for name in run.names}
+    data = {name: _flat(run.probe(name)) for name in run.names}
     recorded_ideals = {
         name: name + IDEAL_SUFFIX
         for name in data
@@ -135,6 +141,11 @@ def _panels(run: Run) -> list[Panel]:
         for name, array in data.items()
         if name not in partners
     ]
+
+
+def _flat(array: Any) -> Any:
+    """Samples that are matrices, as the rows of their entries."""
+    return array.stack(entry=array.dims[1:], create_index=False) if array.ndim > 2 else array
 
 
 def _ideal(array: Any, recorded: Any) -> Floats | None:
@@ -179,7 +190,7 @@ def _lines(axes: Axes, panel: Panel) -> str:
     labelled = values.shape[1] > 1 or panel.ideal is not None
     for column in range(values.shape[1]):
         colour = COLOURS[column]
-        label = f"[{column}]" if values.shape[1] > 1 else "recorded"
+        label = f"[{panel.numbers[column]}]" if values.shape[1] > 1 else "recorded"
         _line(axes, t, values[:, column], color=colour, linewidth=1.0, label=label)
         if panel.ideal is not None:
             dashed = colour if values.shape[1] > 1 else "#222222"
@@ -226,7 +237,14 @@ def _image(axes: Axes, panel: Panel, run: Run) -> str:
     kind = _columns(panel)
     axes.set_ylabel(kind, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if panel.data.attrs.get("neurons"):
+        axes.yaxis.set_major_formatter(lambda row, _: _named(panel.numbers, row))
     return ", ".join(filter(None, (f"{count:,} {kind}s", _error(panel))))
+
+
+def _named(numbers: NDArray[np.int64], row: float) -> str:
+    """The number of what is in a row, "" outside of the picture."""
+    return str(numbers[round(row)]) if 0 <= round(row) < len(numbers) else ""
 
 
 def _columns(panel: Panel) -> str:
@@ -272,7 +290,8 @@ def _traces(axes: Axes, panel: Panel) -> str:
     spacing = float(np.ptp(values[:, chosen])) * 1.15 or 1.0
     for row, neuron in enumerate(chosen):
         _line(axes, t, values[:, neuron] + row * spacing, color=COLOURS[row % 2 * 5], linewidth=0.7)
-    axes.set_yticks([row * spacing for row in range(len(chosen))], [str(neuron) for neuron in chosen])
+    labels = [str(number) for number in panel.numbers[chosen]]
+    axes.set_yticks([row * spacing for row in range(len(chosen))], labels)
     axes.set_ylabel("neuron", fontsize=9)
     return f"{_quantity(panel).replace('_', ' ')} of {_some(len(chosen), values.shape[1])}"
 
@@ -305,7 +324,7 @@ def _spikes(axes: Axes, panel: Panel, run: Run) -> str:
         )  # fmt: skip
     axes.set_ylim(-1, len(chosen))
     ticks = np.arange(0, len(chosen), next(step for step in (1, 2, 5, 10, 20) if len(chosen) <= 5 * step))
-    axes.set_yticks(ticks, [str(chosen[tick]) for tick in ticks])
+    axes.set_yticks(ticks, [str(number) for number in panel.numbers[chosen[ticks]]])
     axes.set_ylabel("neuron", fontsize=9)
     rate = len(t) / size / seconds if seconds and size else 0.0
     return f"spikes of {_some(len(chosen), size)}, {rate:.3g} Hz on average"

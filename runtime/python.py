@@ -11,6 +11,7 @@ import hashlib
 import io
 import pickle
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +95,10 @@ def loads(data: bytes, memory: Sequence[Any] = ()) -> Any:
 
 def load(file: IO[bytes], memory: Sequence[Any] = ()) -> Any:
     """The same of the pickle that comes next in a file."""
-    return _Unpickler(file, memory).load()
+    with warnings.catch_warnings():
+        # Nengo says it of every node without a function, whose sizes are alike, where it gets them back.
+        warnings.filterwarnings("ignore", r"'Node\.size_out' is being overwritten")
+        return _Unpickler(file, memory).load()
 
 
 class _Unpickler(pickle.Unpickler):

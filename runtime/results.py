@@ -65,15 +65,20 @@ class Run:
     def probe(self, name: str) -> xr.DataArray:
         """What a probe recorded.
 
-        Values: samples x columns, dimensions (time, column), coordinate `time` in s.  Spikes: the time of
-        every spike in s, dimension `event`, with the coordinate `neuron`.  Attributes: `units`, what was
-        probed, and how. Raises `RunError` where the run has no such probe.
+        Values: samples x columns, dimensions (time, column), or samples x rows x columns where a sample is
+        a matrix, as learned weights of Nengo; coordinate `time` in s, and `neuron` where columns are some
+        of a population.  Spikes: the time of every spike in s, dimension `event`, with the coordinate
+        `neuron`.  Attributes: `units`, what was probed, and how.
+        Raises `RunError` where the run has no such probe.
         """
         data = self.dataset(name)
         if data.attrs["kind"] == "events":
             spikes = data["time"].assign_coords(neuron=data["neuron"])
             return spikes.rename(name).assign_attrs(data.attrs | {"units": "s"})
-        return data["value"].rename(name).assign_attrs(data.attrs)
+        value = data["value"].rename(name).assign_attrs(data.attrs)
+        if neurons := value.attrs.get("neurons"):  # runs of before this was kept have none
+            return value.assign_coords(neuron=("column", neurons))
+        return _matrices(value) if value.attrs.get("shape") else value
 
     def dataset(self, name: str) -> xr.Dataset:
         """The arrays of a probe as they are stored, cut off at the last step that was recorded."""
@@ -135,6 +140,16 @@ def _dataset(run: Run, name: str) -> xr.Dataset:
         if run.status in ("complete", "stopped"):
             cause = f"files are missing from {run.store}; run again"
         raise RunError(f"{run.path} holds nothing of the probe {name!r}: {cause}") from None
+
+
+def _matrices(value: xr.DataArray) -> xr.DataArray:
+    """Samples as the matrices that they are, of which the store has the entries row after row."""
+    import xarray as xr
+
+    shape = value.attrs["shape"]
+    names = ("row", "column") if len(shape) == 2 else [f"axis_{k}" for k in range(len(shape))]
+    matrices = value.values.reshape(len(value), *shape)
+    return xr.DataArray(matrices, {"time": value["time"]}, ("time", *names), value.name, value.attrs)
 
 
 def _count(written: NDArray[np.bool_]) -> int:

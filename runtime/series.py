@@ -62,6 +62,8 @@ def series_of(
         "every": probe.every,
         "dt": manifest.dt,
         "ideal": list(probe.ideal),
+        "shape": list(probe.shape),
+        "neurons": list(probe.neurons),
     }
     group = root / group_name(probe.name)
     create_group(group, files, about)

@@ -87,6 +87,11 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def called(file: Path) -> str:
+    """The name of a model: that of its file without the suffix, or of the package that the file is."""
+    return file.resolve().parent.name if file.name == "__init__.py" else file.stem
+
+
 def check(path: Path | str, **given: Any) -> Graph:
     """As `load`: a model is right when its graph can be made; nothing is solved or built."""
     return load(path, **given)

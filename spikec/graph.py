@@ -329,11 +329,12 @@ class Probe(Operator):
     calls that.
 
     With `picks`, one for each input, it records components of exact sums, and 0 in all other columns.  Of
-    spikes and state it records those `neurons` alone, one in each column, or all where it is None.
+    spikes and state it records those `neurons` alone, one in each column, or all where it is None; of a value
+    they only say whose the columns are.
 
     `attribute`: "value" (any signal), "spikes", "voltage", "refractory_time", "adaptation" (state of the
     neurons on port "neurons") or "input" (the vector into an ensemble).  `ideal`: expressions of t, where
-    one is known.
+    one is known.  `shape`: of a sample that is a matrix, recorded row after row; () of a vector.
     """
 
     name: str
@@ -344,6 +345,7 @@ class Probe(Operator):
     target: str = ""
     picks: tuple[Pick, ...] = ()
     neurons: NDArray[np.int64] | None = None
+    shape: tuple[int, ...] = ()
 
     def columns_of(self, start: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(column, neuron) of what is recorded of the neurons start .. start + size, by column."""

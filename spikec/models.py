@@ -25,8 +25,8 @@ ONLY_LANGUAGE = {
     "memory_limit": ("--memory-limit", "leave it out: Nengo builds a network without looking at memory"),
 }
 
-# The seed of the simulator is one more.
-LAST_SEED = 2**31 - 2
+# NumPy takes seeds below 2^32, and that of the simulator is one more.
+LAST_SEED = 2**32 - 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def is_network(target: str) -> bool:
 
 def name_of(target: str) -> str:
     """The name of a model: that of its file."""
-    return Path(divided(target)[0]).stem
+    return frontend.called(Path(divided(target)[0]))
 
 
 def network(target: str) -> NetworkFile:
@@ -93,6 +93,7 @@ def load(
     Raises `ModelError` with all mistakes found.
     """
     if not is_network(target):
+        _refuse_modules(target)
         return Model(frontend.load(target, **given), precision or "float32")
     _refuse(target, given)
     found = settings({name: value for name, value in given.items() if name in ("seed", "dt")})
@@ -163,6 +164,17 @@ def _check(seed: int | None, dt: float | None) -> None:
         raise model_error(f"a step of {dt:g} s is not possible", "give a time above 0, such as --dt 1ms")
     if seed is not None and not 0 <= seed <= LAST_SEED:
         raise model_error(f"{seed} is not a seed of Nengo", f"give a number from 0 to {LAST_SEED}")
+
+
+def _refuse_modules(target: str) -> None:
+    """Raises `ModelError` where a text names a network in a module, or a package, as Python calls it."""
+    place, colon, name = target.rpartition(":")
+    if not colon or Path(target).exists():
+        return
+    module = Path(place) if "/" in place else Path(*place.split("."))
+    for file in (module / "__init__.py", module.with_suffix(".py")):
+        if file.is_file():
+            raise model_error(f"{place} is not a Python file", f"name the file: {file}:{name}")
 
 
 def _refuse(target: str, given: Mapping[str, Any]) -> None:

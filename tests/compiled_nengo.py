@@ -133,7 +133,8 @@ def assert_same(run: Run, expected: list[np.ndarray]) -> None:
     for name, want in zip(run.names, expected, strict=True):
         got = run.probe(name).values
         assert not len(want) or np.abs(want).max() > 0, name
-        np.testing.assert_array_equal(got, want.reshape(got.shape), err_msg=name)
+        assert got.shape == want.shape, name
+        np.testing.assert_array_equal(got, want, err_msg=name)
 
 
 def command(main: object, *arguments: object) -> Result:

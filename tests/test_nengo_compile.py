@@ -60,10 +60,10 @@ def test_a_compiled_network_gives_what_the_simulator_gives(folder: Path, partiti
 
 
 def test_single_precision_and_another_step_and_seed(folder: Path) -> None:
-    settings = {"precision": "float32", "seed": 11, "dt": "0.5ms"}
+    settings = {"precision": "float32", "seed": 3_000_000_000, "dt": "0.5ms"}
     run = spikec.compile("model.py", 2, folder / "out", **settings).run("75ms")
     found = models.network("model.py")
-    found.network.seed = 11
+    found.network.seed = 3_000_000_000
     with precise("float32"), Simulator(found.network, 0.0005, progress_bar=False) as simulator:
         simulator.run_steps(STEPS)
         assert_same(run, [simulator.data[probe] for probe in simulator.model.probes])
@@ -204,6 +204,29 @@ with nengo.Network(seed=1) as net:
         nengo.Probe(part.inner)
 del part
 """
+
+
+SOME = """import nengo
+
+with nengo.Network(seed=1) as net:
+    a = nengo.Ensemble(300, 1)
+    every = nengo.Probe(a.neurons)
+    some = nengo.Probe(a.neurons[3::7])
+    voltage = nengo.Probe(a.neurons[[5, 2]], "voltage")
+"""
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_probes_of_some_neurons_say_which(folder: Path, partitions: int) -> None:
+    (folder / "some.py").write_text(SOME, encoding="utf-8")
+    run = spikec.compile("some.py:net", partitions).run(TIME)
+    every, some, voltage = map(run.probe, run.names)
+    assert every.attrs["units"] == some.attrs["units"] == "Hz"
+    assert some.neuron.values.tolist() == list(range(3, 300, 7))
+    np.testing.assert_array_equal(some.values, every.values[:, 3::7])
+    assert every.values.any()
+    assert voltage.neuron.values.tolist() == [5, 2]
+    assert "neuron" not in every.coords
 
 
 def test_what_networks_in_a_list_hold_is_called_by_it(folder: Path) -> None:

@@ -136,7 +136,7 @@ MISTAKES = {
     ),
     "a seed that Nengo does not take": (
         ["compile", "model.py", "--seed", "-3"],
-        "error: -3 is not a seed of Nengo\n  help: give a number from 0 to 2147483646\n",
+        "error: -3 is not a seed of Nengo\n  help: give a number from 0 to 4294967294\n",
     ),
     "what cannot be kept": (
         ["compile", "open.py"],

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,75 @@ with nengo.Network(seed=1) as net:
 def test_classes_of_one_factory_stay_apart() -> None:
     write(FACTORY)
     assert recorded() == {"pa": [1.0, 2.0, 3.0], "pb": [2.0, 4.0, 6.0]}
+
+
+def test_a_node_without_a_function_comes_back_without_a_warning() -> None:
+    with nengo.Network():
+        data = pickle.dumps(nengo.Node(size_in=2))
+    with pytest.warns(UserWarning, match="size_out"):  # Nengo's
+        pickle.loads(data)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert python.loads(data).size_out == 2
+    assert not told
+
+
+PACKAGE = {
+    "lab/__init__.py": "from .network import build\nnet = build()\n",
+    "lab/network.py": "import nengo\nfrom .parts.gains import gain\nfrom .util import Step\n\n\n"
+    "def build():\n    with nengo.Network(seed=1) as net:\n"
+    "        net.p = nengo.Probe(nengo.Node(Step(gain), size_out=1))\n    return net\n",
+    "lab/util.py": "class Step:\n    def __init__(self, gain):\n        self.gain, self.n = gain, 0\n\n"
+    "    def __call__(self, t):\n        self.n += 1\n        return self.gain * self.n\n",
+    "lab/parts/__init__.py": "",
+    "lab/parts/gains.py": "from ..util import Step\n\ngain = 2.0\nbuild = None\n",
+    "main.py": "from lab import build\nnet = build()\n",
+}
+
+
+@pytest.mark.parametrize("target", ["lab/network.py:build", "lab/__init__.py:net", "main.py:net"])
+def test_a_file_of_a_package_is_imported_from_the_folder_of_that(target: str) -> None:
+    for name, text in PACKAGE.items():
+        write(text, name)
+    assert network(target).folder == Path.cwd()
+    assert recorded(target, remove=("lab/util.py", "lab/network.py")) == {"p": [2.0, 4.0, 6.0]}
+
+
+def test_a_model_is_called_as_the_package_that_its_file_begins() -> None:
+    for name, text in PACKAGE.items():
+        write(text, name)
+    assert network("lab/__init__.py").model == "lab"
+    assert spikec.compile("lab/__init__.py:net", 1, cache=False).manifest.model == "lab"
+
+
+def test_what_a_file_of_a_package_raises_has_its_place() -> None:
+    write("", "lab/__init__.py")
+    write("from . import util\nutil.missing\n", "lab/network.py")
+    write("", "lab/util.py")
+    with pytest.raises(ModelError) as caught:
+        network("lab/network.py:net")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message == "network.py raised AttributeError, so there is no network to compile"
+    assert diagnostic.span is not None
+    assert diagnostic.span.line == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "place", "file"),
+    [
+        ("lab:net", "lab", "lab/__init__.py"),
+        ("lab/:net", "lab/", "lab/__init__.py"),
+        ("lab.network:net", "lab.network", "lab/network.py"),
+    ],
+)
+def test_what_python_calls_a_module_is_refused_with_its_file(target: str, place: str, file: str) -> None:
+    for name, text in PACKAGE.items():
+        write(text, name)
+    with pytest.raises(ModelError) as caught:
+        spikec.compile(target, 1)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message == f"{place} is not a Python file"
+    assert diagnostic.hint == f"name the file: {file}:net"
 
 
 def test_classes_of_two_models_with_one_name_stay_apart() -> None:

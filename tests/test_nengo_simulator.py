@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from pathlib import Path
@@ -178,6 +179,22 @@ def test_a_simulator_can_be_pickled_and_goes_on() -> None:
         other.run_steps(20)
         for name in ("value", "spikes"):
             np.testing.assert_array_equal(other.data[getattr(copy, name)], sim.data[getattr(net, name)])
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_simulators_that_are_kept_hold_no_files(partitions: int) -> None:
+    kept = []
+    for seed in range(4):
+        with nengo.Network(seed=seed) as net:
+            nengo.Probe(nengo.Ensemble(60, 1), synapse=0.01)
+            nengo.Probe(nengo.Ensemble(60, 1))
+        kept.append(Simulator(net, partitions=partitions, progress_bar=False))
+        kept[-1].run_steps(3)
+        if not seed:
+            before = len(os.listdir("/dev/fd"))
+    assert len(os.listdir("/dev/fd")) <= before
+    for simulator in kept:
+        simulator.close()
 
 
 def test_a_closed_simulator_says_so() -> None:

@@ -335,3 +335,46 @@ def test_weights_have_a_scale(
         assert image.get_clim()[1] == pytest.approx(90, rel=0.01)
         assert image.get_extent()[2:] == [columns - 0.5, -0.5]
         assert image.get_array().shape == (min(columns, plot.MOST_IMAGE_ROWS), 20)
+
+
+def test_matrices_are_drawn_by_their_entries(tmp_path: Path, figures: list[Figure]) -> None:
+    import xarray as xr
+
+    attributes = {"attribute": "value", "units": "", "ideal": [], "size": 30, "target": "learned.weights"}
+    values = np.linspace(0, 90, 600).reshape(20, 3, 10)
+    coordinates = {"time": 0.001 * np.arange(1, 21)}
+    array = xr.DataArray(values, coordinates, ("time", "row", "column"), attrs=attributes)
+
+    axes = drawn(array, tmp_path, figures)
+    assert (axes.get_ylabel(), axes.get_title(loc="right")) == ("weight", "30 weights")
+    (image,) = axes.get_images()
+    np.testing.assert_array_equal(image.get_array(), values.reshape(20, 30).T)
+
+
+@pytest.mark.parametrize("kind", ["value", "voltage", "spikes"])
+def test_neurons_are_numbered_as_in_their_population(
+    tmp_path: Path, figures: list[Figure], kind: str
+) -> None:
+    import xarray as xr
+
+    numbers = list(range(3, 210, 7))
+    values = np.linspace(0, 90, 600).reshape(20, 30)
+    if kind == "spikes":
+        values = 1000.0 * (values % 7 < 1)
+    attributes = {
+        "attribute": "voltage" if kind == "voltage" else "value", "units": "Hz" * (kind != "voltage"),
+        "ideal": [], "size": 30, "target": "a.neurons", "every": 1, "neurons": numbers,
+    }  # fmt: skip
+    array = xr.DataArray(values, {"time": 0.001 * np.arange(1, 21)}, ("time", "column"), attrs=attributes)
+
+    axes = drawn(array, tmp_path, figures)
+    axes.figure.canvas.draw()
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    rows = axes.get_yticks()
+    assert all(float(row).is_integer() for row in rows) or kind == "voltage"
+    if kind == "voltage":
+        assert shown == [str(numbers[k]) for k in plot._spread(30, plot.MOST_TRACES)]
+    else:
+        inside = [int(row) for row in rows if 0 <= row < 30]
+        assert len(inside) > 2
+        assert [text for text in shown if text] == [str(numbers[row]) for row in inside]

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from nengo.builder import Model, Operator, Signal
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.signal import SignalDict
+from nengo.ensemble import Neurons
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
@@ -294,7 +296,7 @@ class _Conversion:
         port: str,
         neurons: Ints | None = None,
     ) -> None:
-        size, node = self.model.sig[probe]["in"].size, f"probe.{number}"
+        signal, node = self.model.sig[probe]["in"], f"probe.{number}"
         name = self.called.get(probe, node)
         target, every = node, max(1.0, self._period(probe))
         if self.names is not None:
@@ -303,8 +305,9 @@ class _Conversion:
         if float(every).is_integer():
             every = int(every)
         op = g.Probe(
-            size=size, name=name, attribute=attribute, every=every, target=target,
-            unit=unit(probe), neurons=neurons,
+            size=signal.size, name=name, attribute=attribute, every=every, target=target,
+            unit=unit(probe), neurons=_some(probe) if neurons is None else neurons,
+            shape=signal.shape if signal.ndim > 1 else (),
         )  # fmt: skip
         self.graph.connect(source, self.graph.add(node, op), port)
         self.probes[probe] = name if self.names is None else node
@@ -374,3 +377,12 @@ class _Conversion:
         for key, node in self.values.known.items():
             if isinstance(key, tuple) and isinstance(key[0], SimNeurons) and key[1] == "neurons":
                 yield key[0], self.graph.op(node)
+
+
+def _some(probe: Any) -> Ints | None:
+    """The neurons that are recorded, where a probe is of some of a population."""
+    if not isinstance(probe.obj, Neurons) or probe.slice is None:
+        return None
+    numbers = np.arange(probe.obj.size_out)
+    chosen = numbers[probe.slice]
+    return None if np.array_equal(chosen, numbers) else chosen

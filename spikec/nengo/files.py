@@ -1,7 +1,8 @@
 """Nengo networks in Python files: `model.py:net` is the network `net` of the file `model.py`.
 
 The file is executed, as Python does with a script, because the user named it: once, as a module that is not
-`__main__`, with its folder first on the path.  What it prints goes to the standard error.
+`__main__`, with its folder first on the path.  A file of a package is imported, as `python -m` does from the
+folder that the package is in.  What it prints goes to the standard error.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import nengo
 from nengo.exceptions import NengoException
 
 from spikec.errors import Diagnostic, ModelError, Span, model_error
+from spikec.frontend import called
 from spikec.keeping import is_of_folder
 from spikec.records import dataclass
 from spikec.tracing import purity
@@ -39,13 +41,13 @@ class NetworkFile:
 
     @property
     def model(self) -> str:
-        """The name of the file, without its suffix."""
-        return self.path.stem
+        """The name of the file, without its suffix, or of its package."""
+        return called(self.path)
 
     @property
     def folder(self) -> Path:
-        """That of the file."""
-        return self.path.resolve().parent
+        """That of the file, or of its package."""
+        return _folder(self.path)
 
 
 def read_network(file: str, name: str = "") -> NetworkFile:
@@ -90,6 +92,14 @@ def text(path: Path) -> str:
         raise model_error(f"{path} is not text that Python reads: {error}", "save it as UTF-8") from None
 
 
+def _folder(path: Path) -> Path:
+    """The folder that a file is in, or the outermost of its packages."""
+    folder = path.resolve().parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
 def _executed(path: Path, source: str) -> ModuleType:
     """The file as a module, under its own name where no other module has that.
 
@@ -104,13 +114,15 @@ def _executed(path: Path, source: str) -> ModuleType:
             del sys.modules[name]
     _brought.clear()
     importlib.invalidate_caches()
+    folder = _folder(path)
+    # Stays: functions may import when they are called.
+    sys.path[:] = [str(folder), *(entry for entry in sys.path if entry != str(folder))]
+    if folder != path.resolve().parent and (module := _imported(path, source, folder)):
+        return module
     name = path.stem if path.stem not in sys.modules else f"model {path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    folder = path.resolve().parent
-    # Stays: functions may import when they are called.
-    sys.path[:] = [str(folder), *(entry for entry in sys.path if entry != str(folder))]
     sys.modules[name] = _brought[name] = module
     try:
         with running(path, source):
@@ -119,6 +131,20 @@ def _executed(path: Path, source: str) -> ModuleType:
         sys.modules.pop(name)
         raise
     return module
+
+
+def _imported(path: Path, source: str, folder: Path) -> ModuleType | None:
+    """A file of a package, as what imports it finds it; None where another module has that name."""
+    parts = path.resolve().relative_to(folder).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    with running(path, source):
+        try:
+            __import__(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+    module = sys.modules.get(name)
+    return module if module and Path(module.__file__ or "").resolve() == path.resolve() else None
 
 
 @contextlib.contextmanager
@@ -138,7 +164,7 @@ def running(path: Path, source: str, so: str = "there is no network to compile")
     finally:
         sys.argv = arguments
         new = {name: module for name, module in list(sys.modules.items()) if name not in before}
-        folder = path.resolve().parent
+        folder = _folder(path)
         _brought.update((name, it) for name, it in new.items() if is_of_folder(vars(it), folder))
 
 
@@ -156,7 +182,7 @@ def _raised(path: Path, source: str, error: BaseException, so: str) -> ModelErro
     What Nengo itself finds wrong needs no traceback.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [k for k, frame in enumerate(frames) if frame.filename == str(path)]
+    own = [k for k, frame in enumerate(frames) if frame.filename in (str(path), str(path.resolve()))]
     if not own and isinstance(error, NengoException):
         return model_error(f"{path.name}: {so}: {error}", "change the network where Nengo says what is wrong")
     theirs = [k for k, frame in enumerate(frames) if not _is_ours(frame)]

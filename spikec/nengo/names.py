@@ -78,7 +78,7 @@ class Names:
 
 def unit(probe: Any) -> str:
     """The unit of what a probe records, "" where it has none or is not known."""
-    if isinstance(probe.target, Neurons) and probe.synapse is None:
+    if isinstance(probe.obj, Neurons) and probe.synapse is None:
         return UNITS.get(probe.attr, "")
     return ""
 

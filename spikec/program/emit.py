@@ -268,7 +268,8 @@ def _probes(graph: g.Graph, recorded: Sequence[Recorded]) -> tuple[mf.Probe, ...
             kind = "sum"
         exponents = _exponents(op, read) if kind == "sum" else ()
         ideal = tuple(to_text(e) for e in op.ideal or ())
-        about = (op.attribute, op.size, op.every, op.unit, exponents, parts, ideal)
+        neurons = () if op.neurons is None else tuple(op.neurons.tolist())
+        about = (op.attribute, op.size, op.every, op.unit, exponents, parts, ideal, op.shape, neurons)
         probes.append(mf.Probe(op.name, op.target, kind, *about))
     return tuple(probes)
 

@@ -271,7 +271,7 @@ def _unlike_probes(one: g.Probe, other: g.Probe) -> str:
     kinds = ["value" if p.attribute in ("input", "weights") else p.attribute for p in (one, other)]
     if (kinds[0], one.every) != (kinds[1], other.every):
         return "it records something else, or at other steps"
-    if not _equal(one.neurons, other.neurons):
+    if one.attribute != "value" and not _equal(one.neurons, other.neurons):
         return "it records other neurons"
     picks = [[(p.columns.tolist(), p.components.tolist()) for p in probe.picks] for probe in (one, other)]
     return "" if picks[0] == picks[1] else "it records other components"
