@@ -338,6 +338,12 @@ class Supervisor:
             for frame in worker.read():  # it may have said why
                 self._take(worker, frame)
         cause = worker.how_it_ended(crew.kernel_kills() > self._kills)
+        if worker.state == "running":
+            step = min(worker.progress)
+            cause += (
+                f"; it was at step {step} ({step * self.manifest.dt:g} s), and what it recorded "
+                f"after step {worker.complete} is lost"
+            )
         raise self._error(worker, cause, worker.log_tail())
 
     def _error(

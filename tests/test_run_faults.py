@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -66,6 +67,14 @@ def test_fault_is_named_and_results_kept(
     assert run.about.partition == 1
     assert 1400 < run.about.recorded < 1500
     check(run, 3, run.about.recorded)
+    if fault in ("kill", "crash", "exit"):
+        at = re.search(
+            r"; it was at step (\d+) \(([\d.]+) s\), and .* after step (\d+) is lost", run.about.cause
+        )
+        assert at is not None, run.about.cause
+        assert 1400 < int(at[1]) <= 1501
+        assert float(at[2]) == pytest.approx(int(at[1]) * run.about.dt)
+        assert run.about.recorded <= int(at[3]) <= int(at[1])
     if fault == "raise":
         assert "in _misbehave" in caught.value.details
 
