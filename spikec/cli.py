@@ -213,7 +213,7 @@ def _model_arguments(given: dict[str, Any]) -> dict[str, Any]:
 def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Check MODELS and say what is in them.
 
-    Nothing is solved, and nothing written.
+    Populations are drawn, nothing is solved, and nothing written.
 
     \b
     spikec check models/product.spk
@@ -222,11 +222,13 @@ def check(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
         import json
 
         from spikec.models import contents, load
+        from spikec.nef.build import check_populations
 
         given = _model_arguments(options)
 
         def look(path: Path) -> dict[str, Any]:
             model = load(str(path), given, solved=False)
+            check_populations(model.graph)
             made = contents(model)
             if not as_json:
                 say(made, model.graph)

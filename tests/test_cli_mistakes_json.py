@@ -35,6 +35,24 @@ def test_mistakes_are_json_where_that_is_asked_for(command: str, models: list[st
     assert "error: unknown name 'b'" in result.stderr
 
 
+def test_neurons_that_cannot_exist_are_found_by_checking(tmp_path: Path) -> None:
+    lines = {
+        "ensemble a(20, max_rates=600Hz)": "ensemble a: a maximum rate of 600 Hz is not below 500 Hz",
+        "ensemble b(20, intercepts=2)": "ensemble b: an intercept of 2 leaves no room below 1",
+        "ensemble c(20, initial_voltage=2)": "ensemble c: an initial voltage of 2 is not below the threshold",
+        "ensemble d(20, gain=2)": "ensemble d: gain is given without bias",
+        "ensemble e(2, encoders=[[0], [1]])": "ensemble e: encoder 0 has length 0",
+    }
+    model = tmp_path / "model.spk"
+    model.write_text("\n".join(lines))
+    result = CliRunner().invoke(main, ["check", str(model), "--json"])
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)["errors"]
+    assert [one["line"] for one in found] == [1, 2, 3, 4, 5]
+    for one, message in zip(found, lines.values(), strict=True):
+        assert one["message"].startswith(message)
+
+
 def test_what_has_no_place_is_json_too(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["inspect", str(tmp_path), "--json"])
     assert result.exit_code == 2

@@ -52,6 +52,7 @@ def broken(net: nef.Network, what: str) -> None:
         "swapped": lambda: net.make_probe("A", sample_dt=0.01),
         "missing": lambda: net.connect_neurons("A", "A"),
         "bare": lambda: nef.Network(),
+        "subnetwork": lambda: net.make_subnetwork("A"),
     }
     calls[what]()
 
@@ -86,6 +87,7 @@ def broken(net: nef.Network, what: str) -> None:
         ("endless", "a network cannot run for inf", "give a number of seconds, 0 or more"),
         ("unrecorded", "the network records nothing: it has no probe", "add one: make_probe(name)"),
         ("ragged", "a transform is no list of numbers: [[1], [1, 0]]", "give numbers, or rows of one length"),
+        ("subnetwork", "there is a node 'A' already", "give every node a name of its own"),
         ("infinite", "the value of 'B' holds numbers that are not finite", "give finite numbers"),
         ("noise", "noise of 'B' is a number of 0 or more, not -1", "give noise=0.1"),
         ("gives", "the function of 'A' gives 'text0.0', which is no list of numbers", "return numbers"),
@@ -131,6 +133,27 @@ def test_what_the_compiler_finds_has_the_line_too() -> None:
     with pytest.raises(nef.NetworkError, match="is nan at the evaluation point") as raised:
         net.run(0.1)
     assert 'net.connect("A", "A", func=lambda x: x[0] if x[0] < 0 else float("nan"))' in str(raised.value)
+
+
+def test_a_step_that_fails_has_the_line_that_ran_it() -> None:
+    net = nef.Network("late")
+    net.make_input("in", lambda t: float("nan") if t > 0.005 else t)
+    net.make("A", 50, 1)
+    net.connect("in", "A")
+    net.make_probe("A", dt_sample=0.001)
+    with pytest.raises(nef.NetworkError, match="what ensemble 'A' represents is not a number") as raised:
+        net.run(0.1)
+    assert raised.value.diagnostics[0].span is not None
+    assert raised.value.diagnostics[0].span.file == __file__
+    assert "look for functions that divide by 0" in raised.value.diagnostics[0].hint
+
+
+def test_what_a_function_raises_says_whose_it_is() -> None:
+    net = nef.Network("raises")
+    net.make("A", 50, 1)
+    with pytest.raises(ZeroDivisionError) as raised:
+        net.connect("A", "A", func=lambda x: 1 / (0 * len(x)))
+    assert raised.value.__notes__ == ["in the function of 'A'"]
 
 
 def test_a_function_gives_numbers_in_every_step() -> None:

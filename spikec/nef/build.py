@@ -64,6 +64,22 @@ def build(
     return built
 
 
+def check_populations(graph: Graph) -> None:
+    """Draw one ensemble of each description; nothing is solved.
+
+    Raises `ModelError` with all that cannot exist.
+    """
+    describer = Describer()
+    kinds = {describer.described(op): (name, op) for name, op in reversed(list(graph.nodes(Ensemble)))}
+    diagnostics = []
+    for name, op in reversed(kinds.values()):
+        try:
+            tune([op])
+        except (TuningError, DistributionError) as error:
+            diagnostics.append(Diagnostic(f"ensemble {name}: {error}", op.span, error.hint))
+    _raise_mistakes(diagnostics)
+
+
 def scale(graph: Graph) -> None:
     """Give neurons that are built their currents in the unit of J, and learned weights their first matrix."""
     for name, neurons in list(graph.nodes(Neurons)):

@@ -109,7 +109,11 @@ def result(function: Function, name: str, argument: Any, size: int | None = None
 
     Raises `NetworkError` where that is no numbers, or not `size` of them.
     """
-    given = function(argument)
+    try:
+        given = function(argument)
+    except Exception as error:  # whatever a function of the user raises goes on as it is
+        error.add_note(f"in the function of {name!r}")
+        raise
     try:
         values = np.asarray(given, np.float64).ravel()
     except (TypeError, ValueError):
@@ -119,5 +123,8 @@ def result(function: Function, name: str, argument: Any, size: int | None = None
     if not len(values):
         mistake(f"the function of {name!r} gives no numbers", "return a number, or a list of them")
     if size is not None and len(values) != size:
-        mistake(f"the function of {name!r} gives {len(values)} numbers, at first {size}", "give one length")
+        mistake(
+            f"the function of {name!r} gives {len(values)} number{'s' * (len(values) != 1)}, at first {size}",
+            "give one length",
+        )
     return values

@@ -61,8 +61,8 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(names[:8])}" if names else f"there are no {what} yet"
 
 
-def state_mistake(error: Exception) -> NoReturn:
-    """Raise a `NetworkError` for a state that cannot be saved or loaded."""
+def runtime_mistake(error: Exception) -> NoReturn:
+    """Raise a `NetworkError` for what the runtime refuses, or for a step that failed."""
     what, _, more = str(error).partition("; ")
     remedy, *lines = more.splitlines() or [""]
     mistake("\n".join([what, *lines]), remedy)

@@ -18,7 +18,7 @@ from spikec.going_on import load, opened, save
 from spikec.network import describe, functions, inputs, learning
 from spikec.network.builder import Builder
 from spikec.network.directory import Directory, name_of
-from spikec.network.mistakes import NetworkError, arguments_checked, mistake, nearest, state_mistake
+from spikec.network.mistakes import NetworkError, arguments_checked, mistake, nearest, runtime_mistake
 from spikec.network.nodes import Ensemble, Function, Input, Node, entry, members, whole
 from spikec.network.probe import Probe, make_probe
 from spikec.network.python import Functions
@@ -168,6 +168,7 @@ class Network(Directory):
     @arguments_checked
     def make_subnetwork(self, name: str) -> SubNetwork:
         """A part of the network whose nodes are called "name.node" outside of it."""
+        self._check_new(name)
         return SubNetwork(name, self)
 
     def add(self, node: SimpleNode) -> SimpleNode:
@@ -287,8 +288,12 @@ class Network(Directory):
                 "make it an input, or a SimpleNode, whose code runs in every step",
             )
         running = self._started()
+        from spike_runtime.engine import EngineError  # now that it is loaded
+
         try:
             running.advance(round(float(time) / self.dt))
+        except EngineError as error:
+            runtime_mistake(error)
         finally:
             recorded: Mapping[str, Any] = running.drain()
             for probe in self.probes.values():
@@ -316,7 +321,7 @@ class Network(Directory):
         try:
             save(running, Path(path), self.seed, Functions(self._builder.calls, self.nodes))
         except RunError as error:
-            state_mistake(error)
+            runtime_mistake(error)
 
     def load_state(self, path: Path | str) -> None:
         """Go on from a saved state of the same network, with empty probes.
@@ -330,7 +335,7 @@ class Network(Directory):
         try:
             load(running, opened(Path(path)), Path(path), self.seed, functions, lambda: None)
         except RunError as error:
-            state_mistake(error)
+            runtime_mistake(error)
         for probe in self.probes.values():
             probe.clear(running.steps)
 
