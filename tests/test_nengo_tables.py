@@ -162,6 +162,13 @@ def test_what_python_makes_of_entries_is_compiled(function: Callable[..., Any]) 
     )
 
 
+def test_arrays_of_other_kinds_compute_in_their_own_way() -> None:
+    masked = np.ma.array(np.arange(10.0), mask=[False, True] * 5)
+    made = trace(lambda x: masked.sum() * x[0], False, 1, 1)
+    assert made is not None
+    assert evaluate(made.expressions[0], np.array([0.5])) == 10.0
+
+
 def test_a_table_that_is_changed_between_runs_is_read_as_it_is_then() -> None:
     values = np.arange(100.0)
     with nengo.Network(seed=1) as net:

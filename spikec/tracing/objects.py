@@ -140,7 +140,9 @@ class World:
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
                 raise UntraceableError("reads an array of objects, which it could change")
-            value = value.copy().view(FixedArray)
+            value = value.copy()
+            if type(value) in (np.ndarray, np.memmap):  # others compute in their own way
+                value = value.view(FixedArray)
             value.setflags(write=False)
             return value
         made = self._stand_in(value, depth)
