@@ -51,7 +51,7 @@ def called(native: Mapping[Operator, Form], followed: Collection[Operator]) -> d
 
 def _call(op: Any, form: Traced, name: str) -> Traced:
     """Expressions of the right length that nobody computes."""
-    return replace(form, expressions=(Number(0.0),) * op.output.size, rows=None, call=name)
+    return replace(form, expressions=(Number(0.0),) * op.output.size, call=name)
 
 
 def watched(native: Mapping[Operator, Form]) -> list[Captured]:

@@ -115,7 +115,7 @@ def _form(op: Operator, model: Model, table: Table, random: dict[Operator, int])
 def traced(op: SimPyFunc) -> Traced | None:
     """A function as expressions, where it is some."""
     arguments = None if op.x is None else op.x.size
-    return trace(op.fn, op.t_passed, arguments, op.output.size, held=True, rows=op.x is None)
+    return trace(op.fn, op.t_passed, arguments, op.output.size, held=True)
 
 
 def _source(op: SimProcess, dt: float, seed: int) -> Form | None:

@@ -288,15 +288,10 @@ class Values:
         return name
 
     def _of_time(self, op: Operator, form: Traced) -> str:
-        """A function of the time: its expressions, or which of some rows it gives."""
-        name, found = self.names.of(op.output.base), form.expressions
-        if form.rows is None:
-            return self.new(op, name, g.TimeFunction(size=len(found), expressions=found, call=form.call))
-        chosen = g.TimeFunction(size=len(found), expressions=found)
-        self.known[op] = self.product(
-            name, self.graph.add(self.names.unique(f"{name}.chosen"), chosen), form.rows.T
-        )
-        return self.known[op]
+        """A function of the time."""
+        found = form.expressions
+        name = self.names.of(op.output.base)
+        return self.new(op, name, g.TimeFunction(size=len(found), expressions=found, call=form.call))
 
     def _at_once(self, name: str, op: Operator, form: Synapse) -> None:
         """A synapse that sets its output in the step of its input."""

@@ -49,7 +49,7 @@ class Words:
             size = 0 if op.output is None else op.output.size
             asked = (op.fn, op.t_passed, None if op.x is None else op.x.size, size)
             # What it reads of objects is no reason, unless other Python runs beside it.
-            reason = why(*asked, held=True, rows=op.x is None) or why(*asked)
+            reason = why(*asked, held=True) or why(*asked)
             if reason is not None:
                 found[self.of(op)] = reason.text + (f" ({reason.file}:{reason.line})" if reason.line else "")
         return found

@@ -8,14 +8,24 @@ points, and has to be finite everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from spikec.expressions import Call, Component, Expression, Number, Time, evaluate, row_of
+from spikec.expressions import (
+    ENTRY,
+    Call,
+    Column,
+    Component,
+    Expression,
+    Number,
+    Table,
+    Time,
+    evaluate,
+    row_of,
+)
 from spikec.records import dataclass
 from spikec.tracing import known, reasons
 from spikec.tracing.bounds import finite
@@ -36,14 +46,12 @@ class Traced:
     """A function as expressions, one for each number that it gives; with what it captured at the time.
 
     objects: whether some of that is of objects, lists or dictionaries.
-    rows: where the function gives one of a few vectors, these; then expressions say which: 1 for it, else 0.
     call: the name of the call that stands for the expressions, where Python computes it after all.
     """
 
     expressions: tuple[Expression, ...]
     captured: tuple[Captured, ...]
     objects: bool = False
-    rows: np.ndarray | None = None
     call: str = ""
 
 
@@ -61,16 +69,14 @@ def trace(
     arguments: int | None,
     size: int,
     held: bool = False,
-    rows: bool = False,
 ) -> Traced | None:
     """The expressions of function(t), function(t, x) or function(x), or None where there are none.
 
     `time`: whether t is passed; `arguments`: length of x, None where there is no x; `size`: of the result.
-    `held`: whether objects, lists and dictionaries that it captures are taken as constants.  `rows`: whether
-    the expressions may say which of some rows it gives.
+    `held`: whether objects, lists and dictionaries that it captures are taken as constants.
     """
     try:
-        return _traced(function, time, arguments, size, held, rows)
+        return _traced(function, time, arguments, size, held)
     except _NoExpressionError:
         return None
 
@@ -81,11 +87,10 @@ def why(
     arguments: int | None,
     size: int,
     held: bool = False,
-    rows: bool = False,
 ) -> Reason | None:
     """Why `trace` gives nothing; None where it gives expressions."""
     try:
-        _traced(function, time, arguments, size, held, rows)
+        _traced(function, time, arguments, size, held)
     except _NoExpressionError as untraced:
         return untraced.reason() or Reason("does more than compute")
     return None
@@ -111,9 +116,7 @@ def cases(function: Callable[..., Any]) -> tuple[Expression, list[str]] | None:
     return (which, found) if finite(which) else None
 
 
-def _traced(
-    given: Callable[..., Any], time: bool, arguments: int | None, size: int, held: bool, rows: bool
-) -> Traced:
+def _traced(given: Callable[..., Any], time: bool, arguments: int | None, size: int, held: bool) -> Traced:
     """Raises `_NoExpressionError`."""
     given = known.as_function(given)
     found = parts(given)
@@ -135,9 +138,9 @@ def _traced(
         Exception
     ) as error:  # a user's function may raise anything on symbols: it then runs as it is, in Python
         raise _NoExpressionError(partial(reasons.raised, error, found[0], held)) from None
+    if size >= FEWEST or too_large(result):
+        result = _chosen(result, run, paths) or result
     made = Traced(result, tuple(world.captured), world.objects)
-    if rows and (size >= FEWEST or too_large(result)) and (chosen := _chosen(result, run, paths)) is not None:
-        made = replace(made, expressions=chosen[0], rows=chosen[1])
     _check(made, paths)
     if not _agree(World({}, held).called(given), made, time, arguments):
         raise _NoExpressionError(lambda: Reason("gives something else, or fails, for some numbers"))
@@ -155,8 +158,8 @@ def _check(made: Traced, paths: Paths) -> None:
 
 def _chosen(
     result: tuple[Expression, ...], run: Callable[[], tuple[Expression, ...]], paths: Paths
-) -> tuple[tuple[Expression, ...], np.ndarray] | None:
-    """The vectors that a function of constants gives, as rows, and for each whether it is given: 1 or 0.
+) -> tuple[Expression, ...] | None:
+    """The vectors that a function of constants gives as the rows of a table, of which it gives one.
 
     None where what it gives on a path depends on more than the path, and where it has but one.
     """
@@ -174,17 +177,8 @@ def _chosen(
     numbers = [[e.value for e in values if isinstance(e, Number)] for values in found]
     if len(found) < 2 or any(len(row) != len(result) for row in numbers):
         return None
-    return tuple(_equals(which, k) for k in range(len(found))), np.array(numbers)
-
-
-def _equals(which: Expression, k: int) -> Expression:
-    """1 where a choice between numbers is k, else 0."""
-    if isinstance(which, Number):
-        return Number(float(which.value == k))
-    assert isinstance(which, Call)
-    condition, yes, no = which.arguments
-    yes, no = _equals(yes, k), _equals(no, k)
-    return yes if yes == no else Call("select", (condition, yes, no))
+    table = Table(np.array(numbers))
+    return tuple(Call(ENTRY, (Column(table, k), which)) for k in range(len(result)))
 
 
 def _undefined(result: tuple[Expression, ...], paths: Paths) -> Reason:
@@ -234,5 +228,4 @@ def _agree(function: Callable[..., Any], made: Traced, time: bool, arguments: in
 def _rows(made: Traced, vectors: np.ndarray, times: np.ndarray) -> np.ndarray:
     """What a function gives (columns) at every sample (rows)."""
     columns = [np.broadcast_to(evaluate(e, vectors, times), times.shape) for e in made.expressions]
-    values = np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
-    return values if made.rows is None else values @ made.rows
+    return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))

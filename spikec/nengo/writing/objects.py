@@ -166,8 +166,6 @@ def node(scene: Scene, obj: nengo.Node) -> str:
     ops = [] if signal is None else scene.writers(signal)
     form = scene.form(ops[0] if ops else None)
     if isinstance(form, Traced):
-        if form.rows is not None:
-            return _choice(scene, name, form)
         arguments = f"x[{obj.size_in}], t" if obj.size_in else ""
         return _function(scene, name, form, arguments)
     if isinstance(form, g.Table):
@@ -187,17 +185,6 @@ def node(scene: Scene, obj: nengo.Node) -> str:
 def _function(scene: Scene, name: str, form: Traced, arguments: str) -> str:
     value = scene.listed(name, form.expressions)
     return f"node {name}({arguments}) = {value}" if arguments else f"input {name}(t) = {value}"
-
-
-def _choice(scene: Scene, name: str, form: Traced) -> str:
-    """Which of some rows is given, and the rows as what they are multiplied by."""
-    assert form.rows is not None
-    which = scene.labels.new(f"{name}_chosen")
-    rows = scene.files.text(f"{name}.rows", form.rows.T)
-    return (
-        f"input {which}(t) = {words.listed(form.expressions)}\nrelay {name}[{form.rows.shape[1]}]\n"
-        f"connect {which} -> {name} transform {rows} synapse none"
-    )
 
 
 # ---------------------------------------------------------------------------------------------- tables

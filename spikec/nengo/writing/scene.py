@@ -108,7 +108,7 @@ class Scene:
     def refuse_function(self, what: str, function: Any, time: bool, arguments: int | None, size: int) -> None:
         """Note a function in Python that is no expression: `what` has it; why, and where."""
         asked = (function, time, arguments, size)
-        reason = why(*asked, held=True, rows=arguments is None) or why(*asked) or Reason("runs in Python")
+        reason = why(*asked, held=True) or why(*asked) or Reason("runs in Python")
         text, place = reason.text, self._line(reason.file, reason.line) or self._place(function)
         if (own := _of_user(function)) is not None:
             text += f" ({reason.file}:{reason.line})" if reason.line else ""
