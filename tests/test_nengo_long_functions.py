@@ -158,6 +158,19 @@ def test_python_reads_the_deepest_programs(function: str) -> None:
     ast.parse(f"function_1_0 = outputs([{to_pytensor(expression, 'x[{}]'.format)}], x[0], REAL)")
 
 
+def filled(x: Any) -> Any:
+    TABLE = np.zeros(1000)
+    for k in range(1000):
+        TABLE[k] = x[0] * k
+    return TABLE.sum()
+
+
+def test_a_variable_of_its_own_is_not_taken_for_a_global_one() -> None:
+    found = why(filled, False, 1, 1, held=True)
+    assert found is not None
+    assert found.text == TOO_LARGE
+
+
 def square(x: Any) -> Any:
     return np.square(x)
 

@@ -205,7 +205,8 @@ def _of_instruction(instruction: dis.Instruction, code: CodeType, around: _Aroun
         return _of_attribute(what, _source(instruction, code), around)
     if name in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
         source = _source(instruction, code)
-        outside = around.value(re.split(r"[.\[]", source)[0]) is not None
+        root = re.split(r"[.\[]", source)[0]
+        outside = root not in code.co_varnames and around.value(root) is not None
         return f"changes {source or 'what it is given'}" if outside or name != "STORE_SUBSCR" else ""
     if name == "LOAD_GLOBAL" or (name == "LOAD_DEREF" and what not in around.own):
         try:
