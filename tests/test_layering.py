@@ -68,6 +68,7 @@ EDGES = {
     "spike_runtime.session": "spikec.sessions",
     "spike_runtime.apart": "spikec.sessions",
     "spike_runtime.engine": "spikec.network.network",
+    "spike_runtime.interrupt": "spikec.nengo.simulator spikec.network.network",
     "spike_runtime.calls": "spikec.sessions spikec.nengo.* spikec.network.*",
     "spike_runtime.python": "spikec.going_on spikec.nengo.recipes spikec.network.python",
     "spike_runtime.launch": "spikec.api",

@@ -20,6 +20,7 @@ from nengo.exceptions import SimulatorClosed
 from nengo.rc import rc
 from nengo.utils.progress import Progress, ProgressTracker
 from nengo.utils.simulator import operator_dependency_graph
+from spike_runtime.interrupt import interrupted_after
 
 from spikec.going_on import Saved, go_on, load, opened, save
 from spikec.nef.blas import one_thread
@@ -365,7 +366,8 @@ class Simulator(nengo.Simulator):
             apart = made.running if self.processes else None
             top = self.model.toplevel
             name = (top and top.label) or "the network"
-            self._session = session(made.graph, made.calls, self.partitions, precision, apart, name)
+            with interrupted_after():  # it imports libraries, which are of no use when that is cut short
+                self._session = session(made.graph, made.calls, self.partitions, precision, apart, name)
             self._session.draw_on(self._streams)
             self.partitions = self._session.partitions
         return self._session

@@ -11,6 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spike_runtime.interrupt import interrupted_after
 from spike_runtime.runfile import RunError
 
 from spikec.errors import ModelError
@@ -306,7 +307,8 @@ class Network(Directory):
                 mistake("the network records nothing: it has no probe", "add one: make_probe(name)")
             graph, calls = self._builder.graph, self._builder.calls
             try:
-                self._session = session(graph, calls, self.partitions, self.precision)
+                with interrupted_after():  # it imports libraries, which are of no use when that is cut short
+                    self._session = session(graph, calls, self.partitions, self.precision)
             except ModelError as error:
                 raise NetworkError(error.diagnostics, error.sources) from None
         return self._session
