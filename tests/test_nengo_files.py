@@ -121,6 +121,10 @@ def test_a_function_that_raises_is_told_alike(write: Write) -> None:
 
 
 TOLD = {
+    "model.py:stack[0]": (
+        ONE + "stack = [net]\n",
+        "error: model.py has no 'stack[0]'\n  help: networks there: net",
+    ),
     "model.py:nat": (ONE, "error: model.py has no 'nat'\n  help: did you mean net?"),
     "model.py:quux": (ONE, "error: model.py has no 'quux'\n  help: networks there: net"),
     "model.py:net.quux": (ONE, "error: net has no 'quux'\n  help: networks there: net"),
@@ -161,7 +165,8 @@ TOLD = {
     "model.py:net2": (
         HEAD + "import sys\nsys.exit(3)\n",
         "SystemExit: 3\nmodel.py:3:1: error: model.py ends the program, so there is no network to compile\n"
-        "  3 | sys.exit(3)\n    | ^^^^^^^^^^^\n  help: put that under: if __name__ == \"__main__\":",
+        "  3 | sys.exit(3)\n    | ^^^^^^^^^^^\n  help: put that under if __name__ == \"__main__\":, and give "
+        "what the network takes of it a value before",
     ),
 }  # fmt: skip
 

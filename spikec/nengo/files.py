@@ -189,7 +189,10 @@ def _raised(path: Path, source: str, error: BaseException, so: str) -> ModelErro
     shown = traceback.TracebackException.from_exception(error)
     shown.stack = traceback.StackSummary.from_list(frames[min([*own, *theirs[:1]], default=0) :])
     if isinstance(error, SystemExit):
-        what, hint = "ends the program", 'put that under: if __name__ == "__main__":'
+        what = "ends the program"
+        hint = (
+            'put that under if __name__ == "__main__":, and give what the network takes of it a value before'
+        )
     else:
         what, hint = f"raised {type(error).__name__}", "its traceback is above"
     span = _place(str(path), source, frames[own[-1]]) if own else None
@@ -261,9 +264,14 @@ def _needed(function: Any) -> list[str]:
     ]
 
 
+def _leads_on(value: Any, name: str) -> bool:
+    """Whether a network may be named by a name of the file: lists and numbers hold none that could."""
+    return not name.startswith("_") and (callable(value) or hasattr(value, "__dict__"))
+
+
 def _unknown(path: Path, module: ModuleType, inside: Any, parts: list[str]) -> ModelError:
     where = path if inside is module else ".".join(parts[:-1])
-    names = [name for name in dir(inside) if not name.startswith("_")]
+    names = [name for name in dir(inside) if _leads_on(getattr(inside, name, None), name)]
     near = get_close_matches(parts[-1], names, n=1)
     networks = list(_networks(vars(module)))
     hint = "name a network, or a function without arguments that returns one"

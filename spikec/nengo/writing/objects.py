@@ -17,7 +17,7 @@ from spikec.nengo.noise import Random
 from spikec.nengo.populations import described
 from spikec.nengo.processes import Synapse
 from spikec.nengo.writing import words
-from spikec.nengo.writing.scene import Scene
+from spikec.nengo.writing.scene import AS_IT_IS, Scene
 from spikec.tracing.functions import Traced
 
 # A table of at most so many rows stands in the text.
@@ -175,8 +175,7 @@ def node(scene: Scene, obj: nengo.Node) -> str:
     if isinstance(form, Random):
         return f"input {name} = {_random(scene, name, form, form.draws.size)}"
     if isinstance(obj.output, nengo.Process):
-        hint = "record what it gives, and present that: input NAME from a file"
-        scene.refuse(f"node {name}: {type(obj.output).__name__} runs in Python", hint)
+        scene.refuse(f"node {name}: {type(obj.output).__name__} runs in Python", AS_IT_IS)
     else:
         scene.refuse_function(f"node {name}", obj.output, True, obj.size_in or None, obj.size_out)
     return ""

@@ -28,10 +28,11 @@ from spikec.tracing.reasons import Reason
 
 # Arrays of so many numbers, and texts of so many characters, stand in the text itself.
 MOST_NUMBERS, MOST_CHARACTERS = 12, 60
-PYTHON = (
-    "write it with arithmetic, branches and functions of NumPy that only compute; or record what it gives, "
-    "and present that: input NAME from a file"
+AS_IT_IS = (
+    "compile the network as it is (spikec compile FILE.py:NAME); or, where nothing leads back to it, "
+    "record what it gives, and present that: input NAME from a file"
 )
+PYTHON = f"write it with arithmetic, branches and functions of NumPy that only compute; or {AS_IT_IS}"
 
 
 class Files:
