@@ -62,13 +62,13 @@ def _measure(name: str, peer: bool) -> dict[str, Any]:
     if peer:
         row["nengo64"] = asdict(measure.nengo(MODELS[name], 64))
         row["nengo32"] = asdict(measure.nengo(MODELS[name], 32))
-    row["spike"] = [asdict(measure.spike(path, n, "float32")) for n in (1, 2)]
-    row["spike64"] = asdict(measure.spike(path, 1, "float64"))
     row["auto"] = measure.chosen(path)
-    if row["auto"] > len(row["spike"]):
-        row["spike_auto"] = asdict(measure.spike(path, row["auto"], "float32"))
+    numbers = {1, 2, row["auto"]} | ({MANY} if name == CROWDED else set())
+    found = measure.spike(path, [*((n, "float32") for n in sorted(numbers)), (1, "float64")])
+    row |= {"spike": [asdict(found[n, "float32"]) for n in (1, 2)], "spike64": asdict(found[1, "float64"])}
+    row["spike_auto"] = asdict(found[row["auto"], "float32"])
     if name == CROWDED:
-        row["crowded"] = asdict(measure.spike(path, MANY, "float32"))
+        row["crowded"] = asdict(found[MANY, "float32"])
     return row
 
 
@@ -124,7 +124,7 @@ def _summary(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> str:
             lines.append(
                 f"One partition beside {peer}: geometric mean {mean:.1f} times, least {min(ratios):.1f}."
             )
-    lines += [*_memory(rows, least), *_automatic(rows)]
+    lines += [_undisturbed(rows), *_memory(rows, least), *_automatic(rows)]
     for row in rows:
         if "crowded" in row:
             many, two = row["crowded"]["step_us"], row["spike"][1]["step_us"]
@@ -133,6 +133,20 @@ def _summary(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> str:
                 f"(at most {CROWDED_BAR})."
             )
     return "\n".join(lines)
+
+
+def _undisturbed(rows: list[dict[str, Any]]) -> str:
+    """How often neighbours were at work, and how fast the cores were while what counts was timed."""
+    timed = [
+        *[s for row in rows for s in (*row["spike"], row["spike64"])],
+        *[row[peer] for row in rows for peer in ("nengo64", "nengo32") if peer in row],
+    ]
+    tries, quiet = (sum(s[key] for s in timed) for key in ("tries", "quiet"))
+    paces = [s["pace"] / 1000 for s in timed]
+    return (
+        f"Steps are medians of the tries during which the cores were fastest: in {quiet} of {tries} none was "
+        f"slowed; where slowed tries count, it is by {max(paces) / min(paces) - 1:.0%} at most."
+    )
 
 
 def _memory(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> list[str]:
@@ -156,12 +170,10 @@ def _memory(rows: list[dict[str, Any]], least: list[dict[str, Any]]) -> list[str
 
 
 def _automatic(rows: list[dict[str, Any]]) -> list[str]:
-    """What `-n auto` chose; a program for 1 or 2 is the one that was measured for them."""
+    """What `-n auto` chose; a program for 1 or 2 is the one that was timed for them."""
     found, ratios = [], []
     for row in rows:
-        steps = [s["step_us"] for s in row["spike"]]
-        own = row["spike_auto"]["step_us"] if "spike_auto" in row else steps[row["auto"] - 1]
-        ratios.append(own / min(steps))
+        ratios.append(row["spike_auto"]["step_us"] / min(s["step_us"] for s in row["spike"]))
         found.append(f"{row['model']} {row['auto']} ({ratios[-1]:.2f})")
     return [
         f"-n auto, and its step over the best of N = 1 and 2: {', '.join(found)}; "

@@ -9,23 +9,32 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+from tests.bench.turns import Timed, in_turns
 
 ROOT = Path(__file__).resolve().parents[2]
 # Enough steps for every run to take about this long (s), so that start and noise do not count.
 LENGTH = 1.5
+# Builds of each kind, and blocks of Nengo's steps that count.
+BUILDS, BLOCKS = 3, 5
 
 
 @dataclass(frozen=True)
 class Nengo:
-    """A peer's figures: build in s, one step in us."""
+    """A peer's figures: build in s, one step in us; how that was timed (see `Timed`)."""
 
     neurons: int
     build_s: float
     step_us: float
+    tries: int
+    quiet: int
+    pace: float
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Spike:
 
     `manifest_s`: from reading the model to the manifest's place in its folder, within a process that has
     imported the compiler, as Nengo's build is measured; `compile_cold_s`: the whole command.  `solve_mib`:
-    the arrays of the largest solve, which every process has once.
+    the arrays of the largest solve, which every process has once.  How the step was timed: see `Timed`.
     """
 
     partitions: int
@@ -45,6 +54,9 @@ class Spike:
     compile_warm_s: float
     first_step_s: float
     step_us: float
+    tries: int
+    quiet: int
+    pace: float
     predicted_us: float
     compile_mib: float
     run_mib: float
@@ -57,52 +69,77 @@ def nengo(model: str, bits: int) -> Nengo:
     return Nengo(**_child("nengo_child", model, bits))
 
 
-def spike(model: Path, partitions: int, precision: str) -> Spike:
-    """Compile with an empty and with a filled cache, then run."""
+def spike(model: Path, kinds: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Spike]:
+    """Figures for each number of partitions and precision, built and run in turns."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
+        made = {kind: Made(model, *kind, Path(folder) / f"{kind[1]}-{kind[0]}") for kind in kinds}
+        # As many times as Nengo's only build is likely to be disturbed: none is left out.
+        builds = in_turns({kind: one.build for kind, one in made.items()}, BUILDS, BUILDS)
+        steps = in_turns({kind: one.step for kind, one in made.items()})
+        return {kind: one.figures(builds[kind].value, steps[kind]) for kind, one in made.items()}
+
+
+class Made:
+    """A model compiled with an empty and with a filled cache, and what times its build and its step."""
+
+    def __init__(self, model: Path, partitions: int, precision: str, home: Path) -> None:
+        self.model, self.partitions, self.precision, self.home = model, partitions, precision, home
+        self.manifest = home / "model" / "manifest.json"
         cache = {"SPIKE_CACHE_DIR": str(home / "cache")}
-        profile = str(_host_profile())
         command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(home / "model")]
-        command += ["--precision", precision, "--host-profile", profile, "--quiet"]
-        cold, memory = _timed(command, cache)
-        warm, _ = _timed(command, cache)
-        inside = _child("manifest_child", str(model), partitions, precision, profile, folder)
-        manifest = home / "model" / "manifest.json"
-        probe = run(manifest, home / "probe", "0.05s")
-        steps = LENGTH / (probe["step_us"] * 1e-6)
-        seconds = min(max(steps * probe["dt"], 0.2), 60.0)
-        runs = [run(manifest, home / f"run{k}", f"{seconds:.3f}s") for k in range(3)]
-        body = json.loads(manifest.read_text())
+        command += ["--precision", precision, "--host-profile", str(_host_profile()), "--quiet"]
+        self.cold, self.compile_mib = _timed(command, cache)
+        self.warm, _ = _timed(command, cache)
+        self.probe = run(self.manifest, home / "probe", "0.05s")
+        self.length = _length(self.probe, LENGTH)
+        self.runs, self.builds = [self.probe], [self._built()]
+
+    def _built(self) -> dict[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            profile = str(_host_profile())
+            return _child("manifest_child", str(self.model), self.partitions, self.precision, profile, folder)
+
+    def build(self) -> float:
+        """s from reading the model to the manifest's place, with an empty cache."""
+        self.builds.append(self._built())
+        return self.builds[-1]["manifest_s"]
+
+    def step(self) -> float:
+        """us of a step, of a run of some LENGTH."""
+        self.runs.append(run(self.manifest, self.home / f"run{len(self.runs)}", self.length))
+        return self.runs[-1]["step_us"]
+
+    def figures(self, build: float, step: Timed) -> Spike:
+        body = json.loads(self.manifest.read_text())
         return Spike(
-            partitions=partitions,
-            precision=precision,
+            partitions=self.partitions,
+            precision=self.precision,
             neurons=body["neurons"],
-            compile_cold_s=cold,
-            **inside,
-            compile_warm_s=warm,
-            first_step_s=probe["start_s"],
-            step_us=statistics.median(run["step_us"] for run in runs),
+            manifest_s=build,
+            compile_cold_s=self.cold,
+            compile_warm_s=self.warm,
+            first_step_s=self.probe["start_s"],
+            step_us=step.value,
+            tries=step.tries,
+            quiet=step.quiet,
+            pace=step.pace,
             predicted_us=body["plan"]["step_us"],  # with what recording takes of the cores
-            compile_mib=memory,
-            run_mib=max(run["mib"] for run in runs),
-            arrays_mib=sum(f.stat().st_size for f in (home / "model").rglob("*.npy")) / 2**20,
+            compile_mib=self.compile_mib,
+            run_mib=statistics.median(run["mib"] for run in self.runs),
+            arrays_mib=sum(f.stat().st_size for f in self.manifest.parent.rglob("*.npy")) / 2**20,
+            solve_mib=self.builds[0]["solve_mib"],
         )
 
 
-def steps(model: Path, partitions: int) -> dict[str, float]:
-    """The step of a model in so many partitions, and what was predicted (us): the median of three runs."""
+def steps(model: Path, partitions: Sequence[int]) -> list[dict[str, float]]:
+    """The step of a model in so many partitions, and what was predicted (us)."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        manifest = compiled(model, partitions, home / "model")
-        seconds = length(manifest, home / "probe")
-        runs = [run(manifest, home / f"run{k}", seconds) for k in range(3)]
-        plan = json.loads(manifest.read_text())["plan"]
-    return {
-        "partitions": partitions,
-        "step_us": statistics.median(run["step_us"] for run in runs),
-        "predicted_us": plan["step_us"],
-    }
+        manifests = {n: compiled(model, n, Path(folder) / f"model{n}") for n in partitions}
+        timed = in_turns({n: stepping(manifests[n], LENGTH) for n in partitions})
+        plans = {n: json.loads(manifests[n].read_text())["plan"] for n in partitions}
+    return [
+        {"partitions": n, "step_us": timed[n].value, "predicted_us": plans[n]["step_us"]} for n in partitions
+    ]
 
 
 def compiled(model: Path, partitions: int, folder: Path) -> Path:
@@ -112,9 +149,15 @@ def compiled(model: Path, partitions: int, folder: Path) -> Path:
     return folder / "manifest.json"
 
 
-def length(manifest: Path, output: Path, wanted: float = LENGTH) -> str:
-    """Seconds of a run that takes about `wanted` s."""
-    probe = run(manifest, output, "0.05s")
+def stepping(manifest: Path, wanted: float) -> Callable[[], float]:
+    """What runs a model for about `wanted` s, and gives its step in us."""
+    output = manifest.parent.with_suffix(".runs")
+    number = count()
+    seconds = _length(run(manifest, output / "probe", "0.05s"), wanted)
+    return lambda: run(manifest, output / str(next(number)), seconds)["step_us"]
+
+
+def _length(probe: dict[str, float], wanted: float) -> str:
     return f"{min(max(wanted * probe['dt'] / (probe['step_us'] * 1e-6), 0.2), 60.0):.3f}s"
 
 
@@ -218,18 +261,18 @@ def nodes_child(path: str) -> None:
     class EnoughError(Exception):
         """The nodes are counted: nothing has to be compiled."""
 
-    def count(graph: Any, *_: Any, **__: Any) -> None:
+    def counted(graph: Any, *_: Any, **__: Any) -> None:
         print(json.dumps({"nodes": len(graph.apply_nodes)}))  # noqa: T201
         raise EnoughError
 
     native.load = lambda _: None  # what was compiled before has no graph
-    loop._loop = count
+    loop._loop = counted
     with suppress(EnoughError):
         engine.Engine(loaded, Path(path).parent, 0, np.zeros(layout.words, np.int64), layout)
 
 
 def nengo_child(model: str, bits: int) -> None:
-    """Runs in the process that `nengo` starts: build, then the median of five blocks of steps."""
+    """Runs in the process that `nengo` starts: build, then blocks of steps."""
     import nengo as peer
 
     from tests.bench.nengo_models import MODELS
@@ -243,10 +286,13 @@ def nengo_child(model: str, bits: int) -> None:
         simulator.run_steps(20, progress_bar=False)
         start = time.perf_counter()
         simulator.run_steps(10, progress_bar=False)
-        steps = max(10, int(LENGTH / 5 / ((time.perf_counter() - start) / 10)))
-        blocks = []
-        for _ in range(5):
+        steps = max(10, int(LENGTH / BLOCKS / ((time.perf_counter() - start) / 10)))
+
+        def block() -> float:
             start = time.perf_counter()
             simulator.run_steps(steps, progress_bar=False)
-            blocks.append((time.perf_counter() - start) / steps)
-    print(json.dumps(asdict(Nengo(network.n_neurons, build, statistics.median(blocks) * 1e6))))  # noqa: T201
+            return (time.perf_counter() - start) / steps * 1e6
+
+        step = in_turns({0: block}, BLOCKS, 3 * BLOCKS)[0]
+    figures = Nengo(network.n_neurons, build, step.value, step.tries, step.quiet, step.pace)
+    print(json.dumps(asdict(figures)))  # noqa: T201

@@ -5,7 +5,6 @@ each in a process of its own: `python -m tests.bench.nengo_door [MODEL ...]`.
 # ruff: noqa: T201
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,33 +15,33 @@ from pathlib import Path
 
 from tests.bench import measure
 from tests.bench.__main__ import MODELS
+from tests.bench.turns import Timed, in_turns
 
 NETWORKS = {network: name for name, network in MODELS.items()}
-# Seconds that are timed each time, and how often.
-SPAN, REPEATS = 0.5, 7
+# Seconds that are timed each time, and how many tries count.
+SPAN, COUNTED = 0.5, 7
 
 
 def main(names: list[str]) -> None:
     for name in names or NETWORKS:
         for partitions in (1, 2):
-            door, language = measured(name, partitions)
-            best, middle = (100 * of(language) / of(door) for of in (min, statistics.median))
+            timed = measured(name, partitions)
+            door, language = timed["door"].value, timed["language"].value
             print(
-                f"{name:18} {partitions} partitions: {min(door):6.2f} us/step, in .spk {min(language):6.2f}: "
-                f"{best:.0f} % of its speed; medians {statistics.median(door):.2f} and "
-                f"{statistics.median(language):.2f}: {middle:.0f} %",
+                f"{name:18} {partitions} partitions: {door:6.2f} us/step, in .spk {language:6.2f}: "
+                f"{language / door:.0%} of its speed ({timed['door'].quiet} of {timed['door'].tries} tries "
+                "undisturbed)",
                 flush=True,
             )
 
 
-def measured(name: str, partitions: int) -> tuple[list[float], list[float]]:
-    """us per step, every time, through the door and in the language."""
+def measured(name: str, partitions: int) -> dict[str, Timed]:
+    """us per step through the door and in the language."""
     model = measure.ROOT / "models" / "bench" / f"{NETWORKS[name]}.spk"
-    with opened(name, partitions) as door, compiled(model, partitions) as language:
+    with opened(name, partitions) as door, tempfile.TemporaryDirectory() as folder:
+        language = measure.stepping(measure.compiled(model, partitions, Path(folder) / "model"), SPAN)
         door(), language()
-        pairs = [(door(), language()) for _ in range(REPEATS)]
-    doors, languages = zip(*pairs, strict=True)
-    return list(doors), list(languages)
+        return in_turns({"door": door, "language": language}, COUNTED, 3 * COUNTED)
 
 
 @contextmanager
@@ -61,17 +60,6 @@ def opened(name: str, partitions: int) -> Iterator[Callable[[], float]]:
 
         yield timed
         asked.close()
-
-
-@contextmanager
-def compiled(model: Path, partitions: int) -> Iterator[Callable[[], float]]:
-    """What times a model of the language."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        manifest = measure.compiled(model, partitions, home / "model")
-        seconds = measure.length(manifest, home / "probe", SPAN)
-        number = iter(range(1000))
-        yield lambda: measure.run(manifest, home / f"run{next(number)}", seconds)["step_us"]
 
 
 def door_child(name: str, partitions: int) -> None:

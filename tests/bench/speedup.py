@@ -36,7 +36,7 @@ def main() -> None:
     for name in arguments.models or MODELS:
         path = measure.ROOT / "models" / "bench" / f"{name}.spk"
         console.print(f"measuring {name} ...", style="dim")
-        found[name] = [measure.steps(path, n) for n in NUMBERS]
+        found[name] = measure.steps(path, NUMBERS)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(found, indent=1) + "\n")
     console.print(table(found))
