@@ -43,7 +43,9 @@ class Spike:
 
     `manifest_s`: from reading the model to the manifest's place in its folder, within a process that has
     imported the compiler, as Nengo's build is measured; `compile_cold_s`: the whole command.  `solve_mib`:
-    the arrays of the largest solve, which every process has once.  How the step was timed: see `Timed`.
+    the arrays of the largest solve, which every process has once.  `first_step_s`: from the command to the
+    first step, the first time; `start_s`: after that, when its programs are compiled.  How steps were timed:
+    see `Timed`.
     """
 
     partitions: int
@@ -53,6 +55,7 @@ class Spike:
     compile_cold_s: float
     compile_warm_s: float
     first_step_s: float
+    start_s: float
     step_us: float
     tries: int
     quiet: int
@@ -75,8 +78,11 @@ def spike(model: Path, kinds: Iterable[tuple[int, str]]) -> dict[tuple[int, str]
         made = {kind: Made(model, *kind, Path(folder) / f"{kind[1]}-{kind[0]}") for kind in kinds}
         # As many times as Nengo's only build is likely to be disturbed: none is left out.
         builds = in_turns({kind: one.build for kind, one in made.items()}, BUILDS, BUILDS)
+        warm = in_turns({kind: one.again for kind, one in made.items()}, BUILDS, BUILDS)
         steps = in_turns({kind: one.step for kind, one in made.items()})
-        return {kind: one.figures(builds[kind].value, steps[kind]) for kind, one in made.items()}
+        return {
+            kind: one.figures(builds[kind].value, warm[kind].value, steps[kind]) for kind, one in made.items()
+        }
 
 
 class Made:
@@ -89,7 +95,7 @@ class Made:
         command = [_bin("spikec"), "compile", str(model), "-n", str(partitions), "-o", str(home / "model")]
         command += ["--precision", precision, "--host-profile", str(_host_profile()), "--quiet"]
         self.cold, self.compile_mib = _timed(command, cache)
-        self.warm, _ = _timed(command, cache)
+        self.again = lambda: _timed(command, cache)[0]
         self.probe = run(self.manifest, home / "probe", "0.05s")
         self.length = _length(self.probe, LENGTH)
         self.runs, self.builds = [self.probe], [self._built()]
@@ -109,7 +115,7 @@ class Made:
         self.runs.append(run(self.manifest, self.home / f"run{len(self.runs)}", self.length))
         return self.runs[-1]["step_us"]
 
-    def figures(self, build: float, step: Timed) -> Spike:
+    def figures(self, build: float, warm: float, step: Timed) -> Spike:
         body = json.loads(self.manifest.read_text())
         return Spike(
             partitions=self.partitions,
@@ -117,8 +123,9 @@ class Made:
             neurons=body["neurons"],
             manifest_s=build,
             compile_cold_s=self.cold,
-            compile_warm_s=self.warm,
+            compile_warm_s=warm,
             first_step_s=self.probe["start_s"],
+            start_s=statistics.median(run["start_s"] for run in self.runs[1:]),
             step_us=step.value,
             tries=step.tries,
             quiet=step.quiet,
